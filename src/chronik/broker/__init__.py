@@ -1,0 +1,1 @@
+"""Kafka semantics: a handler module per API, partitions, purgatory, fetch sessions, coordinators, configuration."""

@@ -1,0 +1,1 @@
+"""The `chronik` command: starts nodes and talks to them as any Kafka client would."""

@@ -1,0 +1,103 @@
+"""The disk as the log sees it. The server passes the real one; tests and the simulator pass one that forgets.
+
+What was written is durable only after a sync that began later returns; a crash may lose any subset of unsynced
+writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise OSError.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+class File(Protocol):
+    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the bytes."""
+
+    @property
+    def path(self) -> str: ...
+
+    def size(self) -> int:
+        """Bytes in the file now."""
+        ...
+
+    def append(self, buffers: Sequence[Buffer]) -> None:
+        """Write all buffers, joined, at the end (one writev where the platform has it); all of it or OSError.
+
+        After an error the end is unknown: the caller truncates to the size it believes in, or stops.
+        """
+        ...
+
+    def write_at(self, position: int, buffer: Buffer) -> None: ...
+
+    def read_at(self, position: int, length: int) -> bytes:
+        """Up to `length` bytes; fewer only at the end of the file."""
+        ...
+
+    def read_cached(self, position: int, length: int) -> bytes | None:
+        """As `read_at`, but None when the bytes would have to come from the device (preadv2 RWF_NOWAIT)."""
+        ...
+
+    def truncate(self, size: int) -> None: ...
+
+    def sync(self) -> None:
+        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it takes)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Files below one data directory; paths are relative to it, with `/`."""
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        """Open for reading and writing. FileNotFoundError unless it exists or `create`."""
+        ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def list(self, directory: str) -> list[str]:
+        """Names in a directory, sorted; empty when there is no such directory."""
+        ...
+
+    def make_directory(self, path: str) -> None:
+        """Create it and its parents; nothing happens when it exists."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Atomic; replaces `target`."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove one file. FileNotFoundError when it is not there."""
+        ...
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and all in it; nothing happens when it is not there."""
+        ...
+
+    def sync_directory(self, path: str) -> None:
+        """Make creates, renames and removes in this directory durable."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Bytes an unprivileged process may still write."""
+        ...
+
+    async def sync_many(self, files: Sequence[File]) -> None:
+        """Sync all of them without blocking the loop. Raises the first OSError; then none counts as synced."""
+        ...
+
+
+def write_atomically(disk: Disk, path: str, content: bytes) -> None:
+    """Replace a small file so that a crash leaves the old content or the new, and the new once this returns."""
+    temporary = path + ".tmp"
+    if disk.exists(temporary):
+        disk.remove(temporary)
+    file = disk.open(temporary, create=True)
+    try:
+        file.append([content])
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(temporary, path)
+    disk.sync_directory(path.rpartition("/")[0])

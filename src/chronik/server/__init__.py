@@ -1,0 +1,1 @@
+"""The real world: sockets, files, threads, clock, HTTP. `node.py` is the only place where objects are wired."""

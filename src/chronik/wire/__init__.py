@@ -1,0 +1,1 @@
+"""The Kafka protocol without I/O: framing, headers, versions, message classes and their codecs."""
