@@ -1,0 +1,81 @@
+"""What a handler is given: who asks (`RequestContext`) and the rooms that can answer (`Broker`).
+
+Both are made by the server: one `Broker` per node in `server/node.py`, one `RequestContext` per request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from chronik.vocab.ids import NodeId
+from chronik.vocab.seams import Clock, Randomness
+
+if TYPE_CHECKING:
+    from chronik.broker.fetch_session import FetchSessionCache
+    from chronik.broker.groups.service import GroupService
+    from chronik.broker.replica_manager import ReplicaManager
+    from chronik.cluster.leadership import LeadershipTable
+    from chronik.cluster.metadata_service import MetadataService
+    from chronik.cluster.producer_ids import ProducerIds
+
+
+class BrokerSettings(Protocol):
+    """Resolved broker configuration under Kafka's names, dynamic changes included. Unknown names raise KeyError."""
+
+    def int(self, name: str) -> int: ...
+
+    def bool(self, name: str) -> bool: ...
+
+    def float(self, name: str) -> float: ...
+
+    def str(self, name: str) -> str: ...
+
+    def raw(self, name: str) -> str | None:
+        """The value as Kafka prints it; None when it has none."""
+        ...
+
+    def source(self, name: str) -> int:
+        """Where the value comes from, as DescribeConfigs numbers sources (KIP-226)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An advertised address of this node under one listener's name."""
+
+    listener: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """One request's circumstances."""
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+    client_host: str
+    # The listener the client came in by: Metadata answers with the endpoints advertised under the same name.
+    listener: str
+    connection_id: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """The rooms of one node that handlers reach. Lives as long as the node."""
+
+    node_id: NodeId
+    cluster_id: str
+    settings: BrokerSettings
+    clock: Clock
+    randomness: Randomness
+    # By listener name.
+    endpoints: Mapping[str, Endpoint]
+    metadata: "MetadataService"
+    leadership: "LeadershipTable"
+    replicas: "ReplicaManager"
+    groups: "GroupService"
+    producer_ids: "ProducerIds"
+    fetch_sessions: "FetchSessionCache"
