@@ -4,7 +4,7 @@ What was written is durable only after a sync that began later returns; a crash 
 writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise OSError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -83,8 +83,8 @@ class Disk(Protocol):
         """Bytes an unprivileged process may still write."""
         ...
 
-    async def sync_many(self, files: Sequence[File]) -> None:
-        """Sync all of them without blocking the loop. Raises the first OSError; then none counts as synced."""
+    async def sync_many(self, files: Sequence[File]) -> Mapping[File, OSError]:
+        """Sync all of them without blocking the loop; the failures by file, so empty when all is durable."""
         ...
 
 

@@ -1,0 +1,99 @@
+"""Group commit: one round of syncs at a time for all logs of a node.
+
+A log that was written asks for a sync. While a round runs, further requests gather; the next round takes them all. So the
+number of syncs follows the device's speed, not the number of producers. Made by the node, ends with it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chronik.log.disk import Disk, File
+from chronik.vocab.ids import Offset
+
+
+class Synced(Protocol):
+    """A log's side of a sync round."""
+
+    def files_to_sync(self) -> tuple[Sequence[File], Offset]:
+        """The files written since they were last synced, and the log end offset they reach."""
+        ...
+
+    def on_synced(self, end_offset: Offset) -> None:
+        """Everything below `end_offset` is durable."""
+        ...
+
+    def on_sync_failed(self, error: OSError) -> None:
+        """The round failed. What the files hold on the device is unknown from now on: never sync them again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncerStatistics:
+    """Totals since start."""
+
+    rounds: int
+    files: int
+    failures: int
+    seconds: float
+
+
+class Syncer:
+    """Runs the rounds. `request` from the event loop only."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        # In order of request; a dict because a log asks many times in a round and is synced once.
+        self._waiting: dict[Synced, None] = {}
+        # Invariant: not None exactly while a round runs or is scheduled.
+        self._task: asyncio.Task[None] | None = None
+        self._rounds = 0
+        self._files = 0
+        self._failures = 0
+        self._seconds = 0.0
+
+    def request(self, log: Synced) -> None:
+        """Sync `log` in the next round, which starts in this turn of the loop if none is running."""
+        self._waiting[log] = None
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def forget(self, log: Synced) -> None:
+        """Take back a request, because the log is being closed or deleted."""
+        self._waiting.pop(log, None)
+
+    async def drain(self) -> None:
+        """Wait until every request made so far has been answered."""
+        while self._task is not None:
+            await asyncio.shield(self._task)
+
+    def statistics(self) -> SyncerStatistics:
+        return SyncerStatistics(
+            rounds=self._rounds, files=self._files, failures=self._failures, seconds=self._seconds
+        )
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                logs, self._waiting = list(self._waiting), {}
+                await self._sync_round(logs)
+        finally:
+            self._task = None
+
+    async def _sync_round(self, logs: Sequence[Synced]) -> None:
+        work = [(log, *log.files_to_sync()) for log in logs]
+        files = [file for _, log_files, _ in work for file in log_files]
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        results = await self._disk.sync_many(files)
+        self._rounds += 1
+        self._files += len(files)
+        self._seconds += loop.time() - started
+        for log, log_files, end_offset in work:
+            error = next((results[file] for file in log_files if file in results), None)
+            if error is None:
+                log.on_synced(end_offset)
+            else:
+                self._failures += 1
+                log.on_sync_failed(error)

@@ -1,0 +1,108 @@
+"""Cuts a byte stream into Kafka frames: a four-byte big-endian length, then that many bytes.
+
+Sans-IO. One `FrameReader` per connection; the connection lends it what a read returned, in a buffer that may be shared by
+all connections, and asks for frames until there is none. Only what is left of an unfinished or not yet wanted frame is
+copied, into a buffer that grows with the bytes that arrive, not with the length that was announced.
+"""
+
+import struct
+
+_LENGTH = struct.Struct(">i")
+_HEADER_BYTES_MIN = 8  # api key, api version, correlation id: nothing shorter can be a request.
+_GROWTH_BYTES_MIN = 64 * 1024
+
+
+class BadFrame(ValueError):
+    """The stream is not Kafka frames, or one is larger than allowed. There is no way to go on: close."""
+
+
+class FrameReader:
+    """Frames of one connection, in order."""
+
+    __slots__ = ("_data", "_end", "_frame_bytes_max", "_own", "_start")
+
+    def __init__(self, frame_bytes_max: int) -> None:
+        self._frame_bytes_max = frame_bytes_max
+        # Invariant: bytes [start, end) of data are received and not yet handed out.
+        self._data: memoryview = memoryview(b"")
+        self._start = 0
+        self._end = 0
+        # The reader's own buffer, None while it borrows or holds nothing.
+        self._own: bytearray | None = None
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Memory this connection holds for received, unhandled bytes."""
+        return len(self._own) if self._own is not None else 0
+
+    @property
+    def is_inside_frame(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._end > self._start
+
+    def space(self) -> memoryview | None:
+        """Where the next read must go, or None when any buffer will do (then call `lend`)."""
+        if self._own is None:
+            return None
+        self._make_room()
+        return self._data[self._end :]
+
+    def received(self, count: int) -> None:
+        """`count` bytes were read into `space()`."""
+        self._end += count
+
+    def lend(self, data: memoryview) -> None:
+        """`data` was read into a buffer of the caller's; call `keep` before it is reused."""
+        self._data = data
+        self._start = 0
+        self._end = len(data)
+
+    def next_frame(self) -> memoryview | None:
+        """The next whole frame without its length, valid until the next `space` or `keep`; None when there is none.
+
+        Raises BadFrame for a length below a request header or above the limit.
+        """
+        start = self._start
+        have = self._end - start
+        if have < 4:
+            return None
+        (length,) = _LENGTH.unpack_from(self._data, start)
+        if not _HEADER_BYTES_MIN <= length <= self._frame_bytes_max:
+            raise BadFrame(f"frame of {length} bytes; {_HEADER_BYTES_MIN} to {self._frame_bytes_max} are accepted")
+        if have < 4 + length:
+            return None
+        self._start = start + 4 + length
+        return self._data[start + 4 : self._start]
+
+    def keep(self) -> None:
+        """Copy what is left out of a lent buffer; drop the own buffer once it is used up."""
+        left = self._end - self._start
+        if left == 0:
+            self._own = None
+            self._data = memoryview(b"")
+            self._start = self._end = 0
+        elif self._own is None or len(self._own) > 2 * max(_GROWTH_BYTES_MIN, left):
+            self._adopt(max(_GROWTH_BYTES_MIN, left))
+
+    def _make_room(self) -> None:
+        """Room for at least one byte more: by moving the rest to the front, else by doubling up to the frame's size."""
+        if self._end < len(self._data):
+            return
+        left = self._end - self._start
+        self._adopt(min(2 * max(left, _GROWTH_BYTES_MIN // 2), max(self._wanted_bytes(), left + 1)))
+
+    def _wanted_bytes(self) -> int:
+        """What the frame in progress needs, or the least buffer when its length is not known yet."""
+        if self._end - self._start < 4:
+            return _GROWTH_BYTES_MIN
+        (length,) = _LENGTH.unpack_from(self._data, self._start)
+        return max(_GROWTH_BYTES_MIN, 4 + int(length))
+
+    def _adopt(self, size: int) -> None:
+        """Move the unhandled bytes to the front of a new own buffer of `size` bytes."""
+        left = self._end - self._start
+        own = bytearray(max(size, left))
+        own[:left] = self._data[self._start : self._end]
+        self._own = own
+        self._data = memoryview(own)
+        self._start, self._end = 0, left
