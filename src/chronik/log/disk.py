@@ -4,14 +4,26 @@ What was written is durable only after a sync that began later returns; a crash 
 writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise OSError.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 Buffer = bytes | bytearray | memoryview
+_Result = TypeVar("_Result")
 
 
-class File(Protocol):
-    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the bytes."""
+class Syncable(Protocol):
+    """What can be made durable: a file's content, or a directory's names (`DirectorySync`)."""
+
+    def sync(self) -> None:
+        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it takes)."""
+        ...
+
+
+class File(Syncable, Protocol):
+    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the bytes.
+
+    A file that nobody refers to any more closes itself, so that one removed in the middle of a sync needs no owner.
+    """
 
     @property
     def path(self) -> str: ...
@@ -38,10 +50,6 @@ class File(Protocol):
         ...
 
     def truncate(self, size: int) -> None: ...
-
-    def sync(self) -> None:
-        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it takes)."""
-        ...
 
     def close(self) -> None: ...
 
@@ -83,9 +91,29 @@ class Disk(Protocol):
         """Bytes an unprivileged process may still write."""
         ...
 
-    async def sync_many(self, files: Sequence[File]) -> Mapping[File, OSError]:
+    async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
         """Sync all of them without blocking the loop; the failures by file, so empty when all is durable."""
         ...
+
+    async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
+        """Run work that waits for the device (a cold read, removals) without blocking the loop.
+
+        Everything but `sync_many` and this may be called from inside `work`.
+        """
+        ...
+
+
+class DirectorySync:
+    """A directory's names as something to sync, beside the files in it."""
+
+    __slots__ = ("_disk", "_path")
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+
+    def sync(self) -> None:
+        self._disk.sync_directory(self._path)
 
 
 def write_atomically(disk: Disk, path: str, content: bytes) -> None:

@@ -1,0 +1,221 @@
+"""Record batches as they lie on the wire and on disk: the header view, splitting, checksums, patching.
+
+Layout (KIP-98; org.apache.kafka.common.record.DefaultRecordBatch): 61 bytes of header, then the records, compressed or not.
+The CRC-32C covers everything from the attributes on, so base offset and leader epoch change without touching it.
+"""
+
+import struct
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from crc32c import crc32c
+
+from chronik.vocab.errors import ErrorCode, KafkaError
+
+Buffer = bytes | bytearray | memoryview
+
+MAGIC = 2
+HEADER_BYTES = 61
+# Base offset and length: what stands before the bytes that `length` counts.
+LOG_OVERHEAD = 12
+# The least `length` there is: a header without records.
+LENGTH_MIN = HEADER_BYTES - LOG_OVERHEAD
+# Base offset, length, leader epoch: the part before magic that the broker writes and the CRC leaves out.
+PREFIX_BYTES = 16
+
+NO_SEQUENCE = -1
+NO_TIMESTAMP = -1
+SEQUENCE_MAX = 2**31 - 1
+
+_MAGIC_AT = 16
+_CRC_AT = 17
+_ATTRIBUTES_AT = 21
+_MAX_TIMESTAMP_AT = 35
+
+_CODEC_MASK = 0x07
+_LOG_APPEND_TIME = 0x08
+_TRANSACTIONAL = 0x10
+_CONTROL = 0x20
+_DELETE_HORIZON = 0x40
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_PREFIX = struct.Struct(">qii")
+_unpack_header = _HEADER.unpack_from
+_unpack_start = struct.Struct(">qi").unpack_from
+
+
+class Codec(IntEnum):
+    """How the records of a batch are compressed; numbers as in the attributes."""
+
+    NONE = 0
+    GZIP = 1
+    SNAPPY = 2
+    LZ4 = 3
+    ZSTD = 4
+
+
+class TimestampType(IntEnum):
+    """Whose clock stamped the records."""
+
+    CREATE_TIME = 0
+    LOG_APPEND_TIME = 1
+
+
+class BatchHeader(NamedTuple):
+    """The 61 bytes before the records, field by field, in their order."""
+
+    base_offset: int
+    # Counts the bytes after itself, so the batch has LOG_OVERHEAD more.
+    length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    record_count: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole batch."""
+        return self.length + LOG_OVERHEAD
+
+    @property
+    def last_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta
+
+    @property
+    def next_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta + 1
+
+    @property
+    def codec_id(self) -> int:
+        """As in the attributes; may be a number that is no Codec."""
+        return self.attributes & _CODEC_MASK
+
+    @property
+    def codec(self) -> Codec:
+        """Raises ValueError for a codec nobody knows."""
+        return Codec(self.attributes & _CODEC_MASK)
+
+    @property
+    def timestamp_type(self) -> TimestampType:
+        return TimestampType(self.attributes & _LOG_APPEND_TIME != 0)
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.attributes & _TRANSACTIONAL != 0
+
+    @property
+    def is_control(self) -> bool:
+        return self.attributes & _CONTROL != 0
+
+    @property
+    def has_producer_id(self) -> bool:
+        return self.producer_id >= 0
+
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """When tombstones and markers of a compacted batch may go (KIP-534); it then stands in the base timestamp."""
+        return self.base_timestamp if self.attributes & _DELETE_HORIZON else None
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last record; sequences wrap after 2^31-1 to 0."""
+        if self.base_sequence == NO_SEQUENCE:
+            return NO_SEQUENCE
+        return (self.base_sequence + self.last_offset_delta) & SEQUENCE_MAX
+
+
+class Batch(NamedTuple):
+    """A header and the bytes it was read from, header included."""
+
+    header: BatchHeader
+    data: Buffer
+
+
+def parse_header(buffer: Buffer, position: int = 0) -> BatchHeader:
+    """The header at `position`; there must be HEADER_BYTES. Checks nothing."""
+    return BatchHeader._make(_unpack_header(buffer, position))
+
+
+def split_batches(buffer: Buffer) -> list[Batch]:
+    """Whole batches that fill `buffer` exactly, as views into it.
+
+    Raises KafkaError CORRUPT_MESSAGE when lengths disagree with the buffer, UNSUPPORTED_FOR_MESSAGE_FORMAT for the formats
+    before magic 2. Checks neither CRC nor counts.
+    """
+    view = memoryview(buffer)
+    end = len(view)
+    batches = []
+    position = 0
+    while position < end:
+        size = _size_at(view, position, end)
+        if size > end - position:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch of {size} bytes in {end - position}")
+        data = view[position : position + size]
+        batches.append(Batch(parse_header(data), data))
+        position += size
+    return batches
+
+
+def _size_at(view: memoryview, position: int, end: int) -> int:
+    if end - position > _MAGIC_AT and view[position + _MAGIC_AT] in (0, 1):
+        magic = view[position + _MAGIC_AT]
+        raise KafkaError(ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT, f"message format {magic} is not supported")
+    if end - position < HEADER_BYTES:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"{end - position} bytes are too few for a batch header")
+    _, length = _unpack_start(view, position)
+    if length < LENGTH_MIN or view[position + _MAGIC_AT] != MAGIC:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"not a record batch: length {length}")
+    return int(length) + LOG_OVERHEAD
+
+
+def compute_crc(data: Buffer) -> int:
+    """The CRC-32C a batch should carry; `data` is one whole batch."""
+    return int(crc32c(memoryview(data)[_ATTRIBUTES_AT:]))
+
+
+def has_valid_crc(batch: Batch) -> bool:
+    return compute_crc(batch.data) == batch.header.crc
+
+
+def stamped_prefix(base_offset: int, length: int, leader_epoch: int) -> bytes:
+    """The first PREFIX_BYTES of a batch; written before the rest of it, they spare a copy of the batch."""
+    return _PREFIX.pack(base_offset, length, leader_epoch)
+
+
+def stamp(data: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:
+    """Write the two fields outside the CRC in place. `data` is one whole batch and writable."""
+    _, length = _unpack_start(data)
+    _PREFIX.pack_into(data, 0, base_offset, length, leader_epoch)
+
+
+def with_log_append_time(batch: Batch, now_ms: int) -> Batch:
+    """A copy whose records all have the timestamp `now_ms` (message.timestamp.type=LogAppendTime)."""
+    data = bytearray(batch.data)
+    attributes = batch.header.attributes | _LOG_APPEND_TIME
+    struct.pack_into(">h", data, _ATTRIBUTES_AT, attributes)
+    struct.pack_into(">q", data, _MAX_TIMESTAMP_AT, now_ms)
+    return _resealed(data)
+
+
+def with_max_timestamp(batch: Batch, max_timestamp: int) -> Batch:
+    """A copy with another max timestamp, for headers that disagree with their records."""
+    data = bytearray(batch.data)
+    struct.pack_into(">q", data, _MAX_TIMESTAMP_AT, max_timestamp)
+    return _resealed(data)
+
+
+def total_size(batches: Sequence[Batch]) -> int:
+    return sum(len(batch.data) for batch in batches)
+
+
+def _resealed(data: bytearray) -> Batch:
+    struct.pack_into(">I", data, _CRC_AT, compute_crc(data))
+    return Batch(parse_header(data), data)
