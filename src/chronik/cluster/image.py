@@ -1,0 +1,132 @@
+"""The cluster as the committed metadata records describe it: one immutable value, replaced and never changed.
+
+Whoever holds an image may read it for as long as it likes. `image_draft.apply_records` makes the next one and
+says what is different (`ClusterDelta`), so that rooms above need not compare images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chronik.cluster.records import BrokerRegistered, ConfigResource, ConfigResourceType
+from chronik.vocab.ids import (
+    CONSUMER_OFFSETS_TOPIC,
+    TRANSACTION_STATE_TOPIC,
+    NodeId,
+    ProducerId,
+    TopicId,
+)
+
+INTERNAL_TOPICS = frozenset({CONSUMER_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC})
+
+FIRST_PRODUCER_ID = ProducerId(0)
+
+_NO_CONFIG: Mapping[str, str] = {}
+
+
+class PartitionImage(NamedTuple):
+    """Where a partition lives.
+
+    Who leads it now is the leadership table's business; `first_leader` led its first epoch.
+    """
+
+    replicas: tuple[NodeId, ...]
+    first_leader: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicImage:
+    """One topic; partition n is at index n."""
+
+    name: str
+    topic_id: TopicId
+    partitions: tuple[PartitionImage, ...]
+
+    @property
+    def is_internal(self) -> bool:
+        return self.name in INTERNAL_TOPICS
+
+
+class NodeLoad(NamedTuple):
+    """What a node carries: partitions it led first, and replicas of any role."""
+
+    leaders: int = 0
+    replicas: int = 0
+
+
+class TopicPartitionImage(NamedTuple):
+    """A partition together with its topic, as a delta names it."""
+
+    topic: TopicImage
+    partition: int
+
+    @property
+    def image(self) -> PartitionImage:
+        return self.topic.partitions[self.partition]
+
+
+class ProducerIdBlock(NamedTuple):
+    """Producer ids from `first` up to `end` (exclusive) that one node may hand out."""
+
+    node: NodeId
+    first: ProducerId
+    end: ProducerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterDelta:
+    """What records changed in an image. What came and went again within them is not mentioned.
+
+    Deletions happened before creations: a topic deleted and created again is in both, under two ids.
+    """
+
+    topics_created: tuple[TopicImage, ...] = ()
+    # As they were in the image before.
+    topics_deleted: tuple[TopicImage, ...] = ()
+    # Of created topics and of topics that grew.
+    partitions_created: tuple[TopicPartitionImage, ...] = ()
+    configs_changed: tuple[ConfigResource, ...] = ()
+    brokers_registered: tuple[BrokerRegistered, ...] = ()
+    producer_ids_allocated: tuple[ProducerIdBlock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterImage:
+    """Everything the cluster knows. The mappings are shared between images: nobody writes to them."""
+
+    brokers: Mapping[NodeId, BrokerRegistered] = field(default_factory=dict)
+    topics: Mapping[str, TopicImage] = field(default_factory=dict)
+    topics_by_id: Mapping[TopicId, TopicImage] = field(default_factory=dict)
+    # Invariant: exactly the topic names with a '.' or '_' in them, by `topic_names.collision_key`, which is
+    # unique.
+    collision_names: Mapping[str, str] = field(default_factory=dict)
+    # Only resources with a dynamic setting, and only such settings.
+    configs: Mapping[ConfigResource, Mapping[str, str]] = field(default_factory=dict)
+    # Invariant: the sum over all partitions, without zeros; kept because placement must not walk over
+    # thousands of them.
+    loads: Mapping[NodeId, NodeLoad] = field(default_factory=dict)
+    # Never decreases, so that no two producers ever share an id.
+    next_producer_id: ProducerId = FIRST_PRODUCER_ID
+
+    def config(self, resource: ConfigResource) -> Mapping[str, str]:
+        """The dynamic settings of a resource; empty when it has none."""
+        return self.configs.get(resource, _NO_CONFIG)
+
+    def topic_config(self, name: str) -> Mapping[str, str]:
+        """The dynamic settings of a topic; empty when it has none."""
+        return self.config(ConfigResource(ConfigResourceType.TOPIC, name))
+
+
+def delta_from_nothing(image: ClusterImage) -> ClusterDelta:
+    """The delta that leads from the empty image to `image`, for those who subscribe after a replay."""
+    topics = tuple(image.topics.values())
+    return ClusterDelta(
+        topics_created=topics,
+        partitions_created=tuple(
+            TopicPartitionImage(topic, partition)
+            for topic in topics
+            for partition in range(len(topic.partitions))
+        ),
+        configs_changed=tuple(image.configs),
+        brokers_registered=tuple(image.brokers.values()),
+    )

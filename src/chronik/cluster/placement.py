@@ -1,0 +1,79 @@
+"""Which nodes hold the replicas of new partitions, and which of them leads first.
+
+Each partition goes where the least is: its leader to the node that leads least, its followers to the nodes
+that hold least, in racks that hold no replica of it yet where there are such. Ties are drawn, so that two
+clusters with equal histories do not pile everything on the node with the lowest id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chronik.cluster.image import NodeLoad
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NodeId
+from chronik.vocab.seams import Randomness
+
+
+class PlacementNode(NamedTuple):
+    """A node that can take replicas. Nodes without a rack count as one rack."""
+
+    node: NodeId
+    rack: str | None = None
+
+
+@dataclass(slots=True)
+class _Candidate:
+    node: NodeId
+    rack: str | None
+    leaders: int
+    replicas: int
+    lot: int = 0
+
+
+def place(
+    nodes: Sequence[PlacementNode],
+    loads: Mapping[NodeId, NodeLoad],
+    partitions: int,
+    replication_factor: int,
+    randomness: Randomness,
+) -> list[tuple[NodeId, ...]]:
+    """The replicas of each of `partitions` new partitions; the first of each is its first leader.
+
+    `loads` is what the nodes carry already. Raises INVALID_REPLICATION_FACTOR when there are too few nodes.
+    """
+    if replication_factor > len(nodes):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"Replication factor {replication_factor} cannot be reached with {len(nodes)} registered broker(s)",
+        )
+    candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
+    return [_place_one(candidates, replication_factor, randomness) for _ in range(partitions)]
+
+
+def _candidate(node: PlacementNode, load: NodeLoad) -> _Candidate:
+    return _Candidate(node=node.node, rack=node.rack, leaders=load.leaders, replicas=load.replicas)
+
+
+def _place_one(
+    candidates: list[_Candidate], replication_factor: int, randomness: Randomness
+) -> tuple[NodeId, ...]:
+    for candidate in candidates:
+        candidate.lot = randomness.randrange(0, 1 << 16) if len(candidates) > 1 else 0
+    leader = min(candidates, key=lambda c: (c.leaders, c.replicas, c.lot))
+    leader.leaders += 1
+    chosen = [leader]
+    while len(chosen) < replication_factor:
+        chosen.append(_next_follower(candidates, chosen))
+    for candidate in chosen:
+        candidate.replicas += 1
+    return tuple(candidate.node for candidate in chosen)
+
+
+def _next_follower(candidates: list[_Candidate], chosen: list[_Candidate]) -> _Candidate:
+    nodes = {candidate.node for candidate in chosen}
+    racks = {candidate.rack for candidate in chosen}
+    rest = (candidate for candidate in candidates if candidate.node not in nodes)
+    # Among equals those come first that lead most: they are the last to lead the next partitions, which adds
+    # to the others.
+    return min(rest, key=lambda c: (c.rack in racks, c.replicas, -c.leaders, c.lot))

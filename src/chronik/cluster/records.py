@@ -1,0 +1,104 @@
+"""The metadata records: what `__meta` holds, one frozen value per fact.
+
+They say what happened, never what was asked for: a command that was refused leaves none. Their bytes are made
+in `record_codec`; what they add up to is `image.ClusterImage`.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from chronik.vocab.ids import NodeId, ProducerId, TopicId
+
+
+class ConfigResourceType(IntEnum):
+    """What a configuration belongs to, as Kafka's ConfigResource.Type numbers it."""
+
+    TOPIC = 2
+    BROKER = 4
+
+
+class ConfigResource(NamedTuple):
+    """A thing that has configuration.
+
+    A broker without a name is the default of all brokers of the cluster.
+    """
+
+    type: ConfigResourceType
+    name: str
+
+
+CLUSTER_DEFAULT = ConfigResource(ConfigResourceType.BROKER, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEndpoint:
+    """Where clients reach a broker by one of its listeners."""
+
+    listener: str
+    host: str
+    port: int
+    # PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+    security_protocol: str = "PLAINTEXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerRegistered:
+    """A node came up with these addresses. The latest registration of a node counts."""
+
+    node: NodeId
+    # Names the data directory, not the process: a node that lost its disk registers with another one.
+    directory_id: str
+    endpoints: tuple[BrokerEndpoint, ...]
+    rack: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicCreated:
+    """A topic exists. Its partitions and configuration follow in the same append."""
+
+    name: str
+    topic_id: TopicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionCreated:
+    """The next partition of a topic exists.
+
+    `leader`, one of `replicas`, leads its first epoch without an election.
+    """
+
+    topic_id: TopicId
+    partition: int
+    replicas: tuple[NodeId, ...]
+    leader: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDeleted:
+    """A topic, its partitions and its configuration are gone."""
+
+    topic_id: TopicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChanged:
+    """One dynamic setting of a resource has a new value; None takes it back to its default."""
+
+    resource: ConfigResource
+    key: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProducerIdsAllocated:
+    """A node may hand out the producer ids from `first` up to `end` (exclusive)."""
+
+    node: NodeId
+    first: ProducerId
+    end: ProducerId
+
+
+MetadataRecord = (
+    BrokerRegistered | TopicCreated | PartitionCreated | TopicDeleted | ConfigChanged | ProducerIdsAllocated
+)
