@@ -1,0 +1,11 @@
+"""What `chronik perf` and `benchmarks/` measure, seen from the client's side.
+
+Each workload drives a running broker, Chronik or any other that speaks Kafka's protocol, and answers with
+figures. Nothing here starts a broker or knows which one it talks to, so that figures may be compared.
+"""
+
+from chronik.cli.perf.figure import Direction, Figure, MeasurementError
+from chronik.cli.perf.run import DEFAULT_SECONDS, run
+from chronik.cli.perf.workload import Progress, Workload
+
+__all__ = ["DEFAULT_SECONDS", "Direction", "Figure", "MeasurementError", "Progress", "Workload", "run"]
