@@ -13,6 +13,7 @@ from chronik.vocab.seams import Clock, Randomness
 if TYPE_CHECKING:
     from chronik.broker.fetch_session import FetchSessionCache
     from chronik.broker.groups.service import GroupService
+    from chronik.broker.memory import NodeMemory
     from chronik.broker.replica_manager import ReplicaManager
     from chronik.cluster.leadership import LeadershipTable
     from chronik.cluster.metadata_service import MetadataService
@@ -79,3 +80,4 @@ class Broker:
     groups: "GroupService"
     producer_ids: "ProducerIds"
     fetch_sessions: "FetchSessionCache"
+    memory: "NodeMemory"

@@ -74,6 +74,10 @@ class FrameReader:
         self._start = start + 4 + length
         return self._data[start + 4 : self._start]
 
+    def unread(self, frame: memoryview) -> None:
+        """Put the frame that `next_frame` returned last back, to be returned again."""
+        self._start -= 4 + len(frame)
+
     def keep(self) -> None:
         """Copy what is left out of a lent buffer; drop the own buffer once it is used up."""
         left = self._end - self._start

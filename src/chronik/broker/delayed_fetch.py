@@ -1,0 +1,125 @@
+"""One Fetch request that waits for `min_bytes`.
+
+Made by the handler, woken by the partitions' commits, ends by answering once. While it waits it holds no records, only its
+partitions.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from chronik.broker.context import Broker
+from chronik.broker.fetch_reader import (
+    Fetched,
+    FetchLimits,
+    Reading,
+    find_partition,
+    read_partitions,
+    take_slice,
+)
+from chronik.broker.fetch_session import FetchedPartition, PartitionKey
+from chronik.broker.partition import Partition
+from chronik.vocab.errors import KafkaError
+from chronik.wire.messages.fetch import FetchResponse
+
+# Longer polls than this only keep dead clients' waiters alive; Kafka's consumers ask for 500 ms.
+_WAIT_MS_MAX = 5 * 60 * 1000
+
+
+class Answer(Protocol):
+    """Turns what was read into a response, once."""
+
+    def build(self, fetched: Iterable[Fetched]) -> FetchResponse: ...
+
+
+class DelayedFetch:
+    """See the module."""
+
+    def __init__(
+        self, broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits, answer: Answer
+    ) -> None:
+        self._broker = broker
+        self._wanted = wanted
+        self._limits = limits
+        self._answer = answer
+        self._future: asyncio.Future[FetchResponse] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched: list[Partition] = []
+        # Whether a new read is due in this turn of the loop: the many commits of one sync round cause one read.
+        self._is_woken = False
+
+    def start(self) -> FetchResponse | asyncio.Future[FetchResponse]:
+        """The answer if there is enough or nothing to wait for, else the promise of one."""
+        reading = self._read()
+        if self._is_enough(reading) or self._limits.max_wait_ms <= 0:
+            return self._conclude(reading)
+        return self._wait()
+
+    def on_progress(self) -> None:
+        """A partition has committed or failed."""
+        if not self._is_woken:
+            self._is_woken = True
+            asyncio.get_running_loop().call_soon(self._retry)
+
+    def _read(self) -> Reading:
+        return read_partitions(self._broker, self._wanted, self._limits)
+
+    def _is_enough(self, reading: Reading) -> bool:
+        return reading.size >= self._limits.min_bytes or reading.has_error or not self._wanted
+
+    def _wait(self) -> asyncio.Future[FetchResponse]:
+        loop = asyncio.get_running_loop()
+        self._future = loop.create_future()
+        self._timer = loop.call_later(min(self._limits.max_wait_ms, _WAIT_MS_MAX) / 1000, self._on_timeout)
+        for key in self._wanted:
+            try:
+                partition = find_partition(self._broker, key)
+            except KafkaError:
+                continue
+            partition.add_fetch_waiter(self)
+            self._watched.append(partition)
+        return self._future
+
+    def _retry(self) -> None:
+        self._is_woken = False
+        if self._watched:
+            reading = self._read()
+            if self._is_enough(reading):
+                self._finish(reading)
+
+    def _on_timeout(self) -> None:
+        self._finish(self._read())
+
+    def _finish(self, reading: Reading) -> None:
+        assert self._future is not None and self._timer is not None
+        self._timer.cancel()
+        for partition in self._watched:
+            partition.remove_fetch_waiter(self)
+        self._watched.clear()
+        response = self._conclude(reading)
+        if isinstance(response, asyncio.Future):
+            response.add_done_callback(self._on_loaded)
+        else:
+            self._future.set_result(response)
+
+    def _conclude(self, reading: Reading) -> FetchResponse | asyncio.Future[FetchResponse]:
+        if reading.cold:
+            return asyncio.ensure_future(self._load(reading))
+        return self._answer.build(reading.fetched)
+
+    async def _load(self, reading: Reading) -> FetchResponse:
+        """Read what the page cache lacks in a thread, one partition after the other."""
+        for fetched, partition, cold in reading.cold:
+            try:
+                take_slice(fetched, partition, await self._broker.replicas.load(cold), self._limits)
+            except KafkaError as error:
+                fetched.fail(error)
+        return self._answer.build(reading.fetched)
+
+    def _on_loaded(self, loaded: asyncio.Future[FetchResponse]) -> None:
+        assert self._future is not None
+        error = loaded.exception()
+        if error is not None:
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(loaded.result())

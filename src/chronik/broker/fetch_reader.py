@@ -1,0 +1,127 @@
+"""Reads what one Fetch request asks for, within its byte limits.
+
+Byte limits are obeyed except that the first batch always comes whole (KIP-74). What the page cache does not hold is left as a
+`ColdRead`, to be loaded in a thread.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chronik.broker.context import Broker
+from chronik.broker.fetch_session import FetchedPartition, PartitionKey
+from chronik.broker.partition import Partition
+from chronik.cluster.leadership import Leader
+from chronik.log.partition_log import ColdRead, LogSlice
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import Offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """What the client and the node allow one request."""
+
+    min_bytes: int
+    max_bytes: int
+    max_wait_ms: int
+    is_read_committed: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Fetched:
+    """What was read of one partition."""
+
+    key: PartitionKey
+    wanted: FetchedPartition
+    code: ErrorCode = ErrorCode.NONE
+    high_watermark: int = -1
+    last_stable_offset: int = -1
+    log_start_offset: int = -1
+    buffers: list[bytes | memoryview] = field(default_factory=list)
+    size: int = 0
+    # (producer id, first offset) of aborted transactions in the records; None for read_uncommitted.
+    aborted: Sequence[tuple[int, int]] | None = None
+    # Where the leader is, on errors that say it is elsewhere (KIP-951).
+    leader: Leader | None = None
+
+    def fail(self, error: KafkaError) -> None:
+        self.code = error.code
+        self.buffers = []
+        self.size = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """One pass over the partitions of a request."""
+
+    fetched: list[Fetched] = field(default_factory=list)
+    # What still has to be loaded from the device.
+    cold: list[tuple[Fetched, Partition, ColdRead]] = field(default_factory=list)
+    size: int = 0
+    has_error: bool = False
+
+
+def find_partition(broker: Broker, key: PartitionKey) -> Partition:
+    """The partition a request names, if this node leads it. Raises KafkaError."""
+    topic, index = key
+    if isinstance(topic, bytes):
+        return broker.replicas.leader_by_id(topic, index)
+    return broker.replicas.leader(topic, index)
+
+
+def read_partitions(
+    broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits
+) -> Reading:
+    """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used up."""
+    reading = Reading()
+    left = min(limits.max_bytes, broker.memory.response_bytes_left)
+    # With no memory left for responses not even one batch is read: the client waits as if there were no data.
+    at_least_one = broker.memory.response_bytes_left > 0
+    for key, partition_wanted in wanted.items():
+        fetched = Fetched(key=key, wanted=partition_wanted)
+        reading.fetched.append(fetched)
+        try:
+            _read_one(broker, reading, fetched, left, at_least_one and reading.size == 0, limits)
+        except KafkaError as error:
+            _on_error(broker, fetched, error)
+            reading.has_error = True
+        left = max(0, left - fetched.size)
+        reading.size += fetched.size
+    return reading
+
+
+def _read_one(
+    broker: Broker, reading: Reading, fetched: Fetched, left: int, at_least_one: bool, limits: FetchLimits
+) -> None:
+    wanted = fetched.wanted
+    partition = find_partition(broker, fetched.key)
+    partition.check_leader(wanted.current_leader_epoch)
+    max_bytes = min(wanted.partition_max_bytes, left)
+    data = partition.read(
+        Offset(wanted.fetch_offset),
+        max_bytes,
+        is_read_committed=limits.is_read_committed,
+        at_least_one=at_least_one,
+    )
+    fetched.high_watermark = partition.high_watermark
+    fetched.last_stable_offset = partition.last_stable_offset
+    fetched.log_start_offset = partition.log.start_offset
+    fetched.size = data.size
+    if isinstance(data, ColdRead):
+        reading.cold.append((fetched, partition, data))
+    else:
+        take_slice(fetched, partition, data, limits)
+
+
+def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: FetchLimits) -> None:
+    """Put what was read into the answer."""
+    fetched.buffers = data.buffers
+    fetched.size = data.size
+    if limits.is_read_committed:
+        fetched.aborted = partition.log.aborted_transactions(Offset(fetched.wanted.fetch_offset), data.end_offset)
+
+
+def _on_error(broker: Broker, fetched: Fetched, error: KafkaError) -> None:
+    fetched.fail(error)
+    topic, index = fetched.key
+    if error.code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH) and isinstance(topic, str):
+        fetched.leader = broker.leadership.leader_of(topic, index)

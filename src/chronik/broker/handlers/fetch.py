@@ -1,0 +1,179 @@
+"""Fetch (key 1), versions 4 to 18: whole record batches, now or as soon as there are enough.
+
+Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. Left out: what only followers send (replica
+ids, last fetched epoch, snapshots), because replication here does not go through Fetch.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.delayed_fetch import DelayedFetch
+from chronik.broker.fetch_reader import Fetched, FetchLimits
+from chronik.broker.fetch_session import (
+    FINAL_EPOCH,
+    INITIAL_EPOCH,
+    NO_SESSION,
+    FetchedPartition,
+    FetchSession,
+    PartitionKey,
+)
+from chronik.vocab.errors import ErrorCode
+from chronik.wire.messages.fetch import (
+    AbortedTransaction,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    LeaderIdAndEpoch,
+    PartitionData,
+)
+
+_FIRST_VERSION_WITH_TOPIC_IDS = 13
+_READ_COMMITTED = 1
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: FetchRequest
+) -> FetchResponse | asyncio.Future[FetchResponse]:
+    uses_topic_ids = context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS
+    wanted = _wanted(request, uses_topic_ids)
+    if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
+        broker.fetch_sessions.close(request.session_id)
+        session = _open_session(broker, request, wanted, uses_topic_ids)
+        answer = _FullAnswer(session)
+        partitions = wanted
+    else:
+        session = broker.fetch_sessions.use(
+            request.session_id, request.session_epoch, uses_topic_ids=uses_topic_ids
+        )
+        session.update(wanted.items(), _forgotten(request, uses_topic_ids))
+        session.advance()
+        answer = _IncrementalAnswer(session)
+        partitions = dict(session.partitions)
+    limits = FetchLimits(
+        min_bytes=request.min_bytes,
+        max_bytes=min(request.max_bytes, broker.settings.int("fetch.max.bytes")),
+        max_wait_ms=request.max_wait_ms,
+        is_read_committed=request.isolation_level == _READ_COMMITTED,
+    )
+    return DelayedFetch(broker, partitions, limits, answer).start()
+
+
+def on_error(request: FetchRequest, code: ErrorCode, message: str | None) -> FetchResponse:
+    return FetchResponse(error_code=code, session_id=NO_SESSION)
+
+
+def _open_session(
+    broker: Broker, request: FetchRequest, wanted: dict[PartitionKey, FetchedPartition], uses_topic_ids: bool
+) -> FetchSession | None:
+    if request.session_epoch == FINAL_EPOCH or not wanted:
+        return None
+    session = broker.fetch_sessions.open(uses_topic_ids=uses_topic_ids)
+    if session is not None:
+        session.update(wanted.items(), ())
+    return session
+
+
+def _wanted(request: FetchRequest, uses_topic_ids: bool) -> dict[PartitionKey, FetchedPartition]:
+    return {
+        (topic.topic_id if uses_topic_ids else topic.topic, partition.partition): FetchedPartition(
+            fetch_offset=partition.fetch_offset,
+            partition_max_bytes=partition.partition_max_bytes,
+            current_leader_epoch=partition.current_leader_epoch,
+            last_fetched_epoch=partition.last_fetched_epoch,
+        )
+        for topic in request.topics
+        for partition in topic.partitions
+    }
+
+
+def _forgotten(request: FetchRequest, uses_topic_ids: bool) -> Iterator[PartitionKey]:
+    for topic in request.forgotten_topics_data:
+        for partition in topic.partitions:
+            yield (topic.topic_id if uses_topic_ids else topic.topic, partition)
+
+
+class _FullAnswer:
+    """Tells everything that was asked for."""
+
+    def __init__(self, session: FetchSession | None) -> None:
+        self._session = session
+
+    def build(self, fetched: Iterable[Fetched]) -> FetchResponse:
+        fetched = list(fetched)
+        if self._session is not None:
+            for one in fetched:
+                _remember(one)
+        session_id = NO_SESSION if self._session is None else self._session.session_id
+        return FetchResponse(session_id=session_id, responses=_by_topic(fetched))
+
+
+class _IncrementalAnswer:
+    """Tells what has changed, and lets the others go first next time."""
+
+    def __init__(self, session: FetchSession) -> None:
+        self._session = session
+
+    def build(self, fetched: Iterable[Fetched]) -> FetchResponse:
+        news = [one for one in fetched if _is_news(one)]
+        for one in news:
+            _remember(one)
+            if one.size and one.key in self._session.partitions:
+                self._session.partitions.move_to_end(one.key)
+        return FetchResponse(session_id=self._session.session_id, responses=_by_topic(news))
+
+
+def _is_news(one: Fetched) -> bool:
+    wanted = one.wanted
+    return (
+        one.size > 0
+        or one.code is not ErrorCode.NONE
+        or wanted.told_error
+        or wanted.told_high_watermark != one.high_watermark
+        or wanted.told_log_start_offset != one.log_start_offset
+    )
+
+
+def _remember(one: Fetched) -> None:
+    one.wanted.told_high_watermark = one.high_watermark
+    one.wanted.told_log_start_offset = one.log_start_offset
+    one.wanted.told_error = one.code is not ErrorCode.NONE
+
+
+def _by_topic(fetched: Iterable[Fetched]) -> list[FetchableTopicResponse]:
+    topics: dict[str | bytes, FetchableTopicResponse] = {}
+    for one in fetched:
+        topic_key, _ = one.key
+        topic = topics.get(topic_key)
+        if topic is None:
+            topic = topics[topic_key] = FetchableTopicResponse(partitions=[])
+            if isinstance(topic_key, bytes):
+                topic.topic_id = topic_key
+            else:
+                topic.topic = topic_key
+        topic.partitions.append(_partition_data(one))
+    return list(topics.values())
+
+
+def _partition_data(one: Fetched) -> PartitionData:
+    data = PartitionData(
+        partition_index=one.key[1],
+        error_code=one.code,
+        high_watermark=one.high_watermark,
+        last_stable_offset=one.last_stable_offset,
+        log_start_offset=one.log_start_offset,
+        # Never null: librdkafka rejects it.
+        records=one.buffers,
+        preferred_read_replica=-1,
+    )
+    if one.aborted is not None:
+        data.aborted_transactions = [
+            AbortedTransaction(producer_id=producer_id, first_offset=first) for producer_id, first in one.aborted
+        ]
+    else:
+        data.aborted_transactions = None
+    if one.leader is not None:
+        data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node_id, leader_epoch=one.leader.epoch)
+    return data
+
+

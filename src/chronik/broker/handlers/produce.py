@@ -1,0 +1,170 @@
+"""Produce (key 0), versions 3 to 13: append record batches, answer when they are committed.
+
+Versions 0 to 2 are advertised, because librdkafka stops compressing without them (KAFKA-18659), and answered with
+UNSUPPORTED_VERSION. `acks` 1 waits like -1 does: with one voter both mean "on this node's device". Transactions are not served yet:
+a transactional id never gets this far, because InitProducerId refuses it.
+"""
+
+import asyncio
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.partition import Partition
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.messages.produce import (
+    BatchIndexAndErrorMessage,
+    LeaderIdAndEpoch,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
+
+_ACKS = (-1, 0, 1)
+_FIRST_VERSION_WITH_TOPIC_IDS = 13
+_FIRST_VERSION_SERVED = 3
+# A client that asks for longer gets this: an append that is not committed by then will not be.
+_TIMEOUT_MS_MAX = 15 * 60 * 1000
+
+
+class ProduceFailed(ValueError):
+    """An acks=0 produce failed: closing the connection is the only way to tell (as Kafka does)."""
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: ProduceRequest
+) -> ProduceResponse | None | asyncio.Future[ProduceResponse]:
+    """Append everything at once, in order; the future resolves when all of it is committed or the timeout passed."""
+    if context.api_version < _FIRST_VERSION_SERVED:
+        return on_error(request, ErrorCode.UNSUPPORTED_VERSION, None)
+    if request.acks not in _ACKS:
+        return on_error(request, ErrorCode.INVALID_REQUIRED_ACKS, None)
+    operation = ProduceOperation(broker, context, request)
+    operation.append()
+    if request.acks == 0:
+        operation.abandon()
+        if operation.has_failed:
+            raise ProduceFailed("a produce request with acks=0 failed")
+        return None
+    return operation.answer()
+
+
+def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> ProduceResponse:
+    """The same error for every partition named."""
+    return ProduceResponse(
+        responses=[
+            TopicProduceResponse(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partition_responses=[
+                    PartitionProduceResponse(
+                        index=data.index, error_code=code, base_offset=-1, log_append_time_ms=-1, error_message=message
+                    )
+                    for data in topic.partition_data
+                ],
+            )
+            for topic in request.topic_data
+        ]
+    )
+
+
+class ProduceOperation:
+    """One produce request from its appends to its answer. Waits on each of its partitions; ends by answering once."""
+
+    __slots__ = ("_broker", "_context", "_future", "_request", "_response", "_timer", "_waiting", "has_failed")
+
+    def __init__(self, broker: Broker, context: RequestContext, request: ProduceRequest) -> None:
+        self._broker = broker
+        self._context = context
+        self._request = request
+        self._response = ProduceResponse(responses=[])
+        # What is appended but not committed yet.
+        self._waiting: dict[Partition, list[PartitionProduceResponse]] = {}
+        self._future: asyncio.Future[ProduceResponse] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.has_failed = False
+
+    def append(self) -> None:
+        for topic in self._request.topic_data:
+            self._response.responses.append(
+                TopicProduceResponse(
+                    name=topic.name,
+                    topic_id=topic.topic_id,
+                    partition_responses=[self._append(topic, data) for data in topic.partition_data],
+                )
+            )
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer."""
+        self._waiting.clear()
+
+    def answer(self) -> ProduceResponse | asyncio.Future[ProduceResponse]:
+        if not self._waiting:
+            return self._response
+        loop = asyncio.get_running_loop()
+        self._future = loop.create_future()
+        timeout_ms = min(max(self._request.timeout_ms, 0), _TIMEOUT_MS_MAX)
+        self._timer = loop.call_later(timeout_ms / 1000, self._on_timeout)
+        return self._future
+
+    def on_committed(self, partition: Partition) -> None:
+        if self._waiting.pop(partition, None) is not None and not self._waiting:
+            self._finish()
+
+    def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
+        for response in self._waiting.pop(partition, []):
+            self._mark_failed(response, code)
+        if not self._waiting:
+            self._finish()
+
+    def _append(self, topic: TopicProduceData, data: PartitionProduceData) -> PartitionProduceResponse:
+        response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
+        try:
+            partition = self._partition(topic, data.index)
+            appended = partition.append(data.records or b"")
+        except KafkaError as error:
+            self._on_error(response, topic, data.index, error)
+            return response
+        response.base_offset = appended.base_offset
+        response.log_append_time_ms = appended.log_append_time_ms
+        response.log_start_offset = partition.log.start_offset
+        if self._request.acks != 0 and partition.wait_committed(appended.end_offset, self):
+            self._waiting.setdefault(partition, []).append(response)
+        return response
+
+    def _partition(self, topic: TopicProduceData, index: int) -> Partition:
+        replicas = self._broker.replicas
+        if self._context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS:
+            return replicas.leader_by_id(topic.topic_id, index)
+        return replicas.leader(topic.name, index)
+
+    def _on_error(
+        self, response: PartitionProduceResponse, topic: TopicProduceData, index: int, error: KafkaError
+    ) -> None:
+        self._mark_failed(response, error.code)
+        response.error_message = error.message
+        if error.code is ErrorCode.INVALID_RECORD:
+            response.record_errors = [BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)]
+        if error.code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            leader = self._broker.leadership.leader_of(topic.name, index)
+            response.current_leader = LeaderIdAndEpoch(leader_id=leader.node_id, leader_epoch=leader.epoch)
+
+    def _mark_failed(self, response: PartitionProduceResponse, code: ErrorCode) -> None:
+        self.has_failed = True
+        response.error_code = code
+        response.base_offset = -1
+        response.log_append_time_ms = -1
+
+    def _on_timeout(self) -> None:
+        for responses in self._waiting.values():
+            for response in responses:
+                self._mark_failed(response, ErrorCode.REQUEST_TIMED_OUT)
+        self._waiting.clear()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._future is not None and not self._future.done():
+            self._future.set_result(self._response)

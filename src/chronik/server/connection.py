@@ -1,0 +1,258 @@
+"""One client connection: frames in, responses out in the order of their requests.
+
+Made by the listener's accept, called by the event loop, gone when the socket is. It works as Kafka's muted channel does: a
+request starts when all before it are answered. Only Produce requests overlap, because their answers wait for a sync or a
+majority and their appends happen in order anyway. What a client can make the node hold is bounded here: one unanswered
+request other than Produce, `PRODUCE_IN_FLIGHT_MAX` produce requests, one incomplete frame, and responses only as fast as
+it reads them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from chronik.broker.memory import NodeMemory
+from chronik.wire.framing import BadFrame, FrameReader
+
+Parts = list[bytes | memoryview]
+Reply = Parts | None | asyncio.Future[Parts | None]
+
+# Kafka's producers keep 5 in flight, librdkafka up to 1,000,000; further ones wait in the socket.
+PRODUCE_IN_FLIGHT_MAX = 256
+
+# Reads go here, for all connections of the loop: what is whole is handled before the next read, so that an idle connection
+# owns no buffer. 256 KiB takes what a loopback socket usually has at once.
+_RECEIVE_BYTES = 256 * 1024
+
+# Below this, unsent responses wait in the transport without slowing the connection down.
+_UNSENT_BYTES_MAX = 256 * 1024
+
+
+class Requests(Protocol):
+    """Who answers. Raises ValueError for what is not a request: the connection closes."""
+
+    def dispatch(self, frame: memoryview, connection: "Connection") -> Reply: ...
+
+
+class ConnectionLog(Protocol):
+    """Who is told of a connection's life."""
+
+    def on_open(self, connection: "Connection") -> None: ...
+
+    def on_close(self, connection: "Connection", reason: str) -> None: ...
+
+
+class Answer:
+    """A place in the order of responses."""
+
+    __slots__ = ("is_done", "parts")
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.parts: Parts | None = None
+
+
+def make_receive_buffer() -> memoryview:
+    """The buffer that all connections of one event loop share."""
+    return memoryview(bytearray(_RECEIVE_BYTES))
+
+
+class Connection(asyncio.BufferedProtocol):
+    """See the module. Its attributes are read by the dispatcher and by the sweep of idle connections."""
+
+    def __init__(
+        self,
+        *,
+        connection_id: int,
+        listener: str,
+        requests: Requests,
+        log: ConnectionLog,
+        memory: NodeMemory,
+        receive_buffer: memoryview,
+        frame_bytes_max: int,
+        now: Callable[[], float],
+    ) -> None:
+        self.connection_id = connection_id
+        self.listener = listener
+        self.client_host = ""
+        self.client_port = 0
+        self.last_active = now()
+        # When the frame in progress began; None between frames.
+        self.frame_started: float | None = None
+        self._requests = requests
+        self._log = log
+        self._memory = memory
+        self._shared = receive_buffer
+        self._reader = FrameReader(frame_bytes_max)
+        self._now = now
+        self._transport: asyncio.Transport | None = None
+        self._answers: deque[Answer] = deque()
+        # Invariant: true exactly while the last of `_answers` belongs to a request other than Produce.
+        self._is_muted = False
+        self._is_writable = True
+        self._is_reading = True
+        self._is_closing = False
+        self._lent = False
+        self._accounted_bytes = 0
+        self._unsent_bytes = 0
+        self._close_reason = "closed by the client"
+
+    # The event loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_UNSENT_BYTES_MAX)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.client_host, self.client_port = str(peer[0]), int(peer[1])
+        self._log.on_open(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        space = self._reader.space()
+        self._lent = space is None
+        return self._shared if space is None else space
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._lent:
+            self._reader.lend(self._shared[:nbytes])
+        else:
+            self._reader.received(nbytes)
+        self._pump()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._answers.clear()
+        self._account(0)
+        self._memory.unsent_bytes -= self._unsent_bytes
+        self._unsent_bytes = 0
+        self._log.on_close(self, self._close_reason if exc is None else str(exc))
+
+    def pause_writing(self) -> None:
+        assert self._transport is not None
+        self._is_writable = False
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._memory.unsent_bytes += self._unsent_bytes
+
+    def resume_writing(self) -> None:
+        self._memory.unsent_bytes -= self._unsent_bytes
+        self._unsent_bytes = 0
+        self._is_writable = True
+        self._send()
+        self._pump()
+
+    # The server's side.
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing asked and unanswered, nothing half received."""
+        return not self._answers and self.frame_started is None
+
+    def close(self, reason: str) -> None:
+        """Close after what has been written is sent; what is not answered yet never will be."""
+        if not self._is_closing and self._transport is not None:
+            self._is_closing = True
+            self._close_reason = reason
+            self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Close at once, dropping what the client has not read."""
+        self._is_closing = True
+        self._close_reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Requests in.
+
+    def _pump(self) -> None:
+        """Start what may start, then wait for the rest: bytes, an answer, or a client that reads."""
+        self.last_active = self._now()
+        try:
+            is_blocked = self._start_requests()
+        except BadFrame as error:
+            self.close(f"bad frame: {error}")
+            return
+        if self._is_closing:
+            return
+        self._send()
+        self._reader.keep()
+        self._account(self._reader.buffered_bytes)
+        # A frame that waits for us is not the client's delay.
+        is_client_late = self._reader.is_inside_frame and not is_blocked
+        self.frame_started = (self.frame_started or self.last_active) if is_client_late else None
+        self._read_more(not is_blocked or not self._reader.is_inside_frame)
+
+    def _start_requests(self) -> bool:
+        """Dispatch frames until there is none or one has to wait; whether one has to."""
+        reader = self._reader
+        while not self._is_closing:
+            if self._is_muted or not self._is_writable or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX:
+                return True
+            frame = reader.next_frame()
+            if frame is None:
+                return False
+            is_produce = frame[0] == 0 and frame[1] == 0
+            if not is_produce and self._answers:
+                reader.unread(frame)
+                return True
+            self.frame_started = None
+            self._start(frame, is_produce)
+        return True
+
+    def _start(self, frame: memoryview, is_produce: bool) -> None:
+        try:
+            reply = self._requests.dispatch(frame, self)
+        except ValueError as error:
+            self.close(f"not a Kafka request: {error}")
+            return
+        answer = Answer()
+        self._answers.append(answer)
+        if isinstance(reply, asyncio.Future):
+            self._is_muted = not is_produce
+            reply.add_done_callback(lambda future: self._on_reply(answer, future))
+        else:
+            answer.parts = reply
+            answer.is_done = True
+            self._send()
+
+    def _on_reply(self, answer: Answer, future: asyncio.Future[Parts | None]) -> None:
+        if self._is_closing:
+            return
+        answer.parts = future.result()
+        answer.is_done = True
+        self._send()
+        if self._reader.is_inside_frame or not self._is_reading:
+            self._pump()
+
+    # Responses out.
+
+    def _send(self) -> None:
+        answers = self._answers
+        transport = self._transport
+        while answers and answers[0].is_done and self._is_writable and not self._is_closing:
+            parts = answers.popleft().parts
+            if transport is None or parts is None:
+                continue
+            if len(parts) == 1:
+                transport.write(parts[0])
+            else:
+                transport.writelines(parts)
+        if not answers:
+            self._is_muted = False
+
+    def _read_more(self, wanted: bool) -> None:
+        if wanted is self._is_reading or self._transport is None:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _account(self, buffered_bytes: int) -> None:
+        self._memory.received_bytes += buffered_bytes - self._accounted_bytes
+        self._accounted_bytes = buffered_bytes
