@@ -1,7 +1,7 @@
 """A produce request made once as bytes and sent again and again, so that the client costs next to nothing.
 
-Produce version 7 has no flexible encoding, and every peer speaks it. The layout is that of ProduceRequest.json and
-of record batch v2 in Kafka's protocol guide.
+Produce version 7 has no flexible encoding, and every peer speaks it. The layout is that of
+ProduceRequest.json and of record batch v2 in Kafka's protocol guide.
 """
 
 import struct
