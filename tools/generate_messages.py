@@ -4,7 +4,7 @@
     python tools/generate_messages.py --check    fail when the committed modules differ
 
 kio has one class per version, generated from Kafka's own schema files; here the versions of a struct are
-merged into one class, whose table says which field exists in which. The output depends on kio's version alone.
+merged into one class, whose table says which field is in which. The output depends on kio's version alone.
 """
 
 import argparse

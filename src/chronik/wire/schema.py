@@ -5,7 +5,7 @@ codec's business. They are plain slotted classes with a written-out `__init__` r
 build their methods with `exec` at import, which costs more than all else in starting a broker. They are not
 frozen, because decoders fill them, and a frozen instance is three times as slow to fill.
 
-A row of a table, in the notation of Kafka's schemas, is `name: type versions [nullable versions] [tag number]`:
+A row of a table, in Kafka's notation, is `name: type versions [nullable versions] [tag number]`:
 
     partition_max_bytes: int32 4+
     topics: []FetchTopic 4+ nullable 7-12
@@ -79,7 +79,7 @@ class Struct:
 class Message(Struct):
     """A whole request, response or piece of data.
 
-    `FLEXIBLE_FROM` is the first version with compact lengths and tagged fields (KIP-482), None when there is none.
+    `FLEXIBLE_FROM` is the first version with compact lengths and tagged fields (KIP-482), or None.
     """
 
     __slots__ = ()
