@@ -8,16 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chronik.cluster.records import BrokerRegistered, ConfigResource, ConfigResourceType
-from chronik.vocab.ids import (
-    CONSUMER_OFFSETS_TOPIC,
-    TRANSACTION_STATE_TOPIC,
-    NodeId,
-    ProducerId,
-    TopicId,
-)
-
-INTERNAL_TOPICS = frozenset({CONSUMER_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC})
+from chronik.cluster.records import BrokerRegistered, ConfigResource, topic_resource
+from chronik.vocab.config.topic_names import INTERNAL_TOPICS
+from chronik.vocab.ids import NodeId, ProducerId, TopicId
 
 FIRST_PRODUCER_ID = ProducerId(0)
 
@@ -97,7 +90,7 @@ class ClusterImage:
     brokers: Mapping[NodeId, BrokerRegistered] = field(default_factory=dict)
     topics: Mapping[str, TopicImage] = field(default_factory=dict)
     topics_by_id: Mapping[TopicId, TopicImage] = field(default_factory=dict)
-    # Invariant: exactly the topic names with a '.' or '_' in them, by `topic_names.collision_key`, which is
+    # Invariant: exactly the topic names with a '.' or '_' in them, by `collision_key`, which is
     # unique.
     collision_names: Mapping[str, str] = field(default_factory=dict)
     # Only resources with a dynamic setting, and only such settings.
@@ -114,7 +107,13 @@ class ClusterImage:
 
     def topic_config(self, name: str) -> Mapping[str, str]:
         """The dynamic settings of a topic; empty when it has none."""
-        return self.config(ConfigResource(ConfigResourceType.TOPIC, name))
+        return self.config(topic_resource(name))
+
+
+def collision_key(name: str) -> str | None:
+    """Names with equal keys are one in metrics, where `.` is `_`. None: this name is like no other."""
+    folded = name.replace(".", "_")
+    return folded if "_" in folded else None
 
 
 def delta_from_nothing(image: ClusterImage) -> ClusterDelta:

@@ -14,19 +14,20 @@ from chronik.cluster.image import (
     ProducerIdBlock,
     TopicImage,
     TopicPartitionImage,
+    collision_key,
 )
 from chronik.cluster.records import (
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
-    ConfigResourceType,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
     TopicCreated,
     TopicDeleted,
+    topic_resource,
 )
-from chronik.cluster.topic_names import collision_key
+from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import TopicId
 from chronik.vocab.invariant import InvariantViolation, invariant
 
@@ -192,7 +193,7 @@ class ImageDraft:
         key = collision_key(name)
         if key is not None:
             del self._collision_names.write()[key]
-        resource = ConfigResource(ConfigResourceType.TOPIC, name)
+        resource = topic_resource(name)
         if resource in self._configs.current:
             del self._configs.write()[resource]
             if was_in_base:
@@ -202,7 +203,7 @@ class ImageDraft:
 
     def _change_config(self, record: ConfigChanged) -> None:
         resource = record.resource
-        if resource.type is ConfigResourceType.TOPIC:
+        if resource.type is ResourceType.TOPIC:
             invariant(self._has_topic(resource.name), "unknown topic {} is configured", resource.name)
         settings = dict(self._configs.current.get(resource, {}))
         if record.value is None:

@@ -14,13 +14,13 @@ from chronik.cluster.records import (
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
-    ConfigResourceType,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
     TopicCreated,
     TopicDeleted,
 )
+from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NodeId, ProducerId, format_topic_id, parse_topic_id
 
 
@@ -150,7 +150,7 @@ def _write_config(record: ConfigChanged) -> dict[str, Any]:
 
 
 def _read_config(fields: Fields) -> ConfigChanged:
-    resource = ConfigResource(ConfigResourceType[fields["resource"].upper()], fields["name"])
+    resource = ConfigResource(ResourceType[fields["resource"].upper()], fields["name"])
     return ConfigChanged(resource=resource, key=fields["key"], value=fields["value"])
 
 

@@ -5,17 +5,10 @@ in `record_codec`; what they add up to is `image.ClusterImage`.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
+from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NodeId, ProducerId, TopicId
-
-
-class ConfigResourceType(IntEnum):
-    """What a configuration belongs to, as Kafka's ConfigResource.Type numbers it."""
-
-    TOPIC = 2
-    BROKER = 4
 
 
 class ConfigResource(NamedTuple):
@@ -24,11 +17,16 @@ class ConfigResource(NamedTuple):
     A broker without a name is the default of all brokers of the cluster.
     """
 
-    type: ConfigResourceType
+    type: ResourceType
     name: str
 
 
-CLUSTER_DEFAULT = ConfigResource(ConfigResourceType.BROKER, "")
+def topic_resource(name: str) -> ConfigResource:
+    """The resource that holds a topic's settings."""
+    return ConfigResource(ResourceType.TOPIC, name)
+
+
+CLUSTER_DEFAULT = ConfigResource(ResourceType.BROKER, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

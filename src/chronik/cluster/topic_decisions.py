@@ -1,0 +1,215 @@
+"""What the controller decides about topics and partitions, after Kafka's ReplicationControlManager."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chronik.cluster.commands import USE_DEFAULT, CreatePartitions, CreateTopic, DeleteTopic
+from chronik.cluster.config_decisions import check_config
+from chronik.cluster.image import ClusterImage, TopicImage, collision_key
+from chronik.cluster.placement import PlacementNode, place
+from chronik.cluster.records import (
+    ConfigChanged,
+    MetadataRecord,
+    PartitionCreated,
+    TopicCreated,
+    TopicDeleted,
+    topic_resource,
+)
+from chronik.vocab.config.topic_names import validate_topic_name
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId
+from chronik.vocab.seams import Randomness
+
+# A partition costs open files, memory and start-up time on each of its nodes; up to here a node has been
+# designed for (idle under 5 % of a core).
+PARTITIONS_PER_NODE_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDefaults:
+    """What a new topic gets when its creator does not say (num.partitions, default.replication.factor)."""
+
+    partitions: int = 1
+    replication_factor: int = 1
+    partitions_per_node_max: int = PARTITIONS_PER_NODE_MAX
+
+
+def create_topic(
+    image: ClusterImage, command: CreateTopic, defaults: TopicDefaults, randomness: Randomness
+) -> list[MetadataRecord]:
+    """Records of a new topic: itself, its partitions, its settings. Raises KafkaError."""
+    _check_new_name(image, command.name)
+    configs = {key: value for key, value in command.configs.items() if value is not None}
+    resource = topic_resource(command.name)
+    check_config(resource, configs)
+    if command.assignments:
+        replicas = _assigned(image, command, defaults)
+    else:
+        replicas = _placed(image, command, defaults, randomness)
+    topic_id = _new_topic_id(image, randomness)
+    records: list[MetadataRecord] = [TopicCreated(name=command.name, topic_id=topic_id)]
+    records.extend(_partition_records(topic_id, 0, replicas))
+    records.extend(ConfigChanged(resource=resource, key=key, value=value) for key, value in configs.items())
+    return records
+
+
+def delete_topic(image: ClusterImage, command: DeleteTopic) -> list[MetadataRecord]:
+    """The record of a deletion. Raises KafkaError."""
+    if (command.name is None) == (command.topic_id is None):
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, "A topic is deleted by its name or by its id, not by both"
+        )
+    if command.name is not None:
+        return [TopicDeleted(topic_id=existing_topic(image, command.name).topic_id)]
+    topic_id = TopicId(command.topic_id or NO_TOPIC_ID)
+    if topic_id not in image.topics_by_id:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host a topic of this id")
+    return [TopicDeleted(topic_id=topic_id)]
+
+
+def create_partitions(
+    image: ClusterImage, command: CreatePartitions, defaults: TopicDefaults, randomness: Randomness
+) -> list[MetadataRecord]:
+    """Records of a topic's additional partitions. Raises KafkaError."""
+    topic = existing_topic(image, command.name)
+    current = len(topic.partitions)
+    _check_growth(current, command.count)
+    added = command.count - current
+    replication_factor = len(topic.partitions[0].replicas)
+    _check_partitions_per_node(image, added, replication_factor, defaults)
+    if command.assignments is not None:
+        if len(command.assignments) != added:
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"{added} partition(s) would be added, but {len(command.assignments)} assignment(s) came",
+            )
+        replicas = [_check_replicas(image, nodes, replication_factor) for nodes in command.assignments]
+    else:
+        replicas = place(_placement_nodes(image), image.loads, added, replication_factor, randomness)
+    return _partition_records(topic.topic_id, current, replicas)
+
+
+def existing_topic(image: ClusterImage, name: str) -> TopicImage:
+    """The topic of this name. Raises UNKNOWN_TOPIC_OR_PARTITION."""
+    topic = image.topics.get(name)
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic {name!r} does not exist")
+    return topic
+
+
+def _check_new_name(image: ClusterImage, name: str) -> None:
+    validate_topic_name(name)
+    if name in image.topics:
+        raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
+    key = collision_key(name)
+    other = image.collision_names.get(key) if key is not None else None
+    if other is not None:
+        raise KafkaError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"Topic '{name}' collides with existing topic '{other}': metric names confuse '.' and '_'",
+        )
+
+
+def _check_growth(current: int, count: int) -> None:
+    if count == current:
+        raise KafkaError(ErrorCode.INVALID_PARTITIONS, f"Topic already has {current} partition(s).")
+    if count < current:
+        raise KafkaError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"The topic currently has {current} partition(s); {count} would not be an increase.",
+        )
+
+
+def _placed(
+    image: ClusterImage, command: CreateTopic, defaults: TopicDefaults, randomness: Randomness
+) -> list[tuple[NodeId, ...]]:
+    partitions = defaults.partitions if command.partitions == USE_DEFAULT else command.partitions
+    factor = (
+        defaults.replication_factor
+        if command.replication_factor == USE_DEFAULT
+        else command.replication_factor
+    )
+    if partitions <= 0:
+        raise KafkaError(
+            ErrorCode.INVALID_PARTITIONS, f"{partitions} partitions: at least 1, or -1 for the default"
+        )
+    if factor <= 0:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"Replication factor {factor}: at least 1, or -1 for the default",
+        )
+    _check_partitions_per_node(image, partitions, factor, defaults)
+    return place(_placement_nodes(image), image.loads, partitions, factor, randomness)
+
+
+def _assigned(image: ClusterImage, command: CreateTopic, defaults: TopicDefaults) -> list[tuple[NodeId, ...]]:
+    if command.replication_factor != USE_DEFAULT or command.partitions != USE_DEFAULT:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST,
+            "With a manual assignment, the number of partitions and the replication factor must be -1",
+        )
+    assignments: Mapping[int, Sequence[NodeId]] = command.assignments
+    if set(assignments) != set(range(len(assignments))):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            "The partitions of a manual assignment must be consecutive, beginning with 0",
+        )
+    factor = len(assignments[0])
+    _check_partitions_per_node(image, len(assignments), factor, defaults)
+    return [_check_replicas(image, assignments[partition], factor) for partition in range(len(assignments))]
+
+
+def _check_replicas(image: ClusterImage, nodes: Sequence[NodeId], factor: int) -> tuple[NodeId, ...]:
+    problem = None
+    unknown = [node for node in nodes if node not in image.brokers]
+    if not nodes:
+        problem = "is empty"
+    elif len(set(nodes)) != len(nodes):
+        problem = "names a broker twice"
+    elif unknown:
+        problem = f"names the broker {unknown[0]}, which is not registered"
+    elif len(nodes) != factor:
+        problem = f"has {len(nodes)} replica(s), where {factor} are expected"
+    if problem is not None:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"The manual assignment {list(nodes)} {problem}"
+        )
+    return tuple(nodes)
+
+
+def _check_partitions_per_node(
+    image: ClusterImage, added: int, replication_factor: int, defaults: TopicDefaults
+) -> None:
+    """Refuse what the nodes together have no room for.
+
+    Checked before anything is made of so many partitions.
+    """
+    room = len(image.brokers) * defaults.partitions_per_node_max
+    held = sum(load.replicas for load in image.loads.values())
+    if image.brokers and held + added * replication_factor > room:
+        raise KafkaError(
+            ErrorCode.POLICY_VIOLATION,
+            f"{added} more partition(s) would exceed the limit of {defaults.partitions_per_node_max} "
+            f"partition replicas per broker ({held} exist on {len(image.brokers)} broker(s))",
+        )
+
+
+def _placement_nodes(image: ClusterImage) -> list[PlacementNode]:
+    return [PlacementNode(broker.node, broker.rack) for broker in image.brokers.values()]
+
+
+def _new_topic_id(image: ClusterImage, randomness: Randomness) -> TopicId:
+    while True:
+        topic_id = TopicId(randomness.randbytes(16))
+        # Kafka's tools print ids in URL-safe base64; one that begins with '-' would be taken for an option.
+        if topic_id != NO_TOPIC_ID and topic_id[0] >> 2 != 62 and topic_id not in image.topics_by_id:
+            return topic_id
+
+
+def _partition_records(
+    topic_id: TopicId, first: int, replicas: Sequence[tuple[NodeId, ...]]
+) -> list[MetadataRecord]:
+    return [
+        PartitionCreated(topic_id=topic_id, partition=first + n, replicas=nodes, leader=nodes[0])
+        for n, nodes in enumerate(replicas)
+    ]
