@@ -93,6 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_writable = True
         self._is_reading = True
         self._is_closing = False
+        self._is_finishing = False
         self._lent = False
         self._accounted_bytes = 0
         self._unsent_bytes = 0
@@ -152,6 +153,13 @@ class Connection(asyncio.BufferedProtocol):
         """Nothing asked and unanswered, nothing half received."""
         return not self._answers and self.frame_started is None
 
+    def finish(self, reason: str) -> None:
+        """Start no further request; close once the open ones are answered."""
+        self._is_finishing = True
+        self._close_reason = reason
+        if not self._answers:
+            self.close(reason)
+
     def close(self, reason: str) -> None:
         """Close after what has been written is sent; what is not answered yet never will be."""
         if not self._is_closing and self._transport is not None:
@@ -190,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
         """Dispatch frames until there is none or one has to wait; whether one has to."""
         reader = self._reader
         while not self._is_closing:
-            if self._is_muted or not self._is_writable or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX:
+            if self._is_muted or self._is_finishing or not self._is_writable or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX:
                 return True
             frame = reader.next_frame()
             if frame is None:
@@ -243,6 +251,8 @@ class Connection(asyncio.BufferedProtocol):
                 transport.writelines(parts)
         if not answers:
             self._is_muted = False
+            if self._is_finishing:
+                self.close(self._close_reason)
 
     def _read_more(self, wanted: bool) -> None:
         if wanted is self._is_reading or self._transport is None:

@@ -1,0 +1,208 @@
+"""From a frame to the frames of its answer: header, version, decoding, handler, encoding.
+
+One per node, called by all connections on the event loop. Whatever a handler raises becomes a well-formed error; what is not a request
+raises ValueError, and the connection closes as Kafka's does. Handler modules are imported on the first request for them.
+"""
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.handlers.produce import ProduceFailed
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
+from chronik.wire.codec import decoder, encoder
+from chronik.wire.header import RequestHeader, parse_request_header, response_header
+from chronik.wire.schema import Buffer, Message
+
+_log = logging.getLogger(__name__)
+
+Parts = list[Buffer]
+Reply = Parts | None | asyncio.Future[Parts | None]
+
+# Message objects of all APIs pass through here; each handler module types its own.
+_Handle = Callable[[Broker, RequestContext, Any], Any]
+_OnError = Callable[[Any, ErrorCode, str | None], Message]
+
+# Produce versions that are advertised only to be answered with an error (KAFKA-18659).
+_PRODUCE_VERSIONS_REFUSED = range(3)
+
+
+class Peer(Protocol):
+    """What a request's context takes from its connection."""
+
+    connection_id: int
+    listener: str
+    client_host: str
+
+
+@dataclass(slots=True)
+class ApiStatistics:
+    """Totals of one API since start."""
+
+    requests: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """All that one version of one API needs."""
+
+    api_key: ApiKey
+    version: int
+    decode: Callable[[memoryview, int], tuple[Message, int]]
+    handle: _Handle
+    on_error: _OnError
+    encode: Callable[[Message, Parts], None]
+    statistics: ApiStatistics = field(default_factory=ApiStatistics)
+
+    def reply(self, correlation_id: int, response: Message) -> Parts:
+        """The response as frame: length and header joined with the small parts, large buffers by themselves."""
+        parts: Parts = [b""]
+        self.encode(response, parts)
+        size = sum(map(len, parts))
+        parts[0] = response_header(self.api_key, self.version, correlation_id, size)
+        return parts if len(parts) > 2 else [b"".join(parts)]
+
+
+class Dispatcher:
+    """See the module."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._endpoints: dict[tuple[int, int], Endpoint] = {}
+        self._statistics: dict[ApiKey, ApiStatistics] = {}
+        # The loop holds tasks only weakly.
+        self._tasks: set[asyncio.Task[Message]] = set()
+
+    def statistics(self) -> dict[ApiKey, ApiStatistics]:
+        """Totals by API; not to be changed."""
+        return self._statistics
+
+    def dispatch(self, frame: memoryview, connection: Peer) -> Reply:
+        """Answer one request, now or later. Raises ValueError for what is none (MalformedMessage is one)."""
+        header, position = parse_request_header(frame)
+        endpoint = self._endpoints.get((header.api_key, header.api_version))
+        if endpoint is None:
+            endpoint = self._load(header)
+            if endpoint is None:
+                return self._unsupported(header)
+        started = time.perf_counter()
+        request, _ = endpoint.decode(frame, position)
+        context = RequestContext(
+            api_key=header.api_key,
+            api_version=header.api_version,
+            correlation_id=header.correlation_id,
+            client_id=header.client_id,
+            client_host=connection.client_host,
+            listener=connection.listener,
+            connection_id=connection.connection_id,
+        )
+        try:
+            response = endpoint.handle(self._broker, context, request)
+        except ProduceFailed:
+            raise
+        except Exception as error:
+            response = _failed(endpoint, request, error)
+        if response is None:
+            _count(endpoint, started)
+            return None
+        if isinstance(response, Message):
+            _count(endpoint, started)
+            return endpoint.reply(header.correlation_id, response)
+        return self._reply_later(endpoint, header.correlation_id, request, response, started)
+
+    async def drain(self) -> None:
+        """Wait until every request that is being handled is answered."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _reply_later(
+        self, endpoint: Endpoint, correlation_id: int, request: Message, response: Any, started: float
+    ) -> asyncio.Future[Parts | None]:
+        pending: asyncio.Future[Message]
+        if inspect.iscoroutine(response):
+            task: asyncio.Task[Message] = asyncio.create_task(response)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            pending = task
+        else:
+            pending = response
+        reply: asyncio.Future[Parts | None] = asyncio.get_running_loop().create_future()
+
+        def on_done(done: asyncio.Future[Message]) -> None:
+            if reply.done():
+                return
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
+            message = done.result() if error is None else _failed(endpoint, request, error)
+            _count(endpoint, started)
+            reply.set_result(endpoint.reply(correlation_id, message))
+
+        pending.add_done_callback(on_done)
+        return reply
+
+    def _load(self, header: RequestHeader) -> Endpoint | None:
+        """The endpoint of a supported version, made on first use."""
+        try:
+            api_key = ApiKey(header.api_key)
+            supported = SUPPORTED[api_key]
+        except (ValueError, KeyError):
+            return None
+        is_refused = api_key is ApiKey.PRODUCE and header.api_version in _PRODUCE_VERSIONS_REFUSED
+        if header.api_version not in supported and not is_refused:
+            return None
+        endpoint = self._make(api_key, header.api_version)
+        self._endpoints[header.api_key, header.api_version] = endpoint
+        return endpoint
+
+    def _make(self, api_key: ApiKey, version: int) -> Endpoint:
+        module = import_module(f"chronik.broker.handlers.{api_key.name.lower()}")
+        return Endpoint(
+            api_key=api_key,
+            version=version,
+            decode=decoder(request_class(api_key), version),
+            handle=module.handle,
+            on_error=module.on_error,
+            encode=encoder(response_class(api_key), version),
+            statistics=self._statistics.setdefault(api_key, ApiStatistics()),
+        )
+
+    def _unsupported(self, header: RequestHeader) -> Parts:
+        """UNSUPPORTED_VERSION in the closest form the client may understand (KIP-511 for ApiVersions)."""
+        code = ErrorCode.UNSUPPORTED_VERSION
+        _log.info(
+            "unsupported request",
+            extra={"api_key": header.api_key, "api_version": header.api_version, "client_id": header.client_id},
+        )
+        try:
+            api_key = ApiKey(header.api_key)
+            supported = SUPPORTED[api_key]
+        except (ValueError, KeyError):
+            body = int(code).to_bytes(2, "big")
+            return [(4 + len(body)).to_bytes(4, "big") + header.correlation_id.to_bytes(4, "big", signed=True) + body]
+        version = supported.last
+        if api_key is ApiKey.API_VERSIONS or header.api_version < supported.first:
+            version = supported.first
+        endpoint = self._make(api_key, version)
+        return endpoint.reply(header.correlation_id, endpoint.on_error(request_class(api_key)(), code, None))
+
+
+def _count(endpoint: Endpoint, started: float) -> None:
+    endpoint.statistics.requests += 1
+    endpoint.statistics.seconds += time.perf_counter() - started
+
+
+def _failed(endpoint: Endpoint, request: Message, error: BaseException) -> Message:
+    """The response that says so. What is not a KafkaError is a bug or a broken machine, and is logged whole."""
+    endpoint.statistics.errors += 1
+    if isinstance(error, KafkaError):
+        return endpoint.on_error(request, error.code, error.message)
+    _log.error("request failed", extra={"api": endpoint.api_key.name}, exc_info=error)
+    return endpoint.on_error(request, ErrorCode.UNKNOWN_SERVER_ERROR, None)

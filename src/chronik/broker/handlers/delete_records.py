@@ -1,0 +1,53 @@
+"""DeleteRecords (key 21), versions 0 to 2: raise the log start offset; -1 means up to the high watermark (KIP-107)."""
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import Offset
+from chronik.wire.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsPartitionResult,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopicResult,
+)
+
+_UNKNOWN = -1
+
+
+async def handle(broker: Broker, context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
+    return DeleteRecordsResponse(
+        topics=[
+            DeleteRecordsTopicResult(
+                name=topic.name, partitions=[_delete(broker, topic.name, wanted) for wanted in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def on_error(request: DeleteRecordsRequest, code: ErrorCode, message: str | None) -> DeleteRecordsResponse:
+    return DeleteRecordsResponse(
+        topics=[
+            DeleteRecordsTopicResult(
+                name=topic.name, partitions=[_failed(wanted, code) for wanted in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _delete(broker: Broker, topic: str, wanted: DeleteRecordsPartition) -> DeleteRecordsPartitionResult:
+    try:
+        partition = broker.replicas.leader(topic, wanted.partition_index)
+        if not partition.config.deletes:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION, "records of a compacted topic cannot be deleted by offset")
+        low_watermark = partition.delete_records(Offset(wanted.offset))
+    except KafkaError as error:
+        return _failed(wanted, error.code)
+    return DeleteRecordsPartitionResult(partition_index=wanted.partition_index, low_watermark=low_watermark)
+
+
+def _failed(wanted: DeleteRecordsPartition, code: ErrorCode) -> DeleteRecordsPartitionResult:
+    return DeleteRecordsPartitionResult(
+        partition_index=wanted.partition_index, low_watermark=_UNKNOWN, error_code=code
+    )

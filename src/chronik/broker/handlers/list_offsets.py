@@ -1,0 +1,93 @@
+"""ListOffsets (key 2), versions 1 to 10: offsets by time, and the ends of a partition.
+
+Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest local, -5 latest tiered
+(KIP-405, KIP-1005); without tiering the local log is all there is.
+"""
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.partition import Partition
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+
+_LATEST = -1
+_EARLIEST = -2
+_MAX_TIMESTAMP = -3
+_EARLIEST_LOCAL = -4
+_LATEST_TIERED = -5
+_READ_COMMITTED = 1
+_UNKNOWN = -1
+
+
+async def handle(broker: Broker, context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
+    is_read_committed = request.isolation_level == _READ_COMMITTED
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[_answer(broker, topic.name, wanted, is_read_committed) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def on_error(request: ListOffsetsRequest, code: ErrorCode, message: str | None) -> ListOffsetsResponse:
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name, partitions=[_failed(wanted, code) for wanted in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(
+    broker: Broker, topic: str, wanted: ListOffsetsPartition, is_read_committed: bool
+) -> ListOffsetsPartitionResponse:
+    try:
+        partition = broker.replicas.leader(topic, wanted.partition_index)
+        partition.check_leader(wanted.current_leader_epoch)
+        timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
+    except KafkaError as error:
+        return _failed(wanted, error.code)
+    epoch = _UNKNOWN if offset == _UNKNOWN else partition.log.epoch_at(offset)
+    return ListOffsetsPartitionResponse(
+        partition_index=wanted.partition_index, timestamp=timestamp, offset=offset, leader_epoch=epoch
+    )
+
+
+def _find(partition: Partition, timestamp: int, is_read_committed: bool) -> tuple[int, int]:
+    """(timestamp, offset); -1 where there is none."""
+    end_offset = partition.last_stable_offset if is_read_committed else partition.high_watermark
+    if timestamp == _LATEST:
+        return _UNKNOWN, end_offset
+    if timestamp in (_EARLIEST, _EARLIEST_LOCAL):
+        return _UNKNOWN, partition.log.start_offset
+    if timestamp == _LATEST_TIERED:
+        return _UNKNOWN, _UNKNOWN
+    if timestamp == _MAX_TIMESTAMP:
+        found = partition.log.offset_of_max_timestamp()
+    elif timestamp >= 0:
+        found = partition.log.offset_for_timestamp(timestamp)
+    else:
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"no such special timestamp: {timestamp}")
+    if found is None or found.offset >= end_offset:
+        return _UNKNOWN, _UNKNOWN
+    return found.timestamp, found.offset
+
+
+def _failed(wanted: ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse:
+    return ListOffsetsPartitionResponse(
+        partition_index=wanted.partition_index,
+        error_code=code,
+        timestamp=_UNKNOWN,
+        offset=_UNKNOWN,
+        leader_epoch=_UNKNOWN,
+    )

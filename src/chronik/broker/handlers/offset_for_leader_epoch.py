@@ -1,0 +1,58 @@
+"""OffsetForLeaderEpoch (key 23), versions 2 to 4: where an epoch ended, so that a client notices a truncated log (KIP-320)."""
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import LeaderEpoch
+from chronik.wire.messages.offset_for_leader_epoch import (
+    EpochEndOffset,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopicResult,
+)
+
+_UNKNOWN = -1
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: OffsetForLeaderEpochRequest
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic, partitions=[_answer(broker, topic.topic, wanted) for wanted in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def on_error(
+    request: OffsetForLeaderEpochRequest, code: ErrorCode, message: str | None
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic, partitions=[_failed(wanted, code) for wanted in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> EpochEndOffset:
+    try:
+        partition = broker.replicas.leader(topic, wanted.partition)
+        partition.check_leader(wanted.current_leader_epoch)
+    except KafkaError as error:
+        return _failed(wanted, error.code)
+    if wanted.leader_epoch == partition.leader_epoch:
+        # The current epoch has not ended: it reaches as far as a consumer may read.
+        epoch, end_offset = wanted.leader_epoch, int(partition.high_watermark)
+    else:
+        epoch, end_offset = partition.log.end_offset_for_epoch(LeaderEpoch(wanted.leader_epoch))
+    return EpochEndOffset(partition=wanted.partition, leader_epoch=epoch, end_offset=end_offset)
+
+
+def _failed(wanted: OffsetForLeaderPartition, code: ErrorCode) -> EpochEndOffset:
+    return EpochEndOffset(error_code=code, partition=wanted.partition, leader_epoch=_UNKNOWN, end_offset=_UNKNOWN)

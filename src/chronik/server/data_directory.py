@@ -1,0 +1,135 @@
+"""A node's data directory: one process at a time, one identity for ever.
+
+Files as Kafka names them: `.lock`, `meta.properties`, `.kafka_cleanshutdown`; ours: `leader-epoch`, the term of this node's groups of
+one, raised at every start so that an epoch never comes twice.
+"""
+
+import base64
+import fcntl
+import os
+import uuid
+from dataclasses import dataclass
+
+from chronik.log.disk import Disk, write_atomically
+from chronik.vocab.ids import LeaderEpoch, NodeId
+
+_LOCK = ".lock"
+_META = "meta.properties"
+_CLEAN = ".kafka_cleanshutdown"
+_EPOCH = "leader-epoch"
+
+
+class DataDirectoryError(Exception):
+    """The directory cannot be used; the text says why and what to do."""
+
+
+class DirectoryLock:
+    """Held by the process that uses the directory, released by the kernel when it dies."""
+
+    def __init__(self, root: str) -> None:
+        """Raises DataDirectoryError when another process holds it."""
+        os.makedirs(root, exist_ok=True)
+        self._descriptor = os.open(os.path.join(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise DataDirectoryError(
+                f"{root} is in use by the process with pid {owner}. "
+                "Stop that process, or choose another directory with --data-dir."
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What `meta.properties` says."""
+
+    cluster_id: str
+    node_id: NodeId
+    directory_id: str
+
+
+def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identity:
+    """The directory's identity, made at the first start. Raises DataDirectoryError when it is another node's."""
+    if not disk.exists(_META):
+        identity = Identity(cluster_id=cluster_id or _new_id(), node_id=node_id, directory_id=_new_id())
+        write_atomically(disk, _META, _format(identity))
+        return identity
+    identity = _parse(_read(disk, _META))
+    if identity.node_id != node_id:
+        raise DataDirectoryError(
+            f"the data directory belongs to node {identity.node_id}, not {node_id}. "
+            f"Start with --node-id {identity.node_id}, or choose another directory with --data-dir."
+        )
+    if cluster_id is not None and cluster_id != identity.cluster_id:
+        raise DataDirectoryError(
+            f"the data directory belongs to cluster {identity.cluster_id}, not {cluster_id}. "
+            "Remove the cluster id from the configuration, or choose another directory with --data-dir."
+        )
+    return identity
+
+
+def next_leader_epoch(disk: Disk) -> LeaderEpoch:
+    """The epoch of this start: one more than that of the last, durable before it is used."""
+    epoch = LeaderEpoch(int(_read(disk, _EPOCH)) + 1 if disk.exists(_EPOCH) else 0)
+    write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
+    return epoch
+
+
+def take_clean_mark(disk: Disk) -> bool:
+    """Whether the last stop was clean. The mark is gone for good before anything is written."""
+    if not disk.exists(_CLEAN):
+        return False
+    disk.remove(_CLEAN)
+    disk.sync_directory("")
+    return True
+
+
+def leave_clean_mark(disk: Disk) -> None:
+    """Say that every log is synced and closed, with its indexes and snapshots."""
+    write_atomically(disk, _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+
+
+def _new_id() -> str:
+    """A random id as Kafka prints its own: URL-safe base64 of a UUID."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def _format(identity: Identity) -> bytes:
+    return (
+        "version=1\n"
+        f"cluster.id={identity.cluster_id}\n"
+        f"node.id={identity.node_id}\n"
+        f"directory.id={identity.directory_id}\n"
+    ).encode()
+
+
+def _parse(text: bytes) -> Identity:
+    lines = (line.partition("=") for line in text.decode("utf-8", "replace").splitlines() if "=" in line)
+    values = {key.strip(): value.strip() for key, _, value in lines}
+    try:
+        return Identity(
+            cluster_id=values["cluster.id"],
+            node_id=NodeId(int(values["node.id"])),
+            directory_id=values["directory.id"],
+        )
+    except (KeyError, ValueError) as error:
+        raise DataDirectoryError(
+            f"{_META} is damaged ({error}). Restore it, or choose another directory with --data-dir."
+        ) from error
+
+
+def _read(disk: Disk, path: str) -> bytes:
+    file = disk.open(path)
+    try:
+        return file.read_at(0, file.size())
+    finally:
+        file.close()

@@ -1,0 +1,188 @@
+"""The real disk: files below one data directory.
+
+Implements `log.disk`. Everything blocks but `sync_many`, which uses a few threads of its own: a sync waits for the device, and
+several in flight let the file system commit them together. Made by the node, closed by it.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from chronik.log.disk import Buffer, File
+
+# Threads for syncs: more do not help a device that merges them, and each costs stack.
+SYNC_THREADS = 4
+
+# What the kernel takes in one writev (IOV_MAX is 1024 on Linux and macOS).
+_BUFFERS_PER_WRITE_MAX = 1024
+
+_IS_MACOS = sys.platform == "darwin"
+_HAS_CACHED_READS = hasattr(os, "RWF_NOWAIT")
+_CACHED_READ_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+class RealFile:
+    """One open file; see `log.disk.File`. Reads and appends may come from different threads, appends from one."""
+
+    __slots__ = ("_descriptor", "_path", "_size")
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    def size(self) -> int:
+        return self._size
+
+    def append(self, buffers: Sequence[Buffer]) -> None:
+        position = self._size
+        for start in range(0, len(buffers), _BUFFERS_PER_WRITE_MAX):
+            position = self._write_all(list(buffers[start : start + _BUFFERS_PER_WRITE_MAX]), position)
+        self._size = position
+
+    def write_at(self, position: int, buffer: Buffer) -> None:
+        self._size = max(self._size, self._write_all([buffer], position))
+
+    def read_at(self, position: int, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, position)
+        # Linux returns at most 2 GiB minus a page, and a signal may cut a read short.
+        while len(data) < length:
+            more = os.pread(self._descriptor, length - len(data), position + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def read_cached(self, position: int, length: int) -> bytes | None:
+        if not _HAS_CACHED_READS:
+            return self.read_at(position, length)
+        buffer = bytearray(min(length, max(0, self._size - position)))
+        if not buffer:
+            return b""
+        try:
+            count = os.preadv(self._descriptor, [buffer], position, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno in _CACHED_READ_UNSUPPORTED:
+                return self.read_at(position, length)
+            raise
+        return bytes(buffer) if count == len(buffer) else None
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+        self._size = size
+
+    def sync(self) -> None:
+        if _IS_MACOS:
+            # fsync on macOS leaves the data in the drive's volatile cache.
+            fcntl.fcntl(self._descriptor, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _write_all(self, buffers: list[Buffer], position: int) -> int:
+        """Write everything at `position`; the position after it. On an error the file is longer than `size` says."""
+        count = os.pwritev(self._descriptor, buffers, position)
+        total = sum(len(buffer) for buffer in buffers)
+        while count < total:
+            # The device took a part: it is full, or a signal came. The next try says which.
+            rest = b"".join(buffers)[count:]
+            count += os.pwrite(self._descriptor, rest, position + count)
+        return position + total
+
+
+class RealDisk:
+    """See the module and `log.disk.Disk`."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.abspath(root)
+        os.makedirs(self._root, exist_ok=True)
+        self._threads = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="chronik-sync")
+
+    @property
+    def root(self) -> str:
+        """The data directory, absolute."""
+        return self._root
+
+    def close(self) -> None:
+        """Wait for running syncs and end the threads."""
+        self._threads.shutdown()
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        return RealFile(path, os.open(self._at(path), flags, 0o644))
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._at(path))
+
+    def list(self, directory: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self._at(directory)))
+        except FileNotFoundError:
+            return []
+
+    def make_directory(self, path: str) -> None:
+        os.makedirs(self._at(path), exist_ok=True)
+
+    def rename(self, source: str, target: str) -> None:
+        os.replace(self._at(source), self._at(target))
+
+    def remove(self, path: str) -> None:
+        os.remove(self._at(path))
+
+    def remove_tree(self, path: str) -> None:
+        try:
+            shutil.rmtree(self._at(path))
+        except FileNotFoundError:
+            return
+
+    def sync_directory(self, path: str) -> None:
+        descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def free_bytes(self) -> int:
+        status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
+
+    async def sync_many(self, files: Sequence[File]) -> Mapping[File, OSError]:
+        loop = asyncio.get_running_loop()
+        if len(files) == 1:
+            error = await loop.run_in_executor(self._threads, _sync, files[0])
+            return {} if error is None else {files[0]: error}
+        shares = [files[start::SYNC_THREADS] for start in range(min(SYNC_THREADS, len(files)))]
+        outcomes = await asyncio.gather(
+            *(loop.run_in_executor(self._threads, _sync_share, share) for share in shares)
+        )
+        return {file: error for outcome in outcomes for file, error in outcome.items()}
+
+    def _at(self, path: str) -> str:
+        return os.path.join(self._root, path)
+
+
+def _sync(file: File) -> OSError | None:
+    try:
+        file.sync()
+    except OSError as error:
+        return error
+    return None
+
+
+def _sync_share(files: Sequence[File]) -> dict[File, OSError]:
+    return {file: error for file in files if (error := _sync(file)) is not None}

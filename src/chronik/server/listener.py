@@ -1,0 +1,187 @@
+"""Accepts clients on every listener and keeps watch over their connections.
+
+Made by the node. Sockets are bound first, so that their ports are known when the node registers itself, and accept only once
+everything else is ready.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from chronik.broker.memory import NodeMemory
+from chronik.server.connection import Connection, Requests, make_receive_buffer
+
+_log = logging.getLogger(__name__)
+
+# The kernel's queue of connections not yet accepted; a thousand clients may come at once after a restart.
+_BACKLOG = 1024
+
+# How often idle and stalled connections are looked for. Their limits are seconds, so nobody notices.
+_SWEEP_SECONDS = 1.0
+
+# A frame that has begun must end within this, else its memory is held by a client that is gone or hostile.
+FRAME_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerAddress:
+    """Where a listener is bound. Port 0 asks the kernel for a free one."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """Bounds on clients; Kafka's names are beside the fields."""
+
+    connections_max: int  # max.connections, and no more than there are file descriptors
+    connections_per_ip_max: int  # max.connections.per.ip
+    idle_seconds_max: float  # connections.max.idle.ms
+    frame_bytes_max: int  # socket.request.max.bytes
+
+
+@dataclass(slots=True)
+class ConnectionStatistics:
+    """Totals since start, and how many are open now."""
+
+    open: int = 0
+    accepted: int = 0
+    refused: int = 0
+    closed_idle: int = 0
+
+
+class Listeners:
+    """All listeners of a node and all connections that came by them."""
+
+    def __init__(self, requests: Requests, memory: NodeMemory, limits: ConnectionLimits) -> None:
+        self._requests = requests
+        self._memory = memory
+        self._limits = limits
+        self._receive_buffer = make_receive_buffer()
+        self._servers: list[asyncio.Server] = []
+        # A dict for its order: the oldest first.
+        self._connections: dict[Connection, None] = {}
+        self._per_host: dict[str, int] = {}
+        self._next_id = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        # Only while closing.
+        self._all_closed: asyncio.Event | None = None
+        self.statistics = ConnectionStatistics()
+
+    async def serve(self, sockets: Sequence[tuple[str, socket.socket]]) -> None:
+        """Start accepting on bound sockets, each with its listener's name."""
+        loop = asyncio.get_running_loop()
+        for name, bound in sockets:
+            server = await loop.create_server(partial(self._make_connection, name), sock=bound, backlog=_BACKLOG)
+            self._servers.append(server)
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    async def close(self, grace_seconds: float) -> None:
+        """Give open requests `grace_seconds` to be answered, then close every connection."""
+        self.stop_accepting()
+        for connection in list(self._connections):
+            connection.finish("the broker is shutting down")
+        if self._connections:
+            self._all_closed = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_closed.wait(), grace_seconds)
+        for connection in list(self._connections):
+            connection.abort("the broker is shutting down")
+        self._servers.clear()
+
+    # Connections' side.
+
+    def on_open(self, connection: Connection) -> None:
+        host = connection.client_host
+        self._connections[connection] = None
+        self._per_host[host] = self._per_host.get(host, 0) + 1
+        self.statistics.accepted += 1
+        self.statistics.open += 1
+        is_too_many = len(self._connections) > self._limits.connections_max
+        if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
+            self.statistics.refused += 1
+            _log.warning("connection refused: too many", extra={"client": host, "open": len(self._connections)})
+            connection.abort("too many connections")
+
+    def on_close(self, connection: Connection, reason: str) -> None:
+        if connection not in self._connections:
+            return
+        del self._connections[connection]
+        if not self._connections and self._all_closed is not None:
+            self._all_closed.set()
+        self.statistics.open -= 1
+        host = connection.client_host
+        self._per_host[host] -= 1
+        if not self._per_host[host]:
+            del self._per_host[host]
+        _log.debug("connection closed", extra={"client": host, "reason": reason})
+
+    def _make_connection(self, listener: str) -> Connection:
+        self._next_id += 1
+        return Connection(
+            connection_id=self._next_id,
+            listener=listener,
+            requests=self._requests,
+            log=self,
+            memory=self._memory,
+            receive_buffer=self._receive_buffer,
+            frame_bytes_max=self._limits.frame_bytes_max,
+            now=asyncio.get_running_loop().time,
+        )
+
+    # Watching.
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+        now = loop.time()
+        for connection in list(self._connections):
+            started = connection.frame_started
+            if started is not None and now - started > FRAME_SECONDS_MAX:
+                self._close_stalled(connection)
+            elif connection.is_idle and now - connection.last_active > self._limits.idle_seconds_max:
+                self.statistics.closed_idle += 1
+                connection.close("idle")
+        if self._memory.is_receiving_too_much:
+            self._free_received_bytes()
+
+    def _free_received_bytes(self) -> None:
+        """Close those whose frame has been incomplete longest, until the node holds no more than it may."""
+        stalled = [connection for connection in self._connections if connection.frame_started is not None]
+        stalled.sort(key=lambda connection: connection.frame_started or 0.0)
+        for connection in stalled:
+            if not self._memory.is_receiving_too_much:
+                break
+            self._close_stalled(connection)
+
+    def _close_stalled(self, connection: Connection) -> None:
+        _log.warning("connection closed: its request does not end", extra={"client": connection.client_host})
+        connection.abort("the request does not end")
+
+
+def bind(address: ListenerAddress) -> socket.socket:
+    """A bound, not yet listening socket. Raises OSError, naming the address."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    resolved = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    chosen = next((info for info in resolved if info[0] == family), resolved[0])
+    bound = socket.socket(chosen[0], socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind(chosen[4])
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
+    return bound
