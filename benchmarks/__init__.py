@@ -1,0 +1,1 @@
+"""Chronik beside other brokers, on the machine at hand. See README.md in this directory."""

@@ -1,0 +1,139 @@
+"""A side-by-side run for people (table, Markdown) and for programs (JSON)."""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.peers import CHRONIK, CHRONIK_CACHING, MOCK, TANSU
+from benchmarks.results import Results
+
+# Peers whose ratio to another is shown: (Chronik's side, the other side).
+_RATIOS = (
+    (CHRONIK_CACHING.name, TANSU.name),
+    (CHRONIK.name, TANSU.name),
+    (CHRONIK_CACHING.name, MOCK.name),
+)
+_NOTHING = "–"
+
+
+def print_report(results: Results, console: Console) -> None:
+    """Tables: the medians with their ratios, then what failed."""
+    table = Table(title=f"Median of {results.rounds} rounds; a ratio above 1 means Chronik is better")
+    for index, heading in enumerate(_headings(results)):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    for row in _rows(results, _median):
+        table.add_row(*(_coloured(cell) for cell in row))
+    console.print(table)
+    for fact, value in results.machine.items():
+        console.print(f"{fact}: {value}", style="dim", highlight=False)
+    for failure in results.failures:
+        console.print(f"[red]{failure.peer}, {failure.workload}:[/] ", end="")
+        console.print(failure.reason, markup=False, highlight=False)
+
+
+def as_json(results: Results) -> str:
+    """Everything that was measured: each sample of each round, not only the medians."""
+    return json.dumps(
+        {
+            "machine": results.machine,
+            "peers": results.peers,
+            "rounds": results.rounds,
+            "seconds": results.seconds,
+            "figures": [_figure_json(results, name) for name in results.figures],
+            "failures": [dataclasses.asdict(failure) for failure in results.failures],
+        },
+        indent=2,
+    )
+
+
+def write_report(results: Results, directory: Path) -> Path:
+    """Write `<date>.json` and `<date>.md`, and return the latter. A later run on the same day replaces it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = datetime.date.today().isoformat()
+    (directory / f"{stem}.json").write_text(as_json(results) + "\n")
+    page = directory / f"{stem}.md"
+    page.write_text(_markdown(results, stem))
+    return page
+
+
+def _figure_json(results: Results, name: str) -> dict[str, object]:
+    figure = results.figures[name]
+    return {
+        "name": name,
+        "unit": figure.unit,
+        "better": figure.better.value,
+        "samples": {peer: results.samples.get((name, peer), []) for peer in results.peers},
+        "median": {peer: results.median(name, peer) for peer in results.peers},
+        "syncs per second": {peer: results.syncs_per_second(name, peer) for peer in results.peers},
+    }
+
+
+def _headings(results: Results) -> list[str]:
+    ratios = [f"{mine} / {other}" for mine, other in _shown_ratios(results)]
+    return ["", *results.peers, "fsyncs/s (chronik)", *ratios]
+
+
+def _rows(results: Results, show: Callable[[Results, str, str], str]) -> list[list[str]]:
+    return [
+        [
+            f"{name}, {results.figures[name].unit}",
+            *(show(results, name, peer) for peer in results.peers),
+            _number(results.syncs_per_second(name, CHRONIK.name)),
+            *(_ratio(results.ratio(name, mine, other)) for mine, other in _shown_ratios(results)),
+        ]
+        for name in results.figures
+    ]
+
+
+def _shown_ratios(results: Results) -> list[tuple[str, str]]:
+    return [pair for pair in _RATIOS if all(peer in results.peers for peer in pair)]
+
+
+def _median(results: Results, name: str, peer: str) -> str:
+    return _number(results.median(name, peer))
+
+
+def _median_with_spread(results: Results, name: str, peer: str) -> str:
+    median = results.median(name, peer)
+    if median is None:
+        return _NOTHING
+    low, high = results.spread(name, peer)
+    return f"{_number(median)} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return _NOTHING
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _ratio(ratio: float | None) -> str:
+    return _NOTHING if ratio is None else f"{ratio:.2f}x"
+
+
+def _coloured(cell: str) -> str:
+    if not cell.endswith("x"):
+        return cell
+    return f"[{'green' if float(cell[:-1]) >= 1 else 'red'}]{cell}[/]"
+
+
+def _markdown(results: Results, date: str) -> str:
+    headings = _headings(results)
+    lines = [f"# Side by side, {date}", ""]
+    lines += [f"* {name}: {description}" for name, description in results.peers.items()]
+    lines += ["", *(f"* {fact}: {value}" for fact, value in results.machine.items()), ""]
+    lines += [
+        f"Median of {results.rounds} rounds (lowest to highest), {results.seconds:g} s each part; "
+        "a ratio above 1 means Chronik is better.",
+        "",
+        "| " + " | ".join(headings) + " |",
+        "|" + " --- |" + " ---: |" * (len(headings) - 1),
+    ]
+    lines += ["| " + " | ".join(row) + " |" for row in _rows(results, _median_with_spread)]
+    lines += ["", *(f"* failed: {it.peer}, {it.workload}: {it.reason}" for it in results.failures)]
+    return "\n".join(lines) + "\n"
