@@ -1,0 +1,105 @@
+"""CreateTopics (key 19), versions 2 to 7: create topics, each decided and answered for itself.
+
+The answer waits, within the request's timeout, until every partition has a leader. Past it the answer is
+REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without an authorizer all settings are shown.
+"""
+
+import asyncio
+from collections import Counter
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.deadlines import deadline_after
+from chronik.cluster.commands import CreateTopic
+from chronik.cluster.image import TopicImage
+from chronik.cluster.topic_creation import partition_keys
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NO_TOPIC_ID, NodeId
+from chronik.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: CreateTopicsRequest
+) -> CreateTopicsResponse:
+    deadline = deadline_after(request.timeout_ms)
+    named = Counter(topic.name for topic in request.topics)
+    results = await asyncio.gather(
+        *(
+            _answer(broker, topic, deadline, request.validate_only)
+            for topic in request.topics
+            if named[topic.name] == 1
+        )
+    )
+    duplicates = [
+        _failure(name, KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."))
+        for name, count in named.items()
+        if count > 1
+    ]
+    return CreateTopicsResponse(topics=[*results, *duplicates])
+
+
+def on_error(request: CreateTopicsRequest, code: ErrorCode, message: str | None) -> CreateTopicsResponse:
+    """The same error for every topic named."""
+    error = KafkaError(code, message)
+    return CreateTopicsResponse(topics=[_failure(topic.name, error) for topic in request.topics])
+
+
+async def _answer(
+    broker: Broker, request: CreatableTopic, deadline: float, validate_only: bool
+) -> CreatableTopicResult:
+    try:
+        topic = await _create(broker, _command(request), deadline, validate_only)
+    except KafkaError as error:
+        return _failure(request.name, error)
+    return _success(topic, validate_only)
+
+
+async def _create(broker: Broker, command: CreateTopic, deadline: float, validate_only: bool) -> TopicImage:
+    try:
+        async with asyncio.timeout_at(deadline):
+            delta = await broker.metadata.submit(command, validate_only=validate_only)
+    except TimeoutError:
+        raise KafkaError(
+            ErrorCode.REQUEST_TIMED_OUT, "The topic was not yet created when the request timed out"
+        ) from None
+    (topic,) = delta.topics_created
+    if not validate_only and await broker.leadership.wait_for(partition_keys([topic]), deadline):
+        raise KafkaError(
+            ErrorCode.REQUEST_TIMED_OUT, "The topic had no leaders yet when the request timed out"
+        )
+    return topic
+
+
+def _command(request: CreatableTopic) -> CreateTopic:
+    assignments = {
+        assignment.partition_index: [NodeId(node) for node in assignment.broker_ids]
+        for assignment in request.assignments
+    }
+    if len(assignments) != len(request.assignments):
+        raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "A partition is assigned more than once")
+    return CreateTopic(
+        name=request.name,
+        partitions=request.num_partitions,
+        replication_factor=request.replication_factor,
+        assignments=assignments,
+        configs={config.name: config.value for config in request.configs},
+    )
+
+
+def _success(topic: TopicImage, validate_only: bool) -> CreatableTopicResult:
+    return CreatableTopicResult(
+        name=topic.name,
+        # A topic that was not created has no id that anybody could find it by.
+        topic_id=NO_TOPIC_ID if validate_only else topic.topic_id,
+        error_message=None,
+        num_partitions=len(topic.partitions),
+        replication_factor=len(topic.partitions[0].replicas),
+    )
+
+
+def _failure(name: str, error: KafkaError) -> CreatableTopicResult:
+    return CreatableTopicResult(name=name, error_code=error.code, error_message=error.message)

@@ -1,0 +1,84 @@
+"""DeleteTopics (key 20), versions 1 to 6: delete topics by name or, from version 6, by id.
+
+An answer without error means that the deletion is committed and the topic serves no request any more.
+Internal topics may be deleted too, as from Kafka.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.deadlines import deadline_after
+from chronik.cluster.commands import DeleteTopic
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId
+from chronik.wire.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+
+_FIRST_VERSION_WITH_ITS_OWN_CODE_FOR_DISABLED = 3
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: DeleteTopicsRequest
+) -> DeleteTopicsResponse:
+    if not broker.settings.bool("delete.topic.enable"):
+        is_known = context.api_version >= _FIRST_VERSION_WITH_ITS_OWN_CODE_FOR_DISABLED
+        code = ErrorCode.TOPIC_DELETION_DISABLED if is_known else ErrorCode.INVALID_REQUEST
+        raise KafkaError(code, "Topic deletion is disabled (delete.topic.enable)")
+    deadline = deadline_after(request.timeout_ms)
+    asked = _asked(request)
+    times = Counter((topic.name, topic.topic_id) for topic in asked)
+    once = {(topic.name, topic.topic_id): topic for topic in asked}
+    results = [_answer(broker, topic, times[key], deadline) for key, topic in once.items()]
+    return DeleteTopicsResponse(responses=await asyncio.gather(*results))
+
+
+def on_error(request: DeleteTopicsRequest, code: ErrorCode, message: str | None) -> DeleteTopicsResponse:
+    """The same error for every topic named."""
+    error = KafkaError(code, message)
+    return DeleteTopicsResponse(responses=[_failure(topic, error) for topic in _asked(request)])
+
+
+def _asked(request: DeleteTopicsRequest) -> Sequence[DeleteTopicState]:
+    return [*request.topics, *(DeleteTopicState(name=name) for name in request.topic_names)]
+
+
+async def _answer(
+    broker: Broker, asked: DeleteTopicState, times: int, deadline: float
+) -> DeletableTopicResult:
+    try:
+        command = _command(asked, times)
+        async with asyncio.timeout_at(deadline):
+            delta = await broker.metadata.submit(command)
+    except TimeoutError:
+        message = "The topic was not yet deleted when the request timed out"
+        return _failure(asked, KafkaError(ErrorCode.REQUEST_TIMED_OUT, message))
+    except KafkaError as error:
+        return _failure(asked, error)
+    (topic,) = delta.topics_deleted
+    return DeletableTopicResult(name=topic.name, topic_id=topic.topic_id)
+
+
+def _command(asked: DeleteTopicState, times: int) -> DeleteTopic:
+    problem = None
+    has_id = asked.topic_id != NO_TOPIC_ID
+    if asked.name is not None and has_id:
+        problem = "You may not specify both topic name and topic id."
+    elif asked.name is None and not has_id:
+        problem = "Neither topic name nor id were specified."
+    elif times > 1:
+        problem = "Duplicate topic id." if has_id else "Duplicate topic name."
+    if problem is not None:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, problem)
+    return DeleteTopic(topic_id=TopicId(asked.topic_id)) if has_id else DeleteTopic(name=asked.name)
+
+
+def _failure(asked: DeleteTopicState, error: KafkaError) -> DeletableTopicResult:
+    return DeletableTopicResult(
+        name=asked.name, topic_id=asked.topic_id, error_code=error.code, error_message=error.message
+    )

@@ -1,0 +1,55 @@
+"""DescribeCluster (key 60), versions 0 to 2: the brokers as this listener's clients reach them (KIP-700).
+
+Controllers are not an endpoint of their own here (KIP-919): asked for those, the answer is
+MISMATCHED_ENDPOINT_TYPE, as a Kafka broker gives. No broker is ever fenced yet.
+"""
+
+from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED
+from chronik.broker.context import Broker, RequestContext
+from chronik.cluster.views import broker_views
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.messages.describe_cluster import (
+    DescribeClusterBroker,
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+)
+
+_BROKERS = 1
+_CONTROLLERS = 2
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: DescribeClusterRequest
+) -> DescribeClusterResponse:
+    _check_endpoint_type(request.endpoint_type)
+    brokers = broker_views(broker.metadata.image, context.listener)
+    asked = request.include_cluster_authorized_operations
+    return DescribeClusterResponse(
+        endpoint_type=_BROKERS,
+        cluster_id=broker.cluster_id,
+        controller_id=broker.node_id,
+        brokers=[
+            DescribeClusterBroker(broker_id=view.node, host=view.host, port=view.port, rack=view.rack)
+            for view in brokers.values()
+        ],
+        cluster_authorized_operations=CLUSTER_OPERATIONS if asked else NOT_ASKED,
+    )
+
+
+def on_error(
+    request: DescribeClusterRequest, code: ErrorCode, message: str | None
+) -> DescribeClusterResponse:
+    return DescribeClusterResponse(
+        error_code=code, error_message=message, endpoint_type=request.endpoint_type
+    )
+
+
+def _check_endpoint_type(endpoint_type: int) -> None:
+    if endpoint_type == _CONTROLLERS:
+        raise KafkaError(
+            ErrorCode.MISMATCHED_ENDPOINT_TYPE, "The request was sent to an endpoint of type broker"
+        )
+    if endpoint_type != _BROKERS:
+        raise KafkaError(
+            ErrorCode.UNSUPPORTED_ENDPOINT_TYPE, f"Endpoints of type {endpoint_type} do not exist"
+        )

@@ -1,0 +1,130 @@
+"""DescribeTopicPartitions (key 75), version 0: topics and their partitions, a page at a time (KIP-966).
+
+Topics come in the order of their names; a page ends after so many partitions, and its cursor says where the
+next one begins. Eligible leader replicas do not exist under Raft and are null. Unlike Metadata it never
+creates or waits.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from chronik.broker.authorized_operations import TOPIC_OPERATIONS
+from chronik.broker.context import Broker, RequestContext
+from chronik.cluster.image import TopicImage
+from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
+from chronik.vocab.config.topic_names import topic_name_problem
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.messages.describe_topic_partitions import (
+    CursorResponse,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+)
+
+# Kafka's default of max.request.partition.size.limit: a page of it is about 100 KiB.
+_PARTITIONS_PER_PAGE_MAX = 2000
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: DescribeTopicPartitionsRequest
+) -> DescribeTopicPartitionsResponse:
+    if request.cursor is not None and request.cursor.partition_index < 0:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's partition is negative")
+    page = _Page(broker, broker_views(broker.metadata.image, context.listener), request)
+    return page.fill(_names(broker, request))
+
+
+def on_error(
+    request: DescribeTopicPartitionsRequest, code: ErrorCode, message: str | None
+) -> DescribeTopicPartitionsResponse:
+    """The same error for every topic named."""
+    return DescribeTopicPartitionsResponse(
+        topics=[DescribeTopicPartitionsResponseTopic(error_code=code, name=t.name) for t in request.topics]
+    )
+
+
+def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Sequence[str]:
+    """Names from the cursor on.
+
+    No topic named means all; a cursor's topic is included though it was not named.
+    """
+    topics = broker.metadata.image.topics
+    cursor = request.cursor.topic_name if request.cursor is not None else ""
+    if not request.topics:
+        return sorted(name for name in topics if name >= cursor)
+    names = {topic.name for topic in request.topics if topic.name >= cursor}
+    if cursor:
+        names.add(cursor)
+    return sorted(names)
+
+
+class _Page:
+    """The part of the answer that fits into one response."""
+
+    def __init__(self, broker: Broker, brokers: BrokerViews, request: DescribeTopicPartitionsRequest) -> None:
+        self._broker = broker
+        self._brokers = brokers
+        self._cursor = request.cursor
+        # Only then are topics that do not exist an error.
+        self._names_given = bool(request.topics)
+        self._room = max(1, min(request.response_partition_limit, _PARTITIONS_PER_PAGE_MAX))
+        self._topics: list[DescribeTopicPartitionsResponseTopic] = []
+
+    def fill(self, names: Sequence[str]) -> DescribeTopicPartitionsResponse:
+        next_cursor = None
+        for name in names:
+            next_cursor = self._add(name)
+            if next_cursor is not None:
+                break
+        return DescribeTopicPartitionsResponse(topics=self._topics, next_cursor=next_cursor)
+
+    def _add(self, name: str) -> CursorResponse | None:
+        """Add one topic. Returns where the next page begins, when this one is full."""
+        topic = self._broker.metadata.image.topics.get(name)
+        if topic is None:
+            if self._names_given:
+                self._topics.append(_missing(name))
+            return None
+        first = self._first_partition(name)
+        if self._room == 0:
+            return CursorResponse(topic_name=name, partition_index=first)
+        views = partition_views(topic, self._broker.leadership, self._brokers, first=first)
+        partitions = [_partition(view) for view in islice(views, self._room)]
+        self._topics.append(_topic(topic, partitions))
+        self._room -= len(partitions)
+        end = first + len(partitions)
+        return CursorResponse(topic_name=name, partition_index=end) if end < len(topic.partitions) else None
+
+    def _first_partition(self, name: str) -> int:
+        return self._cursor.partition_index if self._cursor and self._cursor.topic_name == name else 0
+
+
+def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
+    is_illegal = topic_name_problem(name) is not None
+    code = ErrorCode.INVALID_TOPIC_EXCEPTION if is_illegal else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name)
+
+
+def _topic(
+    topic: TopicImage, partitions: list[DescribeTopicPartitionsResponsePartition]
+) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.is_internal,
+        partitions=partitions,
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
+
+
+def _partition(view: PartitionView) -> DescribeTopicPartitionsResponsePartition:
+    return DescribeTopicPartitionsResponsePartition(
+        error_code=view.error,
+        partition_index=view.partition,
+        leader_id=view.leader,
+        leader_epoch=view.leader_epoch,
+        replica_nodes=view.replicas,
+        isr_nodes=view.in_sync,
+        offline_replicas=view.offline,
+    )

@@ -1,0 +1,202 @@
+"""Metadata (key 3), versions 0 to 13: brokers, topics, partitions and their leaders.
+
+Creates topics when asked to. Leaders come from the leadership table alone. A topic that is shown has leaders:
+one that is being created, by this request or by another, is waited for, so that a client's first send works.
+Without an authorizer every topic is visible and every operation allowed. The controller named is this node:
+it takes all requests for the controller.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from chronik.broker.context import Broker, RequestContext
+from chronik.cluster.commands import CreateTopic
+from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.internal_topics import internal_topic
+from chronik.cluster.topic_creation import ensure_topics, partition_keys
+from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
+from chronik.vocab.config.topic_names import topic_name_problem
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId
+from chronik.wire.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+
+# A third of the shortest request timeout that clients have by default (30 s): the client still listens to the
+# answer.
+_LEADER_WAIT_S = 10.0
+
+_FIRST_VERSION_WITH_EMPTY_LIST = 1
+_FIRST_VERSION_WITH_LISTENER_NOT_FOUND = 6
+_FIRST_VERSION_WITH_NULL_NAMES = 12
+
+
+def handle(
+    broker: Broker, context: RequestContext, request: MetadataRequest
+) -> MetadataResponse | Coroutine[Any, Any, MetadataResponse]:
+    """Answer at once when nothing has to be created or waited for, which is nearly always."""
+    metadata_request = _Request(broker, context, request)
+    if metadata_request.is_ready():
+        return metadata_request.answer()
+    return metadata_request.answer_later()
+
+
+def on_error(request: MetadataRequest, code: ErrorCode, message: str | None) -> MetadataResponse:
+    """The same error for the request and for every topic named."""
+    return MetadataResponse(
+        error_code=code,
+        topics=[
+            MetadataResponseTopic(error_code=code, name=topic.name or "", topic_id=topic.topic_id)
+            for topic in request.topics or ()
+        ],
+    )
+
+
+class _Request:
+    """One request from its questions to its answer."""
+
+    def __init__(self, broker: Broker, context: RequestContext, request: MetadataRequest) -> None:
+        self._broker = broker
+        self._version = context.api_version
+        self._listener = context.listener
+        self._request = request
+        self._names, self._ids = _asked(request, context.api_version)
+        self._failures: dict[str, KafkaError] = {}
+
+    def is_ready(self) -> bool:
+        return not self._creations() and not self._unled()
+
+    async def answer_later(self) -> MetadataResponse:
+        deadline = asyncio.get_running_loop().time() + _LEADER_WAIT_S
+        creations = self._creations()
+        if creations:
+            await self._create(creations, deadline)
+        await self._broker.leadership.wait_for(partition_keys(self._unled()), deadline)
+        return self.answer()
+
+    def answer(self) -> MetadataResponse:
+        image = self._broker.metadata.image
+        brokers = broker_views(image, self._listener)
+        asked_cluster = self._request.include_cluster_authorized_operations
+        return MetadataResponse(
+            brokers=[
+                MetadataResponseBroker(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
+                for view in brokers.values()
+            ],
+            cluster_id=self._broker.cluster_id,
+            controller_id=self._broker.node_id,
+            topics=[*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)],
+            cluster_authorized_operations=CLUSTER_OPERATIONS if asked_cluster else NOT_ASKED,
+        )
+
+    def _creations(self) -> list[str]:
+        """Names of topics that this request shall create."""
+        if self._names is None or not self._request.allow_auto_topic_creation:
+            return []
+        topics = self._broker.metadata.image.topics
+        missing = [name for name in self._names if name not in topics]
+        if not missing or not self._broker.settings.bool("auto.create.topics.enable"):
+            return []
+        return missing
+
+    async def _create(self, names: Sequence[str], deadline: float) -> None:
+        broker = self._broker
+        commands = [internal_topic(name, broker.settings) or CreateTopic(name=name) for name in names]
+        created = await ensure_topics(broker.metadata, broker.leadership, commands, deadline)
+        for name, outcome in zip(names, created, strict=True):
+            if isinstance(outcome, KafkaError):
+                self._failures[name] = outcome
+
+    def _unled(self) -> list[TopicImage]:
+        """Topics asked for with partitions that nobody has announced yet.
+
+        Those whose leader resigned are not among them.
+        """
+        leadership = self._broker.leadership
+        return [
+            topic
+            for topic in self._existing(self._broker.metadata.image)
+            if len(leadership.leaders(topic.topic_id)) < len(topic.partitions)
+        ]
+
+    def _existing(self, image: ClusterImage) -> Iterable[TopicImage]:
+        if self._names is None:
+            return image.topics.values()
+        by_name = (image.topics.get(name) for name in self._names)
+        by_id = (image.topics_by_id.get(topic_id) for topic_id in self._ids)
+        return [topic for topic in (*by_name, *by_id) if topic is not None]
+
+    def _topics_by_name(self, image: ClusterImage, brokers: BrokerViews) -> Iterable[MetadataResponseTopic]:
+        for name in image.topics if self._names is None else self._names:
+            topic = image.topics.get(name)
+            if topic is not None and name not in self._failures:
+                yield self._topic(topic, brokers)
+            else:
+                yield MetadataResponseTopic(error_code=self._missing_code(name), name=name)
+
+    def _topics_by_id(self, image: ClusterImage, brokers: BrokerViews) -> Iterable[MetadataResponseTopic]:
+        for topic_id in self._ids:
+            topic = image.topics_by_id.get(topic_id)
+            if topic is not None:
+                yield self._topic(topic, brokers)
+            else:
+                name = None if self._version >= _FIRST_VERSION_WITH_NULL_NAMES else ""
+                yield MetadataResponseTopic(
+                    error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=name, topic_id=topic_id
+                )
+
+    def _missing_code(self, name: str) -> ErrorCode:
+        failure = self._failures.get(name)
+        if failure is not None:
+            return failure.code
+        if topic_name_problem(name) is not None:
+            return ErrorCode.INVALID_TOPIC_EXCEPTION
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+    def _topic(self, topic: TopicImage, brokers: BrokerViews) -> MetadataResponseTopic:
+        asked = self._request.include_topic_authorized_operations
+        views = partition_views(topic, self._broker.leadership, brokers)
+        return MetadataResponseTopic(
+            name=topic.name,
+            topic_id=topic.topic_id,
+            is_internal=topic.is_internal,
+            partitions=[self._partition(view) for view in views],
+            topic_authorized_operations=TOPIC_OPERATIONS if asked else NOT_ASKED,
+        )
+
+    def _partition(self, view: PartitionView) -> MetadataResponsePartition:
+        error = view.error
+        if error is ErrorCode.LISTENER_NOT_FOUND and self._version < _FIRST_VERSION_WITH_LISTENER_NOT_FOUND:
+            error = ErrorCode.LEADER_NOT_AVAILABLE
+        return MetadataResponsePartition(
+            error_code=error,
+            partition_index=view.partition,
+            leader_id=view.leader,
+            leader_epoch=view.leader_epoch,
+            replica_nodes=view.replicas,
+            isr_nodes=view.in_sync,
+            offline_replicas=view.offline,
+        )
+
+
+def _asked(request: MetadataRequest, version: int) -> tuple[list[str] | None, list[TopicId]]:
+    """Names and ids asked for, each once; no names at all (None) means every topic."""
+    topics = request.topics
+    if topics is None or (not topics and version < _FIRST_VERSION_WITH_EMPTY_LIST):
+        return None, []
+    ids = dict.fromkeys(TopicId(topic.topic_id) for topic in topics if topic.topic_id != NO_TOPIC_ID)
+    names = dict.fromkeys(_name(topic) for topic in topics if topic.topic_id == NO_TOPIC_ID)
+    return list(names), list(ids)
+
+
+def _name(topic: MetadataRequestTopic) -> str:
+    if topic.name is None:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A topic is asked for with neither name nor id")
+    return topic.name

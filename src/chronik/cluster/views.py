@@ -1,0 +1,77 @@
+"""What a client that came in by one listener sees of the cluster.
+
+Brokers with their addresses, partitions with leaders.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.leadership import LeadershipTable
+from chronik.cluster.records import BrokerEndpoint
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import NO_EPOCH, NO_NODE, LeaderEpoch, NodeId
+
+
+class BrokerView(NamedTuple):
+    """A broker as one listener's clients reach it."""
+
+    node: NodeId
+    host: str
+    port: int
+    rack: str | None
+
+
+class PartitionView(NamedTuple):
+    """A partition and who leads it.
+
+    `error` is LEADER_NOT_AVAILABLE or LISTENER_NOT_FOUND when nobody can be named.
+    """
+
+    partition: int
+    error: ErrorCode
+    leader: NodeId
+    leader_epoch: LeaderEpoch
+    replicas: list[int]
+    in_sync: list[int]
+    offline: list[int]
+
+
+BrokerViews = Mapping[NodeId, BrokerView]
+
+
+def broker_views(image: ClusterImage, listener: str) -> BrokerViews:
+    """The brokers that advertise an endpoint under the name of `listener`."""
+    found: dict[NodeId, BrokerView] = {}
+    for node, broker in image.brokers.items():
+        endpoint = _endpoint(broker.endpoints, listener)
+        if endpoint is not None:
+            found[node] = BrokerView(node, endpoint.host, endpoint.port, broker.rack)
+    return found
+
+
+def partition_views(
+    topic: TopicImage, leadership: LeadershipTable, brokers: BrokerViews, *, first: int = 0
+) -> Iterator[PartitionView]:
+    """The partitions of a topic in order, beginning with `first`.
+
+    Lists may be shared: nobody writes to them.
+    """
+    leaders = leadership.leaders(topic.topic_id)
+    for partition in range(first, len(topic.partitions)):
+        replicas = topic.partitions[partition].replicas
+        leader = leaders.get(partition)
+        error, node, epoch = ErrorCode.NONE, NO_NODE, NO_EPOCH
+        if leader is None or leader.node == NO_NODE:
+            error = ErrorCode.LEADER_NOT_AVAILABLE
+        elif leader.node not in brokers:
+            error = ErrorCode.LISTENER_NOT_FOUND
+        else:
+            node, epoch = leader
+        in_sync: list[int] = [replica for replica in replicas if replica in brokers]
+        offline: list[int] = [replica for replica in replicas if replica not in brokers]
+        yield PartitionView(partition, error, node, epoch, list(replicas), in_sync, offline)
+
+
+def _endpoint(endpoints: tuple[BrokerEndpoint, ...], listener: str) -> BrokerEndpoint | None:
+    return next((endpoint for endpoint in endpoints if endpoint.listener == listener), None)
