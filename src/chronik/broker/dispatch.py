@@ -18,7 +18,7 @@ from chronik.broker.handlers.produce import ProduceFailed
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
 from chronik.wire.codec import decoder, encoder
-from chronik.wire.header import RequestHeader, parse_request_header, response_header
+from chronik.wire.header import RequestHeader, parse_request_header, response_frame
 from chronik.wire.schema import Buffer, Message
 
 _log = logging.getLogger(__name__)
@@ -60,16 +60,12 @@ class Endpoint:
     decode: Callable[[memoryview, int], tuple[Message, int]]
     handle: _Handle
     on_error: _OnError
-    encode: Callable[[Message, Parts], None]
+    encode: Callable[[Message], Parts]
     statistics: ApiStatistics = field(default_factory=ApiStatistics)
 
     def reply(self, correlation_id: int, response: Message) -> Parts:
-        """The response as frame: length and header joined with the small parts, large buffers by themselves."""
-        parts: Parts = [b""]
-        self.encode(response, parts)
-        size = sum(map(len, parts))
-        parts[0] = response_header(self.api_key, self.version, correlation_id, size)
-        return parts if len(parts) > 2 else [b"".join(parts)]
+        """The buffers of the response's frame."""
+        return response_frame(self.api_key, self.version, correlation_id, self.encode(response))
 
 
 class Dispatcher:
@@ -88,14 +84,14 @@ class Dispatcher:
 
     def dispatch(self, frame: memoryview, connection: Peer) -> Reply:
         """Answer one request, now or later. Raises ValueError for what is none (MalformedMessage is one)."""
-        header, position = parse_request_header(frame)
+        header = parse_request_header(frame)
         endpoint = self._endpoints.get((header.api_key, header.api_version))
         if endpoint is None:
             endpoint = self._load(header)
             if endpoint is None:
                 return self._unsupported(header)
         started = time.perf_counter()
-        request, _ = endpoint.decode(frame, position)
+        request, _ = endpoint.decode(frame, header.body)
         context = RequestContext(
             api_key=header.api_key,
             api_version=header.api_version,
@@ -185,8 +181,9 @@ class Dispatcher:
             api_key = ApiKey(header.api_key)
             supported = SUPPORTED[api_key]
         except (ValueError, KeyError):
-            body = int(code).to_bytes(2, "big")
-            return [(4 + len(body)).to_bytes(4, "big") + header.correlation_id.to_bytes(4, "big", signed=True) + body]
+            # No layout is known for this key; nearly every response has its error code somewhere near the start.
+            body: Parts = [int(code).to_bytes(2, "big")]
+            return response_frame(header.api_key, header.api_version, header.correlation_id, body)
         version = supported.last
         if api_key is ApiKey.API_VERSIONS or header.api_version < supported.first:
             version = supported.first

@@ -13,7 +13,7 @@ from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
 from chronik.log.partition_log import ColdRead, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import Offset
+from chronik.vocab.ids import NO_TOPIC_ID, Offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,9 @@ def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: F
 
 def _on_error(broker: Broker, fetched: Fetched, error: KafkaError) -> None:
     fetched.fail(error)
-    topic, index = fetched.key
-    if error.code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH) and isinstance(topic, str):
-        fetched.leader = broker.leadership.leader_of(topic, index)
+    if error.code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH):
+        topic, index = fetched.key
+        by_id = isinstance(topic, bytes)
+        fetched.leader = broker.replicas.known_leader(
+            topic if by_id else NO_TOPIC_ID, "" if by_id else topic, index
+        )

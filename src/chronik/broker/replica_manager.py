@@ -12,12 +12,12 @@ from typing import Protocol
 from chronik.broker.partition import Partition
 from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
 from chronik.cluster.leadership import Leader, LeadershipTable
-from chronik.cluster.records import ConfigResourceType
+from chronik.vocab.config.definition import ResourceType
 from chronik.log.disk import Disk
 from chronik.log.partition_log import ColdRead, LogSlice
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NodeId, TopicId, TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
 _log = logging.getLogger(__name__)
@@ -107,6 +107,15 @@ class ReplicaManager:
             raise self._absent(topic, index, ErrorCode.UNKNOWN_TOPIC_ID)
         return partition
 
+    def known_leader(self, topic_id: bytes, topic: str, index: int) -> Leader | None:
+        """Who leads a partition, named by its topic's id or, when that is zero, by its name (KIP-951)."""
+        if topic_id == NO_TOPIC_ID:
+            image = self._image.topics.get(topic)
+            if image is None:
+                return None
+            topic_id = image.topic_id
+        return self._leadership.leader(TopicId(topic_id), index)
+
     def partitions(self) -> list[Partition]:
         return list(self._by_name.values())
 
@@ -149,9 +158,9 @@ class ReplicaManager:
             if self._node_id in created.image.replicas:
                 self._open(created.topic, created.partition)
         for resource in delta.configs_changed:
-            if resource.type is ConfigResourceType.TOPIC:
+            if resource.type is ResourceType.TOPIC:
                 self._reconfigure(image.topics.get(resource.name))
-            elif resource.type is ConfigResourceType.BROKER:
+            elif resource.type is ResourceType.BROKER:
                 self._reconfigure_all()
 
     def retry_offline(self) -> None:

@@ -173,7 +173,7 @@ def _partition_data(one: Fetched) -> PartitionData:
     else:
         data.aborted_transactions = None
     if one.leader is not None:
-        data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node_id, leader_epoch=one.leader.epoch)
+        data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node, leader_epoch=one.leader.epoch)
     return data
 
 

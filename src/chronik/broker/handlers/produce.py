@@ -147,8 +147,9 @@ class ProduceOperation:
         if error.code is ErrorCode.INVALID_RECORD:
             response.record_errors = [BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)]
         if error.code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
-            leader = self._broker.leadership.leader_of(topic.name, index)
-            response.current_leader = LeaderIdAndEpoch(leader_id=leader.node_id, leader_epoch=leader.epoch)
+            leader = self._broker.replicas.known_leader(topic.topic_id, topic.name, index)
+            if leader is not None:
+                response.current_leader = LeaderIdAndEpoch(leader_id=leader.node, leader_epoch=leader.epoch)
 
     def _mark_failed(self, response: PartitionProduceResponse, code: ErrorCode) -> None:
         self.has_failed = True
