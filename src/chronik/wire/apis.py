@@ -1,6 +1,6 @@
 """Which APIs there are, in which versions, and where their message classes live.
 
-Message modules are imported when the first request for them comes: all of them would cost a broker's whole start.
+Message modules are imported when the first request for them comes: all of them cost more than a whole start.
 What a broker advertises is its own decision; `SUPPORTED` is what its handlers serve.
 """
 

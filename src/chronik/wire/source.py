@@ -1,0 +1,70 @@
+"""Python source under construction, and what it is compiled with. Shared by decoding.py and encoding.py."""
+
+import struct
+from functools import cache
+from typing import Any
+
+from chronik.wire.schema import Field, Message, Struct, fields, fields_in
+
+# struct's format and size of the types that always take as many bytes.
+FIXED = {
+    "bool": ("?", 1),
+    "int8": ("b", 1),
+    "int16": ("h", 2),
+    "uint16": ("H", 2),
+    "int32": ("i", 4),
+    "uint32": ("I", 4),
+    "int64": ("q", 8),
+    "float64": ("d", 8),
+    "uuid": ("16s", 16),
+}
+
+
+@cache
+def packer(formats: str) -> struct.Struct:
+    """The Struct of a format; one for all messages, because a few dozen of them are all there is."""
+    return struct.Struct(">" + formats)
+
+
+def is_flexible(message: type[Message], version: int) -> bool:
+    """Whether a version has compact lengths and tagged fields."""
+    return message.FLEXIBLE_FROM is not None and version >= message.FLEXIBLE_FROM
+
+
+class Source:
+    """Lines at a depth, and the names they use. Made for one function, compiled once, then dropped."""
+
+    def __init__(self, message: type[Message], version: int) -> None:
+        self.version = version
+        self.flexible = is_flexible(message, version)
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {}
+        self.depth = 0
+
+    def line(self, text: str) -> None:
+        """One statement, or several separated by semicolons."""
+        self.lines.append("    " * self.depth + text)
+
+    def name(self, value: Any, name: str) -> str:
+        """Make a value known to the function; returns `name`."""
+        self.names[name] = value
+        return name
+
+    def compile(self, what: str, function: str) -> Any:
+        """Run the source and return the function it defines."""
+        code = compile("\n".join(self.lines), f"<{what} version {self.version}>", "exec")
+        exec(code, self.names)
+        return self.names[function]
+
+    def plain_fields(self, struct_class: type[Struct]) -> list[Field]:
+        """The fields of this version that come in order."""
+        return [field for field in fields_in(struct_class, self.version) if field.tag is None]
+
+    def tagged_fields(self, struct_class: type[Struct]) -> list[Field]:
+        """The fields of this version that come with a tag, by tag."""
+        tagged = [field for field in fields_in(struct_class, self.version) if field.tag is not None]
+        return sorted(tagged, key=lambda field: field.tag or 0)
+
+    def absent_fields(self, struct_class: type[Struct]) -> list[Field]:
+        """The fields that this version does not have."""
+        return [field for field in fields(struct_class) if self.version not in field.versions]
