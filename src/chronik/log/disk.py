@@ -1,7 +1,8 @@
 """The disk as the log sees it. The server passes the real one; tests and the simulator pass one that forgets.
 
-What was written is durable only after a sync that began later returns; a crash may lose any subset of unsynced
-writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise OSError.
+What was written is durable only after a sync that began later returns; a crash may lose any subset of
+unsynced writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise
+OSError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +16,18 @@ class Syncable(Protocol):
     """What can be made durable: a file's content, or a directory's names (`DirectorySync`)."""
 
     def sync(self) -> None:
-        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it takes)."""
+        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it
+        takes).
+        """
         ...
 
 
 class File(Syncable, Protocol):
-    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the bytes.
+    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the
+    bytes.
 
-    A file that nobody refers to any more closes itself, so that one removed in the middle of a sync needs no owner.
+    A file that nobody refers to any more closes itself, so that one removed in the middle of a sync needs
+    no owner.
     """
 
     @property
@@ -117,7 +122,9 @@ class DirectorySync:
 
 
 def write_atomically(disk: Disk, path: str, content: bytes) -> None:
-    """Replace a small file so that a crash leaves the old content or the new, and the new once this returns."""
+    """Replace a small file so that a crash leaves the old content or the new, and the new once this
+    returns.
+    """
     temporary = path + ".tmp"
     if disk.exists(temporary):
         disk.remove(temporary)

@@ -1,1 +1,3 @@
-"""Record batches (magic 2) as bytes: header view, patching, validation, building, compression, control batches."""
+"""Record batches (magic 2) as bytes: header view, patching, validation, building, compression, control
+batches.
+"""

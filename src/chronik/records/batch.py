@@ -1,7 +1,8 @@
 """Record batches as they lie on the wire and on disk: the header view, splitting, checksums, patching.
 
-Layout (KIP-98; org.apache.kafka.common.record.DefaultRecordBatch): 61 bytes of header, then the records, compressed or not.
-The CRC-32C covers everything from the attributes on, so base offset and leader epoch change without touching it.
+Layout (KIP-98; org.apache.kafka.common.record.DefaultRecordBatch): 61 bytes of header, then the records,
+compressed or not. The CRC-32C covers everything from the attributes on, so base offset and leader epoch
+change without touching it.
 """
 
 import struct
@@ -121,7 +122,9 @@ class BatchHeader(NamedTuple):
 
     @property
     def delete_horizon_ms(self) -> int | None:
-        """When tombstones and markers of a compacted batch may go (KIP-534); it then stands in the base timestamp."""
+        """When tombstones and markers of a compacted batch may go (KIP-534); it then stands in the base
+        timestamp.
+        """
         return self.base_timestamp if self.attributes & _DELETE_HORIZON else None
 
     @property
@@ -147,8 +150,8 @@ def parse_header(buffer: Buffer, position: int = 0) -> BatchHeader:
 def split_batches(buffer: Buffer) -> list[Batch]:
     """Whole batches that fill `buffer` exactly, as views into it.
 
-    Raises KafkaError CORRUPT_MESSAGE when lengths disagree with the buffer, UNSUPPORTED_FOR_MESSAGE_FORMAT for the formats
-    before magic 2. Checks neither CRC nor counts.
+    Raises KafkaError CORRUPT_MESSAGE when lengths disagree with the buffer, UNSUPPORTED_FOR_MESSAGE_FORMAT
+    for the formats before magic 2. Checks neither CRC nor counts.
     """
     view = memoryview(buffer)
     end = len(view)

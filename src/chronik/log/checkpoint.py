@@ -1,0 +1,69 @@
+"""Kafka's checkpoint files: a version line, a count line, and so many lines of fields between spaces.
+
+`leader-epoch-checkpoint` and the `*-offset-checkpoint` files share it
+(org.apache.kafka.server.common.CheckpointFile).
+"""
+
+from collections.abc import Sequence
+
+from chronik.log.disk import Disk
+
+_VERSION = "0"
+
+
+def format_lines(rows: Sequence[Sequence[object]]) -> bytes:
+    lines = [_VERSION, str(len(rows)), *(" ".join(map(str, row)) for row in rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def parse_lines(content: bytes) -> list[list[str]] | None:
+    """The rows' fields, or None for what is not a whole checkpoint: each line must end, and the count must
+    agree.
+    """
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError:
+        return None
+    if len(lines) < 3 or lines[-1] or lines[0] != _VERSION:
+        return None
+    rows = [line.split(" ") for line in lines[2:-1]]
+    return rows if lines[1] == str(len(rows)) else None
+
+
+def format_offset(directory: str, offset: int) -> bytes:
+    """One partition's offset, as a line of Kafka's per-directory checkpoints."""
+    topic, _, partition = directory.rpartition("/")[2].rpartition("-")
+    return format_lines([(topic, partition, offset)])
+
+
+def parse_offset_line(content: bytes) -> int | None:
+    rows = parse_lines(content)
+    if rows is None or len(rows) != 1 or len(rows[0]) != 3 or not rows[0][2].isdigit():
+        return None
+    return int(rows[0][2])
+
+
+def read_file(disk: Disk, path: str) -> bytes | None:
+    """The whole content of a small file, None when it is not there."""
+    if not disk.exists(path):
+        return None
+    file = disk.open(path)
+    try:
+        return file.read_at(0, file.size())
+    finally:
+        file.close()
+
+
+def replace_unsynced(disk: Disk, path: str, content: bytes) -> None:
+    """Replace a small file without waiting for the device.
+
+    For what may be lost or torn in a crash because whoever reads it notices and does without.
+    """
+    temporary = path + ".tmp"
+    file = disk.open(temporary, create=True)
+    try:
+        file.truncate(0)
+        file.append([content])
+    finally:
+        file.close()
+    disk.rename(temporary, path)

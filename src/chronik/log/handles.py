@@ -1,0 +1,105 @@
+"""Open files with a bound. A node has many more segments than a process may have descriptors.
+
+Every file of a log is a `LazyFile`: opened when first used, closed by the cache when it was not used for
+long. A file with unsynced writes is pinned, because its descriptor is about to be synced.
+"""
+
+from collections import OrderedDict
+
+from chronik.log.disk import Disk, File
+
+# Half of the 1024 descriptors that Linux gives a process by default; connections need the rest. A node that
+# raised its limit passes a larger one.
+OPEN_FILES_MAX = 512
+
+# How many pinned files an eviction steps over before it lets the cache grow; keeps one eviction cheap.
+_PINNED_SKIPPED_MAX = 8
+
+
+class HandleCache:
+    """The files held open for all logs of a node, the least recently used first."""
+
+    __slots__ = ("_limit", "_open")
+
+    def __init__(self, limit: int = OPEN_FILES_MAX) -> None:
+        self._limit = limit
+        self._open: OrderedDict[LazyFile, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def touch(self, file: "LazyFile") -> None:
+        self._open.move_to_end(file)
+
+    def add(self, file: "LazyFile") -> None:
+        self._open[file] = None
+        if len(self._open) > self._limit:
+            self._evict()
+
+    def forget(self, file: "LazyFile") -> None:
+        self._open.pop(file, None)
+
+    def _evict(self) -> None:
+        for _ in range(_PINNED_SKIPPED_MAX):
+            oldest = next(iter(self._open))
+            if not oldest.is_pinned:
+                oldest.close()
+                return
+            self._open.move_to_end(oldest)
+
+
+class LazyFile:
+    """One file of a log, open or not. Lives as long as the segment it belongs to."""
+
+    __slots__ = ("_disk", "_file", "_handles", "is_pinned", "path")
+
+    def __init__(self, disk: Disk, handles: HandleCache, path: str) -> None:
+        self._disk = disk
+        self._handles = handles
+        self._file: File | None = None
+        self.path = path
+        # Set from the first unsynced write until a sync has covered it.
+        self.is_pinned = False
+
+    def open(self, *, create: bool = False) -> File:
+        """The open file. FileNotFoundError unless it exists or `create`."""
+        file = self._file
+        if file is not None:
+            self._handles.touch(self)
+            return file
+        file = self._file = self._disk.open(self.path, create=create)
+        self._handles.add(self)
+        return file
+
+    def open_private(self) -> File:
+        """A handle of its own for a worker thread, which closes it; the shared one may be evicted
+        meanwhile.
+        """
+        return self._disk.open(self.path)
+
+    def close(self) -> None:
+        """Close the handle if it is open; the next use opens it again."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._handles.forget(self)
+            file.close()
+
+    def exists(self) -> bool:
+        return self._file is not None or self._disk.exists(self.path)
+
+    def abandon(self) -> None:
+        """Let go of the handle. A pinned one is not closed, as a sync may be using it: it closes itself
+        later.
+        """
+        if not self.is_pinned:
+            self.close()
+            return
+        self._file = None
+        self._handles.forget(self)
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        exists = self.exists()
+        self.abandon()
+        if exists:
+            self._disk.remove(self.path)

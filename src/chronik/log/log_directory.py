@@ -1,0 +1,56 @@
+"""A partition's directory: paths, small files, and making segments. Shared by the parts of one log."""
+
+from chronik.log.checkpoint import format_offset, parse_offset_line, read_file, replace_unsynced
+from chronik.log.disk import DirectorySync, Disk, Syncable
+from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.names import LEADER_EPOCHS, RECOVERY_POINT
+from chronik.log.segment import Segment
+
+
+class LogDirectory:
+    """Where a log lives and how it opens files. `path` is relative to the disk, as `topic-0`."""
+
+    __slots__ = ("disk", "handles", "path")
+
+    def __init__(self, disk: Disk, handles: HandleCache, path: str) -> None:
+        self.disk = disk
+        self.handles = handles
+        self.path = path
+
+    def join(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def names(self) -> list[str]:
+        return self.disk.list(self.path)
+
+    def file(self, name: str) -> LazyFile:
+        return LazyFile(self.disk, self.handles, self.join(name))
+
+    def segment(self, base_offset: int, created_ms: int) -> Segment:
+        return Segment(self.disk, self.handles, self.path, base_offset, created_ms)
+
+    def read(self, name: str) -> bytes | None:
+        return read_file(self.disk, self.join(name))
+
+    def read_offset(self, name: str) -> int | None:
+        """The offset in a checkpoint; None when it is missing or makes no sense."""
+        content = self.read(name)
+        return None if content is None else parse_offset_line(content)
+
+    def format_offset(self, offset: int) -> bytes:
+        return format_offset(self.path, offset)
+
+    def write_recovery_point(self, offset: int) -> None:
+        """Unsynced: a stale one only makes the next recovery read more."""
+        replace_unsynced(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
+
+    def write_epochs(self, content: bytes) -> LazyFile:
+        """Replace the epoch checkpoint; the file to sync."""
+        replace_unsynced(self.disk, self.join(LEADER_EPOCHS), content)
+        file = self.file(LEADER_EPOCHS)
+        file.is_pinned = True
+        return file
+
+    def syncs_of_names(self) -> list[Syncable]:
+        """What makes this directory durable in its parent, and the names in it."""
+        return [DirectorySync(self.disk, self.path), DirectorySync(self.disk, self.path.rpartition("/")[0])]

@@ -1,0 +1,35 @@
+"""The names of a partition's files, as Kafka has them: 20 digits of base offset, and what the file is."""
+
+LOG = ".log"
+OFFSET_INDEX = ".index"
+TIME_INDEX = ".timeindex"
+TXN_INDEX = ".txnindex"
+SNAPSHOT = ".snapshot"
+# Marks a file that is about to go; what a crash leaves of these is removed when the log is opened.
+DELETED = ".deleted"
+
+LEADER_EPOCHS = "leader-epoch-checkpoint"
+PARTITION_METADATA = "partition.metadata"
+# Kafka keeps these two per log directory; here each partition has its own, in the same text format, so that
+# one partition's roll does not rewrite ten thousand lines.
+LOG_START = "log-start-offset-checkpoint"
+RECOVERY_POINT = "recovery-point-offset-checkpoint"
+
+_LEFTOVERS = (DELETED, ".tmp", ".swap", ".cleaned")
+
+
+def offset_name(offset: int, suffix: str) -> str:
+    return f"{offset:020d}{suffix}"
+
+
+def parse_offset(name: str, suffix: str) -> int | None:
+    """The offset in a file's name, None when the name is not `<20 digits><suffix>`."""
+    digits = name.removesuffix(suffix)
+    if digits == name or len(digits) != 20 or not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a crash left this file in the middle of a replacement or removal."""
+    return name.endswith(_LEFTOVERS)

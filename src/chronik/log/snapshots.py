@@ -1,0 +1,69 @@
+"""The producer snapshots of one log: written at each roll and clean close, read by recovery and truncation.
+
+A log without producers has none. Once a log has one, every later roll and close writes one too, even an
+empty one: so no snapshot at or before an offset means that there were no producers then.
+"""
+
+from bisect import bisect_right
+
+from chronik.log.handles import LazyFile
+from chronik.log.log_directory import LogDirectory
+from chronik.log.names import SNAPSHOT, offset_name, parse_offset
+from chronik.log.producer_snapshot import format_snapshot, parse_snapshot
+from chronik.log.producer_state import ProducerState
+
+
+class Snapshots:
+    """Knows which snapshots exist. Owned by the PartitionLog."""
+
+    __slots__ = ("_directory", "_offsets")
+
+    def __init__(self, directory: LogDirectory, names: list[str]) -> None:
+        self._directory = directory
+        offsets = (parse_offset(name, SNAPSHOT) for name in names)
+        self._offsets = sorted(offset for offset in offsets if offset is not None)
+
+    @property
+    def latest(self) -> int | None:
+        return self._offsets[-1] if self._offsets else None
+
+    def write(self, offset: int, state: ProducerState) -> LazyFile | None:
+        """Write the state before `offset`; the file to sync, or None when there is nothing to write."""
+        if not self._offsets and not len(state):
+            return None
+        if self.latest == offset:
+            return None
+        file = self._directory.file(offset_name(offset, SNAPSHOT))
+        file.is_pinned = True
+        handle = file.open(create=True)
+        handle.truncate(0)
+        handle.append([format_snapshot(state)])
+        self._offsets.append(offset)
+        return file
+
+    def load(self, end_offset: int) -> tuple[int, ProducerState] | None:
+        """The newest whole snapshot at or before `end_offset`; damaged ones are removed on the way."""
+        for offset in reversed(self._offsets[: bisect_right(self._offsets, end_offset)]):
+            content = self._directory.read(offset_name(offset, SNAPSHOT))
+            state = None if content is None else parse_snapshot(content)
+            if state is not None:
+                return offset, state
+            self._remove([offset])
+        return None
+
+    def has_any(self, end_offset: int) -> bool:
+        return bool(self._offsets) and self._offsets[0] <= end_offset
+
+    def remove_after(self, offset: int) -> None:
+        """Drop those of a log that now ends at `offset`."""
+        self._remove(self._offsets[bisect_right(self._offsets, offset) :])
+
+    def remove_before(self, offset: int) -> None:
+        """Drop those before `offset`, but keep the newest."""
+        keep = min(bisect_right(self._offsets, offset - 1), max(len(self._offsets) - 1, 0))
+        self._remove(self._offsets[:keep])
+
+    def _remove(self, offsets: list[int]) -> None:
+        for offset in offsets:
+            self._directory.file(offset_name(offset, SNAPSHOT)).remove()
+            self._offsets.remove(offset)

@@ -1,0 +1,80 @@
+"""What of a log is durable, and which files the next sync must cover.
+
+The caller syncs in rounds, one at a time per log: `begin` names the files, `end` says that they are durable.
+"""
+
+from typing import NamedTuple
+
+from chronik.log.disk import Syncable
+from chronik.log.handles import LazyFile
+from chronik.log.segment import Segment
+
+
+class _Round(NamedTuple):
+    """How much of what waits a round covers."""
+
+    end_offset: int
+    names: int
+    files: int
+    segments: int
+
+
+class SyncState:
+    """Owned by the PartitionLog; knows files, not what is in them."""
+
+    __slots__ = ("_files", "_names", "_round", "_segments", "synced_offset")
+
+    def __init__(self, synced_offset: int) -> None:
+        # Invariant: every batch below is durable, with the names of the files it is in.
+        self.synced_offset = synced_offset
+        # Directories with new names, files other than the active segment's, and closed segments: not yet
+        # synced.
+        self._names: list[Syncable] = []
+        self._files: list[LazyFile] = []
+        self._segments: list[Segment] = []
+        self._round: _Round | None = None
+
+    def add_names(self, directories: list[Syncable]) -> None:
+        self._names += directories
+
+    def add_files(self, files: list[LazyFile]) -> None:
+        self._files += files
+
+    def add_rolled(self, segment: Segment) -> None:
+        self._segments.append(segment)
+
+    def begin(self, active: Segment, end_offset: int) -> list[Syncable]:
+        """The files of a round that makes everything below `end_offset` durable."""
+        self._round = _Round(end_offset, len(self._names), len(self._files), len(self._segments))
+        files: list[Syncable] = [active.log.open()] if active.log.is_pinned else []
+        if self._names or self._files or self._segments:
+            files += [segment.log.open() for segment in self._segments]
+            files += [file.open() for file in self._files]
+            files += self._names
+        return files
+
+    def end(self, active: Segment) -> bool:
+        """The round that began last succeeded; whether closed segments became durable with it."""
+        done, self._round = self._round, None
+        if done is None:
+            return False
+        self.synced_offset = max(self.synced_offset, done.end_offset)
+        for segment in self._segments[: done.segments]:
+            segment.unpin()
+        for file in self._files[: done.files]:
+            file.is_pinned = False
+        del self._names[: done.names], self._files[: done.files], self._segments[: done.segments]
+        return done.segments > 0
+
+    def truncate(self, end_offset: int) -> None:
+        """The log was cut at `end_offset` and what is left was synced: what a running round covers is cut
+        too.
+        """
+        self.synced_offset = min(self.synced_offset, end_offset)
+        if self._round is not None:
+            self._round = self._round._replace(end_offset=min(self._round.end_offset, end_offset))
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing but the active segment may wait."""
+        return not (self._names or self._files or self._segments)
