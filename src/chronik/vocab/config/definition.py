@@ -1,0 +1,134 @@
+"""What a setting is: its name, type, default, bounds and words. The tables are tuples of these.
+
+Numbers of types, sources and resources are those of DescribeConfigs (KIP-226, KIP-569).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Protocol
+
+# Lists are tuples; what has no value is None.
+ConfigValue = bool | int | float | str | tuple[str, ...]
+
+# Kafka keeps a configuration value's length in a short.
+CONFIG_VALUE_CHARS_MAX = 32767
+
+
+class ConfigType(IntEnum):
+    """Types by their number in a DescribeConfigs response."""
+
+    UNKNOWN = 0
+    BOOLEAN = 1
+    STRING = 2
+    INT = 3
+    SHORT = 4
+    LONG = 5
+    DOUBLE = 6
+    LIST = 7
+    CLASS = 8
+    PASSWORD = 9
+
+
+class ConfigSource(IntEnum):
+    """Who set a value, by the number in a DescribeConfigs response."""
+
+    UNKNOWN = 0
+    TOPIC_CONFIG = 1
+    DYNAMIC_BROKER_CONFIG = 2
+    DYNAMIC_DEFAULT_BROKER_CONFIG = 3
+    STATIC_BROKER_CONFIG = 4
+    DEFAULT_CONFIG = 5
+    DYNAMIC_BROKER_LOGGER_CONFIG = 6
+    CLIENT_METRICS_CONFIG = 7
+    GROUP_CONFIG = 8
+
+
+class ResourceType(IntEnum):
+    """What a configuration belongs to, by the number in requests."""
+
+    UNKNOWN = 0
+    TOPIC = 2
+    BROKER = 4
+    BROKER_LOGGER = 8
+    CLIENT_METRICS = 16
+    GROUP = 32
+
+
+class Importance(Enum):
+    """How likely it is that somebody wants to change it; only documentation reads this."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class UpdateMode(Enum):
+    """How a broker setting changes while the broker runs (KIP-226)."""
+
+    READ_ONLY = "read-only"
+    PER_BROKER = "per-broker"
+    CLUSTER_WIDE = "cluster-wide"
+
+
+class Validator(Protocol):
+    """A rule beyond the type. `str()` of it is what the documentation shows as valid values."""
+
+    def problem(self, value: ConfigValue) -> str | None:
+        """What is wrong with a parsed value, as a sentence for the client; None when nothing is."""
+        ...
+
+
+class SameAsKafka(Enum):
+    SAME = "same"
+
+
+SAME_AS_KAFKA = SameAsKafka.SAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigDefinition:
+    """One setting. Made once, when its table is imported."""
+
+    name: str
+    type: ConfigType
+    # None: unset, which is a value of its own for settings that fall back to others.
+    default: ConfigValue | None
+    importance: Importance
+    documentation: str
+    validator: Validator | None = None
+    update_mode: UpdateMode = UpdateMode.READ_ONLY
+    # Accepted and shown as Kafka does, but nothing here obeys it yet.
+    has_effect: bool = True
+    # Hidden from DescribeConfigs and the documentation, as Kafka's internal settings are.
+    is_internal: bool = False
+    kafka_default: ConfigValue | SameAsKafka | None = SAME_AS_KAFKA
+    # What differs from Kafka, and why.
+    note: str = ""
+
+    @property
+    def is_sensitive(self) -> bool:
+        return self.type is ConfigType.PASSWORD
+
+    @property
+    def is_dynamic(self) -> bool:
+        return self.update_mode is not UpdateMode.READ_ONLY
+
+    @property
+    def differs_from_kafka(self) -> bool:
+        return self.kafka_default is not SAME_AS_KAFKA
+
+
+ConfigTable = Mapping[str, ConfigDefinition]
+
+
+def make_table(*groups: Iterable[ConfigDefinition]) -> ConfigTable:
+    """All definitions by name, in the order given. Raises ValueError when a name is defined twice."""
+    table: dict[str, ConfigDefinition] = {}
+    for group in groups:
+        for definition in group:
+            if definition.name in table:
+                raise ValueError(f"{definition.name} is defined twice")
+            table[definition.name] = definition
+    return MappingProxyType(table)

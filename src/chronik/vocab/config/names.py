@@ -1,0 +1,110 @@
+"""The tables by name, and which setting stands in for which.
+
+Topic settings fall back to broker settings that often have another name or unit, and some broker settings
+fall back to others (org.apache.kafka.server.config.ServerTopicConfigSynonyms,
+DynamicBrokerConfig.brokerConfigSynonyms).
+"""
+
+from dataclasses import dataclass
+
+from chronik.vocab.config.definition import ConfigTable, ConfigValue, make_table
+from chronik.vocab.config.tables.coordinator import GROUP_COORDINATOR_DEFINITIONS, TRANSACTION_DEFINITIONS
+from chronik.vocab.config.tables.group import GROUP_DEFINITIONS
+from chronik.vocab.config.tables.log import CLEANER_DEFINITIONS, LOG_DEFINITIONS
+from chronik.vocab.config.tables.network import NETWORK_DEFINITIONS
+from chronik.vocab.config.tables.node import NODE_DEFINITIONS
+from chronik.vocab.config.tables.replication import REPLICATION_DEFINITIONS
+from chronik.vocab.config.tables.topic import HOUR_MS, TOPIC_DEFINITIONS
+
+TOPIC_CONFIGS: ConfigTable = make_table(TOPIC_DEFINITIONS)
+
+GROUP_CONFIGS: ConfigTable = make_table(GROUP_DEFINITIONS)
+
+BROKER_CONFIGS: ConfigTable = make_table(
+    NODE_DEFINITIONS,
+    NETWORK_DEFINITIONS,
+    LOG_DEFINITIONS,
+    CLEANER_DEFINITIONS,
+    REPLICATION_DEFINITIONS,
+    GROUP_COORDINATOR_DEFINITIONS,
+    TRANSACTION_DEFINITIONS,
+)
+
+# Settings with one value under several names.
+BROKER_ALIASES: tuple[tuple[str, ...], ...] = (("node.id", "broker.id"), ("data.dir", "log.dirs", "log.dir"))
+
+# Settings that stand in for each other, the one that goes first within one source in front. Across sources
+# the higher source goes first, whichever of the names it uses.
+BROKER_FALLBACKS: tuple[tuple[str, ...], ...] = (
+    ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
+    ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
+    ("log.roll.jitter.ms", "log.roll.jitter.hours"),
+    ("log.roll.ms", "log.roll.hours"),
+)
+
+_GROUP_OF = {name: group for group in BROKER_FALLBACKS for name in group}
+
+
+def broker_synonyms(name: str) -> tuple[str, ...]:
+    """All names that set what `name` sets, in their order, `name` included."""
+    return _GROUP_OF.get(name, (name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """A broker setting that stands in for a topic setting, and what its number is multiplied by."""
+
+    name: str
+    factor: int = 1
+
+    def convert(self, value: ConfigValue) -> ConfigValue:
+        """The topic setting's value; negative numbers mean "no limit" in every unit."""
+        if self.factor == 1 or not isinstance(value, int):
+            return value
+        return value * self.factor if value >= 0 else -1
+
+
+_MINUTE_MS = 60_000
+
+_SAME_NAME = (
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.type",
+    "compression.zstd.level",
+    "min.insync.replicas",
+    "unclean.leader.election.enable",
+    "write.caching",
+)
+_LOG_PREFIX = (
+    "cleanup.policy",
+    "index.interval.bytes",
+    "local.retention.bytes",
+    "local.retention.ms",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.type",
+    "preallocate",
+    "retention.bytes",
+    "segment.bytes",
+)
+_CLEANER_PREFIX = ("delete.retention.ms", "max.compaction.lag.ms", "min.compaction.lag.ms")
+
+# By topic setting; settings that are not here have no counterpart in the broker.
+TOPIC_SYNONYMS: dict[str, tuple[Synonym, ...]] = {
+    **{name: (Synonym(name),) for name in _SAME_NAME},
+    **{name: (Synonym(f"log.{name}"),) for name in _LOG_PREFIX},
+    **{name: (Synonym(f"log.cleaner.{name}"),) for name in _CLEANER_PREFIX},
+    "file.delete.delay.ms": (Synonym("log.segment.delete.delay.ms"),),
+    "flush.messages": (Synonym("log.flush.interval.messages"),),
+    "flush.ms": (Synonym("log.flush.interval.ms"), Synonym("log.flush.scheduler.interval.ms")),
+    "max.message.bytes": (Synonym("message.max.bytes"),),
+    "min.cleanable.dirty.ratio": (Synonym("log.cleaner.min.cleanable.ratio"),),
+    "retention.ms": (
+        Synonym("log.retention.ms"),
+        Synonym("log.retention.minutes", _MINUTE_MS),
+        Synonym("log.retention.hours", HOUR_MS),
+    ),
+    "segment.index.bytes": (Synonym("log.index.size.max.bytes"),),
+    "segment.jitter.ms": (Synonym("log.roll.jitter.ms"), Synonym("log.roll.jitter.hours", HOUR_MS)),
+    "segment.ms": (Synonym("log.roll.ms"), Synonym("log.roll.hours", HOUR_MS)),
+}

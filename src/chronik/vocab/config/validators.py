@@ -1,0 +1,133 @@
+"""Rules for values, with Kafka's words for what is wrong (org.apache.kafka.common.config.ConfigDef)."""
+
+import re
+from dataclasses import dataclass
+
+from chronik.vocab.config.definition import ConfigValue
+
+_THROTTLED_REPLICA = r"[0-9]+:[0-9]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number between two inclusive bounds; either may be absent."""
+
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if not isinstance(value, (int, float)):
+            return "Value must be a number"
+        if self.minimum is not None and value < self.minimum:
+            return f"Value must be at least {self.minimum}"
+        if self.maximum is not None and value > self.maximum:
+            return f"Value must be no more than {self.maximum}"
+        return None
+
+    def __str__(self) -> str:
+        minimum = "..." if self.minimum is None else f"{self.minimum},..."
+        return f"[{minimum}]" if self.maximum is None else f"[{minimum},{self.maximum}]"
+
+
+def at_least(minimum: int | float) -> Range:
+    return Range(minimum)
+
+
+def between(minimum: int | float, maximum: int | float) -> Range:
+    return Range(minimum, maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A string out of a closed list."""
+
+    allowed: tuple[str, ...]
+    ignore_case: bool = False
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if self.ignore_case and isinstance(value, str):
+            if value.lower() in (text.lower() for text in self.allowed):
+                return None
+            return f"String must be one of (case insensitive): {', '.join(self.allowed)}"
+        if value in self.allowed:
+            return None
+        return f"String must be one of: {', '.join(self.allowed)}"
+
+    def __str__(self) -> str:
+        return f"[{', '.join(self.allowed)}]" + (" (case insensitive)" if self.ignore_case else "")
+
+
+def one_of(*allowed: str, ignore_case: bool = False) -> OneOf:
+    return OneOf(allowed, ignore_case)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list without duplicates or empty items, out of a closed list when `allowed` is not empty."""
+
+    allowed: tuple[str, ...] = ()
+    may_be_empty: bool = True
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if not isinstance(value, tuple):
+            return "Value must be a list"
+        if not value and not self.may_be_empty:
+            return "List must not be empty"
+        if "" in value:
+            return "List items must not be empty"
+        if len(set(value)) < len(value):
+            return "List items must not be duplicated"
+        if self.allowed and any(item not in self.allowed for item in value):
+            return f"String must be one of: {', '.join(self.allowed)}"
+        return None
+
+    def __str__(self) -> str:
+        items = f"[{', '.join(self.allowed)}]" if self.allowed else "any items, each once"
+        return items if self.may_be_empty else f"{items} (not empty)"
+
+
+def list_of(*allowed: str, may_be_empty: bool = True) -> ListOf:
+    return ListOf(allowed, may_be_empty)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeOr:
+    """A number in a range, or one number outside of it that means something else."""
+
+    minimum: int
+    maximum: int
+    special: int
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if isinstance(value, int) and (self.minimum <= value <= self.maximum or value == self.special):
+            return None
+        return f"Value must be between {self.minimum} and {self.maximum} or equal to {self.special}"
+
+    def __str__(self) -> str:
+        return f"[{self.minimum},...,{self.maximum}] or {self.special}"
+
+
+class ThrottledReplicas:
+    """`*`, or a list of partition:broker pairs."""
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if isinstance(value, tuple) and (
+            value == ("*",) or all(re.fullmatch(_THROTTLED_REPLICA, item) for item in value)
+        ):
+            return None
+        return (
+            "Value must be the literal '*' or a list of replicas in the format [partitionId]:[brokerId],..."
+        )
+
+    def __str__(self) -> str:
+        return "[partitionId]:[brokerId],[partitionId]:[brokerId],... or *"
+
+
+class NotEmpty:
+    """Any string but the empty one."""
+
+    def problem(self, value: ConfigValue) -> str | None:
+        return None if value else "String must be non-empty"
+
+    def __str__(self) -> str:
+        return "non-empty string"
