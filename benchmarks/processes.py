@@ -52,11 +52,11 @@ class BrokerProcess:
             time.sleep(_POLL_S)
         raise PeerError(f"no answer within {START_TIMEOUT_S:.0f} s of its start:\n{self.log_tail()}")
 
-    def first_line(self) -> str:
+    def first_line(self, timeout_s: float = START_TIMEOUT_S) -> str:
         """The first line it prints, waited for. Raises PeerError when it ends before that."""
         while "\n" not in (text := self._log.read_text(errors="replace")):
-            if self._process.poll() is not None or time.perf_counter() > self._started + START_TIMEOUT_S:
-                raise PeerError(f"printed no address:\n{text}")
+            if self._process.poll() is not None or time.perf_counter() > self._started + timeout_s:
+                raise PeerError(f"printed no line:\n{text}")
             time.sleep(_POLL_S)
         return text.partition("\n")[0]
 

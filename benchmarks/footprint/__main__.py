@@ -1,4 +1,4 @@
-"""`python -m benchmarks.footprint`: start, memory, first records and end, for Chronik and others side by side."""
+"""`python -m benchmarks.footprint`: start, memory, first records and end, Chronik beside others."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""How long clients wait for their first record: joining a group, and sending to a topic that does not exist."""
+"""How long clients wait: for the first record of a group, and for the first send to a new topic."""
 
 import contextlib
 import statistics
@@ -16,14 +16,14 @@ from chronik.cli.perf.figure import Direction, Figure, MeasurementError
 
 # Longer than the slowest broker seen took (23 s), so that its figure can be shown.
 _JOIN_TIMEOUT_S = 40.0
-_TOPICS_TIMEOUT_S = 60.0
+_TOPICS_TIMEOUT_S = 150.0
 
 # Sends one record to a topic, and returns why it failed, or None.
 _Send = Callable[[str], str | None]
 
 
 def measure_join(peer: Peer, options: Options) -> list[Figure]:
-    """Figure `join to first record`: from creating a group's only member to its first record, which is there."""
+    """Figure `join to first record`: from creating a group's only member to the record it finds there."""
     with running(peer, options.data_parent) as broker:
         with_one_record(broker.bootstrap_servers, "joined")
         took_ms = []
@@ -34,7 +34,9 @@ def measure_join(peer: Peer, options: Options) -> list[Figure]:
             took_ms.append((time.perf_counter() - start) * 1000)
             member.close()
             options.progress(f"{peer.name}: joins", (index + 1) / options.joins)
-    note = f"{min(took_ms):.0f} to {max(took_ms):.0f} ms in {options.joins} joins"
+            if sum(took_ms) > _JOIN_TIMEOUT_S * 1000:
+                break
+    note = f"{min(took_ms):.0f} to {max(took_ms):.0f} ms in {len(took_ms)} joins"
     value = statistics.median(took_ms)
     return [Figure(name="join to first record", value=value, unit="ms", better=Direction.LOWER, note=note)]
 
