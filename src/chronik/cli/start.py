@@ -1,0 +1,57 @@
+"""`chronik start`: settings, logs, event loop, then the node until a signal ends it.
+
+Imports nothing at the top that the node does not import anyway: see `chronik.cli.main`.
+"""
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from chronik.cli.exit_codes import ExitCode
+from chronik.cli.start_options import StartArguments
+
+if TYPE_CHECKING:
+    from chronik.server.settings import Settings
+
+_STDIN = 0
+
+
+def start(arguments: StartArguments) -> int:
+    """Run a node in this process; the exit code once it has stopped."""
+    from chronik.server.settings import Settings, SettingsError
+
+    try:
+        settings = Settings.load(
+            arguments.settings, config_file=arguments.config_file, environment=os.environ
+        )
+    except SettingsError as error:
+        print(f"chronik: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    from chronik.server.logs import configure
+
+    configure(settings.str("log.format"), settings.str("log.level"))
+    if arguments.until_stdin_closes:
+        threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
+    return _run(settings)
+
+
+def _run(settings: "Settings") -> int:
+    """Run the node; what a person can put right is said in one line."""
+    from chronik.server.data_directory import DataDirectoryError
+    from chronik.server.node import run
+
+    try:
+        run(settings)
+    except (DataDirectoryError, OSError) as error:
+        print(f"chronik: {error}", file=sys.stderr)
+        return ExitCode.FAILED
+    return ExitCode.OK
+
+
+def _stop_when_stdin_closes() -> None:
+    """Wait for the end of standard input, then end as a SIGTERM does."""
+    while os.read(_STDIN, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
