@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chronik.log.disk import File
+from chronik.log.disk import Syncable
 from chronik.log.partition_log import AppendResult, PartitionLog
 from chronik.raft.group import GroupListener
 from chronik.raft.syncer import Syncer
@@ -91,7 +91,7 @@ class SoloGroup:
 
     # The syncer's side.
 
-    def files_to_sync(self) -> tuple[Sequence[File], Offset]:
+    def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
         self._unsynced_bytes = 0
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -125,5 +125,6 @@ class SoloGroup:
     def _fail(self, error: OSError) -> None:
         if self._failed is None:
             self._failed = error
+            self._log.fail(error)
             if self._listener is not None:
                 self._listener.on_failure(error)

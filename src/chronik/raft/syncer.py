@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chronik.log.disk import Disk, File
+from chronik.log.disk import Disk, Syncable
 from chronik.vocab.ids import Offset
 
 
 class Synced(Protocol):
     """A log's side of a sync round."""
 
-    def files_to_sync(self) -> tuple[Sequence[File], Offset]:
+    def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
         """The files written since they were last synced, and the log end offset they reach."""
         ...
 

@@ -10,13 +10,19 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from chronik.log.disk import Buffer, File
+from chronik.log.disk import Buffer, File, Syncable
+
+_Result = TypeVar("_Result")
 
 # Threads for syncs: more do not help a device that merges them, and each costs stack.
 SYNC_THREADS = 4
+
+# Threads for cold reads and removals, apart so that neither delays a sync.
+READ_THREADS = 2
 
 # What the kernel takes in one writev (IOV_MAX is 1024 on Linux and macOS).
 _BUFFERS_PER_WRITE_MAX = 1024
@@ -94,6 +100,10 @@ class RealFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def __del__(self) -> None:
+        # One removed in the middle of a sync has no owner left; see `log.disk.File`.
+        self.close()
+
     def _write_all(self, buffers: list[Buffer], position: int) -> int:
         """Write everything at `position`; the position after it. On an error the file is longer than `size` says."""
         count = os.pwritev(self._descriptor, buffers, position)
@@ -112,6 +122,7 @@ class RealDisk:
         self._root = os.path.abspath(root)
         os.makedirs(self._root, exist_ok=True)
         self._threads = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="chronik-sync")
+        self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="chronik-read")
 
     @property
     def root(self) -> str:
@@ -119,8 +130,9 @@ class RealDisk:
         return self._root
 
     def close(self) -> None:
-        """Wait for running syncs and end the threads."""
+        """Wait for what runs and end the threads."""
         self._threads.shutdown()
+        self._readers.shutdown()
 
     def open(self, path: str, *, create: bool = False) -> File:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
@@ -161,7 +173,10 @@ class RealDisk:
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
 
-    async def sync_many(self, files: Sequence[File]) -> Mapping[File, OSError]:
+    async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
         loop = asyncio.get_running_loop()
         if len(files) == 1:
             error = await loop.run_in_executor(self._threads, _sync, files[0])
@@ -176,7 +191,7 @@ class RealDisk:
         return os.path.join(self._root, path)
 
 
-def _sync(file: File) -> OSError | None:
+def _sync(file: Syncable) -> OSError | None:
     try:
         file.sync()
     except OSError as error:
@@ -184,5 +199,5 @@ def _sync(file: File) -> OSError | None:
     return None
 
 
-def _sync_share(files: Sequence[File]) -> dict[File, OSError]:
+def _sync_share(files: Sequence[Syncable]) -> dict[Syncable, OSError]:
     return {file: error for file in files if (error := _sync(file)) is not None}
