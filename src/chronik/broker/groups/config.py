@@ -1,0 +1,76 @@
+"""The coordinator's settings and limits. Settings have Kafka's names; limits have a reason each."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+_MS_PER_MINUTE: Final = 60_000
+
+
+class IntSettings(Protocol):
+    """The broker's settings, as far as this room reads them."""
+
+    def int(self, name: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupConfig:
+    """One per node, read from the settings at its start; Kafka does not change these at run time either."""
+
+    # group.initial.rebalance.delay.ms: how long the first members of a group wait for more. Kafka's default,
+    # 3 s, is what makes people say that Kafka is slow in tests; on one node the default is 0.
+    initial_rebalance_delay_ms: int = 0
+    # group.min.session.timeout.ms, group.max.session.timeout.ms
+    session_timeout_min_ms: int = 6_000
+    session_timeout_max_ms: int = 1_800_000
+    # group.max.size
+    members_max: int = 2**31 - 1
+    # offset.metadata.max.bytes
+    offset_metadata_max: int = 4_096
+    # offsets.retention.minutes, offsets.retention.check.interval.ms
+    offsets_retention_ms: int = 10_080 * _MS_PER_MINUTE
+    expiry_interval_ms: int = 600_000
+
+    @classmethod
+    def from_settings(cls, settings: IntSettings) -> "GroupConfig":
+        """Raises KeyError for a setting that the configuration does not define."""
+        return cls(
+            initial_rebalance_delay_ms=settings.int("group.initial.rebalance.delay.ms"),
+            session_timeout_min_ms=settings.int("group.min.session.timeout.ms"),
+            session_timeout_max_ms=settings.int("group.max.session.timeout.ms"),
+            members_max=settings.int("group.max.size"),
+            offset_metadata_max=settings.int("offset.metadata.max.bytes"),
+            offsets_retention_ms=settings.int("offsets.retention.minutes") * _MS_PER_MINUTE,
+            expiry_interval_ms=settings.int("offsets.retention.check.interval.ms"),
+        )
+
+
+# A member that was sent back to join with its new id does so at once. If it died in between, nobody may wait
+# for its whole session timeout, so a join that only lacks pending members ends after this time; half a second
+# is many round trips.
+PENDING_MEMBER_GRACE_MS: Final = 500
+
+# A new member does not know its id until its join is answered, so it cannot send heartbeats. As Kafka: it is
+# dropped when that has not happened in five minutes, or rejoining clients would fill the group with their
+# former selves.
+NEW_MEMBER_JOIN_TIMEOUT_MS: Final = 300_000
+
+# Each costs some 300 bytes until its session timeout; a client that only ever asks for ids must not fill the
+# memory.
+PENDING_MEMBERS_MAX: Final = 10_000
+
+# What one command writes is one batch, and max.message.bytes of __consumer_offsets (Kafka's default
+# 1,048,588) bounds a batch; the difference is room for the batch's and the records' headers.
+RECORDS_BYTES_MAX: Final = 1_000_000
+
+# What a record costs beside its key and value: lengths, deltas, attributes (at most 26 bytes as varints).
+RECORD_OVERHEAD_BYTES: Final = 32
+
+# Strings in Kafka's records have a 16-bit length, while those in newer requests do not.
+STRING_BYTES_MAX: Final = 32_767
+
+# Member ids start with the client id, for whoever reads a listing; the rest of a long one says nothing more.
+CLIENT_ID_IN_MEMBER_ID_MAX: Final = 255
+
+# Offsets expired in one turn of a shard: a bound on the time for which nothing else runs. The next turn
+# follows at once.
+EXPIRED_OFFSETS_PER_TURN: Final = 1_000

@@ -1,0 +1,136 @@
+"""OffsetCommit, OffsetFetch, OffsetDelete, and what becomes of the offsets of deleted topics."""
+
+from chronik.broker.groups.commands import (
+    NO_GENERATION,
+    UNKNOWN_MEMBER_ID,
+    Commit,
+    CommitAnswer,
+    DeleteOffsets,
+    DeleteOffsetsAnswer,
+    FetchOffsets,
+    ForgetTopics,
+    ForgetTopicsAnswer,
+    OffsetsAnswer,
+    OffsetToCommit,
+    Ticket,
+)
+from chronik.broker.groups.config import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MAX
+from chronik.broker.groups.group import Group
+from chronik.broker.groups.offsets import CommittedOffset
+from chronik.broker.groups.rebalance import renew_session
+from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.turn import Turn
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import TopicPartition
+
+# An offset record without its strings: key version, value version, lengths, numbers.
+_OFFSET_RECORD_BYTES = RECORD_OVERHEAD_BYTES + 44
+
+
+def commit(turn: Turn, command: Commit, ticket: Ticket) -> None:
+    """A member's commit needs its generation; one without member and generation needs a group without
+    members.
+    """
+    group = turn.groups.get(command.group_id)
+    if group is None:
+        if command.generation >= 0:
+            turn.answer(ticket, CommitAnswer(error=ErrorCode.ILLEGAL_GENERATION))
+            return
+        group = turn.groups[command.group_id] = Group(command.group_id, state_timestamp_ms=turn.now.wall_ms)
+    error = _check_commit(group, command)
+    if error is not ErrorCode.NONE:
+        turn.answer(ticket, CommitAnswer(error=error))
+        turn.forget_if_vacant(group)
+        return
+    member = group.members.get(command.member_id)
+    if member is not None:
+        renew_session(turn, group, member)
+    errors = tuple(_commit_one(turn, group, command, offset) for offset in command.offsets)
+    turn.answer(ticket, CommitAnswer(errors=errors))
+    turn.forget_if_vacant(group)
+
+
+def _check_commit(group: Group, command: Commit) -> ErrorCode:
+    if _commit_bytes(command) > RECORDS_BYTES_MAX:
+        return ErrorCode.INVALID_COMMIT_OFFSET_SIZE
+    if command.generation < 0 and group.state is GroupState.EMPTY:
+        # A consumer that assigns itself its partitions, or an administrator who resets offsets.
+        return ErrorCode.NONE
+    is_member = command.member_id != UNKNOWN_MEMBER_ID or command.instance_id is not None
+    if command.generation == NO_GENERATION and not is_member:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    error = group.check_member(command.member_id, command.instance_id)
+    if error is not ErrorCode.NONE:
+        return error
+    if command.generation != group.generation:
+        return ErrorCode.ILLEGAL_GENERATION
+    if group.state is GroupState.COMPLETING_REBALANCE:
+        # The member knows the new generation, yet not what it owns in it.
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
+
+
+def _commit_bytes(command: Commit) -> int:
+    """An upper bound of what the commit's batch takes."""
+    per_record = _OFFSET_RECORD_BYTES + len(command.group_id.encode())
+    strings = sum(len(o.partition.topic) + len(o.metadata.encode()) for o in command.offsets)
+    return per_record * len(command.offsets) + strings
+
+
+def _commit_one(turn: Turn, group: Group, command: Commit, offset: OffsetToCommit) -> ErrorCode:
+    if len(offset.metadata.encode()) > turn.config.offset_metadata_max:
+        return ErrorCode.OFFSET_METADATA_TOO_LARGE
+    now_ms = turn.now.wall_ms
+    committed = CommittedOffset(
+        offset=offset.offset,
+        leader_epoch=offset.leader_epoch,
+        metadata=offset.metadata,
+        commit_timestamp_ms=now_ms,
+        expire_timestamp_ms=None if command.retention_ms is None else now_ms + command.retention_ms,
+    )
+    turn.write_offset(group, offset.partition, committed)
+    return ErrorCode.NONE
+
+
+def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:
+    """A group that does not exist has no offsets, and that is no error."""
+    group = turn.groups.get(command.group_id)
+    offsets: dict[TopicPartition, CommittedOffset] = {}
+    if group is not None and command.partitions is None:
+        offsets = dict(group.offsets)
+    elif group is not None and command.partitions is not None:
+        found = ((partition, group.offsets.get(partition)) for partition in command.partitions)
+        offsets = {partition: committed for partition, committed in found if committed is not None}
+    turn.answer(ticket, OffsetsAnswer(offsets=offsets))
+
+
+def delete_offsets(turn: Turn, command: DeleteOffsets, ticket: Ticket) -> None:
+    group = turn.groups.get(command.group_id)
+    if group is None:
+        turn.answer(ticket, DeleteOffsetsAnswer(error=ErrorCode.GROUP_ID_NOT_FOUND))
+    elif group.state is not GroupState.EMPTY and not group.uses_consumer_protocol:
+        # Nobody knows which offsets such members use.
+        turn.answer(ticket, DeleteOffsetsAnswer(error=ErrorCode.NON_EMPTY_GROUP))
+    else:
+        errors = tuple(_delete_one(turn, group, partition) for partition in command.partitions)
+        turn.answer(ticket, DeleteOffsetsAnswer(errors=errors))
+        turn.forget_if_vacant(group)
+
+
+def _delete_one(turn: Turn, group: Group, partition: TopicPartition) -> ErrorCode:
+    if group.is_subscribed_to(partition.topic):
+        return ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+    turn.write_offset_tombstone(group, partition)
+    return ErrorCode.NONE
+
+
+def forget_topics(turn: Turn, command: ForgetTopics, ticket: Ticket) -> None:
+    """A topic created later under the same name must not inherit the offsets."""
+    removed = 0
+    for group in list(turn.groups.values()):
+        gone = [partition for partition, _ in group.offsets if partition.topic in command.topics]
+        for partition in gone:
+            turn.write_offset_tombstone(group, partition)
+        removed += len(gone)
+        turn.forget_if_vacant(group)
+    turn.answer(ticket, ForgetTopicsAnswer(offsets_removed=removed))
