@@ -57,7 +57,7 @@ class _EncoderSource(Source):
         self.line("parts = []; w = []; add = w.append")
         self.structure(message, "m", 0)
         self.flush()
-        self.line("parts.append(join(w))")
+        self.line("if w or not parts: parts.append(join(w))")
         self.line("return parts")
         self.depth -= 1
         self.line("except Failures as error:")

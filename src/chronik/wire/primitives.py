@@ -75,6 +75,7 @@ def add_records(records: Records, pieces: list[Buffer], parts: list[Buffer]) -> 
         if len(buffer) < RECORDS_APART_MIN:
             pieces.append(buffer)
         else:
-            parts.append(b"".join(pieces))
-            pieces.clear()
+            if pieces:
+                parts.append(b"".join(pieces))
+                pieces.clear()
             parts.append(buffer)
