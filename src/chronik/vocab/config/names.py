@@ -5,7 +5,7 @@ fall back to others (org.apache.kafka.server.config.ServerTopicConfigSynonyms,
 DynamicBrokerConfig.brokerConfigSynonyms).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.vocab.config.definition import ConfigTable, ConfigValue, make_table
 from chronik.vocab.config.tables.coordinator import GROUP_COORDINATOR_DEFINITIONS, TRANSACTION_DEFINITIONS
@@ -50,8 +50,7 @@ def broker_synonyms(name: str) -> tuple[str, ...]:
     return _GROUP_OF.get(name, (name,))
 
 
-@dataclass(frozen=True, slots=True)
-class Synonym:
+class Synonym(NamedTuple):
     """A broker setting that stands in for a topic setting, and what its number is multiplied by."""
 
     name: str

@@ -16,7 +16,10 @@ from chronik.vocab.config.tables.topic import (
 from chronik.vocab.config.validators import RangeOr, at_least, between, list_of, one_of
 from chronik.vocab.config.values import DOUBLE_MAX, LONG_MAX
 
-_ONLY_CACHED = "Only topics with `write.caching=true` leave records unsynced: without it every acknowledged record is synced."
+_ONLY_CACHED = (
+    "Only topics with `write.caching=true` leave records unsynced: without it every acknowledged record is "
+    "synced."
+)
 
 LOG_DEFINITIONS = (
     define(

@@ -26,6 +26,15 @@ NODE_DEFINITIONS = (
         "The rack or zone the node stands in, for clients that prefer a near replica.",
     ),
     define(
+        "cluster.id",
+        ConfigType.STRING,
+        None,
+        "The id of the cluster the node belongs to. Unset means: what its data directory says, and a new "
+        "one in a new directory. A data directory of another cluster is refused.",
+        validator=NotEmpty(),
+        note="Not a Kafka setting: Kafka's is written when its storage is formatted.",
+    ),
+    define(
         "data.dir",
         ConfigType.STRING,
         DATA_DIR,

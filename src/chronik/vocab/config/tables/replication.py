@@ -3,7 +3,7 @@
 from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import DYNAMIC, HIGH, LOW, define
 from chronik.vocab.config.tables.topic import MIB
-from chronik.vocab.config.validators import at_least
+from chronik.vocab.config.validators import at_least, one_of
 
 REPLICATION_DEFINITIONS = (
     define(
@@ -75,5 +75,14 @@ REPLICATION_DEFINITIONS = (
         importance=LOW,
         validator=at_least(1),
         has_effect=False,
+    ),
+    define(
+        "security.inter.broker.protocol",
+        ConfigType.STRING,
+        "PLAINTEXT",
+        "The security protocol between brokers.",
+        validator=one_of("PLAINTEXT"),
+        has_effect=False,
+        note="PLAINTEXT is the only protocol so far.",
     ),
 )

@@ -1,0 +1,125 @@
+"""What must hold before a node starts: each value by itself, the addresses, and rules between settings."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from chronik.server.settings_listeners import (
+    Address,
+    Listener,
+    advertised_problems,
+    listener_problems,
+    parse_address,
+    parse_listener,
+    parse_protocol_map,
+)
+from chronik.server.settings_sources import Findings, Given
+from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.config.names import BROKER_CONFIGS
+from chronik.vocab.config.values import parse_value
+from chronik.vocab.errors import KafkaError
+
+Origins = Mapping[str, str]
+
+_Parsed = TypeVar("_Parsed")
+
+
+class Addresses(NamedTuple):
+    """The addresses among the settings, parsed."""
+
+    listeners: tuple[Listener, ...]
+    # As given, so perhaps fewer than the listeners.
+    advertised: tuple[Listener, ...]
+    http: Address | None
+
+
+def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
+    """Those whose text means a value; the others become problems."""
+    good = []
+    for setting in given:
+        try:
+            parse_value(BROKER_CONFIGS[setting.name], setting.text)
+        except KafkaError as error:
+            findings.problems.append(f"{setting.origin}: {error}")
+        else:
+            good.append(setting)
+    return good
+
+
+def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) -> Addresses:
+    """Parse every address; what is wrong becomes a problem."""
+    report = _Reporter(origins, findings)
+    controllers = _controller_names(config)
+    protocols = report.parsed("listener.security.protocol.map", _parse_protocols, config) or {}
+    listeners = report.parsed("listeners", _parse_listeners, config) or ()
+    for listener in listeners:
+        if listener.name in controllers:
+            findings.notes.append(
+                f"listener {listener.name} is not opened: the controller needs none of its own"
+            )
+    listeners = tuple(listener for listener in listeners if listener.name not in controllers)
+    advertised = report.parsed("advertised.listeners", _parse_listeners, config) or ()
+    advertised = tuple(listener for listener in advertised if listener.name not in controllers)
+    report.problems("listeners", listener_problems(listeners, protocols))
+    report.problems("advertised.listeners", advertised_problems(advertised, listeners))
+    return Addresses(listeners, advertised, report.parsed("http.address", _parse_http, config))
+
+
+class _Reporter:
+    """Says which setting, from where, is wrong."""
+
+    def __init__(self, origins: Origins, findings: Findings) -> None:
+        self._origins = origins
+        self._findings = findings
+
+    def problems(self, name: str, problems: Sequence[str]) -> None:
+        origin = self._origins.get(name, "default")
+        self._findings.problems.extend(f"{origin}: {name}: {problem}" for problem in problems)
+
+    def parsed(
+        self, name: str, parse: Callable[[BrokerConfig, str], _Parsed], config: BrokerConfig
+    ) -> _Parsed | None:
+        try:
+            return parse(config, name)
+        except ValueError as error:
+            self.problems(name, [str(error)])
+            return None
+
+
+def _controller_names(config: BrokerConfig) -> frozenset[str]:
+    if config.raw("controller.listener.names") is None:
+        return frozenset()
+    return frozenset(name.upper() for name in config.list("controller.listener.names"))
+
+
+def _parse_listeners(config: BrokerConfig, name: str) -> tuple[Listener, ...]:
+    if config.raw(name) is None:
+        return ()
+    return tuple(parse_listener(item) for item in config.list(name))
+
+
+def _parse_protocols(config: BrokerConfig, name: str) -> dict[str, str]:
+    return parse_protocol_map(item for item in config.str(name).split(",") if item.strip())
+
+
+def _parse_http(config: BrokerConfig, name: str) -> Address | None:
+    text = config.str(name)
+    return parse_address(text) if text else None
+
+
+def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> None:
+    """What must hold between settings, and what the definitions cannot say."""
+    report = _Reporter(origins, findings)
+    if len(config.list("log.dirs")) != 1:
+        report.problems("log.dirs", ["one directory is supported; several are not"])
+    for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+        # Kafka's own rule: 0 would delete everything at once.
+        if config.raw(name) is not None and config.int(name) != -1 and config.int(name) < 1:
+            report.problems(name, ["it must be at least 1, or -1 for no limit"])
+    _at_most(config, "group.min.session.timeout.ms", "group.max.session.timeout.ms", report)
+    _at_most(config, "log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", report)
+    _at_most(config, "message.max.bytes", "socket.request.max.bytes", report)
+
+
+def _at_most(config: BrokerConfig, lower: str, upper: str, report: _Reporter) -> None:
+    if config.int(lower) > config.int(upper):
+        report.problems(lower, [f"{config.int(lower)} is more than {upper}={config.int(upper)}"])
