@@ -25,6 +25,10 @@ class EpochEnd(NamedTuple):
     end_offset: int
 
 
+# For an epoch newer than all, and for a log that knows none.
+UNKNOWN_END = EpochEnd(-1, -1)
+
+
 class LeaderEpochs:
     """Ascending in epoch and in start offset."""
 
@@ -62,12 +66,10 @@ class LeaderEpochs:
         position = bisect_right(self._starts, offset)
         return self._epochs[position - 1] if position else -1
 
-    def end_of(self, epoch: int, log_end_offset: int) -> EpochEnd | None:
-        """Answers OffsetForLeaderEpoch (KIP-101, KIP-320); None when the epoch is newer than all, or
-        nothing is known.
-        """
+    def end_of(self, epoch: int, log_end_offset: int) -> EpochEnd:
+        """Answers OffsetForLeaderEpoch (KIP-101, KIP-320)."""
         if not self._epochs or epoch > self._epochs[-1]:
-            return None
+            return UNKNOWN_END
         if epoch == self._epochs[-1]:
             return EpochEnd(epoch, log_end_offset)
         above = bisect_right(self._epochs, epoch)

@@ -51,7 +51,7 @@ class HandleCache:
 class LazyFile:
     """One file of a log, open or not. Lives as long as the segment it belongs to."""
 
-    __slots__ = ("_disk", "_file", "_handles", "is_pinned", "path")
+    __slots__ = ("_disk", "_file", "_handles", "is_abandoned", "is_pinned", "path")
 
     def __init__(self, disk: Disk, handles: HandleCache, path: str) -> None:
         self._disk = disk
@@ -60,6 +60,8 @@ class LazyFile:
         self.path = path
         # Set from the first unsynced write until a sync has covered it.
         self.is_pinned = False
+        # Removed or about to be: not part of the log any more.
+        self.is_abandoned = False
 
     def open(self, *, create: bool = False) -> File:
         """The open file. FileNotFoundError unless it exists or `create`."""
@@ -91,6 +93,7 @@ class LazyFile:
         """Let go of the handle. A pinned one is not closed, as a sync may be using it: it closes itself
         later.
         """
+        self.is_abandoned = True
         if not self.is_pinned:
             self.close()
             return

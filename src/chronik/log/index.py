@@ -5,6 +5,7 @@
 """
 
 import struct
+from collections.abc import Callable
 
 from chronik.log.entry_file import EntryFile
 from chronik.log.source import Source
@@ -42,6 +43,14 @@ class SparseIndex(EntryFile):
     def entries(self, source: Source) -> list[tuple[int, int]]:
         """All of them, in order."""
         return [(key, value) for key, value in self._entries(source)]
+
+    def keep(self, is_kept: Callable[[int, int], bool], source: Source) -> None:
+        """Drop the entries of which `is_kept` says no."""
+        entries = self.entries(source)
+        self.clear()
+        for entry in entries:
+            if is_kept(*entry):
+                self.append(*entry)
 
     def _floor_in_file(self, key: int, source: Source) -> tuple[int, int] | None:
         low, high, size = 0, self._flushed, self._entry.size

@@ -1,7 +1,7 @@
 """A partition's directory: paths, small files, and making segments. Shared by the parts of one log."""
 
 from chronik.log.checkpoint import format_offset, parse_offset_line, read_file, replace_unsynced
-from chronik.log.disk import DirectorySync, Disk, Syncable
+from chronik.log.disk import DirectorySync, Disk, Syncable, write_atomically
 from chronik.log.handles import HandleCache, LazyFile
 from chronik.log.names import LEADER_EPOCHS, RECOVERY_POINT
 from chronik.log.segment import Segment
@@ -43,6 +43,9 @@ class LogDirectory:
     def write_recovery_point(self, offset: int) -> None:
         """Unsynced: a stale one only makes the next recovery read more."""
         replace_unsynced(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
+
+    def write_recovery_point_durably(self, offset: int) -> None:
+        write_atomically(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
 
     def write_epochs(self, content: bytes) -> LazyFile:
         """Replace the epoch checkpoint; the file to sync."""

@@ -9,18 +9,23 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from chronik.log.cleanup import Cleanup
 from chronik.log.config import LogConfig
 from chronik.log.disk import Buffer, Disk, Syncable
+from chronik.log.epochs import EpochEnd
 from chronik.log.handles import HandleCache
 from chronik.log.intake import take_in
 from chronik.log.log_directory import LogDirectory
 from chronik.log.partition_metadata import ensure_partition_metadata
 from chronik.log.producer_state import ProducerState
 from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest, read_slice
-from chronik.log.recovery import Recovered, RecoveryReport, recover
+from chronik.log.recovery import Recovered, RecoveryReport, recover, replay_producers
+from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
-from chronik.log.source import CACHED, NotCached
+from chronik.log.source import BLOCKING, CACHED, NotCached
 from chronik.log.syncing import SyncState
+from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
+from chronik.log.txn_index import AbortedTxn
 from chronik.records.batch import PREFIX_BYTES, Batch, split_batches, stamped_prefix
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
@@ -76,6 +81,7 @@ class PartitionLog:
         self._syncs = SyncState(recovered.end_offset)
         self._places: dict[int, Place] = {}
         self._failure: OSError | None = None
+        self._cleanup = Cleanup(directory)
 
     @classmethod
     def open(
@@ -253,11 +259,87 @@ class PartitionLog:
 
     def on_synced(self, end_offset: Offset) -> None:
         """The last `files_to_sync` are durable."""
-        if self._syncs.end(self._active):
+        if self._syncs.end(self._active, self._end_offset):
             self._directory.write_recovery_point(self._segments_synced_to())
 
     def _segments_synced_to(self) -> int:
         return self._bases[bisect_right(self._bases, self._syncs.synced_offset) - 1]
+
+    # Cutting.
+
+    def truncate(self, end_offset: int) -> None:
+        """Drop everything from `end_offset` on, and the whole batch that holds it; durable when this returns.
+
+        Blocks: only a replica that disagrees with its leader does this. After an OSError the log `is_failed`.
+        """
+        invariant(end_offset >= self._start_offset, "truncate {} below {}", end_offset, self._start_offset)
+        if end_offset >= self._end_offset:
+            return
+        try:
+            self._truncate(end_offset)
+        except OSError as error:
+            self.fail(error)
+            raise
+
+    def _truncate(self, end_offset: int) -> None:
+        number = max(bisect_right(self._bases, end_offset) - 1, 0)
+        dropped, kept = self._segments[number + 1 :], self._segments[: number + 1]
+        if dropped:
+            # Before the segments go, so that no recovery point is ever beyond the log.
+            self._directory.write_recovery_point_durably(kept[-1].base_offset)
+        for segment in reversed(dropped):
+            for file in segment.files():
+                file.remove()
+        active = kept[-1]
+        active.load(self.config)
+        self._end_offset = active.cut(end_offset)
+        self._directory.disk.sync_directory(self._directory.path)
+        self._segments, self._bases = kept, self._bases[: number + 1]
+        self._active = active
+        self._places.clear()
+        self._epochs.truncate_end(self._end_offset)
+        self._snapshots.remove_after(self._end_offset)
+        self._producers = replay_producers(kept, self._snapshots, self._end_offset, self.config)
+        self._syncs.truncate(self._end_offset)
+
+    def advance_start(self, offset: int) -> None:
+        """Raise the log start (DeleteRecords); `tidy` makes it durable and frees the space."""
+        invariant(offset <= self._end_offset, "log start {} beyond end {}", offset, self._end_offset)
+        if offset > self._start_offset:
+            self._start_at(offset)
+
+    def apply_retention(self, now_ms: int, bound: int) -> list[Offset]:
+        """Take out whole segments below `bound` that are too old or too much; their base offsets. Then
+        `tidy`.
+
+        Also forgets producers that were silent too long.
+        """
+        self._producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
+        for segment in self._segments:
+            segment.load(self.config)
+        count = count_expired(self._segments, self._end_offset, bound, self.config, now_ms)
+        if not count:
+            return []
+        if count == len(self._segments):
+            self.roll()
+        removed = [Offset(base) for base in self._bases[:count]]
+        self._start_at(max(self._bases[count], self._start_offset))
+        return removed
+
+    def _start_at(self, offset: int) -> None:
+        self._start_offset = offset
+        count = bisect_right(self._bases, offset) - 1
+        self._cleanup.add(offset, self._segments[:count], self._snapshots.forget_before(self._bases[count]))
+        del self._segments[:count], self._bases[:count]
+        self._epochs.truncate_start(offset)
+        self._places.clear()
+
+    async def tidy(self) -> None:
+        """Make a raised log start durable and remove what lies below it. Raises OSError; call again later
+        then.
+        """
+        if not self._cleanup.is_done:
+            await self._cleanup.run()
 
     # Reading.
 
@@ -290,7 +372,7 @@ class PartitionLog:
             found, place = read_slice(segments, request, start, CACHED)
         except NotCached:
             return ColdRead(segments, request, start)
-        self._remember(found.next_offset, place)
+        self._remember(found.end_offset, place)
         return found
 
     def _remember(self, offset: int, place: Place) -> None:
@@ -299,7 +381,60 @@ class PartitionLog:
             del places[next(iter(places))]
         places[offset] = place
 
+    # Looking up.
+
+    @property
+    def size(self) -> int:
+        """Bytes in all segments, without indexes."""
+        for segment in self._segments:
+            segment.load(self.config)
+        return sum(segment.size for segment in self._segments)
+
+    def epoch_at(self, offset: int) -> LeaderEpoch:
+        """The leader epoch of the record at `offset`, -1 when it is not known."""
+        return LeaderEpoch(self._epochs.epoch_at(offset))
+
+    def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
+        """Where the largest epoch that is not above `epoch` ends (OffsetForLeaderEpoch); (-1, -1) when
+        unknown.
+        """
+        return self._epochs.end_of(epoch, self._end_offset)
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record that is at least so new. Reads in place; ListOffsets is rare."""
+        return find_timestamp(self._segments_from_start(), timestamp, self._start_offset, self.config)
+
+    def offset_of_max_timestamp(self) -> TimestampOffset | None:
+        """The first record with the greatest timestamp."""
+        return find_max_timestamp(self._segments_from_start(), self._start_offset, self.config)
+
+    def last_stable_offset(self, high_watermark: int) -> Offset:
+        """Exclusive bound of what read_committed may see."""
+        first = self._producers.first_unstable_offset(high_watermark)
+        return Offset(high_watermark if first is None else min(first, high_watermark))
+
+    def aborted_txns(self, offset: int, end_offset: int) -> list[AbortedTxn]:
+        """The aborted transactions that have records between the two offsets."""
+        found: list[AbortedTxn] = []
+        for segment in self._segments[bisect_right(self._bases, offset) - 1 :]:
+            segment.load(self.config)
+            for txn in segment.txns.entries(BLOCKING):
+                if txn.last_offset >= offset and txn.first_offset < end_offset:
+                    found.append(txn)
+                if txn.last_stable_offset >= end_offset:
+                    return found
+        return found
+
+    def _segments_from_start(self) -> Sequence[Segment]:
+        return self._segments[max(bisect_right(self._bases, self._start_offset) - 1, 0) :]
+
     # The end.
+
+    def delete(self) -> None:
+        """Close and remove the whole directory. Nothing may be under way on this log."""
+        self.fail(LogFailed("the log was deleted"))
+        self.close()
+        self._directory.disk.remove_tree(self._directory.path)
 
     def close(self) -> None:
         """Close the files. For a clean close: `flush`, sync a round, then this."""

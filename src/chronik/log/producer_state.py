@@ -5,7 +5,7 @@ Kafka's ProducerStateManager and ProducerAppendInfo. The state is a function of 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from chronik.log.txn_index import AbortedTxn
@@ -122,6 +122,10 @@ class ProducerState:
     def __iter__(self) -> Iterator[ProducerEntry]:
         return iter(self._entries.values())
 
+    def active(self) -> Sequence[ProducerEntry]:
+        """All known producers (DescribeProducers)."""
+        return list(self._entries.values())
+
     def get(self, producer_id: int) -> ProducerEntry | None:
         return self._entries.get(producer_id)
 
@@ -190,7 +194,7 @@ class ProducerState:
     def on_end_marker(
         self, batch: BatchHeader, offset: int, coordinator_epoch: int, *, is_abort: bool
     ) -> AbortedTxn | None:
-        """A commit or abort marker is in the log at `offset`; what the transaction index gets, if anything."""
+        """A commit or abort marker is in the log at `offset`; what the transaction index gets, if any."""
         entry = self._entries.get(batch.producer_id)
         if entry is None:
             entry = self._entries[batch.producer_id] = ProducerEntry(batch.producer_id)

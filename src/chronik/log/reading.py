@@ -4,13 +4,13 @@ A read is tried on the event loop with what the kernel has in memory; when it wo
 becomes a `ColdRead`, to be loaded in a worker thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from chronik.log.segment import Segment
 from chronik.log.source import PrivateSource, Source
 from chronik.log.walk import Walk, walk
-from chronik.records.batch import HEADER_BYTES
+from chronik.records.batch import HEADER_BYTES, Batch, split_batches
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 # Read more than was asked for by so much when the position of the first batch is not known exactly: the
@@ -37,9 +37,14 @@ class LogSlice(NamedTuple):
     # Of the first batch: at most the offset that was asked for, which may be inside it.
     base_offset: int
     # Where the next read goes on.
-    next_offset: int
+    end_offset: int
     buffers: list[bytes | memoryview]
     size: int
+
+    def batches(self) -> Iterator[Batch]:
+        """One batch after another, as views into the buffers."""
+        for buffer in self.buffers:
+            yield from split_batches(buffer)
 
 
 class Place(NamedTuple):

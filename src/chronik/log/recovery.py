@@ -85,8 +85,10 @@ class _Recovery:
     def run(self, *, was_clean: bool) -> Recovered:
         if not self._segments:
             self._start_empty(self._log_start or 0)
-        elif not (was_clean and self._open_clean()):
-            self._scan()
+        else:
+            self._remove_deleted()
+            if not (was_clean and self._open_clean()):
+                self._scan()
         start_offset = max(self._log_start or 0, self._segments[0].base_offset)
         if start_offset > self._end_offset:
             # As Kafka: the records up to the log start are deleted, so the log goes on from there.
@@ -121,6 +123,12 @@ class _Recovery:
         self._snapshots.remove_after(-1)
         self._producers, self._epochs = ProducerState(), LeaderEpochs()
         self._end_offset = base_offset
+
+    def _remove_deleted(self) -> None:
+        """Segments below the log start, of which a crash has left some."""
+        while len(self._segments) > 1 and self._segments[1].base_offset <= (self._log_start or 0):
+            for file in self._segments.pop(0).files():
+                file.remove()
 
     # After a clean close.
 

@@ -73,7 +73,7 @@ class Segment:
     def create(self) -> None:
         """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
         for index in self._indexes():
-            index.file.remove()
+            index.clear()
         self.log.is_pinned = True
         file = self.log.open(create=True)
         if file.size():
@@ -88,18 +88,14 @@ class Segment:
         self._is_loaded = True
         if not self._has_sane_indexes():
             self._rebuild_indexes(config)
-        last = self.times.last(BLOCKING)
-        if last is not None:
-            self.max_timestamp, relative = last
-            self._offset_of_max_timestamp = self.base_offset + relative
-            self._indexed_timestamp = self.max_timestamp
+        self._learn_from_index()
 
     def flush_indexes(self) -> list[LazyFile]:
         """Write the index entries that wait in memory, with a last one for the time index; the files to
         sync.
         """
         self._index_time()
-        return [index.file for index in self._indexes() if index.flush() or index.file.is_pinned]
+        return [index.file for index in self._indexes() if index.flush() or len(index)]
 
     def unpin(self) -> None:
         """Everything written so far is durable."""
@@ -199,7 +195,43 @@ class Segment:
         """The last offset of the batch with the greatest timestamp."""
         return self._offset_of_max_timestamp
 
-    # Rebuilding.
+    # Cutting and rebuilding.
+
+    def cut(self, end_offset: int) -> int:
+        """Drop all from the batch on that holds `end_offset`, durably; the segment's end offset then."""
+        position, kept_end = self._find_cut(end_offset)
+        file = self.log.open()
+        file.truncate(position)
+        file.sync()
+        self.size = position
+        kept = kept_end - self.base_offset
+        self.offsets.keep(lambda relative, _: relative < kept, BLOCKING)
+        self.times.keep(lambda _, relative: relative < kept, BLOCKING)
+        self.txns.keep(kept_end, BLOCKING)
+        self._learn_tail()
+        return kept_end
+
+    def _find_cut(self, end_offset: int) -> tuple[int, int]:
+        kept_end = self.base_offset
+        for position, batch in self.batches(self.position_before(end_offset, BLOCKING), BLOCKING):
+            if batch.header.last_offset >= end_offset:
+                return position, max(kept_end, batch.header.base_offset)
+            kept_end = batch.header.next_offset
+        return self.size, kept_end
+
+    def _learn_tail(self) -> None:
+        self._learn_from_index()
+        self._bytes_since_index = 0
+        if not self.size:
+            self.first_timestamp = None
+        for _, batch in self.batches(self.last_indexed_position(BLOCKING), BLOCKING):
+            self.on_found(batch.header)
+
+    def _learn_from_index(self) -> None:
+        last = self.times.last(BLOCKING)
+        self.max_timestamp, relative = last if last is not None else (NO_TIMESTAMP, 0)
+        self._offset_of_max_timestamp = self.base_offset + relative
+        self._indexed_timestamp = self.max_timestamp
 
     def reset(self) -> None:
         """Forget the content and empty the indexes; `on_written` then teaches it batch by batch."""

@@ -4,7 +4,7 @@ A log without producers has none. Once a log has one, every later roll and close
 empty one: so no snapshot at or before an offset means that there were no producers then.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from chronik.log.handles import LazyFile
 from chronik.log.log_directory import LogDirectory
@@ -58,10 +58,14 @@ class Snapshots:
         """Drop those of a log that now ends at `offset`."""
         self._remove(self._offsets[bisect_right(self._offsets, offset) :])
 
-    def remove_before(self, offset: int) -> None:
-        """Drop those before `offset`, but keep the newest."""
-        keep = min(bisect_right(self._offsets, offset - 1), max(len(self._offsets) - 1, 0))
-        self._remove(self._offsets[:keep])
+    def forget_before(self, offset: int) -> list[str]:
+        """The paths of those before `offset` but the newest, for the caller to remove: they are not used
+        any more.
+        """
+        count = min(bisect_left(self._offsets, offset), max(len(self._offsets) - 1, 0))
+        paths = [self._directory.join(offset_name(old, SNAPSHOT)) for old in self._offsets[:count]]
+        del self._offsets[:count]
+        return paths
 
     def _remove(self, offsets: list[int]) -> None:
         for offset in offsets:

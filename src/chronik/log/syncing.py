@@ -3,6 +3,7 @@
 The caller syncs in rounds, one at a time per log: `begin` names the files, `end` says that they are durable.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chronik.log.disk import Syncable
@@ -32,12 +33,13 @@ class SyncState:
         self._names: list[Syncable] = []
         self._files: list[LazyFile] = []
         self._segments: list[Segment] = []
+        # Not None from `begin` to `end`; stays when a round fails, and the next `begin` replaces it.
         self._round: _Round | None = None
 
-    def add_names(self, directories: list[Syncable]) -> None:
+    def add_names(self, directories: Sequence[Syncable]) -> None:
         self._names += directories
 
-    def add_files(self, files: list[LazyFile]) -> None:
+    def add_files(self, files: Sequence[LazyFile]) -> None:
         self._files += files
 
     def add_rolled(self, segment: Segment) -> None:
@@ -47,34 +49,34 @@ class SyncState:
         """The files of a round that makes everything below `end_offset` durable."""
         self._round = _Round(end_offset, len(self._names), len(self._files), len(self._segments))
         files: list[Syncable] = [active.log.open()] if active.log.is_pinned else []
-        if self._names or self._files or self._segments:
-            files += [segment.log.open() for segment in self._segments]
-            files += [file.open() for file in self._files]
+        if self._segments:
+            files += [segment.log.open() for segment in self._segments if not segment.log.is_abandoned]
+        if self._files:
+            files += [file.open() for file in self._files if not file.is_abandoned]
+        if self._names:
             files += self._names
         return files
 
-    def end(self, active: Segment) -> bool:
-        """The round that began last succeeded; whether closed segments became durable with it."""
+    def end(self, active: Segment, end_offset: int) -> bool:
+        """The round succeeded, and the log ends at `end_offset` now; whether it covered closed segments."""
         done, self._round = self._round, None
         if done is None:
             return False
         self.synced_offset = max(self.synced_offset, done.end_offset)
+        if self.synced_offset == end_offset:
+            active.log.is_pinned = False
+        if not (done.names or done.files or done.segments):
+            return False
         for segment in self._segments[: done.segments]:
-            segment.unpin()
+            if segment is not active:
+                segment.unpin()
         for file in self._files[: done.files]:
             file.is_pinned = False
         del self._names[: done.names], self._files[: done.files], self._segments[: done.segments]
         return done.segments > 0
 
     def truncate(self, end_offset: int) -> None:
-        """The log was cut at `end_offset` and what is left was synced: what a running round covers is cut
-        too.
-        """
+        """The log was cut at `end_offset` and the cut is durable: what a running round covers is cut too."""
         self.synced_offset = min(self.synced_offset, end_offset)
         if self._round is not None:
             self._round = self._round._replace(end_offset=min(self._round.end_offset, end_offset))
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing but the active segment may wait."""
-        return not (self._names or self._files or self._segments)

@@ -32,5 +32,14 @@ class TxnIndex(EntryFile):
     def append(self, txn: AbortedTxn) -> None:
         self._append(_VERSION, *txn)
 
+    def keep(self, end_offset: int, source: Source) -> None:
+        """Drop the transactions whose marker is at or after `end_offset`."""
+        txns = self.entries(source)
+        if txns:
+            self.clear()
+        for txn in txns:
+            if txn.last_offset < end_offset:
+                self.append(txn)
+
     def entries(self, source: Source) -> list[AbortedTxn]:
         return [AbortedTxn._make(values[1:]) for values in self._entries(source)]

@@ -6,7 +6,6 @@ change without touching it.
 """
 
 import struct
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -28,17 +27,19 @@ PREFIX_BYTES = 16
 NO_SEQUENCE = -1
 NO_TIMESTAMP = -1
 SEQUENCE_MAX = 2**31 - 1
+NO_EPOCH = -1
 
+_LENGTH_AT = 8
 _MAGIC_AT = 16
 _CRC_AT = 17
 _ATTRIBUTES_AT = 21
-_MAX_TIMESTAMP_AT = 35
 
-_CODEC_MASK = 0x07
-_LOG_APPEND_TIME = 0x08
-_TRANSACTIONAL = 0x10
-_CONTROL = 0x20
-_DELETE_HORIZON = 0x40
+# Bits of the attributes.
+CODEC_MASK = 0x07
+LOG_APPEND_TIME_BIT = 0x08
+TRANSACTIONAL_BIT = 0x10
+CONTROL_BIT = 0x20
+DELETE_HORIZON_BIT = 0x40
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _PREFIX = struct.Struct(">qii")
@@ -97,24 +98,24 @@ class BatchHeader(NamedTuple):
     @property
     def codec_id(self) -> int:
         """As in the attributes; may be a number that is no Codec."""
-        return self.attributes & _CODEC_MASK
+        return self.attributes & CODEC_MASK
 
     @property
     def codec(self) -> Codec:
         """Raises ValueError for a codec nobody knows."""
-        return Codec(self.attributes & _CODEC_MASK)
+        return Codec(self.attributes & CODEC_MASK)
 
     @property
     def timestamp_type(self) -> TimestampType:
-        return TimestampType(self.attributes & _LOG_APPEND_TIME != 0)
+        return TimestampType(self.attributes & LOG_APPEND_TIME_BIT != 0)
 
     @property
     def is_transactional(self) -> bool:
-        return self.attributes & _TRANSACTIONAL != 0
+        return self.attributes & TRANSACTIONAL_BIT != 0
 
     @property
     def is_control(self) -> bool:
-        return self.attributes & _CONTROL != 0
+        return self.attributes & CONTROL_BIT != 0
 
     @property
     def has_producer_id(self) -> bool:
@@ -125,7 +126,7 @@ class BatchHeader(NamedTuple):
         """When tombstones and markers of a compacted batch may go (KIP-534); it then stands in the base
         timestamp.
         """
-        return self.base_timestamp if self.attributes & _DELETE_HORIZON else None
+        return self.base_timestamp if self.attributes & DELETE_HORIZON_BIT else None
 
     @property
     def last_sequence(self) -> int:
@@ -199,26 +200,13 @@ def stamp(data: bytearray | memoryview, base_offset: int, leader_epoch: int) -> 
     _PREFIX.pack_into(data, 0, base_offset, length, leader_epoch)
 
 
-def with_log_append_time(batch: Batch, now_ms: int) -> Batch:
-    """A copy whose records all have the timestamp `now_ms` (message.timestamp.type=LogAppendTime)."""
-    data = bytearray(batch.data)
-    attributes = batch.header.attributes | _LOG_APPEND_TIME
-    struct.pack_into(">h", data, _ATTRIBUTES_AT, attributes)
-    struct.pack_into(">q", data, _MAX_TIMESTAMP_AT, now_ms)
-    return _resealed(data)
-
-
-def with_max_timestamp(batch: Batch, max_timestamp: int) -> Batch:
-    """A copy with another max timestamp, for headers that disagree with their records."""
-    data = bytearray(batch.data)
-    struct.pack_into(">q", data, _MAX_TIMESTAMP_AT, max_timestamp)
-    return _resealed(data)
-
-
-def total_size(batches: Sequence[Batch]) -> int:
-    return sum(len(batch.data) for batch in batches)
-
-
-def _resealed(data: bytearray) -> Batch:
+def seal(data: bytearray) -> Batch:
+    """Set length and CRC of a batch that is otherwise complete."""
+    struct.pack_into(">i", data, _LENGTH_AT, len(data) - LOG_OVERHEAD)
     struct.pack_into(">I", data, _CRC_AT, compute_crc(data))
     return Batch(parse_header(data), data)
+
+
+def pack_header(header: BatchHeader) -> bytes:
+    """The header's bytes; `seal` sets length and CRC."""
+    return _HEADER.pack(*header)

@@ -8,7 +8,7 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-from chronik.records.batch import HEADER_BYTES, Batch, Codec
+from chronik.records.batch import Batch, Codec
 from chronik.records.record import decode_records
 from chronik.vocab.errors import KafkaError
 
@@ -46,7 +46,7 @@ def parse_end_txn_marker(batch: Batch) -> EndTxnMarker | None:
     if not batch.header.is_control or batch.header.codec_id != Codec.NONE:
         return None
     try:
-        record = next(decode_records(batch.header, memoryview(batch.data)[HEADER_BYTES:]), None)
+        record = next(decode_records(batch), None)
     except KafkaError:
         return None
     if record is None or record.key is None or record.value is None:

@@ -7,29 +7,34 @@ topics. The data path leaves records as bytes.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from chronik.records.batch import BatchHeader, Buffer, TimestampType
+from chronik.records.batch import HEADER_BYTES, NO_TIMESTAMP, Batch, BatchHeader, Codec, TimestampType
+from chronik.records.compression import decompress
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Record(NamedTuple):
-    """One record with its own offset and timestamp."""
+    """One record with its own offset and timestamp (milliseconds)."""
 
-    offset: int
-    timestamp: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = NO_TIMESTAMP
     headers: Headers = ()
+    # Set when read; building a batch numbers its records itself.
+    offset: int = 0
 
 
-def decode_records(header: BatchHeader, payload: Buffer) -> Iterator[Record]:
-    """The records of a batch, from its decompressed payload (`compression.decompress`).
+def decode_records(batch: Batch) -> Iterator[Record]:
+    """The records of a batch, decompressed if need be.
 
-    Raises KafkaError INVALID_RECORD where the bytes are no records, or more or fewer than the header says.
+    Raises KafkaError INVALID_RECORD where the bytes are no records, or more or fewer than the header says;
+    CORRUPT_MESSAGE where they are not compressed as it says; UNSUPPORTED_COMPRESSION_TYPE for a codec
+    nobody knows.
     """
+    header = batch.header
     stamped = header.max_timestamp if header.timestamp_type is TimestampType.LOG_APPEND_TIME else None
-    data = bytes(payload)
+    data = decode_payload(batch)
     position = 0
     for _ in range(header.record_count):
         try:
@@ -41,6 +46,17 @@ def decode_records(header: BatchHeader, payload: Buffer) -> Iterator[Record]:
         yield record
     if position != len(data):
         raise _invalid(f"{len(data) - position} bytes after the last record")
+
+
+def decode_payload(batch: Batch) -> bytes:
+    """The records' bytes, decompressed."""
+    codec_id = batch.header.codec_id
+    payload = memoryview(batch.data)[HEADER_BYTES:]
+    if codec_id == Codec.NONE:
+        return bytes(payload)
+    if codec_id > Codec.ZSTD:
+        raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"unknown compression type {codec_id}")
+    return bytes(decompress(Codec(codec_id), payload))
 
 
 def _decode_body(data: bytes, start: int, end: int, header: BatchHeader, stamped: int | None) -> Record:
@@ -55,7 +71,7 @@ def _decode_body(data: bytes, start: int, end: int, header: BatchHeader, stamped
     if position != end:
         raise _invalid("a record's length disagrees with its fields")
     timestamp = header.base_timestamp + timestamp_delta if stamped is None else stamped
-    return Record(header.base_offset + offset_delta, timestamp, key, value, headers)
+    return Record(key, value, timestamp, headers, header.base_offset + offset_delta)
 
 
 def _read_headers(data: bytes, position: int) -> tuple[Headers, int]:
