@@ -6,12 +6,11 @@ below a directory that is removed afterwards.
 
 import contextlib
 import importlib
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 from benchmarks.processes import BrokerProcess, PeerError, free_ports, start
@@ -98,9 +97,11 @@ def _mock(place: Place) -> list[str]:
 
 
 def _noida(place: Place) -> list[str]:
-    executable = shutil.which("noida-db") or shutil.which("noida-db", path=str(Path(sys.executable).parent))
-    if executable is None:
-        raise PeerError("noida-db is not installed: pip install noida-db")
+    try:
+        # The binary itself: its console script would take the signals and not pass them on.
+        executable = str(resources.files("noida_db") / "noida-db")
+    except ModuleNotFoundError as failure:
+        raise PeerError("noida-db is not installed: pip install noida-db") from failure
     port = ["--kafka-port", str(place.port)]
     return [executable, "start", "--only", "kafka", *port, "--data-dir", str(place.directory / "data")]
 

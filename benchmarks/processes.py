@@ -1,8 +1,6 @@
 """A broker as a process: started on free loopback ports, asked until it answers, watched, ended by its id."""
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import time
@@ -85,7 +83,7 @@ class BrokerProcess:
     def terminate(self, timeout_s: float = STOP_TIMEOUT_S) -> float | None:
         """Send SIGTERM; seconds until the process ended, or None when it did not within the timeout."""
         start = time.perf_counter()
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -104,9 +102,7 @@ def start(command: Sequence[str], log: Path) -> Iterator[BrokerProcess]:
     """A running process of `command`, whose output goes to `log`; gone when the block ends."""
     with log.open("wb") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     broker = BrokerProcess(process, log, started)
     try:
         yield broker

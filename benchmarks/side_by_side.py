@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -89,27 +90,38 @@ def measure(options: Options, console: Console) -> Results:
 def _take_turn(workload: Workload, peer: Peer, options: Options, results: Results) -> None:
     try:
         with running(peer, options.data_parent) as broker, SyncMeter(broker.metrics_url) as meter:
-            figures = _measure_in_child(broker.bootstrap_servers, workload, options.seconds)
+            child = _run_client(broker.bootstrap_servers, workload, options.seconds)
     except PeerError as failure:
         results.failures.append(Failure(peer=peer.name, workload=workload.value, reason=str(failure)))
         return
+    figures = [_figure(json.loads(line)) for line in child.stdout.splitlines()]
     results.add(Measured(peer=peer.name, figures=figures, syncs_per_second=meter.per_second))
+    if child.returncode != 0:
+        reason = _reason(child.stderr)
+        results.failures.append(Failure(peer=peer.name, workload=workload.value, reason=reason))
 
 
-def _measure_in_child(bootstrap_servers: str, workload: Workload, seconds: float) -> list[Figure]:
-    """Figures from a client process of its own. Raises PeerError with what it said on standard error."""
+def _run_client(
+    bootstrap_servers: str, workload: Workload, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """A client process of its own, to its end. Raises PeerError when that does not come."""
     command = [sys.executable, "-m", "chronik.cli.perf", "--bootstrap-server", bootstrap_servers]
     command += ["--seconds", str(seconds), workload.value]
+    timeout_s = _PARTS_MAX * seconds + _CLIENT_EXTRA_S
     try:
-        child = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PARTS_MAX * seconds + _CLIENT_EXTRA_S
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired as late:
-        raise PeerError(f"the client did not end within {late.timeout:.0f} s") from late
-    if child.returncode != 0:
-        raise PeerError(child.stderr.strip())
-    lines = [json.loads(line) for line in child.stdout.splitlines()]
-    return [Figure(**{**line, "better": Direction[line["better"]]}) for line in lines]
+        raise PeerError(f"the client did not end within {timeout_s:.0f} s") from late
+
+
+def _reason(stderr: str) -> str:
+    """What the client concluded, and the first of the lines that librdkafka may have repeated before."""
+    *before, conclusion = stderr.strip().splitlines() or ["no reason given"]
+    return f"{conclusion} ({before[0]})" if before else conclusion
+
+
+def _figure(line: dict[str, Any]) -> Figure:
+    return Figure(**{**line, "better": Direction[line["better"]]})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,16 @@ figures. Nothing here starts a broker or knows which one it talks to, so that fi
 """
 
 from chronik.cli.perf.figure import Direction, Figure, MeasurementError
-from chronik.cli.perf.run import DEFAULT_SECONDS, run
+from chronik.cli.perf.run import DEFAULT_SECONDS, run, run_each
 from chronik.cli.perf.workload import Progress, Workload
 
-__all__ = ["DEFAULT_SECONDS", "Direction", "Figure", "MeasurementError", "Progress", "Workload", "run"]
+__all__ = [
+    "DEFAULT_SECONDS",
+    "Direction",
+    "Figure",
+    "MeasurementError",
+    "Progress",
+    "Workload",
+    "run",
+    "run_each",
+]

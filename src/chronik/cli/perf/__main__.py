@@ -8,23 +8,22 @@ import dataclasses
 import json
 import sys
 
-from chronik.cli.perf import DEFAULT_SECONDS, Figure, MeasurementError, Workload, run
+from chronik.cli.perf import DEFAULT_SECONDS, Figure, MeasurementError, Workload, run_each
 
 
 def main() -> int:
-    """Exit code 1, with the reason on standard error, when there is no figure to give."""
+    """Exit code 1, with the reason on standard error, when a figure is missing; the earlier ones are out."""
     parser = argparse.ArgumentParser(prog="python -m chronik.cli.perf")
     parser.add_argument("--bootstrap-server", required=True)
     parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS)
     parser.add_argument("workloads", nargs="*", type=Workload, default=list(Workload))
     options = parser.parse_args()
     try:
-        figures = run(options.bootstrap_server, options.workloads, seconds=options.seconds)
+        for figure in run_each(options.bootstrap_server, options.workloads, seconds=options.seconds):
+            print(to_json(figure))
     except MeasurementError as failure:
         print(failure, file=sys.stderr)
         return 1
-    for figure in figures:
-        print(to_json(figure))
     return 0
 
 

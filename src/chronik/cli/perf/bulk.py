@@ -1,6 +1,7 @@
 """As many records as the broker takes from one producer, then all of them back to one consumer."""
 
 import time
+from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
@@ -19,19 +20,18 @@ _CONSUME_MAX = 10_000
 _KEPT_MIN = 0.9
 
 
-def measure_bulk(target: Target, record_bytes: int, size_name: str) -> list[Figure]:
+def measure_bulk(target: Target, record_bytes: int, size_name: str) -> Iterator[Figure]:
     """Figures `produce SIZE` and `consume SIZE`, in records a second. Raises MeasurementError."""
     produced, produce_s = _produce(target, record_bytes, f"produce {size_name}")
-    figures = [_figure(f"produce {size_name}", produced, produce_s, record_bytes)]
+    yield _figure(f"produce {size_name}", produced, produce_s, record_bytes)
     reader = consumer(target.bootstrap_servers)
     try:
         readable = _readable(reader, target.topic, produced)
         if readable >= produced * _KEPT_MIN:
             consumed, consume_s = _consume(target, reader, readable, f"consume {size_name}")
-            figures.append(_figure(f"consume {size_name}", consumed, consume_s, record_bytes))
+            yield _figure(f"consume {size_name}", consumed, consume_s, record_bytes)
     finally:
         reader.close()
-    return figures
 
 
 def _figure(name: str, records: int, seconds: float, record_bytes: int) -> Figure:

@@ -1,6 +1,7 @@
 """How long one record takes from produce() to its acknowledgement, with nothing else in flight."""
 
 import time
+from collections.abc import Iterator
 
 from chronik.cli.perf.client import ANSWER_TIMEOUT_S, PARTITION, producer
 from chronik.cli.perf.figure import Direction, Figure, MeasurementError, percentile
@@ -12,20 +13,18 @@ WARM_UP_RECORDS = 50
 _TITLE = "one at a time"
 
 
-def measure_one_at_a_time(target: Target) -> list[Figure]:
+def measure_one_at_a_time(target: Target) -> Iterator[Figure]:
     """Figures `one at a time p50` and `p99`, in milliseconds. Raises MeasurementError."""
     latencies_ms = _latencies_ms(target)
     note = f"{len(latencies_ms)} records"
-    return [
-        Figure(
+    for percent in (50, 99):
+        yield Figure(
             name=f"{_TITLE} p{percent}",
             value=percentile(latencies_ms, percent),
             unit="ms",
             better=Direction.LOWER,
             note=note,
         )
-        for percent in (50, 99)
-    ]
 
 
 def _latencies_ms(target: Target) -> list[float]:

@@ -1,7 +1,7 @@
 """Run workloads against a broker that is up, one after the other."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from chronik.cli.perf.bulk import measure_bulk
 from chronik.cli.perf.client import temporary_topic
@@ -15,7 +15,7 @@ DEFAULT_SECONDS = 3.0
 # Often enough for a bar to move, seldom enough not to be measured.
 _PROGRESS_INTERVAL_S = 0.1
 
-_MEASURE = {
+_MEASURE: dict[Workload, Callable[[Target], Iterator[Figure]]] = {
     Workload.BULK_100B: lambda target: measure_bulk(target, 100, "100 B"),
     Workload.BULK_1KIB: lambda target: measure_bulk(target, 1024, "1 KiB"),
     Workload.ONE_AT_A_TIME: measure_one_at_a_time,
@@ -34,7 +34,17 @@ def run(
 
     Each workload gets a topic of its own, deleted afterwards. Raises MeasurementError when the broker fails.
     """
-    figures: list[Figure] = []
+    return list(run_each(bootstrap_servers, workloads, seconds=seconds, on_progress=on_progress))
+
+
+def run_each(
+    bootstrap_servers: str,
+    workloads: Iterable[Workload],
+    *,
+    seconds: float,
+    on_progress: Progress = lambda title, done: None,
+) -> Iterator[Figure]:
+    """As `run`, but each figure comes once it is known: a later failure does not take it away."""
     for workload in workloads:
         with temporary_topic(bootstrap_servers) as topic:
             target = Target(
@@ -43,8 +53,7 @@ def run(
                 seconds=seconds,
                 progress=_throttled(on_progress),
             )
-            figures += _MEASURE[workload](target)
-    return figures
+            yield from _MEASURE[workload](target)
 
 
 def _throttled(on_progress: Progress) -> Progress:

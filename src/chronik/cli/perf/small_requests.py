@@ -8,6 +8,7 @@ import contextlib
 import selectors
 import socket
 import time
+from collections.abc import Iterator
 
 from chronik.cli.perf.client import ANSWER_TIMEOUT_S, leader_address
 from chronik.cli.perf.figure import Figure, MeasurementError
@@ -54,7 +55,7 @@ class _Connection:
         return True
 
 
-def measure_small_requests(target: Target) -> list[Figure]:
+def measure_small_requests(target: Target) -> Iterator[Figure]:
     """Figure `16 connections`, in requests a second. Raises MeasurementError."""
     address = leader_address(target.bootstrap_servers, target.topic)
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
@@ -65,7 +66,7 @@ def measure_small_requests(target: Target) -> list[Figure]:
             connection.send()
         _exchange_for(WARM_UP_S, selector, target)
         answered, elapsed = _exchange_for(target.seconds, selector, target)
-    return [Figure(name=_TITLE, value=answered / elapsed, unit="requests/s", note=f"{answered} requests")]
+    yield Figure(name=_TITLE, value=answered / elapsed, unit="requests/s", note=f"{answered} requests")
 
 
 def _exchange_for(seconds: float, selector: selectors.BaseSelector, target: Target) -> tuple[int, float]:
