@@ -72,6 +72,7 @@ class SyncState:
                 segment.unpin()
         for file in self._files[: done.files]:
             file.is_pinned = False
+            file.close()
         del self._names[: done.names], self._files[: done.files], self._segments[: done.segments]
         return done.segments > 0
 
