@@ -34,7 +34,7 @@ def commit(turn: Turn, command: Commit, ticket: Ticket) -> None:
     group = turn.groups.get(command.group_id)
     if group is None:
         if command.generation >= 0:
-            turn.answer(ticket, CommitAnswer(error=ErrorCode.ILLEGAL_GENERATION))
+            turn.answer(ticket, CommitAnswer(error=ErrorCode.GROUP_ID_NOT_FOUND))
             return
         group = turn.groups[command.group_id] = Group(command.group_id, state_timestamp_ms=turn.now.wall_ms)
     error = _check_commit(group, command)

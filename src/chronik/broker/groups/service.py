@@ -187,3 +187,9 @@ class GroupService:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def check_group_id(group_id: str) -> None:
+    """Membership needs a name. Offsets may be kept under the empty one, as Kafka's oldest clients did."""
+    if not group_id:
+        raise KafkaError(ErrorCode.INVALID_GROUP_ID, "the group id is empty")

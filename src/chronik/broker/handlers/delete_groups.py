@@ -1,0 +1,37 @@
+"""DeleteGroups (key 42), versions 0 to 2: groups without members, with all they have committed (KIP-229)."""
+
+import asyncio
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.groups.commands import DeleteGroup
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.messages.delete_groups import (
+    DeletableGroupResult,
+    DeleteGroupsRequest,
+    DeleteGroupsResponse,
+)
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: DeleteGroupsRequest
+) -> DeleteGroupsResponse:
+    group_ids = list(dict.fromkeys(request.groups_names))
+    results = await asyncio.gather(*(_delete(broker, group_id) for group_id in group_ids))
+    return DeleteGroupsResponse(results=list(results))
+
+
+def on_error(request: DeleteGroupsRequest, code: ErrorCode, message: str | None) -> DeleteGroupsResponse:
+    """The same error for every group named."""
+    return DeleteGroupsResponse(
+        results=[
+            DeletableGroupResult(group_id=group_id, error_code=code) for group_id in request.groups_names
+        ]
+    )
+
+
+async def _delete(broker: Broker, group_id: str) -> DeletableGroupResult:
+    try:
+        error = (await broker.groups.run(DeleteGroup(group_id))).error
+    except KafkaError as failure:
+        error = failure.code
+    return DeletableGroupResult(group_id=group_id, error_code=error)

@@ -1,0 +1,52 @@
+"""OffsetDelete (key 47), version 0: forget what a group has committed for topics it does not subscribe to
+(KIP-496).
+"""
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.groups.commands import DeleteOffsets
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import TopicPartition
+from chronik.wire.messages.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: OffsetDeleteRequest
+) -> OffsetDeleteResponse:
+    known_topics = broker.metadata.image.topics
+    partitions = tuple(
+        TopicPartition(topic.name, partition.partition_index)
+        for topic in request.topics
+        if topic.name in known_topics
+        for partition in topic.partitions
+    )
+    answer = await broker.groups.run(DeleteOffsets(request.group_id, partitions=partitions))
+    if answer.error is not ErrorCode.NONE:
+        raise KafkaError(answer.error)
+    errors = dict(zip(partitions, answer.errors, strict=True))
+    return OffsetDeleteResponse(
+        topics=[
+            OffsetDeleteResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetDeleteResponsePartition(
+                        partition_index=partition.partition_index,
+                        error_code=errors.get(
+                            TopicPartition(topic.name, partition.partition_index),
+                            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                        ),
+                    )
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def on_error(request: OffsetDeleteRequest, code: ErrorCode, message: str | None) -> OffsetDeleteResponse:
+    return OffsetDeleteResponse(error_code=code)

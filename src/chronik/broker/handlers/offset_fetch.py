@@ -1,0 +1,147 @@
+"""OffsetFetch (key 9), versions 1 to 9: what groups have committed. One group up to version 7, many from 8
+(KIP-709).
+
+A partition without a committed offset is answered -1 without error. Null topics (version 2) ask for all.
+Every answer waits for the commits that came before it, so there is nothing unstable to wait for beyond that
+(`require_stable`, KIP-447) until there are transactions. Member id and epoch (version 9) matter to KIP-848
+groups only.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.broker.groups.commands import FetchOffsets
+from chronik.broker.groups.offsets import CommittedOffset
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import TopicPartition
+from chronik.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+
+_BATCH_VERSION = 8
+_FIRST_VERSION_WITH_ERROR = 2
+_NO_OFFSET = -1
+_NO_EPOCH = -1
+
+_Offsets = Mapping[TopicPartition, CommittedOffset]
+
+
+class _AskedTopic(Protocol):
+    """A topic of a request, in either of its forms."""
+
+    name: str
+    partition_indexes: list[int]
+
+
+async def handle(broker: Broker, context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    if context.api_version < _BATCH_VERSION:
+        return await _single(broker, context.api_version, request)
+    groups = await asyncio.gather(*(_group(broker, group) for group in request.groups))
+    return OffsetFetchResponse(groups=list(groups))
+
+
+def on_error(request: OffsetFetchRequest, code: ErrorCode, message: str | None) -> OffsetFetchResponse:
+    """In all three places where versions look for it: the request, its partitions, its groups."""
+    return OffsetFetchResponse(
+        error_code=code,
+        topics=_old_topics(_asked(request.topics), {}, code),
+        groups=[OffsetFetchResponseGroup(group_id=g.group_id, error_code=code) for g in request.groups],
+    )
+
+
+async def _single(broker: Broker, version: int, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    try:
+        offsets = await _fetch(broker, request.group_id, request.topics)
+    except KafkaError as error:
+        response = on_error(request, error.code, error.message)
+        if version >= _FIRST_VERSION_WITH_ERROR:
+            response.topics = []
+        return response
+    asked = _named(offsets) if request.topics is None else _asked(request.topics)
+    return OffsetFetchResponse(topics=_old_topics(asked, offsets, ErrorCode.NONE))
+
+
+async def _group(broker: Broker, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+    try:
+        offsets = await _fetch(broker, group.group_id, group.topics)
+    except KafkaError as error:
+        return OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
+    asked = _named(offsets) if group.topics is None else _asked(group.topics)
+    return OffsetFetchResponseGroup(group_id=group.group_id, topics=_topics(asked, offsets))
+
+
+async def _fetch(broker: Broker, group_id: str, topics: Sequence[_AskedTopic] | None) -> _Offsets:
+    partitions = None
+    if topics is not None:
+        partitions = tuple(
+            TopicPartition(topic.name, index) for topic in topics for index in topic.partition_indexes
+        )
+    answer = await broker.groups.run(FetchOffsets(group_id, partitions=partitions))
+    return answer.offsets
+
+
+def _asked(topics: Iterable[_AskedTopic] | None) -> list[tuple[str, list[int]]]:
+    return [(topic.name, topic.partition_indexes) for topic in topics or ()]
+
+
+def _named(offsets: _Offsets) -> list[tuple[str, list[int]]]:
+    """All that there is, by topic."""
+    topics: dict[str, list[int]] = {}
+    for topic, index in offsets:
+        topics.setdefault(topic, []).append(index)
+    return list(topics.items())
+
+
+def _topics(asked: list[tuple[str, list[int]]], offsets: _Offsets) -> list[OffsetFetchResponseTopics]:
+    return [
+        OffsetFetchResponseTopics(
+            name=name,
+            partitions=[_partition(index, offsets.get(TopicPartition(name, index))) for index in indexes],
+        )
+        for name, indexes in asked
+    ]
+
+
+def _partition(index: int, committed: CommittedOffset | None) -> OffsetFetchResponsePartitions:
+    return OffsetFetchResponsePartitions(
+        partition_index=index,
+        committed_offset=_NO_OFFSET if committed is None else committed.offset,
+        committed_leader_epoch=_NO_EPOCH if committed is None else committed.leader_epoch,
+        metadata="" if committed is None else committed.metadata,
+    )
+
+
+def _old_topics(
+    asked: list[tuple[str, list[int]]], offsets: _Offsets, error: ErrorCode
+) -> list[OffsetFetchResponseTopic]:
+    return [
+        OffsetFetchResponseTopic(
+            name=name,
+            partitions=[
+                _old_partition(index, offsets.get(TopicPartition(name, index)), error) for index in indexes
+            ],
+        )
+        for name, indexes in asked
+    ]
+
+
+def _old_partition(
+    index: int, committed: CommittedOffset | None, error: ErrorCode
+) -> OffsetFetchResponsePartition:
+    """The same fields as in `_partition`, in the class of the versions before 8."""
+    return OffsetFetchResponsePartition(
+        partition_index=index,
+        committed_offset=_NO_OFFSET if committed is None else committed.offset,
+        committed_leader_epoch=_NO_EPOCH if committed is None else committed.leader_epoch,
+        metadata="" if committed is None else committed.metadata,
+        error_code=error,
+    )
