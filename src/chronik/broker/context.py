@@ -5,8 +5,9 @@ Both are made by the server: one `Broker` per node in `server/node.py`, one `Req
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Clock, Randomness
 
@@ -18,26 +19,6 @@ if TYPE_CHECKING:
     from chronik.cluster.leadership import LeadershipTable
     from chronik.cluster.metadata_service import MetadataService
     from chronik.cluster.producer_ids import ProducerIds
-
-
-class BrokerSettings(Protocol):
-    """Resolved broker configuration under Kafka's names, dynamic changes included. Unknown names raise KeyError."""
-
-    def int(self, name: str) -> int: ...
-
-    def bool(self, name: str) -> bool: ...
-
-    def float(self, name: str) -> float: ...
-
-    def str(self, name: str) -> str: ...
-
-    def raw(self, name: str) -> str | None:
-        """The value as Kafka prints it; None when it has none."""
-        ...
-
-    def source(self, name: str) -> int:
-        """Where the value comes from, as DescribeConfigs numbers sources (KIP-226)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +50,8 @@ class Broker:
 
     node_id: NodeId
     cluster_id: str
-    settings: BrokerSettings
+    # Under Kafka's names, dynamic changes included.
+    settings: BrokerConfig
     clock: Clock
     randomness: Randomness
     # By listener name.

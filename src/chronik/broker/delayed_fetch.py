@@ -36,7 +36,11 @@ class DelayedFetch:
     """See the module."""
 
     def __init__(
-        self, broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits, answer: Answer
+        self,
+        broker: Broker,
+        wanted: Mapping[PartitionKey, FetchedPartition],
+        limits: FetchLimits,
+        answer: Answer,
     ) -> None:
         self._broker = broker
         self._wanted = wanted
@@ -65,7 +69,12 @@ class DelayedFetch:
         return read_partitions(self._broker, self._wanted, self._limits)
 
     def _is_enough(self, reading: Reading) -> bool:
-        return reading.size >= self._limits.min_bytes or reading.has_error or not self._wanted
+        return (
+            reading.size >= self._limits.min_bytes
+            or reading.has_error
+            or bool(reading.cold)
+            or not self._wanted
+        )
 
     def _wait(self) -> asyncio.Future[FetchResponse]:
         loop = asyncio.get_running_loop()

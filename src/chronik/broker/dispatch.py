@@ -175,7 +175,11 @@ class Dispatcher:
         code = ErrorCode.UNSUPPORTED_VERSION
         _log.info(
             "unsupported request",
-            extra={"api_key": header.api_key, "api_version": header.api_version, "client_id": header.client_id},
+            extra={
+                "api_key": header.api_key,
+                "api_version": header.api_version,
+                "client_id": header.client_id,
+            },
         )
         try:
             api_key = ApiKey(header.api_key)

@@ -11,7 +11,7 @@ from chronik.broker.context import Broker
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
-from chronik.log.partition_log import ColdRead, LogSlice
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, Offset
 
@@ -105,8 +105,9 @@ def _read_one(
     fetched.high_watermark = partition.high_watermark
     fetched.last_stable_offset = partition.last_stable_offset
     fetched.log_start_offset = partition.log.start_offset
-    fetched.size = data.size
     if isinstance(data, ColdRead):
+        # There is something to read; it counts as much as it may become.
+        fetched.size = max_bytes
         reading.cold.append((fetched, partition, data))
     else:
         take_slice(fetched, partition, data, limits)
@@ -117,14 +118,15 @@ def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: F
     fetched.buffers = data.buffers
     fetched.size = data.size
     if limits.is_read_committed:
-        fetched.aborted = partition.log.aborted_transactions(Offset(fetched.wanted.fetch_offset), data.end_offset)
+        aborted = partition.log.aborted_txns(fetched.wanted.fetch_offset, data.end_offset)
+        fetched.aborted = [(txn.producer_id, txn.first_offset) for txn in aborted]
 
 
 def _on_error(broker: Broker, fetched: Fetched, error: KafkaError) -> None:
     fetched.fail(error)
     if error.code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH):
         topic, index = fetched.key
-        by_id = isinstance(topic, bytes)
-        fetched.leader = broker.replicas.known_leader(
-            topic if by_id else NO_TOPIC_ID, "" if by_id else topic, index
-        )
+        if isinstance(topic, bytes):
+            fetched.leader = broker.replicas.known_leader(topic, "", index)
+        else:
+            fetched.leader = broker.replicas.known_leader(NO_TOPIC_ID, topic, index)

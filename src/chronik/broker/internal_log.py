@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from chronik.broker.partition import Partition
-from chronik.log.partition_log import ColdRead
+from chronik.log.reading import ColdRead
+from chronik.records.batch import split_batches
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -63,13 +64,14 @@ class InternalLog:
         while offset < partition.high_watermark:
             found = partition.log.read(offset, _REPLAY_BYTES, partition.high_watermark, at_least_one=True)
             read = found.load() if isinstance(found, ColdRead) else found
-            for batch in read.batches():
-                if not batch.header.is_control:
-                    yield [
-                        (record.key or b"", record.value)
-                        for record in decode_records(batch)
-                        if record.offset >= offset
-                    ]
+            for buffer in read.buffers:
+                for batch in split_batches(buffer):
+                    if not batch.header.is_control:
+                        yield [
+                            (record.key or b"", record.value)
+                            for record in decode_records(batch)
+                            if record.offset >= offset
+                        ]
             offset = Offset(read.end_offset)
 
     def read(self, index: int) -> "AsyncReplay":

@@ -8,8 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from chronik.log.partition_log import ColdRead, LogSlice, PartitionLog
+from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.group import Group
 from chronik.records.batch import Batch
 from chronik.records.validate import ProduceRules, validate_produce
@@ -81,8 +82,7 @@ class Partition:
     @property
     def last_stable_offset(self) -> Offset:
         """Exclusive bound of what read_committed may see."""
-        first_open = self.log.first_unstable_offset
-        return self.high_watermark if first_open is None else min(first_open, self.high_watermark)
+        return self.log.last_stable_offset(self.high_watermark)
 
     def check_leader(self, epoch: int = -1) -> None:
         """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
@@ -103,7 +103,7 @@ class Partition:
         batch = validate_produce(records, self._rules, self._clock.now_ms())
         duplicate = self.log.producers.check(batch.header)
         if duplicate is not None:
-            return _first_append(duplicate)
+            return self._first_append(duplicate)
         return self._propose(batch)
 
     def append_internal(self, batch: Batch) -> Appended:
@@ -117,7 +117,14 @@ class Partition:
         return Appended(
             base_offset=result.base_offset,
             end_offset=result.end_offset,
-            log_append_time_ms=batch.header.max_timestamp if self.config.is_log_append_time else -1,
+            log_append_time_ms=batch.header.max_timestamp if self._rules.is_log_append_time else -1,
+        )
+
+    def _first_append(self, duplicate: Duplicate) -> Appended:
+        return Appended(
+            base_offset=Offset(duplicate.base_offset),
+            end_offset=Offset(duplicate.last_offset + 1),
+            log_append_time_ms=duplicate.timestamp if self._rules.is_log_append_time else -1,
         )
 
     def wait_committed(self, end_offset: Offset, waiter: CommitWaiter) -> bool:
@@ -151,14 +158,31 @@ class Partition:
 
     # Administration.
 
-    def delete_records(self, before: Offset) -> Offset:
-        """Raise the log start offset (DeleteRecords); -1 means the high watermark. Returns the new log start."""
+    async def delete_records(self, before: Offset) -> Offset:
+        """Raise the log start offset (DeleteRecords); -1 means the high watermark. Durable when it returns the new one."""
         target = self.high_watermark if before == -1 else before
         if not 0 <= target <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if target > self.log.start_offset:
             self.log.advance_start(Offset(target))
+        await self._tidy()
         return self.log.start_offset
+
+    async def keep_up(self, now_ms: int) -> int:
+        """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError."""
+        try:
+            self.log.maybe_roll()
+            removed = self.log.apply_retention(now_ms, self.high_watermark)
+        except OSError as error:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        await self._tidy()
+        return len(removed)
+
+    async def _tidy(self) -> None:
+        try:
+            await self.log.tidy()
+        except OSError as error:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
 
     def close(self, code: ErrorCode) -> None:
         """Stop serving; everyone who waits is answered with `code`."""
@@ -185,11 +209,3 @@ class Partition:
     def _wake_fetchers(self) -> None:
         for waiter in tuple(self._fetch_waiters):
             waiter.on_progress()
-
-
-def _first_append(duplicate: Duplicate) -> Appended:
-    return Appended(
-        base_offset=duplicate.base_offset,
-        end_offset=Offset(duplicate.last_offset + 1),
-        log_append_time_ms=duplicate.log_append_time_ms,
-    )

@@ -14,7 +14,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.vocab.config.definition import ResourceType
 from chronik.log.disk import Disk
-from chronik.log.partition_log import ColdRead, LogSlice
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId, TopicPartition
@@ -220,15 +220,13 @@ class ReplicaManager:
 
     # Upkeep.
 
-    def keep_up(self, partition: Partition) -> int:
+    async def keep_up(self, partition: Partition) -> int:
         """Roll by time, then remove segments past retention; how many were removed."""
         if not partition.is_open:
             return 0
-        now_ms = self._clock.now_ms()
         try:
-            partition.log.maybe_roll(now_ms)
-            return len(partition.log.apply_retention(now_ms, partition.high_watermark))
-        except OSError as error:
+            return await partition.keep_up(self._clock.now_ms())
+        except KafkaError as error:
             _log.error("retention failed", extra={"partition": str(partition.name), "error": str(error)})
             return 0
 

@@ -30,7 +30,7 @@ class Upkeep:
         removed = 0
         self._replicas.retry_offline()
         for partition in self._replicas.partitions():
-            removed += self._replicas.keep_up(partition)
+            removed += await self._replicas.keep_up(partition)
             await asyncio.sleep(0)
         return removed
 

@@ -30,7 +30,12 @@ class SoloGroup:
     """Leader of its partition from the moment it is made until its log fails or it is closed."""
 
     def __init__(
-        self, log: PartitionLog, syncer: Syncer, leader_epoch: LeaderEpoch, *, write_caching: FlushPolicy | None
+        self,
+        log: PartitionLog,
+        syncer: Syncer,
+        leader_epoch: LeaderEpoch,
+        *,
+        write_caching: FlushPolicy | None,
     ) -> None:
         self._log = log
         self._syncer = syncer

@@ -10,7 +10,7 @@ it reads them.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from chronik.broker.memory import NodeMemory
 from chronik.wire.framing import BadFrame, FrameReader
@@ -102,8 +102,8 @@ class Connection(asyncio.BufferedProtocol):
     # The event loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports do not inherit from asyncio's.
+        self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=_UNSENT_BYTES_MAX)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
@@ -198,7 +198,12 @@ class Connection(asyncio.BufferedProtocol):
         """Dispatch frames until there is none or one has to wait; whether one has to."""
         reader = self._reader
         while not self._is_closing:
-            if self._is_muted or self._is_finishing or not self._is_writable or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX:
+            if (
+                self._is_muted
+                or self._is_finishing
+                or not self._is_writable
+                or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX
+            ):
                 return True
             frame = reader.next_frame()
             if frame is None:

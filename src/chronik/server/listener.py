@@ -78,7 +78,9 @@ class Listeners:
         """Start accepting on bound sockets, each with its listener's name."""
         loop = asyncio.get_running_loop()
         for name, bound in sockets:
-            server = await loop.create_server(partial(self._make_connection, name), sock=bound, backlog=_BACKLOG)
+            server = await loop.create_server(
+                partial(self._make_connection, name), sock=bound, backlog=_BACKLOG
+            )
             self._servers.append(server)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -112,7 +114,9 @@ class Listeners:
         is_too_many = len(self._connections) > self._limits.connections_max
         if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
             self.statistics.refused += 1
-            _log.warning("connection refused: too many", extra={"client": host, "open": len(self._connections)})
+            _log.warning(
+                "connection refused: too many", extra={"client": host, "open": len(self._connections)}
+            )
             connection.abort("too many connections")
 
     def on_close(self, connection: Connection, reason: str) -> None:
@@ -174,7 +178,9 @@ class Listeners:
 def bind(address: ListenerAddress) -> socket.socket:
     """A bound, not yet listening socket. Raises OSError, naming the address."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    resolved = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    resolved = socket.getaddrinfo(
+        address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     chosen = next((info for info in resolved if info[0] == family), resolved[0])
     bound = socket.socket(chosen[0], socket.SOCK_STREAM)
     try:
@@ -183,5 +189,7 @@ def bind(address: ListenerAddress) -> socket.socket:
         bound.bind(chosen[4])
     except OSError as error:
         bound.close()
-        raise OSError(error.errno, f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
+        raise OSError(
+            error.errno, f"cannot listen on {address.host}:{address.port}: {error.strerror}"
+        ) from error
     return bound

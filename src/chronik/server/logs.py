@@ -1,8 +1,8 @@
 """Structured logs: one line per event, for people (text) or machines (JSON), on standard error.
 
-Rooms call `_log.info("partition is offline", extra={"partition": name, "error": error})`: the message is a fixed
-sentence, and all that varies is in `extra`. A line is written whatever the values are; one that cannot be shown
-says so in its place.
+Rooms call `_log.info("partition is offline", extra={"partition": name, "error": error})`: the message is a
+fixed sentence, and all that varies is in `extra`. A line is written whatever the values are; one that cannot
+be shown says so in its place.
 """
 
 import json
@@ -16,7 +16,11 @@ from typing import TextIO
 ROOT = "chronik"
 
 # What a LogRecord has of its own; everything else came in by `extra`.
-_OWN_FIELDS = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
+    "message",
+    "asctime",
+    "taskName",
+}
 
 # A value longer than this is cut: no request may fill the disk through the log.
 VALUE_CHARS_MAX = 2000
@@ -63,7 +67,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that configuring again replaces it and nothing else."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (overrides logging's name)
-        """Standard error is gone or full. There is nowhere left to say so, and no event is worth the broker."""
+        """Standard error is gone or full. There is nowhere to say so, and no event is worth the broker."""
 
 
 class TextFormatter(logging.Formatter):

@@ -7,26 +7,32 @@ gives it one of its own, until a signal ends it.
 import asyncio
 import logging
 import random
+import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.fetch_session import FetchSessionCache
+from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
 from chronik.broker.internal_log import InternalLog
 from chronik.broker.memory import NodeMemory
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
 from chronik.broker.upkeep import Upkeep
 from chronik.cluster.commands import RegisterBroker
-from chronik.cluster.image import delta_from_nothing
-from chronik.cluster.leadership import LeadershipTable
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
+from chronik.cluster.internal_topics import internal_topic
+from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.producer_ids import ProducerIds
-from chronik.cluster.records import BrokerEndpoint
+from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
+from chronik.cluster.topic_creation import ensure_topic
+from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.log.handles import HandleCache
+from chronik.raft.solo import FlushPolicy
 from chronik.raft.syncer import Syncer
 from chronik.server.clock import RealClock
 from chronik.server.data_directory import (
@@ -38,10 +44,13 @@ from chronik.server.data_directory import (
     take_clean_mark,
 )
 from chronik.server.disk import RealDisk
-from chronik.server.listener import ConnectionLimits, Listeners, bind
+from chronik.server.listener import ConnectionLimits, ListenerAddress, Listeners, bind
 from chronik.server.partitions import LocalPartitions
 from chronik.server.settings import Settings
-from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, METADATA_TOPIC, NodeId, TopicId, TopicPartition
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG, TopicConfig, resolve_topic_config, topic_defaults
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, METADATA_TOPIC, TopicId, TopicPartition
+from chronik.vocab.invariant import invariant
 
 _log = logging.getLogger(__name__)
 
@@ -53,16 +62,11 @@ _RECEIVED_BYTES_MAX = 256 * 1024 * 1024
 # Responses that clients do not read: two Fetch responses of the usual 50 MiB, so that slow readers share.
 _UNSENT_BYTES_MAX = 128 * 1024 * 1024
 
+# A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
+_INTERNAL_TOPIC_SECONDS_MAX = 5.0
+
 # A topic id for `__meta`, which no metadata record names: the one KRaft reserves for its own log.
 _METADATA_TOPIC_ID = TopicId(bytes(15) + b"\x01")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatistics:
-    """A snapshot for metrics: what the rooms count, by their own names."""
-
-    is_ready: bool
-    reasons: tuple[str, ...]
 
 
 class Node:
@@ -124,12 +128,15 @@ class Node:
             was_clean=take_clean_mark(disk),
             handles=HandleCache(),
             flush=FlushPolicy(
-                bytes_max=config.int("write.caching.flush.bytes"), interval_ms=config.int("write.caching.flush.ms")
+                bytes_max=config.int("write.caching.flush.bytes"),
+                interval_ms=config.int("write.caching.flush.ms"),
             ),
             producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
         )
         self.broker = self._make_broker(identity)
         self._closing.push_async_callback(self._close_partitions)
+        self._closing.push_async_callback(self.broker.groups.close)
+        self.broker.leadership.subscribe(self._on_leader)
         self._open_metadata()
         self._open_partitions()
         await self._register(identity)
@@ -170,7 +177,13 @@ class Node:
             metadata=metadata,
             leadership=leadership,
             replicas=replicas,
-            groups=GroupService(offsets_log),
+            groups=GroupService(
+                log=offsets_log,
+                ensure_topic=self._ensure_offsets_topic,
+                clock=self._clock,
+                randomness=randomness,
+                config=GroupConfig.from_settings(config),
+            ),
             producer_ids=ProducerIds(metadata, settings.node_id),
             fetch_sessions=FetchSessionCache(
                 lambda: config.int("max.incremental.fetch.session.cache.slots"), self._clock, randomness
@@ -195,10 +208,11 @@ class Node:
         """Open `__meta`, replay it, and have partitions follow it from now on."""
         name = TopicPartition(METADATA_TOPIC, 0)
         replicas, metadata = self.broker.replicas, self.broker.metadata
-        replicas.adopt(self._partitions.open(name, _METADATA_TOPIC_ID, METADATA_TOPIC_CONFIG))
+        replicas.adopt(self._partitions.open(name, _METADATA_TOPIC_ID, DEFAULT_TOPIC_CONFIG))
         metadata.replay()
         metadata.subscribe(self._on_configuration)
         metadata.subscribe(replicas.on_metadata)
+        metadata.subscribe(self._on_topics_deleted)
         self._closing.push_async_callback(metadata.close)
 
     def _open_partitions(self) -> None:
@@ -251,6 +265,32 @@ class Node:
         own = ConfigResource(ResourceType.BROKER, str(self.settings.node_id))
         self.settings.config.set_dynamic(broker=image.config(own), cluster=image.config(CLUSTER_DEFAULT))
         self._topic_defaults = topic_defaults(self.settings.config)
+
+    def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
+        """Groups live where their partition of `__consumer_offsets` is led."""
+        offsets = self.broker.metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+        if offsets is None or key.topic_id != offsets.topic_id:
+            return
+        if leader.node == self.settings.node_id:
+            self.broker.groups.on_leader(key.partition, leader.epoch)
+        else:
+            self.broker.groups.on_follower(key.partition)
+
+    def _on_topics_deleted(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        names = {topic.name for topic in delta.topics_deleted}
+        if CONSUMER_OFFSETS_TOPIC in names:
+            self.broker.groups.on_topic_lost()
+        self.broker.groups.on_topics_deleted(names - image.topics.keys())
+
+    async def _ensure_offsets_topic(self) -> int:
+        """The partitions of `__consumer_offsets`, made when the first group needs it."""
+        command = internal_topic(CONSUMER_OFFSETS_TOPIC, self.settings.config)
+        invariant(command is not None, "{} has no definition", CONSUMER_OFFSETS_TOPIC)
+        assert command is not None
+        deadline = asyncio.get_running_loop().time() + _INTERNAL_TOPIC_SECONDS_MAX
+        broker = self.broker
+        topic = await ensure_topic(broker.metadata, broker.leadership, command, deadline)
+        return len(topic.partitions)
 
     def _disk_usage(self) -> DiskUsage:
         usage = shutil.disk_usage(self._disk.root)

@@ -89,13 +89,17 @@ class LocalPartitions:
             partition.log.delete()
         except OSError as error:
             # The metadata says it is gone; what is left is removed at the next start.
-            _log.error("cannot remove a partition", extra={"partition": str(partition.name), "error": str(error)})
+            _log.error(
+                "cannot remove a partition", extra={"partition": str(partition.name), "error": str(error)}
+            )
 
     def remove_strays(self, wanted: set[str]) -> list[str]:
         """Remove partition directories nobody wants: their topics were deleted when this node could not."""
         removed = []
         for name in self._disk.list(""):
-            is_partition = name.rpartition("-")[2].isdigit() and self._disk.exists(f"{name}/partition.metadata")
+            is_partition = name.rpartition("-")[2].isdigit() and self._disk.exists(
+                f"{name}/partition.metadata"
+            )
             if (is_partition or name.endswith(_DELETED_SUFFIX)) and name not in wanted:
                 self._disk.remove_tree(name)
                 removed.append(name)

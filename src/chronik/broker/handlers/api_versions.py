@@ -30,7 +30,9 @@ def on_error(request: ApiVersionsRequest | None, code: ErrorCode, message: str |
     return ApiVersionsResponse(
         error_code=code,
         api_keys=[
-            ApiVersion(api_key=key, min_version=_ADVERTISED_FROM.get(key, versions.first), max_version=versions.last)
+            ApiVersion(
+                api_key=key, min_version=_ADVERTISED_FROM.get(key, versions.first), max_version=versions.last
+            )
             for key, versions in sorted(SUPPORTED.items())
         ],
     )
@@ -38,5 +40,6 @@ def on_error(request: ApiVersionsRequest | None, code: ErrorCode, message: str |
 
 def _is_valid(request: ApiVersionsRequest) -> bool:
     return all(
-        _SOFTWARE_NAME.fullmatch(text) for text in (request.client_software_name, request.client_software_version)
+        _SOFTWARE_NAME.fullmatch(text)
+        for text in (request.client_software_name, request.client_software_version)
     )

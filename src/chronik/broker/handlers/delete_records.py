@@ -14,11 +14,14 @@ from chronik.wire.messages.delete_records import (
 _UNKNOWN = -1
 
 
-async def handle(broker: Broker, context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
+async def handle(
+    broker: Broker, context: RequestContext, request: DeleteRecordsRequest
+) -> DeleteRecordsResponse:
     return DeleteRecordsResponse(
         topics=[
             DeleteRecordsTopicResult(
-                name=topic.name, partitions=[_delete(broker, topic.name, wanted) for wanted in topic.partitions]
+                name=topic.name,
+                partitions=[await _delete(broker, topic.name, wanted) for wanted in topic.partitions],
             )
             for topic in request.topics
         ]
@@ -36,12 +39,14 @@ def on_error(request: DeleteRecordsRequest, code: ErrorCode, message: str | None
     )
 
 
-def _delete(broker: Broker, topic: str, wanted: DeleteRecordsPartition) -> DeleteRecordsPartitionResult:
+async def _delete(broker: Broker, topic: str, wanted: DeleteRecordsPartition) -> DeleteRecordsPartitionResult:
     try:
         partition = broker.replicas.leader(topic, wanted.partition_index)
         if not partition.config.deletes:
-            raise KafkaError(ErrorCode.POLICY_VIOLATION, "records of a compacted topic cannot be deleted by offset")
-        low_watermark = partition.delete_records(Offset(wanted.offset))
+            raise KafkaError(
+                ErrorCode.POLICY_VIOLATION, "records of a compacted topic cannot be deleted by offset"
+            )
+        low_watermark = await partition.delete_records(Offset(wanted.offset))
     except KafkaError as error:
         return _failed(wanted, error.code)
     return DeleteRecordsPartitionResult(partition_index=wanted.partition_index, low_watermark=low_watermark)

@@ -12,7 +12,9 @@ from chronik.wire.messages.describe_log_dirs import (
 )
 
 
-async def handle(broker: Broker, context: RequestContext, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
+async def handle(
+    broker: Broker, context: RequestContext, request: DescribeLogDirsRequest
+) -> DescribeLogDirsResponse:
     usage = broker.replicas.disk_usage()
     return DescribeLogDirsResponse(
         results=[
@@ -26,7 +28,9 @@ async def handle(broker: Broker, context: RequestContext, request: DescribeLogDi
     )
 
 
-def on_error(request: DescribeLogDirsRequest, code: ErrorCode, message: str | None) -> DescribeLogDirsResponse:
+def on_error(
+    request: DescribeLogDirsRequest, code: ErrorCode, message: str | None
+) -> DescribeLogDirsResponse:
     return DescribeLogDirsResponse(error_code=code)
 
 
@@ -34,7 +38,9 @@ def _asked(broker: Broker, request: DescribeLogDirsRequest) -> list[Partition]:
     """All partitions for a null list, else those of the named that are here."""
     if request.topics is None:
         return broker.replicas.partitions()
-    found = (broker.replicas.find(topic.topic, index) for topic in request.topics for index in topic.partitions)
+    found = (
+        broker.replicas.find(topic.topic, index) for topic in request.topics for index in topic.partitions
+    )
     return [partition for partition in found if partition is not None]
 
 
@@ -43,5 +49,7 @@ def _topics(partitions: list[Partition]) -> list[DescribeLogDirsTopic]:
     for partition in partitions:
         topic, index = partition.name
         entry = topics.setdefault(topic, DescribeLogDirsTopic(name=topic))
-        entry.partitions.append(DescribeLogDirsPartition(partition_index=index, partition_size=partition.log.size))
+        entry.partitions.append(
+            DescribeLogDirsPartition(partition_index=index, partition_size=partition.log.size)
+        )
     return list(topics.values())

@@ -19,14 +19,17 @@ async def handle(
     return DescribeProducersResponse(
         topics=[
             TopicResponse(
-                name=topic.name, partitions=[_describe(broker, topic.name, index) for index in topic.partition_indexes]
+                name=topic.name,
+                partitions=[_describe(broker, topic.name, index) for index in topic.partition_indexes],
             )
             for topic in request.topics
         ]
     )
 
 
-def on_error(request: DescribeProducersRequest, code: ErrorCode, message: str | None) -> DescribeProducersResponse:
+def on_error(
+    request: DescribeProducersRequest, code: ErrorCode, message: str | None
+) -> DescribeProducersResponse:
     return DescribeProducersResponse(
         topics=[
             TopicResponse(
@@ -56,7 +59,9 @@ def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
                 last_sequence=producer.last_sequence,
                 last_timestamp=producer.last_timestamp,
                 coordinator_epoch=producer.coordinator_epoch,
-                current_txn_start_offset=_NONE if producer.first_open is None else producer.first_open,
+                current_txn_start_offset=_NONE
+                if producer.txn_first_offset is None
+                else producer.txn_first_offset,
             )
             for producer in partition.log.producers.active()
         ],

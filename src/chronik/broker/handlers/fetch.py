@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from chronik.broker.context import Broker, RequestContext
-from chronik.broker.delayed_fetch import DelayedFetch
+from chronik.broker.delayed_fetch import Answer, DelayedFetch
 from chronik.broker.fetch_reader import Fetched, FetchLimits
 from chronik.broker.fetch_session import (
     FINAL_EPOCH,
@@ -40,7 +40,7 @@ def handle(
     if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
         broker.fetch_sessions.close(request.session_id)
         session = _open_session(broker, request, wanted, uses_topic_ids)
-        answer = _FullAnswer(session)
+        answer: Answer = _FullAnswer(session)
         partitions = wanted
     else:
         session = broker.fetch_sessions.use(
@@ -168,12 +168,11 @@ def _partition_data(one: Fetched) -> PartitionData:
     )
     if one.aborted is not None:
         data.aborted_transactions = [
-            AbortedTransaction(producer_id=producer_id, first_offset=first) for producer_id, first in one.aborted
+            AbortedTransaction(producer_id=producer_id, first_offset=first)
+            for producer_id, first in one.aborted
         ]
     else:
         data.aborted_transactions = None
     if one.leader is not None:
         data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node, leader_epoch=one.leader.epoch)
     return data
-
-

@@ -30,7 +30,9 @@ async def handle(broker: Broker, context: RequestContext, request: ListOffsetsRe
         topics=[
             ListOffsetsTopicResponse(
                 name=topic.name,
-                partitions=[_answer(broker, topic.name, wanted, is_read_committed) for wanted in topic.partitions],
+                partitions=[
+                    _answer(broker, topic.name, wanted, is_read_committed) for wanted in topic.partitions
+                ],
             )
             for topic in request.topics
         ]

@@ -20,7 +20,8 @@ async def handle(
     return OffsetForLeaderEpochResponse(
         topics=[
             OffsetForLeaderTopicResult(
-                topic=topic.topic, partitions=[_answer(broker, topic.topic, wanted) for wanted in topic.partitions]
+                topic=topic.topic,
+                partitions=[_answer(broker, topic.topic, wanted) for wanted in topic.partitions],
             )
             for topic in request.topics
         ]
@@ -55,4 +56,6 @@ def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> Epo
 
 
 def _failed(wanted: OffsetForLeaderPartition, code: ErrorCode) -> EpochEndOffset:
-    return EpochEndOffset(error_code=code, partition=wanted.partition, leader_epoch=_UNKNOWN, end_offset=_UNKNOWN)
+    return EpochEndOffset(
+        error_code=code, partition=wanted.partition, leader_epoch=_UNKNOWN, end_offset=_UNKNOWN
+    )

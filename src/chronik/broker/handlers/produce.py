@@ -59,7 +59,11 @@ def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> P
                 topic_id=topic.topic_id,
                 partition_responses=[
                     PartitionProduceResponse(
-                        index=data.index, error_code=code, base_offset=-1, log_append_time_ms=-1, error_message=message
+                        index=data.index,
+                        error_code=code,
+                        base_offset=-1,
+                        log_append_time_ms=-1,
+                        error_message=message,
                     )
                     for data in topic.partition_data
                 ],
@@ -72,7 +76,16 @@ def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> P
 class ProduceOperation:
     """One produce request from its appends to its answer. Waits on each of its partitions; ends by answering once."""
 
-    __slots__ = ("_broker", "_context", "_future", "_request", "_response", "_timer", "_waiting", "has_failed")
+    __slots__ = (
+        "_broker",
+        "_context",
+        "_future",
+        "_request",
+        "_response",
+        "_timer",
+        "_waiting",
+        "has_failed",
+    )
 
     def __init__(self, broker: Broker, context: RequestContext, request: ProduceRequest) -> None:
         self._broker = broker
@@ -145,7 +158,9 @@ class ProduceOperation:
         self._mark_failed(response, error.code)
         response.error_message = error.message
         if error.code is ErrorCode.INVALID_RECORD:
-            response.record_errors = [BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)]
+            response.record_errors = [
+                BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)
+            ]
         if error.code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
             leader = self._broker.replicas.known_leader(topic.topic_id, topic.name, index)
             if leader is not None:
