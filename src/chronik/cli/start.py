@@ -31,7 +31,7 @@ def start(arguments: StartArguments) -> int:
         return ExitCode.USAGE
     from chronik.server.logs import configure
 
-    configure(settings.str("log.format"), settings.str("log.level"))
+    configure(settings.config.str("log.format"), settings.config.str("log.level"))
     if arguments.until_stdin_closes:
         threading.Thread(target=_stop_when_stdin_closes, name="stdin", daemon=True).start()
     return _run(settings)
