@@ -43,9 +43,7 @@ def _parse(definition: ConfigDefinition, text: str) -> ConfigValue:
         case ConfigType.SHORT | ConfigType.INT | ConfigType.LONG:
             return _parse_integer(definition, trimmed)
         case ConfigType.DOUBLE:
-            if re.fullmatch(_DOUBLE, trimmed) is None:
-                raise invalid_value(definition.name, text, "Not a number of type DOUBLE")
-            return float(trimmed)
+            return _parse_double(definition, trimmed)
         case ConfigType.LIST:
             return tuple(re.split(_COMMA, trimmed)) if trimmed else ()
         case _:
@@ -65,6 +63,14 @@ def _parse_integer(definition: ConfigDefinition, trimmed: str) -> int:
     if len(trimmed) <= 20 and re.fullmatch(_INTEGER, trimmed) is not None and -bound <= int(trimmed) < bound:
         return int(trimmed)
     raise invalid_value(definition.name, trimmed[:100], f"Not a number of type {definition.type.name}")
+
+
+def _parse_double(definition: ConfigDefinition, trimmed: str) -> float:
+    if re.fullmatch(_DOUBLE, trimmed) is not None:
+        value = float(trimmed)
+        if -DOUBLE_MAX <= value <= DOUBLE_MAX:
+            return value
+    raise invalid_value(definition.name, trimmed[:100], "Not a number of type DOUBLE")
 
 
 def _shown(definition: ConfigDefinition, text: str) -> str:

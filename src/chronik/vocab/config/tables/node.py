@@ -18,6 +18,7 @@ NODE_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(0),
         kafka_default=-1,
+        note="In Kafka -1 means the value of `node.id`.",
     ),
     define(
         "broker.rack",
