@@ -44,9 +44,9 @@ def decide(
         case CreatePartitions():
             return create_partitions(image, command, defaults, randomness)
         case IncrementalAlterConfigs():
-            return incremental_alter_configs(image, command)
+            return incremental_alter_configs(image, command, defaults.settings)
         case AlterConfigs():
-            return alter_configs(image, command)
+            return alter_configs(image, command, defaults.settings)
         case RegisterBroker():
             return _register_broker(image, command)
         case AllocateProducerIds():

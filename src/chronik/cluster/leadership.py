@@ -114,8 +114,10 @@ class LeadershipTable:
         passed.
         """
         missing = {key for key in partitions if self.leader(*key) is None}
+        if not missing:
+            return missing
         loop = asyncio.get_running_loop()
-        if not missing or deadline <= loop.time():
+        if deadline <= loop.time():
             return missing
         waiter = _Waiter(missing, loop.create_future())
         timer = loop.call_at(deadline, waiter.wake)

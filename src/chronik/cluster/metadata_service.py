@@ -91,7 +91,7 @@ class MetadataService:
         self._queue: deque[_Waiting] = deque()
         # Commands of the batch that is on its way into the log.
         self._writing: list[_Waiting] = []
-        # Runs while there is something to write.
+        # Invariant: not None while anything is queued.
         self._writer: asyncio.Task[None] | None = None
         self._refusal: KafkaError | None = None
 
@@ -158,6 +158,8 @@ class MetadataService:
             self._writing.clear()
             for outcome in outcomes:
                 outcome.tell()
+        # In the same step in which the queue was found empty: a command that comes now starts another writer.
+        self._writer = None
 
     def _decide_batch(self) -> tuple[list[MetadataRecord], list[_Outcome]]:
         """Decide queued commands one after the other, each on the image after those before it."""
@@ -191,10 +193,10 @@ class MetadataService:
         self._writing.clear()
 
     def _on_writer_end(self, writer: asyncio.Task[None]) -> None:
-        self._writer = None
         failure = None if writer.cancelled() else writer.exception()
         if failure is None and not writer.cancelled():
             return
+        self._writer = None
         # A bug, or the loop is closing. Nobody may wait for ever, and nothing may be decided on an image that
         # may be wrong.
         if failure is not None:

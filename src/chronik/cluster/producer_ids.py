@@ -6,7 +6,6 @@ from chronik.cluster.commands import AllocateProducerIds
 from chronik.cluster.controller import PRODUCER_ID_BLOCK
 from chronik.cluster.image import ProducerIdBlock
 from chronik.cluster.metadata_service import MetadataService
-from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId, ProducerId
 
 # When so few ids are left the next block is asked for, so that nobody waits for a commit (Kafka's own tenth).
@@ -56,6 +55,7 @@ class ProducerIds:
 
     def _on_fetched(self, fetch: asyncio.Task[None]) -> None:
         self._fetch = None
-        # A failed prefetch is not lost: whoever runs out of ids asks again, and is told.
-        if not fetch.cancelled() and isinstance(fetch.exception(), KafkaError):
-            return
+        if not fetch.cancelled():
+            # Looked at, so that it is not reported as lost: whoever waits is told, and after a failed
+            # prefetch whoever runs out of ids asks again.
+            fetch.exception()

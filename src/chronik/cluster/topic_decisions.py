@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chronik.cluster.commands import USE_DEFAULT, CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.config_decisions import check_config
+from chronik.cluster.config_decisions import TopicSettings
 from chronik.cluster.image import ClusterImage, TopicImage, collision_key
 from chronik.cluster.placement import PlacementNode, place
 from chronik.cluster.records import (
@@ -15,6 +15,7 @@ from chronik.cluster.records import (
     TopicDeleted,
     topic_resource,
 )
+from chronik.vocab.config.topic import validate_topic_config
 from chronik.vocab.config.topic_names import validate_topic_name
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId
@@ -27,11 +28,12 @@ PARTITIONS_PER_NODE_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDefaults:
-    """What a new topic gets when its creator does not say (num.partitions, default.replication.factor)."""
+    """What a topic gets when nobody says otherwise (num.partitions, default.replication.factor)."""
 
     partitions: int = 1
     replication_factor: int = 1
     partitions_per_node_max: int = PARTITIONS_PER_NODE_MAX
+    settings: TopicSettings = None
 
 
 def create_topic(
@@ -41,7 +43,7 @@ def create_topic(
     _check_new_name(image, command.name)
     configs = {key: value for key, value in command.configs.items() if value is not None}
     resource = topic_resource(command.name)
-    check_config(resource, configs)
+    validate_topic_config(configs, defaults.settings)
     if command.assignments:
         replicas = _assigned(image, command, defaults)
     else:

@@ -1,0 +1,51 @@
+"""Images and commands for the tests of this room."""
+
+import random
+from collections.abc import Iterable
+
+from chronik.cluster.commands import Command, RegisterBroker
+from chronik.cluster.controller import decide
+from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.records import BrokerEndpoint, MetadataRecord
+from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.vocab.ids import NodeId
+
+DEFAULTS = TopicDefaults(partitions=1, replication_factor=1)
+
+
+def register(node: int, *, rack: str | None = None) -> RegisterBroker:
+    """A node's registration, reachable under two listeners."""
+    return RegisterBroker(
+        node=NodeId(node),
+        directory_id=f"directory-{node}",
+        endpoints=[
+            BrokerEndpoint(listener="PLAINTEXT", host="localhost", port=9092 + node),
+            BrokerEndpoint(listener="INTERNAL", host="inside", port=19092 + node),
+        ],
+        rack=rack,
+    )
+
+
+class World:
+    """An image that commands are carried out on, with every record they left."""
+
+    def __init__(self, nodes: int = 1, *, defaults: TopicDefaults = DEFAULTS, seed: int = 0) -> None:
+        self.image = ClusterImage()
+        self.records: list[MetadataRecord] = []
+        self.defaults = defaults
+        self.randomness = random.Random(seed)
+        for node in range(1, nodes + 1):
+            self.do(register(node))
+
+    def decide(self, command: Command) -> list[MetadataRecord]:
+        return list(decide(self.image, command, self.defaults, self.randomness))
+
+    def do(self, command: Command) -> ClusterDelta:
+        return self.apply(self.decide(command))
+
+    def apply(self, records: Iterable[MetadataRecord]) -> ClusterDelta:
+        records = list(records)
+        self.image, delta = apply_records(self.image, records)
+        self.records.extend(records)
+        return delta

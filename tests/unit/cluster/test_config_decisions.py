@@ -1,0 +1,155 @@
+"""What the controller answers to configuration commands (KIP-339)."""
+
+import pytest
+
+from chronik.cluster.commands import (
+    AlterConfigs,
+    AlterOp,
+    Command,
+    ConfigChange,
+    CreateTopic,
+    IncrementalAlterConfigs,
+)
+from chronik.cluster.records import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
+from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.config.names import TOPIC_CONFIGS
+from chronik.vocab.errors import ErrorCode, KafkaError
+
+from .builders import DEFAULTS, World
+
+ORDERS = topic_resource("orders")
+NODE = ConfigResource(ResourceType.BROKER, "1")
+
+
+def world_with_topic(defaults: TopicDefaults = DEFAULTS, **configs: str) -> World:
+    world = World(defaults=defaults)
+    named = {name.replace("_", "."): value for name, value in configs.items()}
+    world.do(CreateTopic(name="orders", configs=named))
+    return world
+
+
+def change(op: AlterOp, key: str, value: str | None = None) -> IncrementalAlterConfigs:
+    return IncrementalAlterConfigs(resource=ORDERS, changes=[ConfigChange(key, op, value)])
+
+
+def refusal(world: World, command: Command) -> ErrorCode:
+    with pytest.raises(KafkaError) as caught:
+        world.decide(command)
+    assert caught.value.message
+    return caught.value.code
+
+
+def test_set_and_delete() -> None:
+    world = world_with_topic(retention_ms="5")
+    world.do(change(AlterOp.SET, "retention.bytes", "7"))
+    assert world.image.topic_config("orders") == {"retention.ms": "5", "retention.bytes": "7"}
+    world.do(change(AlterOp.DELETE, "retention.ms"))
+    assert world.image.topic_config("orders") == {"retention.bytes": "7"}
+    assert world.decide(change(AlterOp.DELETE, "retention.ms")) == []
+
+
+def test_a_setting_that_stays_leaves_no_record() -> None:
+    world = world_with_topic(retention_ms="5")
+    assert world.decide(change(AlterOp.SET, "retention.ms", "5")) == []
+
+
+def test_append_begins_with_the_default() -> None:
+    world = world_with_topic()
+    world.do(change(AlterOp.APPEND, "cleanup.policy", "compact"))
+    assert world.image.topic_config("orders") == {"cleanup.policy": "delete,compact"}
+
+
+def test_append_begins_with_the_brokers_default() -> None:
+    settings = {name: definition.default for name, definition in TOPIC_CONFIGS.items()}
+    world = world_with_topic(TopicDefaults(settings={**settings, "cleanup.policy": ("compact",)}))
+    world.do(change(AlterOp.APPEND, "cleanup.policy", "delete"))
+    assert world.image.topic_config("orders") == {"cleanup.policy": "compact,delete"}
+
+
+def test_append_keeps_items_unique_and_subtract_removes_them() -> None:
+    world = world_with_topic(cleanup_policy="compact")
+    world.do(change(AlterOp.APPEND, "cleanup.policy", "delete, compact"))
+    assert world.image.topic_config("orders") == {"cleanup.policy": "compact,delete"}
+    world.do(change(AlterOp.SUBTRACT, "cleanup.policy", "compact"))
+    assert world.image.topic_config("orders") == {"cleanup.policy": "delete"}
+
+
+@pytest.mark.parametrize("op", [AlterOp.APPEND, AlterOp.SUBTRACT])
+def test_only_lists_can_be_appended_to(op: AlterOp) -> None:
+    assert refusal(world_with_topic(), change(op, "retention.ms", "1")) is ErrorCode.INVALID_CONFIG
+    assert refusal(world_with_topic(), change(op, "no.such.setting", "1")) is ErrorCode.INVALID_CONFIG
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (change(AlterOp.SET, "retention.ms", "soon"), ErrorCode.INVALID_CONFIG),
+        (change(AlterOp.SET, "no.such.setting", "1"), ErrorCode.INVALID_CONFIG),
+        (change(AlterOp.SET, "retention.ms"), ErrorCode.INVALID_REQUEST),
+        (change(AlterOp.APPEND, "cleanup.policy"), ErrorCode.INVALID_REQUEST),
+        (change(AlterOp.APPEND, "cleanup.policy", "burn"), ErrorCode.INVALID_CONFIG),
+        (
+            IncrementalAlterConfigs(
+                resource=ORDERS,
+                changes=[
+                    ConfigChange("retention.ms", AlterOp.SET, "1"),
+                    ConfigChange("retention.ms", AlterOp.DELETE, None),
+                ],
+            ),
+            ErrorCode.INVALID_REQUEST,
+        ),
+        (
+            IncrementalAlterConfigs(resource=topic_resource("nobody"), changes=[]),
+            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ),
+        (
+            IncrementalAlterConfigs(resource=ConfigResource(ResourceType.GROUP, "g"), changes=[]),
+            ErrorCode.INVALID_REQUEST,
+        ),
+        (
+            AlterConfigs(resource=ConfigResource(ResourceType.BROKER, "9"), entries={}),
+            ErrorCode.INVALID_REQUEST,
+        ),
+        (AlterConfigs(resource=ORDERS, entries={"retention.ms": None}), ErrorCode.INVALID_REQUEST),
+        (AlterConfigs(resource=ORDERS, entries={"segment.bytes": "-1"}), ErrorCode.INVALID_CONFIG),
+        (AlterConfigs(resource=NODE, entries={"node.id": "7"}), ErrorCode.INVALID_REQUEST),
+    ],
+)
+def test_alterations_that_cannot_be(command: Command, code: ErrorCode) -> None:
+    assert refusal(world_with_topic(), command) is code
+
+
+def test_rules_between_settings_see_all_of_them() -> None:
+    world = world_with_topic(max_compaction_lag_ms="10")
+    assert refusal(world, change(AlterOp.SET, "min.compaction.lag.ms", "11")) is ErrorCode.INVALID_CONFIG
+
+
+def test_a_topic_with_wrong_settings_is_not_created() -> None:
+    command = CreateTopic(name="a", configs={"retention.ms": "soon"})
+    assert refusal(World(), command) is ErrorCode.INVALID_CONFIG
+
+
+def test_alter_configs_replaces_everything() -> None:
+    world = world_with_topic(retention_ms="5", retention_bytes="7")
+    command = AlterConfigs(resource=ORDERS, entries={"retention.bytes": "8", "segment.bytes": "1048576"})
+    assert world.decide(command) == [
+        ConfigChanged(resource=ORDERS, key="retention.ms", value=None),
+        ConfigChanged(resource=ORDERS, key="retention.bytes", value="8"),
+        ConfigChanged(resource=ORDERS, key="segment.bytes", value="1048576"),
+    ]
+
+
+@pytest.mark.parametrize("resource", [NODE, CLUSTER_DEFAULT])
+def test_brokers_are_configured_alone_and_all_together(resource: ConfigResource) -> None:
+    world = World()
+    world.do(AlterConfigs(resource=resource, entries={"log.retention.ms": "5"}))
+    assert world.image.config(resource) == {"log.retention.ms": "5"}
+
+
+def test_what_stands_there_from_another_release_does_not_stand_in_the_way() -> None:
+    world = World()
+    world.apply([ConfigChanged(resource=CLUSTER_DEFAULT, key="setting.of.tomorrow", value="1")])
+    changes = [ConfigChange("log.retention.ms", AlterOp.SET, "5")]
+    world.do(IncrementalAlterConfigs(resource=CLUSTER_DEFAULT, changes=changes))
+    assert world.image.config(CLUSTER_DEFAULT) == {"setting.of.tomorrow": "1", "log.retention.ms": "5"}

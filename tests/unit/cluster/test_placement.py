@@ -1,0 +1,82 @@
+"""Placement is balanced from any beginning, spreads over racks, and refuses what cannot be."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronik.cluster.image import NodeLoad
+from chronik.cluster.placement import PlacementNode, place
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NodeId
+
+
+def nodes_without_racks(count: int) -> list[PlacementNode]:
+    return [PlacementNode(NodeId(n)) for n in range(1, count + 1)]
+
+
+def spread(counts: "Counter[NodeId]", nodes: list[PlacementNode]) -> int:
+    numbers = [counts[node.node] for node in nodes]
+    return max(numbers) - min(numbers)
+
+
+@given(count=st.integers(1, 9), partitions=st.integers(1, 40), seed=st.integers(0, 2**32), data=st.data())
+def test_replicas_are_distinct_and_balanced(
+    count: int, partitions: int, seed: int, data: st.DataObject
+) -> None:
+    nodes = nodes_without_racks(count)
+    factor = data.draw(st.integers(1, count))
+    placed = place(nodes, {}, partitions, factor, random.Random(seed))
+    assert len(placed) == partitions
+    assert all(len(set(replicas)) == factor for replicas in placed)
+    assert spread(Counter(replicas[0] for replicas in placed), nodes) <= 1
+    assert spread(Counter(node for replicas in placed for node in replicas), nodes) <= 2
+
+
+@given(count=st.integers(2, 6), seed=st.integers(0, 2**32), topics=st.integers(1, 60))
+def test_many_small_topics_are_as_balanced_as_one_large(count: int, seed: int, topics: int) -> None:
+    nodes = nodes_without_racks(count)
+    randomness = random.Random(seed)
+    loads: dict[NodeId, NodeLoad] = {}
+    for _ in range(topics):
+        (replicas,) = place(nodes, loads, 1, 2, randomness)
+        for node in replicas:
+            load = loads.get(node, NodeLoad())
+            loads[node] = NodeLoad(load.leaders + (node == replicas[0]), load.replicas + 1)
+    assert spread(Counter({node: load.leaders for node, load in loads.items()}), nodes) <= 1
+    assert spread(Counter({node: load.replicas for node, load in loads.items()}), nodes) <= 2
+
+
+@given(
+    racks=st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=9),
+    partitions=st.integers(1, 20),
+    seed=st.integers(0, 2**32),
+    data=st.data(),
+)
+def test_a_partition_is_in_as_many_racks_as_it_can(
+    racks: list[str | None], partitions: int, seed: int, data: st.DataObject
+) -> None:
+    nodes = [PlacementNode(NodeId(n), rack) for n, rack in enumerate(racks)]
+    rack_of = {node.node: node.rack for node in nodes}
+    factor = data.draw(st.integers(1, len(nodes)))
+    for replicas in place(nodes, {}, partitions, factor, random.Random(seed)):
+        assert len({rack_of[node] for node in replicas}) == min(factor, len(set(racks)))
+
+
+def test_an_empty_node_is_filled_first() -> None:
+    loads = {NodeId(1): NodeLoad(5, 5), NodeId(2): NodeLoad(5, 5)}
+    placed = place(nodes_without_racks(3), loads, 5, 1, random.Random(0))
+    assert placed == [(NodeId(3),)] * 5
+
+
+def test_equal_nodes_take_turns_by_chance() -> None:
+    first = {place(nodes_without_racks(3), {}, 1, 1, random.Random(seed))[0] for seed in range(30)}
+    assert first == {(NodeId(1),), (NodeId(2),), (NodeId(3),)}
+
+
+def test_too_few_nodes_are_named() -> None:
+    with pytest.raises(KafkaError, match=r"Replication factor 3 .* 2 broker") as caught:
+        place(nodes_without_racks(2), {}, 1, 3, random.Random(0))
+    assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR

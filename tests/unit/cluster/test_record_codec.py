@@ -1,0 +1,118 @@
+"""Metadata records as bytes: they come back as they were, and what cannot be read says so."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronik.cluster.record_codec import UnreadableRecord, decode, encode
+from chronik.cluster.records import (
+    CLUSTER_DEFAULT,
+    BrokerEndpoint,
+    BrokerRegistered,
+    ConfigChanged,
+    ConfigResource,
+    MetadataRecord,
+    PartitionCreated,
+    ProducerIdsAllocated,
+    TopicCreated,
+    TopicDeleted,
+    topic_resource,
+)
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.ids import NodeId, ProducerId, TopicId
+
+nodes = st.integers(0, 2**31 - 1).map(NodeId)
+topic_ids = st.binary(min_size=16, max_size=16).map(TopicId)
+texts = st.text(max_size=30)
+endpoints = st.builds(
+    BrokerEndpoint, listener=texts, host=texts, port=st.integers(0, 65535), security_protocol=texts
+)
+resources = st.builds(ConfigResource, st.sampled_from([ResourceType.TOPIC, ResourceType.BROKER]), texts)
+producer_ids = st.integers(0, 2**63 - 1).map(ProducerId)
+records: st.SearchStrategy[MetadataRecord] = st.one_of(
+    st.builds(
+        BrokerRegistered,
+        node=nodes,
+        directory_id=texts,
+        endpoints=st.lists(endpoints, max_size=3).map(tuple),
+        rack=st.none() | texts,
+    ),
+    st.builds(TopicCreated, name=texts, topic_id=topic_ids),
+    st.builds(
+        PartitionCreated,
+        topic_id=topic_ids,
+        partition=st.integers(0, 10_000),
+        replicas=st.lists(nodes, max_size=5).map(tuple),
+        leader=nodes,
+    ),
+    st.builds(TopicDeleted, topic_id=topic_ids),
+    st.builds(ConfigChanged, resource=resources, key=texts, value=st.none() | texts),
+    st.builds(ProducerIdsAllocated, node=nodes, first=producer_ids, end=producer_ids),
+)
+
+
+@given(records)
+def test_what_is_encoded_is_decoded(record: MetadataRecord) -> None:
+    assert decode(*encode(record)) == record
+
+
+def test_a_person_can_read_a_record() -> None:
+    key, value = encode(
+        PartitionCreated(
+            topic_id=TopicId(bytes(range(16))),
+            partition=3,
+            replicas=(NodeId(1), NodeId(2)),
+            leader=NodeId(2),
+        )
+    )
+    assert key == b"PartitionCreated"
+    assert value == b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","partition":3,"replicas":[1,2],"leader":2}'
+
+
+def test_a_config_record_names_its_resource() -> None:
+    _, value = encode(ConfigChanged(resource=topic_resource("orders"), key="retention.ms", value=None))
+    assert value == b'{"v":1,"resource":"topic","name":"orders","key":"retention.ms","value":null}'
+    _, value = encode(ConfigChanged(resource=CLUSTER_DEFAULT, key="log.retention.ms", value="1"))
+    assert json.loads(value)["resource"] == "broker"
+
+
+def test_fields_of_a_later_release_are_ignored() -> None:
+    key, value = encode(TopicCreated(name="orders", topic_id=TopicId(bytes(16))))
+    extended = json.dumps({**json.loads(value), "owner": "somebody"}).encode()
+    assert decode(key, extended) == TopicCreated(name="orders", topic_id=TopicId(bytes(16)))
+
+
+def test_a_newer_version_is_refused_by_name() -> None:
+    with pytest.raises(UnreadableRecord, match="TopicDeleted has version 2, this release reads up to 1"):
+        decode(b"TopicDeleted", b'{"v":2}')
+
+
+def test_an_unknown_type_is_refused_by_name() -> None:
+    with pytest.raises(UnreadableRecord, match="'BrokerFenced' is not known"):
+        decode(b"BrokerFenced", b'{"v":1}')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff",
+        b"[1]",
+        b"{}",
+        b'{"v":"1"}',
+        b'{"v":1}',
+        b'{"v":1,"topic_id":7}',
+        b'{"v":1,"topic_id":"short"}',
+        b'{"v":1,"topic_id":null}',
+    ],
+)
+def test_damage_is_named(value: bytes) -> None:
+    with pytest.raises(UnreadableRecord, match="TopicDeleted"):
+        decode(b"TopicDeleted", value)
+
+
+def test_a_damaged_key_is_shown() -> None:
+    with pytest.raises(UnreadableRecord, match="not known"):
+        decode(b"\xff\xfe", b"{}")
