@@ -25,7 +25,6 @@ _IMAGE_VARIABLES = (
 
 # Kafka's own settings that are about its controllers, its storage or its metrics.
 _OTHER_ARCHITECTURE = (
-    "KAFKA_CLUSTER_ID",
     "KAFKA_CONFLUENT_",
     "KAFKA_CONTROLLER_",
     "KAFKA_EARLY_START_LISTENERS",
@@ -72,6 +71,10 @@ _CLIENT_VARIABLES = (
     "KAFKA_USERNAME",
 )
 
+# The id that Kafka's image formats a new directory with. Obeying it would refuse a directory that has
+# another.
+_CLUSTER_ID = "KAFKA_CLUSTER_ID"
+
 _IGNORED = (
     (_IMAGE_VARIABLES, "it is for Kafka's image"),
     (_OTHER_ARCHITECTURE, "it configures a part of Kafka that does not exist here"),
@@ -92,8 +95,15 @@ _SECURITY_SETTINGS = (
 )
 
 
-def ignored_reason(variable: str) -> str | None:
-    """Why a variable that names no setting may be passed over; None when it may not."""
+def ignored_reason(variable: str, *, is_setting: bool) -> str | None:
+    """Why a variable is passed over; None when it is not.
+
+    `is_setting`: whether it names a setting of ours.
+    """
+    if variable == _CLUSTER_ID:
+        return "it is for formatting Kafka's storage; the setting cluster.id demands a cluster"
+    if is_setting:
+        return None
     return next((reason for prefixes, reason in _IGNORED if variable.startswith(prefixes)), None)
 
 

@@ -16,6 +16,8 @@ CHRONIK_PREFIX = "CHRONIK_"
 CONFIG_FILE_VARIABLE = "CHRONIK_CONFIG"
 
 _NEAR_MATCHES_MAX = 3
+# 0 would be anything, 1 the name itself; from here on it looks like a slip of the pen.
+_NEARNESS_MIN = 0.75
 
 
 class Given(NamedTuple):
@@ -70,7 +72,7 @@ def read_variables(environment: Mapping[str, str], prefix: str, findings: Findin
         if not variable.startswith(prefix) or variable == CONFIG_FILE_VARIABLE:
             continue
         name = setting_of_variable(variable, prefix)
-        reason = ignored_reason(variable) if name not in BROKER_CONFIGS else None
+        reason = ignored_reason(variable, is_setting=name in BROKER_CONFIGS)
         if reason is None:
             given.append(Given(name, environment[variable], variable))
         else:
@@ -88,7 +90,7 @@ def setting_of_variable(variable: str, prefix: str) -> str:
 
 def variable_of_setting(name: str, prefix: str) -> str:
     """The inverse of `setting_of_variable`."""
-    return prefix + name.replace("-", "___").replace("_", "__").replace(".", "_").upper()
+    return prefix + name.translate(str.maketrans({".": "_", "_": "__", "-": "___"})).upper()
 
 
 def known(given: Iterable[Given], findings: Findings) -> Iterator[Given]:
@@ -106,7 +108,7 @@ def _unknown(setting: Given) -> str:
         return f"{setting.origin}: {setting.name} cannot be set: {refusal}"
     import difflib  # only where somebody waits for an explanation anyway
 
-    near = difflib.get_close_matches(setting.name, BROKER_CONFIGS, _NEAR_MATCHES_MAX)
+    near = difflib.get_close_matches(setting.name, BROKER_CONFIGS, _NEAR_MATCHES_MAX, _NEARNESS_MIN)
     return f"{setting.origin}: there is no setting {setting.name}" + (
         f"; did you mean {' or '.join(near)}?" if near else ""
     )
