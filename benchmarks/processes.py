@@ -14,7 +14,7 @@ STOP_TIMEOUT_S = 5.0
 
 # How finely a start is timed. Each try costs a starting broker on few cores a little, so not finer.
 _POLL_S = 0.001
-_LOG_TAIL_CHARS = 2000
+_LOG_TAIL_CHARS = 600
 
 
 class PeerError(Exception):

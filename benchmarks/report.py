@@ -22,13 +22,9 @@ _NOTHING = "–"
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Tables: the medians with their ratios, then what failed."""
-    table = Table(title=f"Median of {results.rounds} rounds; a ratio above 1 means Chronik is better")
-    for index, heading in enumerate(_headings(results)):
-        table.add_column(heading, justify="left" if index == 0 else "right")
-    for row in _rows(results, _median):
-        table.add_row(*(_coloured(cell) for cell in row))
-    console.print(table)
+    """Tables of medians and of ratios, the machine, and what failed."""
+    console.print(_table(f"Median of {results.rounds} rounds", _medians(results, _median)))
+    console.print(_table("Ratios: above 1, Chronik is better", _ratios(results)))
     for fact, value in results.machine.items():
         console.print(f"{fact}: {value}", style="dim", highlight=False)
     for failure in results.failures:
@@ -73,21 +69,38 @@ def _figure_json(results: Results, name: str) -> dict[str, object]:
     }
 
 
-def _headings(results: Results) -> list[str]:
-    ratios = [f"{mine} / {other}" for mine, other in _shown_ratios(results)]
-    return ["", *results.peers, "fsyncs/s (chronik)", *ratios]
-
-
-def _rows(results: Results, show: Callable[[Results, str, str], str]) -> list[list[str]]:
+def _medians(results: Results, show: Callable[[Results, str, str], str]) -> list[list[str]]:
+    """A heading and a row for each figure; `show` turns a figure's name and a peer into a cell."""
+    syncs = [CHRONIK.name] if CHRONIK.name in results.peers else []
     return [
-        [
-            f"{name}, {results.figures[name].unit}",
-            *(show(results, name, peer) for peer in results.peers),
-            _number(results.syncs_per_second(name, CHRONIK.name)),
-            *(_ratio(results.ratio(name, mine, other)) for mine, other in _shown_ratios(results)),
-        ]
-        for name in results.figures
+        ["", *results.peers, *(f"{peer} fsyncs/s" for peer in syncs)],
+        *(
+            [
+                f"{name}, {results.figures[name].unit}",
+                *(show(results, name, peer) for peer in results.peers),
+                *(_number(results.syncs_per_second(name, peer)) for peer in syncs),
+            ]
+            for name in results.figures
+        ),
     ]
+
+
+def _ratios(results: Results) -> list[list[str]]:
+    """A heading and a row for each figure."""
+    pairs = _shown_ratios(results)
+    return [
+        ["", *(f"{mine} / {other}" for mine, other in pairs)],
+        *([name, *(_ratio(results.ratio(name, *pair)) for pair in pairs)] for name in results.figures),
+    ]
+
+
+def _table(title: str, rows: list[list[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, heading in enumerate(rows[0]):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*(_coloured(cell) for cell in row))
+    return table
 
 
 def _shown_ratios(results: Results) -> list[tuple[str, str]]:
@@ -123,17 +136,20 @@ def _coloured(cell: str) -> str:
 
 
 def _markdown(results: Results, date: str) -> str:
-    headings = _headings(results)
     lines = [f"# Side by side, {date}", ""]
     lines += [f"* {name}: {description}" for name, description in results.peers.items()]
-    lines += ["", *(f"* {fact}: {value}" for fact, value in results.machine.items()), ""]
+    lines += ["", *(f"* {fact}: {value}" for fact, value in results.machine.items())]
     lines += [
-        f"Median of {results.rounds} rounds (lowest to highest), {results.seconds:g} s each part; "
-        "a ratio above 1 means Chronik is better.",
         "",
-        "| " + " | ".join(headings) + " |",
-        "|" + " --- |" + " ---: |" * (len(headings) - 1),
+        f"Median of {results.rounds} rounds (lowest to highest), {results.seconds:g} s each part.",
+        "",
     ]
-    lines += ["| " + " | ".join(row) + " |" for row in _rows(results, _median_with_spread)]
+    lines += _markdown_table(_medians(results, _median_with_spread))
+    lines += ["", "Ratios; above 1, Chronik is better.", "", *_markdown_table(_ratios(results))]
     lines += ["", *(f"* failed: {it.peer}, {it.workload}: {it.reason}" for it in results.failures)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_table(rows: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "| --- |" + " ---: |" * (len(rows[0]) - 1), *lines[1:]]
