@@ -74,7 +74,7 @@ def run(rounds: int, seed: int, directory: Path, progress: Progress) -> Report:
     try:
         create_topic(broker)
         producer = Producer(
-            {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "linger.ms": 1}
+            {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "linger.ms": 1, "log_level": 0}
         )
         task = progress.add_task("kill -9", total=rounds)
         for _ in range(rounds):

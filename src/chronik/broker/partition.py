@@ -114,6 +114,8 @@ class Partition:
 
     def _propose(self, batch: Batch) -> Appended:
         result = self.group.propose([batch])
+        # Committed already where the topic trusts memory.
+        self.high_watermark = self.group.high_watermark
         return Appended(
             base_offset=result.base_offset,
             end_offset=result.end_offset,

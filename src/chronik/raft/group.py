@@ -41,7 +41,8 @@ class Group(Protocol):
         ...
 
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
-        """Append to the leader's log and start replication; `on_commit` follows.
+        """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark` says already
+        that the records are committed.
 
         Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead, KAFKA_STORAGE_ERROR when its log failed.
         """

@@ -46,7 +46,8 @@ class SoloGroup:
         # What recovery found is on the device, so it is committed.
         # Invariant: high_watermark <= log end offset; without write caching, <= what is synced.
         self._high_watermark = log.end_offset
-        # Only used with write caching.
+        # These are only used with write caching.
+        self._is_commit_untold = False
         self._unsynced_bytes = 0
         self._flush_timer: asyncio.TimerHandle | None = None
 
@@ -111,14 +112,22 @@ class SoloGroup:
         self._fail(error)
 
     def _commit_from_memory(self, policy: FlushPolicy, size: int) -> None:
-        # The commit is told in a later turn of the loop: `on_commit` is never called from inside `propose`.
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._commit, self._log.end_offset)
+        """Committed at once: the proposer sees it in `high_watermark`, the others are told in a later turn of the loop."""
+        self._high_watermark = self._log.end_offset
         self._unsynced_bytes += size
+        if not self._is_commit_untold:
+            self._is_commit_untold = True
+            asyncio.get_running_loop().call_soon(self._tell_commit)
         if self._unsynced_bytes >= policy.bytes_max:
             self._syncer.request(self)
         elif self._flush_timer is None:
+            loop = asyncio.get_running_loop()
             self._flush_timer = loop.call_later(policy.interval_ms / 1000, self._syncer.request, self)
+
+    def _tell_commit(self) -> None:
+        self._is_commit_untold = False
+        if self._listener is not None and self._failed is None:
+            self._listener.on_commit(self._high_watermark)
 
     def _commit(self, end_offset: Offset) -> None:
         if end_offset <= self._high_watermark or self._failed is not None:
