@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chronik.cluster.records import BrokerRegistered, ConfigResource, topic_resource
+from chronik.cluster.shared_map import SharedMap
 from chronik.vocab.config.topic_names import INTERNAL_TOPICS
 from chronik.vocab.ids import NodeId, ProducerId, TopicId
 
@@ -85,19 +86,19 @@ class ClusterDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterImage:
-    """Everything the cluster knows. The mappings are shared between images: nobody writes to them."""
+    """Everything the cluster knows."""
 
-    brokers: Mapping[NodeId, BrokerRegistered] = field(default_factory=dict)
-    topics: Mapping[str, TopicImage] = field(default_factory=dict)
-    topics_by_id: Mapping[TopicId, TopicImage] = field(default_factory=dict)
+    brokers: SharedMap[NodeId, BrokerRegistered] = field(default_factory=SharedMap)
+    topics: SharedMap[str, TopicImage] = field(default_factory=SharedMap)
+    topics_by_id: SharedMap[TopicId, TopicImage] = field(default_factory=SharedMap)
     # Invariant: exactly the topic names with a '.' or '_' in them, by `collision_key`, which is
     # unique.
-    collision_names: Mapping[str, str] = field(default_factory=dict)
+    collision_names: SharedMap[str, str] = field(default_factory=SharedMap)
     # Only resources with a dynamic setting, and only such settings.
-    configs: Mapping[ConfigResource, Mapping[str, str]] = field(default_factory=dict)
+    configs: SharedMap[ConfigResource, Mapping[str, str]] = field(default_factory=SharedMap)
     # Invariant: the sum over all partitions, without zeros; kept because placement must not walk over
     # thousands of them.
-    loads: Mapping[NodeId, NodeLoad] = field(default_factory=dict)
+    loads: SharedMap[NodeId, NodeLoad] = field(default_factory=SharedMap)
     # Never decreases, so that no two producers ever share an id.
     next_producer_id: ProducerId = FIRST_PRODUCER_ID
 

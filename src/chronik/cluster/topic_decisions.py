@@ -43,7 +43,8 @@ def create_topic(
     _check_new_name(image, command.name)
     configs = {key: value for key, value in command.configs.items() if value is not None}
     resource = topic_resource(command.name)
-    validate_topic_config(configs, defaults.settings)
+    if configs:
+        validate_topic_config(configs, defaults.settings)
     if command.assignments:
         replicas = _assigned(image, command, defaults)
     else:
