@@ -1,1 +1,18 @@
-"""For users' own test suites: a broker that is ready when the call returns and gone when it ends."""
+"""Real brokers for test suites: started in milliseconds, on free ports, in temporary directories.
+
+    from chronik.testing import Broker
+
+    with Broker() as broker:
+        broker.create_topic("orders", partitions=3)
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+
+`Broker` runs inside the test process, in a thread of its own; `Broker(subprocess=True)` runs in a process
+that can be killed. `AsyncBroker` is the same for tests that are coroutines. The package brings pytest
+fixtures, see `chronik.testing.fixtures`.
+"""
+
+from chronik.testing.async_broker import AsyncBroker
+from chronik.testing.broker import Broker
+from chronik.testing.errors import BrokerError
+
+__all__ = ["AsyncBroker", "Broker", "BrokerError"]

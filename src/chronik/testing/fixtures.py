@@ -1,0 +1,69 @@
+"""pytest fixtures, installed with the package: a broker for the session, a fresh topic for each test.
+
+    def test_orders(chronik_bootstrap_servers, chronik_topic):
+        ...
+
+* `chronik_broker`: a running `chronik.testing.Broker`, one per session (and per worker of pytest-xdist).
+* `chronik_bootstrap_servers`: its `host:port`.
+* `chronik_topic`: the name of a topic that was created for this test.
+  `@pytest.mark.chronik_topic(partitions=3, config={"cleanup.policy": "compact"})` says how.
+* `chronik_config`: the broker's settings; override it in your conftest, session-scoped, to change them.
+
+A test that needs a broker of its own, to stop or kill it, makes one with `chronik.testing.Broker`.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from chronik.testing.broker import Broker, SettingValue
+
+# Kafka allows 249 characters; the rest is for what makes the name unique.
+_NAME_CHARS_MAX = 200
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which marker there is."""
+    config.addinivalue_line(
+        "markers", "chronik_topic(partitions=1, config=None): how the topic of `chronik_topic` is created"
+    )
+
+
+@pytest.fixture(scope="session")
+def chronik_config() -> "Mapping[str, SettingValue]":
+    """Settings of the session's broker under Kafka's names. Override it to change them."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def chronik_broker(chronik_config: "Mapping[str, SettingValue]") -> "Iterator[Broker]":
+    """A running broker, shared by all tests of the session."""
+    from chronik.testing.broker import Broker
+
+    with Broker(config=chronik_config) as broker:
+        yield broker
+
+
+@pytest.fixture
+def chronik_bootstrap_servers(chronik_broker: "Broker") -> str:
+    """`host:port` of the session's broker."""
+    return chronik_broker.bootstrap_servers
+
+
+@pytest.fixture
+def chronik_topic(chronik_broker: "Broker", request: pytest.FixtureRequest) -> str:
+    """The name of a new, empty topic for this test alone."""
+    marker = request.node.get_closest_marker("chronik_topic")
+    options = {} if marker is None else marker.kwargs
+    name = f"{topic_name(request.node.name)}-{secrets.token_hex(4)}"
+    chronik_broker.create_topic(name, **options)
+    return name
+
+
+def topic_name(test_name: str) -> str:
+    """A test's name as far as it can stand in a topic's."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", test_name).strip("-")[:_NAME_CHARS_MAX]
