@@ -55,7 +55,7 @@ def compress(codec: Codec, payload: Buffer, level: int | None = None) -> Buffer:
         case Codec.LZ4:
             # Java's reader takes independent blocks only.
             compressor = _cramjam().lz4.Compressor(level=level, content_checksum=False, block_linked=False)
-            compressor.compress(payload)
+            compressor.compress(bytes(payload))
             return bytes(compressor.finish())
         case Codec.ZSTD:
             return bytes(_cramjam().zstd.compress(payload, level=level))
