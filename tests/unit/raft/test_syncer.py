@@ -1,0 +1,132 @@
+"""Rounds of syncs: shared, one at a time, failing by log."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from chronik.log.disk import Syncable
+from chronik.raft.syncer import Syncer
+from chronik.vocab.ids import Offset
+from tests.support.crash_disk import CrashDisk
+
+T = TypeVar("T")
+
+
+class HeldDisk(CrashDisk):
+    """Keeps each round until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds: list[Sequence[Syncable]] = []
+        self.gate = asyncio.Event()
+        self.failures: dict[Syncable, OSError] = {}
+
+    async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
+        self.rounds.append(files)
+        await self.gate.wait()
+        return {file: self.failures[file] for file in files if file in self.failures}
+
+    async def run_blocking(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+class FakeFile:
+    def sync(self) -> None: ...
+
+
+class FakeLog:
+    """Counts what the syncer tells it."""
+
+    def __init__(self) -> None:
+        self.file = FakeFile()
+        self.end_offset = 0
+        self.synced = 0
+        self.error: OSError | None = None
+
+    def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
+        return [self.file], Offset(self.end_offset)
+
+    def on_synced(self, end_offset: Offset) -> None:
+        self.synced = end_offset
+
+    def on_sync_failed(self, error: OSError) -> None:
+        self.error = error
+
+
+async def turn() -> None:
+    """Let everything that can run, run."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_requests_during_a_round_share_the_next_one() -> None:
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        first, second = FakeLog(), FakeLog()
+        first.end_offset = 1
+        syncer.request(first)
+        await turn()
+        first.end_offset, second.end_offset = 5, 7
+        for _ in range(10):
+            syncer.request(first)
+            syncer.request(second)
+        await turn()
+        assert len(disk.rounds) == 1
+        disk.gate.set()
+        await syncer.drain()
+        assert [len(files) for files in disk.rounds] == [1, 2]
+        assert (first.synced, second.synced) == (5, 7)
+        assert syncer.statistics().rounds == 2
+        assert syncer.statistics().files == 3
+
+    asyncio.run(play())
+
+
+def test_a_round_covers_only_what_was_written_before_it_began() -> None:
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        log = FakeLog()
+        log.end_offset = 3
+        syncer.request(log)
+        await turn()
+        log.end_offset = 9
+        disk.gate.set()
+        await syncer.drain()
+        assert log.synced == 3
+
+    asyncio.run(play())
+
+
+def test_a_failed_file_fails_its_log_alone() -> None:
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        good, bad = FakeLog(), FakeLog()
+        good.end_offset = bad.end_offset = 4
+        disk.failures[bad.file] = OSError(5, "Input/output error")
+        disk.gate.set()
+        syncer.request(good)
+        syncer.request(bad)
+        await syncer.drain()
+        assert (good.synced, good.error) == (4, None)
+        assert bad.synced == 0
+        assert bad.error is disk.failures[bad.file]
+        assert syncer.statistics().failures == 1
+
+    asyncio.run(play())
+
+
+def test_a_forgotten_log_is_not_synced() -> None:
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        log = FakeLog()
+        syncer.request(log)
+        syncer.forget(log)
+        disk.gate.set()
+        await syncer.drain()
+        assert disk.rounds == []
+
+    asyncio.run(play())
