@@ -90,7 +90,7 @@ def setting_of_variable(variable: str, prefix: str) -> str:
 
 def variable_of_setting(name: str, prefix: str) -> str:
     """The inverse of `setting_of_variable`."""
-    return prefix + name.translate(str.maketrans({".": "_", "_": "__", "-": "___"})).upper()
+    return prefix + "".join({".": "_", "_": "__", "-": "___"}.get(letter, letter) for letter in name).upper()
 
 
 def known(given: Iterable[Given], findings: Findings) -> Iterator[Given]:

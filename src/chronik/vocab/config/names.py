@@ -8,6 +8,7 @@ DynamicBrokerConfig.brokerConfigSynonyms).
 from typing import NamedTuple
 
 from chronik.vocab.config.definition import ConfigTable, ConfigValue, make_table
+from chronik.vocab.config.tables.client_metrics import CLIENT_METRICS_DEFINITIONS
 from chronik.vocab.config.tables.coordinator import GROUP_COORDINATOR_DEFINITIONS, TRANSACTION_DEFINITIONS
 from chronik.vocab.config.tables.group import GROUP_DEFINITIONS
 from chronik.vocab.config.tables.log import CLEANER_DEFINITIONS, LOG_DEFINITIONS
@@ -19,6 +20,8 @@ from chronik.vocab.config.tables.topic import HOUR_MS, TOPIC_DEFINITIONS
 TOPIC_CONFIGS: ConfigTable = make_table(TOPIC_DEFINITIONS)
 
 GROUP_CONFIGS: ConfigTable = make_table(GROUP_DEFINITIONS)
+
+CLIENT_METRICS_CONFIGS: ConfigTable = make_table(CLIENT_METRICS_DEFINITIONS)
 
 BROKER_CONFIGS: ConfigTable = make_table(
     NODE_DEFINITIONS,

@@ -1,0 +1,53 @@
+"""What requests about configuration have in common: resources, and which of them this broker answers for."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from chronik.cluster.records import ConfigResource
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NodeId
+
+# A resource as the wire has it: type and name.
+WireResource = tuple[int, str]
+
+
+def parse_resource(resource: WireResource) -> ConfigResource:
+    """Raises KafkaError INVALID_REQUEST for a type that Kafka does not have."""
+    number, name = resource
+    try:
+        return ConfigResource(ResourceType(number), name)
+    except ValueError:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {number}") from None
+
+
+def check_own_broker(name: str, node_id: NodeId) -> None:
+    """Raise KafkaError INVALID_REQUEST unless `name` is the id of this node: nobody else knows its
+    configuration.
+    """
+    if not name.removeprefix("-").isdecimal():
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}")
+    if int(name[:12]) != node_id:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, f"Unexpected broker id, expected {node_id}, but received {name}"
+        )
+
+
+def repeated(resources: Iterable[WireResource]) -> frozenset[WireResource]:
+    """Resources that a request names more than once: none of their mentions is carried out."""
+    return frozenset(resource for resource, count in Counter(resources).items() if count > 1)
+
+
+def check_alteration(
+    resource: WireResource,
+    repeated_resources: frozenset[WireResource],
+    keys: Sequence[str],
+    null_keys: Sequence[str],
+) -> None:
+    """Raise KafkaError INVALID_REQUEST for what the controller need not be asked about."""
+    if resource in repeated_resources:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
+    if len(set(keys)) < len(keys):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
+    if null_keys:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Null value not supported for : {', '.join(null_keys)}")
