@@ -1,0 +1,65 @@
+"""How much went through each topic since the node started. Counted on the hot path, read by metrics.
+
+A partition keeps its topic's counter and adds to its attributes: `partition.traffic.bytes_in += size`.
+"""
+
+from collections.abc import Mapping
+
+# Topics that are counted apart. Further ones share one counter: a client that makes topics without end must
+# not make metrics without end.
+TOPICS_MAX = 2_000
+
+
+class TopicTraffic:
+    """Totals since start. Only ever added to."""
+
+    __slots__ = ("bytes_in", "bytes_out", "messages_in")
+
+    def __init__(self) -> None:
+        # Records, and bytes of batches as they lie in the log, that producers brought.
+        self.messages_in = 0
+        self.bytes_in = 0
+        # Bytes of batches that consumers took.
+        self.bytes_out = 0
+
+    def add(self, other: "TopicTraffic") -> None:
+        self.messages_in += other.messages_in
+        self.bytes_in += other.bytes_in
+        self.bytes_out += other.bytes_out
+
+
+class Traffic:
+    """The counters of a node. Made by the node, for its life."""
+
+    def __init__(self, topics_max: int = TOPICS_MAX) -> None:
+        self._topics_max = topics_max
+        self._by_topic: dict[str, TopicTraffic] = {}
+        # Topics beyond the bound, and those that are gone: totals never go down.
+        self._rest = TopicTraffic()
+
+    def of(self, topic: str) -> TopicTraffic:
+        """The topic's counter, to be kept by whoever counts often."""
+        found = self._by_topic.get(topic)
+        if found is None:
+            if len(self._by_topic) >= self._topics_max:
+                return self._rest
+            found = self._by_topic[topic] = TopicTraffic()
+        return found
+
+    def forget(self, topic: str) -> None:
+        """The topic was deleted: its totals stay in `total`, its name goes."""
+        gone = self._by_topic.pop(topic, None)
+        if gone is not None:
+            self._rest.add(gone)
+
+    def by_topic(self) -> Mapping[str, TopicTraffic]:
+        """The topics that are counted apart; not to be changed."""
+        return self._by_topic
+
+    def total(self) -> TopicTraffic:
+        """Everything since start, topics that are gone included."""
+        total = TopicTraffic()
+        for traffic in self._by_topic.values():
+            total.add(traffic)
+        total.add(self._rest)
+        return total

@@ -1,0 +1,68 @@
+"""The pages: `/`, `/health/live`, `/health/ready`, `/metrics`."""
+
+import asyncio
+import time
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chronik import __version__
+from chronik.server.http.view import NodeView
+from chronik.server.metrics import render
+
+# Answers describe a moment; nobody on the way may keep them.
+_HEADERS = {"cache-control": "no-store"}
+
+
+class Pages:
+    """Handlers with the node they ask. All run on the node's event loop."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    async def root(self, request: Request) -> Response:
+        """What this is, for a person who looks."""
+        statistics = self._node.statistics()
+        content = {
+            "name": "chronik",
+            "version": __version__,
+            "node_id": statistics.node_id,
+            "cluster_id": statistics.cluster_id,
+            "listeners": dict(statistics.listeners),
+            "is_ready": self._node.is_ready,
+            "uptime_seconds": max(0, int(time.time() - statistics.started_ms / 1000)),
+            "pages": ["/health/live", "/health/ready", "/metrics"],
+        }
+        return JSONResponse(content, headers=_HEADERS)
+
+    async def live(self, request: Request) -> Response:
+        """The event loop turns: that is all this says."""
+        return JSONResponse({"status": "live"}, headers=_HEADERS)
+
+    async def ready(self, request: Request) -> Response:
+        """200 when clients can connect and use the node, else 503 with the reasons."""
+        if self._node.is_ready:
+            return JSONResponse({"status": "ready", "reasons": []}, headers=_HEADERS)
+        content = {"status": "not ready", "reasons": list(self._node.reasons)}
+        return JSONResponse(content, status_code=503, headers=_HEADERS)
+
+    async def metrics(self, request: Request) -> Response:
+        """Taken on the loop, written out in a thread: with thousands of partitions that takes a while."""
+        statistics = self._node.statistics()
+        text = await asyncio.to_thread(render, statistics, is_ready=self._node.is_ready)
+        return Response(text, headers=_HEADERS, media_type=CONTENT_TYPE_LATEST)
+
+
+def make_app(node: NodeView) -> Starlette:
+    pages = Pages(node)
+    return Starlette(
+        routes=[
+            Route("/", pages.root),
+            Route("/health/live", pages.live),
+            Route("/health/ready", pages.ready),
+            Route("/metrics", pages.metrics),
+        ]
+    )

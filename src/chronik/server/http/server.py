@@ -1,0 +1,76 @@
+"""The HTTP listener: bound at once, served from the first connection on.
+
+Speaking HTTP takes 15 MB and 150 ms of imports, which a broker that nobody watches does not pay, and which
+must not delay the first Kafka clients. So the socket only listens at first; the kernel keeps whoever connects
+waiting while the imports run in a thread.
+"""
+
+import asyncio
+import logging
+import socket
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from chronik.server.http.view import NodeView
+from chronik.server.listener import ListenerAddress, bind
+
+if TYPE_CHECKING:
+    from chronik.server.http.uvicorn_server import UvicornServer
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 64
+
+
+class HttpServer:
+    """Made by the node; lives in its event loop. `stop` may be called at any time after `start`."""
+
+    def __init__(self, host: str, port: int, node: NodeView) -> None:
+        self._address = ListenerAddress(name="HTTP", host=host, port=port)
+        self._node = node
+        self._socket: socket.socket | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._server: UvicornServer | None = None
+
+    async def start(self) -> int:
+        """Listen; the port, which is the one asked for unless that was 0.
+
+        Raises OSError naming the address.
+        """
+        self._socket = bind(self._address)
+        try:
+            self._socket.listen(_BACKLOG)
+        except OSError as error:
+            self._socket.close()
+            where = f"{self._address.host}:{self._address.port}"
+            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
+        asyncio.get_running_loop().add_reader(self._socket, self._on_first_connection)
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        """Close the port and all connections."""
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket)
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        if self._server is not None:
+            self._server.close()
+        self._socket.close()
+        self._socket = None
+
+    def _on_first_connection(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._socket is not None
+        loop.remove_reader(self._socket)
+        self._opening = loop.create_task(self._open(self._socket))
+
+    async def _open(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            module = await loop.run_in_executor(None, import_module, "chronik.server.http.uvicorn_server")
+            self._server = module.UvicornServer(self._node)
+            await self._server.serve(listening)
+        except (ImportError, OSError) as error:
+            _log.error("HTTP cannot be served", extra={"error": str(error)})
