@@ -7,6 +7,7 @@ committed from memory, and the sync follows by size and time.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chronik.log.disk import Syncable
@@ -43,6 +44,7 @@ class SoloGroup:
         self._write_caching = write_caching
         self._listener: GroupListener | None = None
         self._failed: OSError | None = None
+        self._is_closed = False
         # What recovery found is on the device, so it is committed.
         # Invariant: high_watermark <= log end offset; without write caching, <= what is synced.
         self._high_watermark = log.end_offset
@@ -90,7 +92,8 @@ class SoloGroup:
         return result
 
     def close(self) -> None:
-        """Stop asking for syncs; the log's owner syncs it when it closes the log."""
+        """Stop asking for syncs, and hear no more of one under way; the log's owner syncs it when it closes the log."""
+        self._is_closed = True
         self._syncer.forget(self)
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -105,11 +108,17 @@ class SoloGroup:
         return self._log.files_to_sync()
 
     def on_synced(self, end_offset: Offset) -> None:
-        self._log.on_synced(end_offset)
+        if self._is_closed:
+            return
+        # The records are durable whatever comes of the log's own checkpoint: a stale one only makes the next recovery
+        # read more.
+        with suppress(OSError):
+            self._log.on_synced(end_offset)
         self._commit(end_offset)
 
     def on_sync_failed(self, error: OSError) -> None:
-        self._fail(error)
+        if not self._is_closed:
+            self._fail(error)
 
     def _commit_from_memory(self, policy: FlushPolicy, size: int) -> None:
         """Committed at once: the proposer sees it in `high_watermark`, the others are told in a later turn of the loop."""

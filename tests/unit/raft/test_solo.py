@@ -164,3 +164,29 @@ def test_what_recovery_found_is_committed() -> None:
         assert group.leader_epoch == 4
 
     play(scene)
+
+
+def test_a_full_disk_during_the_checkpoint_does_not_hold_a_commit_back() -> None:
+    async def scene(it: Scene) -> None:
+        it.log.config = LogConfig(segment_bytes=100)
+        it.group.propose([batch()])
+        it.group.propose([batch()])
+        it.disk.fail("write", "checkpoint", OSError(errno.ENOSPC, "No space left on device"))
+        it.disk.fail("write", "checkpoint.tmp", OSError(errno.ENOSPC, "No space left on device"))
+        await it.syncer.drain()
+        assert it.listener.commits == [2]
+
+    play(scene)
+
+
+def test_a_group_closed_during_a_sync_hears_no_more_of_it() -> None:
+    async def scene(it: Scene) -> None:
+        it.group.propose([batch()])
+        await asyncio.sleep(0)
+        it.group.close()
+        it.log.delete()
+        await it.syncer.drain()
+        assert it.listener.commits == []
+        assert it.listener.failures == []
+
+    play(scene)
