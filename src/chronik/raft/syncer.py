@@ -17,7 +17,7 @@ class Synced(Protocol):
     """A log's side of a sync round."""
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        """The files written since they were last synced, and the log end offset they reach."""
+        """The files written since they were last synced, and the log end offset they reach. Raises OSError."""
         ...
 
     def on_synced(self, end_offset: Offset) -> None:
@@ -82,7 +82,12 @@ class Syncer:
             self._task = None
 
     async def _sync_round(self, logs: Sequence[Synced]) -> None:
-        work = [(log, *log.files_to_sync()) for log in logs]
+        work = []
+        for log in logs:
+            try:
+                work.append((log, *log.files_to_sync()))
+            except OSError as error:
+                self._fail(log, error)
         files = [file for _, log_files, _ in work for file in log_files]
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -95,5 +100,8 @@ class Syncer:
             if error is None:
                 log.on_synced(end_offset)
             else:
-                self._failures += 1
-                log.on_sync_failed(error)
+                self._fail(log, error)
+
+    def _fail(self, log: Synced, error: OSError) -> None:
+        self._failures += 1
+        log.on_sync_failed(error)

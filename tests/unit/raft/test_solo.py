@@ -182,10 +182,12 @@ def test_a_full_disk_during_the_checkpoint_does_not_hold_a_commit_back() -> None
 def test_a_group_closed_during_a_sync_hears_no_more_of_it() -> None:
     async def scene(it: Scene) -> None:
         it.group.propose([batch()])
-        await asyncio.sleep(0)
+        files, end_offset = it.group.files_to_sync()
+        assert files
         it.group.close()
         it.log.delete()
-        await it.syncer.drain()
+        it.group.on_synced(end_offset)
+        it.group.on_sync_failed(OSError(errno.EIO, "Input/output error"))
         assert it.listener.commits == []
         assert it.listener.failures == []
 
