@@ -6,16 +6,23 @@ REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without an autho
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import TopicImage
 from chronik.cluster.topic_creation import partition_keys
+from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.config.definition import ConfigSource
+from chronik.vocab.config.names import TOPIC_CONFIGS, TOPIC_SYNONYMS
+from chronik.vocab.config.topic import topic_defaults
+from chronik.vocab.config.values import format_value
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId
 from chronik.wire.messages.create_topics import (
     CreatableTopic,
+    CreatableTopicConfigs,
     CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
@@ -55,7 +62,7 @@ async def _answer(
         topic = await _create(broker, _command(request), deadline, validate_only)
     except KafkaError as error:
         return _failure(request.name, error)
-    return _success(topic, validate_only)
+    return _success(broker, topic, request, validate_only)
 
 
 async def _create(broker: Broker, command: CreateTopic, deadline: float, validate_only: bool) -> TopicImage:
@@ -90,7 +97,10 @@ def _command(request: CreatableTopic) -> CreateTopic:
     )
 
 
-def _success(topic: TopicImage, validate_only: bool) -> CreatableTopicResult:
+def _success(
+    broker: Broker, topic: TopicImage, request: CreatableTopic, validate_only: bool
+) -> CreatableTopicResult:
+    overrides = {config.name: config.value for config in request.configs if config.value is not None}
     return CreatableTopicResult(
         name=topic.name,
         # A topic that was not created has no id that anybody could find it by.
@@ -98,6 +108,30 @@ def _success(topic: TopicImage, validate_only: bool) -> CreatableTopicResult:
         error_message=None,
         num_partitions=len(topic.partitions),
         replication_factor=len(topic.partitions[0].replicas),
+        configs=_configs(broker.settings, overrides),
+    )
+
+
+def _configs(settings: BrokerConfig, overrides: Mapping[str, str]) -> list[CreatableTopicConfigs]:
+    """All settings of the new topic, with where each comes from (KIP-525)."""
+    defaults = topic_defaults(settings)
+    return [
+        CreatableTopicConfigs(
+            name=name,
+            value=overrides.get(name, format_value(defaults[name])),
+            config_source=ConfigSource.TOPIC_CONFIG if name in overrides else _source(settings, name),
+        )
+        for name, definition in TOPIC_CONFIGS.items()
+        if not definition.is_internal
+    ]
+
+
+def _source(settings: BrokerConfig, name: str) -> ConfigSource:
+    """Where the value comes from that a topic has by default."""
+    named = (synonym.name for synonym in TOPIC_SYNONYMS.get(name, ()))
+    return next(
+        (settings.source(name) for name in named if settings.raw(name) is not None),
+        ConfigSource.DEFAULT_CONFIG,
     )
 
 
