@@ -24,7 +24,8 @@ _NOTHING = "–"
 def print_report(results: Results, console: Console) -> None:
     """Tables of medians and of ratios, the machine, and what failed."""
     console.print(_table(f"Median of {results.rounds} rounds", _medians(results, _median)))
-    console.print(_table("Ratios: above 1, Chronik is better", _ratios(results)))
+    if _shown_ratios(results):
+        console.print(_table("Ratios: above 1, Chronik is better", _ratios(results)))
     for fact, value in results.machine.items():
         console.print(f"{fact}: {value}", style="dim", highlight=False)
     for failure in results.failures:
@@ -145,7 +146,8 @@ def _markdown(results: Results, date: str) -> str:
         "",
     ]
     lines += _markdown_table(_medians(results, _median_with_spread))
-    lines += ["", "Ratios; above 1, Chronik is better.", "", *_markdown_table(_ratios(results))]
+    if _shown_ratios(results):
+        lines += ["", "Ratios; above 1, Chronik is better.", "", *_markdown_table(_ratios(results))]
     lines += ["", *(f"* failed: {it.peer}, {it.workload}: {it.reason}" for it in results.failures)]
     return "\n".join(lines).rstrip() + "\n"
 
