@@ -51,7 +51,7 @@ def commit(turn: Turn, command: Commit, ticket: Ticket) -> None:
 
 
 def _check_commit(group: Group, command: Commit) -> ErrorCode:
-    if _commit_bytes(command) > RECORDS_BYTES_MAX:
+    if commit_bytes_bound(command) > RECORDS_BYTES_MAX:
         return ErrorCode.INVALID_COMMIT_OFFSET_SIZE
     if command.generation < 0 and group.state is GroupState.EMPTY:
         # A consumer that assigns itself its partitions, or an administrator who resets offsets.
@@ -70,7 +70,7 @@ def _check_commit(group: Group, command: Commit) -> ErrorCode:
     return ErrorCode.NONE
 
 
-def _commit_bytes(command: Commit) -> int:
+def commit_bytes_bound(command: Commit) -> int:
     """An upper bound of what the commit's batch takes."""
     per_record = _OFFSET_RECORD_BYTES + len(command.group_id.encode())
     strings = sum(len(o.partition.topic) + len(o.metadata.encode()) for o in command.offsets)
