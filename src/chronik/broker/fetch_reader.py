@@ -117,6 +117,7 @@ def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: F
     """Put what was read into the answer."""
     fetched.buffers = data.buffers
     fetched.size = data.size
+    partition.traffic.bytes_out += data.size
     if limits.is_read_committed:
         aborted = partition.log.aborted_txns(fetched.wanted.fetch_offset, data.end_offset)
         fetched.aborted = [(txn.producer_id, txn.first_offset) for txn in aborted]

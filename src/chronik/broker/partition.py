@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
 from chronik.log.reading import ColdRead, LogSlice
@@ -57,11 +58,13 @@ class Partition:
         group: Group,
         config: TopicConfig,
         clock: Clock,
+        traffic: TopicTraffic,
     ) -> None:
         self.name = name
         self.topic_id = topic_id
         self.log = log
         self.group = group
+        self.traffic = traffic
         self._clock = clock
         self.high_watermark = group.high_watermark
         self.is_open = True
@@ -104,7 +107,10 @@ class Partition:
         duplicate = self.log.producers.check(batch.header)
         if duplicate is not None:
             return self._first_append(duplicate)
-        return self._propose(batch)
+        appended = self._propose(batch)
+        self.traffic.messages_in += batch.header.record_count
+        self.traffic.bytes_in += batch.header.size
+        return appended
 
     def append_internal(self, batch: Batch) -> Appended:
         """Propose a batch that the broker itself built."""

@@ -12,9 +12,8 @@ from typing import Protocol
 from chronik.broker.partition import Partition
 from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
 from chronik.cluster.leadership import Leader, LeadershipTable
-from chronik.vocab.config.definition import ResourceType
-from chronik.log.disk import Disk
 from chronik.log.reading import ColdRead, LogSlice
+from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId, TopicPartition

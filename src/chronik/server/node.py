@@ -21,6 +21,7 @@ from chronik.broker.groups.service import GroupService
 from chronik.broker.internal_log import InternalLog
 from chronik.broker.memory import NodeMemory
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
+from chronik.broker.traffic import Traffic
 from chronik.broker.upkeep import Upkeep
 from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
@@ -44,6 +45,9 @@ from chronik.server.data_directory import (
     take_clean_mark,
 )
 from chronik.server.disk import RealDisk
+from chronik.server.http.server import HttpServer
+from chronik.server.http.snapshot import take_statistics
+from chronik.server.http.view import NodeStatistics
 from chronik.server.listener import ConnectionLimits, ListenerAddress, Listeners, bind
 from chronik.server.partitions import LocalPartitions
 from chronik.server.settings import Settings
@@ -79,6 +83,9 @@ class Node:
         self._is_ready = False
         self._reasons: tuple[str, ...] = ("starting",)
         self.endpoints: dict[str, Endpoint] = {}
+        # Where HTTP is served; None when it is switched off.
+        self.http_port: int | None = None
+        self._traffic = Traffic()
 
     @property
     def is_ready(self) -> bool:
@@ -119,6 +126,7 @@ class Node:
         identity = load_identity(disk, settings.node_id, settings.cluster_id)
         sockets = self._bind()
         self._clock = RealClock()
+        self._started_ms = self._clock.now_ms()
         self.syncer = Syncer(disk)
         self._partitions = LocalPartitions(
             disk=disk,
@@ -132,8 +140,12 @@ class Node:
                 interval_ms=config.int("write.caching.flush.ms"),
             ),
             producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
+            traffic=self._traffic,
         )
         self.broker = self._make_broker(identity)
+        self._dispatcher = Dispatcher(self.broker)
+        self._listeners = Listeners(self._dispatcher, self.broker.memory, self._connection_limits())
+        await self._start_http()
         self._closing.push_async_callback(self._close_partitions)
         self._closing.push_async_callback(self.broker.groups.close)
         self.broker.leadership.subscribe(self._on_leader)
@@ -143,7 +155,8 @@ class Node:
         upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
         upkeep.start()
         self._closing.push_async_callback(upkeep.stop)
-        await self._serve(sockets)
+        self._closing.push_async_callback(self._listeners.close, _STOP_GRACE_SECONDS)
+        await self._listeners.serve(sockets)
 
     def _make_broker(self, identity: Identity) -> Broker:
         settings, config = self.settings, self.settings.config
@@ -239,23 +252,36 @@ class Node:
             )
         )
 
-    async def _serve(self, sockets: list[tuple[str, socket.socket]]) -> None:
+    async def _start_http(self) -> None:
+        """Health and metrics answer before the node is ready, and until it has stopped."""
+        address = self.settings.http_address
+        if address is not None:
+            http = HttpServer(address.host, address.port, self)
+            self.http_port = await http.start()
+            self._closing.push_async_callback(http.stop)
+
+    def _connection_limits(self) -> ConnectionLimits:
         config = self.settings.config
-        self.dispatcher = Dispatcher(self.broker)
-        self.listeners = Listeners(
-            self.dispatcher,
-            self.broker.memory,
-            ConnectionLimits(
-                connections_max=config.int("max.connections"),
-                connections_per_ip_max=config.int("max.connections.per.ip"),
-                idle_seconds_max=config.int("connections.max.idle.ms") / 1000,
-                frame_bytes_max=config.int("socket.request.max.bytes"),
-            ),
+        return ConnectionLimits(
+            connections_max=config.int("max.connections"),
+            connections_per_ip_max=config.int("max.connections.per.ip"),
+            idle_seconds_max=config.int("connections.max.idle.ms") / 1000,
+            frame_bytes_max=config.int("socket.request.max.bytes"),
         )
-        self._closing.push_async_callback(self.listeners.close, _STOP_GRACE_SECONDS)
-        await self.listeners.serve(sockets)
 
     # What others ask of the node.
+
+    def statistics(self) -> NodeStatistics:
+        """A snapshot for HTTP."""
+        return take_statistics(
+            broker=self.broker,
+            started_ms=self._started_ms,
+            requests=self._dispatcher.statistics(),
+            connections=self._listeners.statistics,
+            syncs=self.syncer.statistics(),
+            traffic=self._traffic,
+            groups=self.broker.groups.groups(),
+        )
 
     def _topic_config(self, image: ClusterImage, topic: str) -> TopicConfig:
         return resolve_topic_config(self._topic_defaults, image.topic_config(topic))

@@ -6,6 +6,7 @@ Implements `broker.replica_manager.PartitionFactory` for a node whose groups hav
 import logging
 
 from chronik.broker.partition import Partition
+from chronik.broker.traffic import Traffic
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk
 from chronik.log.handles import HandleCache
@@ -37,6 +38,7 @@ class LocalPartitions:
         handles: HandleCache,
         flush: FlushPolicy,
         producer_id_expiration_ms: int,
+        traffic: Traffic,
     ) -> None:
         self._disk = disk
         self._clock = clock
@@ -46,6 +48,7 @@ class LocalPartitions:
         self._handles = handles
         self._flush = flush
         self._producer_id_expiration_ms = producer_id_expiration_ms
+        self._traffic = traffic
         # The group of each open partition: it closes with it.
         self._groups: dict[Partition, SoloGroup] = {}
 
@@ -55,7 +58,13 @@ class LocalPartitions:
         epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch))
         group = SoloGroup(log, self._syncer, epoch, write_caching=self._flush_policy(config))
         partition = Partition(
-            name=name, topic_id=topic_id, log=log, group=group, config=config, clock=self._clock
+            name=name,
+            topic_id=topic_id,
+            log=log,
+            group=group,
+            config=config,
+            clock=self._clock,
+            traffic=self._traffic.of(name.topic),
         )
         group.listen(partition)
         self._groups[partition] = group
@@ -85,6 +94,7 @@ class LocalPartitions:
 
     def delete(self, partition: Partition) -> None:
         self._groups.pop(partition).close()
+        self._traffic.forget(partition.name.topic)
         try:
             partition.log.delete()
         except OSError as error:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronik.broker.partition import Partition
+from chronik.broker.traffic import TopicTraffic
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
@@ -19,7 +20,7 @@ from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
 from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 
@@ -56,6 +57,7 @@ def open_partition(disk: CrashDisk, epoch: int) -> tuple[Partition, Syncer]:
         group=group,
         config=DEFAULT_TOPIC_CONFIG,
         clock=clock,
+        traffic=TopicTraffic(),
     )
     group.listen(partition)
     return partition, syncer
@@ -80,7 +82,7 @@ def stored(partition: Partition) -> list[bytes]:
         read = found.load() if isinstance(found, ColdRead) else found
         for batch in read.batches():
             values += [record.value or b"" for record in decode_records(batch)]
-        offset = read.end_offset
+        offset = Offset(read.end_offset)
     return values
 
 
@@ -100,10 +102,14 @@ async def live(disk: CrashDisk, epoch: int, turns: list[int], acknowledged: dict
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(
-    lives=st.lists(st.tuples(st.integers(0, 60), st.lists(st.integers(1, 4), max_size=6)), min_size=1, max_size=4),
+    lives=st.lists(
+        st.tuples(st.integers(0, 60), st.lists(st.integers(1, 4), max_size=6)), min_size=1, max_size=4
+    ),
     seed=st.integers(0, 2**32),
 )
-def test_what_was_acknowledged_survives_every_power_loss(lives: list[tuple[int, list[int]]], seed: int) -> None:
+def test_what_was_acknowledged_survives_every_power_loss(
+    lives: list[tuple[int, list[int]]], seed: int
+) -> None:
     disk, chance = CrashDisk(), Random(seed)
     acknowledged: dict[bytes, int] = {}
     for epoch, (power_lost_at, turns) in enumerate(lives):

@@ -23,6 +23,7 @@ from chronik.vocab.seams import Clock, Randomness
 
 if TYPE_CHECKING:
     from chronik.broker.groups.commands import Command, ListedGroup
+    from chronik.broker.groups.group import Group
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +170,11 @@ class GroupService:
             self.on_follower(partition)
         if self._background:
             await asyncio.wait(self._background)
+
+    def groups(self) -> "list[Group]":
+        """The groups of all shards that are loaded; not to be changed."""
+        shards = (host.shard for host in self._hosts.values())
+        return [group for shard in shards if shard is not None for group in shard.groups.values()]
 
     def statistics(self) -> GroupStatistics:
         shards = [host.shard for host in self._hosts.values()]
