@@ -72,6 +72,7 @@ GROUP_COORDINATOR_DEFINITIONS = (
         "How long a coordinator waits until what it wrote is durable before it answers with an error.",
         importance=HIGH,
         validator=at_least(1),
+        has_effect=False,
     ),
     define(
         "offsets.load.buffer.size",
@@ -80,6 +81,7 @@ GROUP_COORDINATOR_DEFINITIONS = (
         "How many bytes are read at a time when a coordinator loads its groups.",
         importance=HIGH,
         validator=at_least(1),
+        has_effect=False,
     ),
     define(
         "offsets.retention.check.interval.ms",
@@ -178,7 +180,6 @@ TRANSACTION_DEFINITIONS = (
         "How long the state of an idempotent producer is kept after its last record in a partition.",
         importance=LOW,
         validator=at_least(1),
-        update_mode=DYNAMIC,
     ),
     define(
         "producer.id.expiration.check.interval.ms",
@@ -187,6 +188,7 @@ TRANSACTION_DEFINITIONS = (
         "How often partitions are searched for expired producers.",
         importance=LOW,
         validator=at_least(1),
+        has_effect=False,
     ),
     define(
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",

@@ -93,6 +93,7 @@ LOG_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(1),
         update_mode=DYNAMIC,
+        has_effect=False,
         note=_ONLY_CACHED,
     ),
     define(
@@ -103,6 +104,7 @@ LOG_DEFINITIONS = (
         "`log.flush.scheduler.interval.ms`.",
         importance=HIGH,
         update_mode=DYNAMIC,
+        has_effect=False,
         note=_ONLY_CACHED,
     ),
     define(
@@ -112,6 +114,7 @@ LOG_DEFINITIONS = (
         "The value of `log.flush.interval.ms` where that is unset. Kafka checks this often whether a log "
         "must be synced; here syncs are timed exactly.",
         importance=HIGH,
+        has_effect=False,
         note=_ONLY_CACHED,
     ),
     define(
@@ -257,6 +260,7 @@ LOG_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(0),
         update_mode=DYNAMIC,
+        has_effect=False,
     ),
     define(
         "min.insync.replicas",
@@ -266,6 +270,7 @@ LOG_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(1),
         update_mode=DYNAMIC,
+        has_effect=False,
     ),
     define(
         "num.partitions",

@@ -72,7 +72,6 @@ NETWORK_DEFINITIONS = (
         10_000,
         "The most connections at a time. Further ones are closed at once.",
         validator=at_least(0),
-        update_mode=DYNAMIC,
         kafka_default=INT_MAX,
         note="Memory is bounded. The limit on open files, if it is lower, is met first.",
     ),
@@ -82,7 +81,6 @@ NETWORK_DEFINITIONS = (
         INT_MAX,
         "The most connections at a time from one address. Further ones are closed at once.",
         validator=at_least(0),
-        update_mode=DYNAMIC,
     ),
     define(
         "max.incremental.fetch.session.cache.slots",
@@ -98,6 +96,7 @@ NETWORK_DEFINITIONS = (
         2000,
         "The most partitions that one DescribeTopicPartitions response lists.",
         validator=at_least(1),
+        has_effect=False,
     ),
     define(
         "message.max.bytes",
@@ -112,20 +111,23 @@ NETWORK_DEFINITIONS = (
     define(
         "queued.max.request.bytes",
         ConfigType.LONG,
-        128 * MIB,
+        256 * MIB,
         "The most bytes of incomplete requests, over all connections. Above it the connection whose "
-        "request has been incomplete longest is closed. A negative number is no limit.",
+        "request has been incomplete longest is closed.",
+        validator=at_least(MIB),
+        has_effect=False,
         kafka_default=-1,
-        note="Memory is bounded; there is room for the largest request and others beside it.",
+        note="Memory is always bounded; two of the largest requests fit.",
     ),
     define(
         "queued.max.response.bytes",
         ConfigType.LONG,
-        64 * MIB,
+        128 * MIB,
         "The most bytes of responses that clients have not read yet, over all connections. Above it Fetch "
         "answers without records until some are read.",
         validator=at_least(MIB),
-        note="Not a Kafka setting. There is room for the largest Fetch response.",
+        has_effect=False,
+        note="Not a Kafka setting. Two of the largest Fetch responses fit.",
     ),
     define(
         "socket.listen.backlog.size",
@@ -133,16 +135,18 @@ NETWORK_DEFINITIONS = (
         50,
         "How many connections may wait to be accepted.",
         validator=at_least(1),
+        has_effect=False,
     ),
     define(
         "socket.receive.buffer.bytes",
         ConfigType.INT,
-        -1,
+        100 * 1024,
         "The size of a connection's receive buffer in the kernel (SO_RCVBUF). -1 leaves it to the system.",
         importance=HIGH,
         validator=at_least(-1),
-        kafka_default=100 * 1024,
-        note="A fixed size switches off the tuning that Linux and macOS do by themselves.",
+        has_effect=False,
+        note="The system chooses: a fixed size switches off the tuning that Linux and macOS do by "
+        "themselves.",
     ),
     define(
         "socket.request.max.bytes",
@@ -155,12 +159,13 @@ NETWORK_DEFINITIONS = (
     define(
         "socket.send.buffer.bytes",
         ConfigType.INT,
-        -1,
+        100 * 1024,
         "The size of a connection's send buffer in the kernel (SO_SNDBUF). -1 leaves it to the system.",
         importance=HIGH,
         validator=at_least(-1),
-        kafka_default=100 * 1024,
-        note="A fixed size switches off the tuning that Linux and macOS do by themselves.",
+        has_effect=False,
+        note="The system chooses: a fixed size switches off the tuning that Linux and macOS do by "
+        "themselves.",
     ),
     define(
         "inter.broker.listener.name",

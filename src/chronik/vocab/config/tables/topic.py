@@ -59,6 +59,7 @@ TOPIC_DEFINITIONS = (
         "What happens to old log segments. `delete` removes them when they pass the retention time or "
         "size. `compact` keeps the latest record of each key. Both may be given; an empty list keeps "
         "everything.",
+        note="There is no compaction yet: `compact` makes keys mandatory, and keeps every record.",
     ),
     _topic(
         "compression.gzip.level",
@@ -97,6 +98,7 @@ TOPIC_DEFINITIONS = (
         at_least(0),
         "How long tombstones stay in a compacted topic. A consumer that starts at offset 0 must reach the "
         "end within this time to see every deletion.",
+        has_effect=False,
     ),
     _topic(
         "file.delete.delay.ms",
@@ -104,6 +106,7 @@ TOPIC_DEFINITIONS = (
         60_000,
         at_least(0),
         "How long the files of a deleted segment stay on disk before they are removed.",
+        has_effect=False,
     ),
     _topic(
         "flush.messages",
@@ -111,6 +114,7 @@ TOPIC_DEFINITIONS = (
         LONG_MAX,
         at_least(1),
         "How many records may be written before the log is synced to the device.",
+        has_effect=False,
         note="Only topics with `write.caching=true` leave records unsynced: without it every acknowledged "
         "record is synced.",
     ),
@@ -120,6 +124,7 @@ TOPIC_DEFINITIONS = (
         LONG_MAX,
         at_least(0),
         "How long a record may be in memory before the log is synced to the device.",
+        has_effect=False,
         note="Only topics with `write.caching=true` leave records unsynced: without it every acknowledged "
         "record is synced.",
     ),
@@ -181,6 +186,7 @@ TOPIC_DEFINITIONS = (
         LONG_MAX,
         at_least(1),
         "How long a record may stay uncompacted in a compacted topic at most.",
+        has_effect=False,
     ),
     _topic(
         "max.message.bytes",
@@ -219,6 +225,7 @@ TOPIC_DEFINITIONS = (
         between(0, 1),
         "The part of a compacted log that must be uncompacted before compaction is worth it. Higher means "
         "fewer, more efficient compactions and more space taken by duplicates.",
+        has_effect=False,
     ),
     _topic(
         "min.compaction.lag.ms",
@@ -226,6 +233,7 @@ TOPIC_DEFINITIONS = (
         0,
         at_least(0),
         "How long a record stays uncompacted in a compacted topic at least.",
+        has_effect=False,
     ),
     _topic(
         "min.insync.replicas",
@@ -234,6 +242,7 @@ TOPIC_DEFINITIONS = (
         at_least(1),
         "How many replicas must have a record before a producer with acks=all is answered. With fewer in "
         "sync it gets NOT_ENOUGH_REPLICAS.",
+        has_effect=False,
     ),
     _topic(
         "preallocate",
