@@ -1,18 +1,18 @@
 """`python -m benchmarks.footprint`: start, memory, first records and end, Chronik beside others."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from benchmarks.footprint.measure import Options
 from benchmarks.footprint.memory import measure_used_memory
+from benchmarks.footprint.readings import Readings
+from benchmarks.footprint.report import as_json, print_report, write_report
 from benchmarks.footprint.starting import measure_end, measure_start
 from benchmarks.footprint.waiting import measure_first_sends, measure_join
 from benchmarks.machine import machine_facts
@@ -30,37 +30,6 @@ MEASURES: dict[str, _Measure] = {
     "memory": measure_used_memory,
 }
 
-# What Chronik promises, by figure name.
-LIMITS = {
-    "start": 300.0,
-    "idle memory": 60.0,
-    "memory after 1 GB": 200.0,
-    "join to first record": 500.0,
-    "SIGTERM": 1000.0,
-    "failed first sends, confluent-kafka": 0.0,
-    "failed first sends, kafka-python": 0.0,
-}
-
-
-class Readings:
-    """Figures and failures of all peers, filled as they come."""
-
-    def __init__(self) -> None:
-        self.figures: dict[str, dict[str, Figure]] = {}
-        self.failures: list[tuple[str, str, str]] = []
-
-    def add(self, peer: str, figure: Figure) -> None:
-        self.figures.setdefault(figure.name, {})[peer] = figure
-
-    def is_kept(self) -> bool:
-        """Whether Chronik was measured whole and kept every limit."""
-        if any(peer == CHRONIK.name for peer, _, _ in self.failures):
-            return False
-        mine = {name: by_peer.get(CHRONIK.name) for name, by_peer in self.figures.items()}
-        return all(
-            figure is None or figure.value <= LIMITS.get(name, float("inf")) for name, figure in mine.items()
-        )
-
 
 def main() -> int:
     """Exit code 1 when Chronik failed at something or is over a limit."""
@@ -76,9 +45,11 @@ def main() -> int:
     peers = [PEERS[name] for name in arguments.peers]
     readings = _measure_all([MEASURES[name] for name in arguments.measures], peers, options, console)
     if arguments.json:
-        print(json.dumps(_as_json(readings, facts), indent=2))
+        print(as_json(readings, facts))
     else:
-        _print(readings, facts, console)
+        print_report(readings, facts, console)
+    if arguments.write:
+        write_report(readings, facts, arguments.write)
     return 0 if readings.is_kept() else 1
 
 
@@ -101,42 +72,6 @@ def _measure_all(measures: list[_Measure], peers: list[Peer], options: Options, 
     return readings
 
 
-def _print(readings: Readings, facts: dict[str, str], console: Console) -> None:
-    peers = list(dict.fromkeys(peer for by_peer in readings.figures.values() for peer in by_peer))
-    table = Table()
-    for heading in ("", "limit", *peers):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name, by_peer in readings.figures.items():
-        unit = next(iter(by_peer.values())).unit
-        limit = f"{LIMITS[name]:,.0f}" if name in LIMITS else ""
-        table.add_row(f"{name}, {unit}", limit, *(_cell(by_peer.get(peer)) for peer in peers))
-    console.print(table)
-    for fact, value in facts.items():
-        console.print(f"{fact}: {value}", style="dim", highlight=False)
-    for peer, what, reason in readings.failures:
-        console.print(f"{peer}, {what}: {reason}", style="red", markup=False, highlight=False)
-
-
-def _cell(figure: Figure | None) -> str:
-    if figure is None:
-        return "–"
-    return f"{figure.value:,.0f}" + (f"\n[dim]{figure.note}[/]" if figure.note else "")
-
-
-def _as_json(readings: Readings, facts: dict[str, str]) -> dict[str, object]:
-    return {
-        "machine": facts,
-        "limits": LIMITS,
-        "figures": {
-            name: {peer: asdict(figure) | {"better": figure.better.value} for peer, figure in by_peer.items()}
-            for name, by_peer in readings.figures.items()
-        },
-        "failures": [
-            {"peer": peer, "measure": what, "reason": reason} for peer, what, reason in readings.failures
-        ],
-    }
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=[CHRONIK.name, TANSU.name])
@@ -147,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-parent", type=Path, help="where brokers keep their data; default: temporary files"
     )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="figures as JSON instead of a table")
+    parser.add_argument("--write", type=Path, help="directory for <date>-footprint.md and .json")
     return parser
 
 
