@@ -177,11 +177,10 @@ class GroupService:
         return [group for shard in shards if shard is not None for group in shard.groups.values()]
 
     def statistics(self) -> GroupStatistics:
-        shards = [host.shard for host in self._hosts.values()]
-        groups = [group for shard in shards if shard is not None for group in shard.groups.values()]
+        groups = self.groups()
         return GroupStatistics(
-            partitions_led=len(shards),
-            partitions_loading=sum(shard is None for shard in shards),
+            partitions_led=len(self._hosts),
+            partitions_loading=sum(host.shard is None for host in self._hosts.values()),
             groups=Counter(group.state.value for group in groups),
             members=sum(len(group.members) for group in groups),
             offsets=sum(

@@ -41,7 +41,7 @@ from chronik.vocab.ids import TopicPartition
 
 # One function per command. The table loses the pairing of types, hence Any; each function states its own
 # command.
-_COMMANDS: Final[dict[type, Callable[[Turn, Any, Ticket], None]]] = {
+SERVED_COMMANDS: Final[dict[type, Callable[[Turn, Any, Ticket], None]]] = {
     Abandon: leave.abandon,
     Commit: offset_commands.commit,
     DeleteGroup: admin.delete,
@@ -74,7 +74,7 @@ class Shard:
 
     def handle(self, command: Command[object], ticket: Ticket, now: Now) -> Outcome:
         turn = self._turn(now)
-        _COMMANDS[type(command)](turn, command, ticket)
+        SERVED_COMMANDS[type(command)](turn, command, ticket)
         return turn.outcome
 
     def tick(self, now: Now) -> Outcome:
