@@ -7,7 +7,6 @@ raises ValueError, and the connection closes as Kafka's does. Handler modules ar
 import asyncio
 import inspect
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -50,6 +49,10 @@ class ApiStatistics:
     errors: int = 0
     seconds: float = 0.0
 
+    def count(self, seconds: float) -> None:
+        self.requests += 1
+        self.seconds += seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -71,8 +74,10 @@ class Endpoint:
 class Dispatcher:
     """See the module."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, timer: Callable[[], float]) -> None:
+        """`timer` gives seconds on a clock that never steps, for the statistics."""
         self._broker = broker
+        self._timer = timer
         self._endpoints: dict[tuple[int, int], Endpoint] = {}
         self._statistics: dict[ApiKey, ApiStatistics] = {}
         # The loop holds tasks only weakly.
@@ -90,7 +95,7 @@ class Dispatcher:
             endpoint = self._load(header)
             if endpoint is None:
                 return self._unsupported(header)
-        started = time.perf_counter()
+        started = self._timer()
         request, _ = endpoint.decode(frame, header.body)
         context = RequestContext(
             api_key=header.api_key,
@@ -108,10 +113,10 @@ class Dispatcher:
         except Exception as error:
             response = _failed(endpoint, request, error)
         if response is None:
-            _count(endpoint, started)
+            endpoint.statistics.count(self._timer() - started)
             return None
         if isinstance(response, Message):
-            _count(endpoint, started)
+            endpoint.statistics.count(self._timer() - started)
             return endpoint.reply(header.correlation_id, response)
         return self._reply_later(endpoint, header.correlation_id, request, response, started)
 
@@ -138,7 +143,7 @@ class Dispatcher:
                 return
             error = asyncio.CancelledError() if done.cancelled() else done.exception()
             message = done.result() if error is None else _failed(endpoint, request, error)
-            _count(endpoint, started)
+            endpoint.statistics.count(self._timer() - started)
             reply.set_result(endpoint.reply(correlation_id, message))
 
         pending.add_done_callback(on_done)
@@ -193,11 +198,6 @@ class Dispatcher:
             version = supported.first
         endpoint = self._make(api_key, version)
         return endpoint.reply(header.correlation_id, endpoint.on_error(request_class(api_key)(), code, None))
-
-
-def _count(endpoint: Endpoint, started: float) -> None:
-    endpoint.statistics.requests += 1
-    endpoint.statistics.seconds += time.perf_counter() - started
 
 
 def _failed(endpoint: Endpoint, request: Message, error: BaseException) -> Message:

@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 
@@ -143,7 +144,7 @@ class Node:
             traffic=self._traffic,
         )
         self.broker = self._make_broker(identity)
-        self._dispatcher = Dispatcher(self.broker)
+        self._dispatcher = Dispatcher(self.broker, time.perf_counter)
         self._listeners = Listeners(self._dispatcher, self.broker.memory, self._connection_limits())
         await self._start_http()
         self._closing.push_async_callback(self._close_partitions)
