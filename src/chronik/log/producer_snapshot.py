@@ -1,12 +1,15 @@
 """Producer state as a file: Kafka's `<offset>.snapshot`, which holds the state before the batch at that
 offset.
 
-Version 1 of ProducerSnapshot.json: version, CRC-32C of what follows it, and an array of entries. Kafka's
-format has room for a producer's last batch only; the four before it are read back from the log
-(`recovery.backfill`).
+Version 1 of ProducerSnapshot.json: version, CRC-32C of what follows it, an array of entries. Kafka's
+entries have room for a producer's last batch only, so that after a restart a retry of one of the four
+before it would fail. Those follow the array here, under the same CRC: Kafka's own reader stops after the
+array.
 """
 
 import struct
+from collections import defaultdict
+from collections.abc import Iterator
 
 from crc32c import crc32c
 
@@ -17,12 +20,15 @@ _VERSION = 1
 _START = struct.Struct(">hI")
 _COUNT = struct.Struct(">i")
 _ENTRY = struct.Struct(">qhiqiqiq")
+# Producer id, and a batch: last sequence, last offset, offset delta, timestamp.
+_OLDER = struct.Struct(">qiqiq")
 _NO_OFFSET = -1
 
 
 def format_snapshot(state: ProducerState) -> bytes:
     entries = [_format_entry(entry) for entry in state]
-    body = _COUNT.pack(len(entries)) + b"".join(entries)
+    older = [_OLDER.pack(entry.producer_id, *batch) for entry in state for batch in list(entry.batches)[:-1]]
+    body = _COUNT.pack(len(entries)) + b"".join(entries) + b"".join(older)
     return _START.pack(_VERSION, crc32c(body)) + body
 
 
@@ -32,12 +38,13 @@ def parse_snapshot(content: bytes) -> ProducerState | None:
     if len(content) < start:
         return None
     version, crc = _START.unpack_from(content)
-    (count,) = _COUNT.unpack_from(content, _START.size)
     if version != _VERSION or crc != crc32c(memoryview(content)[_START.size :]):
         return None
-    if len(content) != start + count * _ENTRY.size:
+    (count,) = _COUNT.unpack_from(content, _START.size)
+    end = start + count * _ENTRY.size
+    if not start <= end <= len(content) or (len(content) - end) % _OLDER.size:
         return None
-    return ProducerState(_parse_entry(values) for values in _ENTRY.iter_unpack(content[start:]))
+    return ProducerState(_parse_entries(content[start:end], content[end:]))
 
 
 def _format_entry(entry: ProducerEntry) -> bytes:
@@ -54,14 +61,19 @@ def _format_entry(entry: ProducerEntry) -> bytes:
     )
 
 
-def _parse_entry(values: tuple[int, ...]) -> ProducerEntry:
-    producer_id, epoch, last_sequence, last_offset, delta, timestamp, coordinator_epoch, txn_first = values
-    has_batch = last_offset != _NO_OFFSET
-    return ProducerEntry(
-        producer_id,
-        epoch=epoch,
-        coordinator_epoch=coordinator_epoch,
-        last_timestamp=timestamp,
-        txn_first_offset=None if txn_first == _NO_OFFSET else txn_first,
-        batches=[AppendedBatch(last_sequence, last_offset, delta, timestamp)] if has_batch else (),
-    )
+def _parse_entries(entries: bytes, older: bytes) -> Iterator[ProducerEntry]:
+    batches: dict[int, list[AppendedBatch]] = defaultdict(list)
+    for producer_id, *fields in _OLDER.iter_unpack(older):
+        batches[producer_id].append(AppendedBatch._make(fields))
+    for producer_id, epoch, *last, timestamp, coordinator_epoch, txn_first in _ENTRY.iter_unpack(entries):
+        batch = AppendedBatch._make((*last, timestamp))
+        if batch.last_offset != _NO_OFFSET:
+            batches[producer_id].append(batch)
+        yield ProducerEntry(
+            producer_id,
+            epoch=epoch,
+            coordinator_epoch=coordinator_epoch,
+            last_timestamp=timestamp,
+            txn_first_offset=None if txn_first == _NO_OFFSET else txn_first,
+            batches=batches[producer_id],
+        )
