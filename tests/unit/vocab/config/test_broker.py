@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronik.vocab.config import broker
 from chronik.vocab.config.broker import BrokerConfig, LayeredValue, validate_broker_config
-from chronik.vocab.config.definition import ConfigSource, ConfigType
+from chronik.vocab.config.definition import ConfigSource, ConfigType, UpdateMode
 from chronik.vocab.config.names import BROKER_CONFIGS
 from chronik.vocab.errors import ErrorCode, KafkaError
 
@@ -126,6 +129,14 @@ def test_dynamic_changes_are_refused_as_kafka_refuses_them(
     assert caught.value.message == message
 
 
+def test_what_belongs_to_one_node_cannot_be_changed_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = replace(BROKER_CONFIGS["listeners"], update_mode=UpdateMode.PER_BROKER)
+    monkeypatch.setattr(broker, "BROKER_CONFIGS", {"listeners": definition})
+    validate_broker_config({"listeners": "A://:1"}, is_per_broker=True)
+    with pytest.raises(KafkaError, match="broker id must be specified: listeners"):
+        validate_broker_config({"listeners": "A://:1"}, is_per_broker=False)
+
+
 def test_a_dynamic_change_that_is_fine() -> None:
     validate_broker_config(
         {"message.max.bytes": "1", "log.cleanup.policy": "compact,delete"}, is_per_broker=True
@@ -144,12 +155,12 @@ layers = st.dictionaries(st.sampled_from(dynamic_numbers), st.integers(4, 9).map
 
 @given(layers, layers, layers)
 def test_the_highest_layer_that_sets_a_value_decides(
-    static: dict[str, str], cluster: dict[str, str], broker: dict[str, str]
+    static: dict[str, str], cluster: dict[str, str], own: dict[str, str]
 ) -> None:
     config = BrokerConfig(static)
-    config.set_dynamic(broker=broker, cluster=cluster)
+    config.set_dynamic(broker=own, cluster=cluster)
     for name in dynamic_numbers:
-        for source, layer in ((BROKER, broker), (CLUSTER, cluster), (STATIC, static)):
+        for source, layer in ((BROKER, own), (CLUSTER, cluster), (STATIC, static)):
             if name in layer:
                 assert (config.raw(name), config.source(name)) == (layer[name], source)
                 break
