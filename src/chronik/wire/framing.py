@@ -9,7 +9,10 @@ import struct
 
 _LENGTH = struct.Struct(">i")
 _HEADER_BYTES_MIN = 8  # api key, api version, correlation id: nothing shorter can be a request.
-_GROWTH_BYTES_MIN = 64 * 1024
+_BUFFER_BYTES_MIN = 64 * 1024
+# A buffer is at most so many times what has arrived: large frames are copied once or twice on their way in, and a client
+# that announces much and sends little holds little.
+_GROWTH = 4
 
 
 class BadFrame(ValueError):
@@ -68,7 +71,9 @@ class FrameReader:
             return None
         (length,) = _LENGTH.unpack_from(self._data, start)
         if not _HEADER_BYTES_MIN <= length <= self._frame_bytes_max:
-            raise BadFrame(f"frame of {length} bytes; {_HEADER_BYTES_MIN} to {self._frame_bytes_max} are accepted")
+            raise BadFrame(
+                f"frame of {length} bytes; {_HEADER_BYTES_MIN} to {self._frame_bytes_max} are accepted"
+            )
         if have < 4 + length:
             return None
         self._start = start + 4 + length
@@ -85,22 +90,22 @@ class FrameReader:
             self._own = None
             self._data = memoryview(b"")
             self._start = self._end = 0
-        elif self._own is None or len(self._own) > 2 * max(_GROWTH_BYTES_MIN, left):
-            self._adopt(max(_GROWTH_BYTES_MIN, left))
+        elif self._own is None or len(self._own) > max(_BUFFER_BYTES_MIN, _GROWTH * left):
+            self._adopt(self._useful_bytes())
 
     def _make_room(self) -> None:
-        """Room for at least one byte more: by moving the rest to the front, else by doubling up to the frame's size."""
-        if self._end < len(self._data):
-            return
-        left = self._end - self._start
-        self._adopt(min(2 * max(left, _GROWTH_BYTES_MIN // 2), max(self._wanted_bytes(), left + 1)))
+        """Room for at least one byte more, by moving the rest to the front of a larger buffer."""
+        if self._end == len(self._data):
+            self._adopt(max(self._useful_bytes(), self._end - self._start + 1))
 
-    def _wanted_bytes(self) -> int:
-        """What the frame in progress needs, or the least buffer when its length is not known yet."""
-        if self._end - self._start < 4:
-            return _GROWTH_BYTES_MIN
-        (length,) = _LENGTH.unpack_from(self._data, self._start)
-        return max(_GROWTH_BYTES_MIN, 4 + int(length))
+    def _useful_bytes(self) -> int:
+        """The size of a buffer for the frame in progress, as far as what has arrived of it justifies one."""
+        left = self._end - self._start
+        wanted = _BUFFER_BYTES_MIN
+        if left >= 4:
+            (length,) = _LENGTH.unpack_from(self._data, self._start)
+            wanted = 4 + max(0, int(length))
+        return max(_BUFFER_BYTES_MIN, min(wanted, _GROWTH * left))
 
     def _adopt(self, size: int) -> None:
         """Move the unhandled bytes to the front of a new own buffer of `size` bytes."""
