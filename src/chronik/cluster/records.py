@@ -10,9 +10,6 @@ from typing import NamedTuple
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NodeId, ProducerId, TopicId
 
-# The one name for both: what requests number is what records keep.
-ConfigResourceType = ResourceType
-
 
 class ConfigResource(NamedTuple):
     """A thing that has configuration.
