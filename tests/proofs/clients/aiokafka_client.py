@@ -1,0 +1,67 @@
+"""aiokafka: asyncio; each producer and member gets an event loop of its own here."""
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
+from tests.proofs.clients.load import Record
+
+
+class AiokafkaWriter:
+    def __init__(self, bootstrap_servers: str, codec: str) -> None:
+        self._runner = asyncio.Runner()
+        self._producer = self._runner.run(self._start(bootstrap_servers, codec))
+
+    def send_all(self, topic: str, records: Iterable[Record]) -> None:
+        self._runner.run(self._send_all(topic, records))
+
+    def close(self) -> None:
+        self._runner.run(self._producer.stop())
+        self._runner.close()
+
+    async def _start(self, bootstrap_servers: str, codec: str) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers, compression_type=None if codec == "none" else codec
+        )
+        await producer.start()
+        return producer
+
+    async def _send_all(self, topic: str, records: Iterable[Record]) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                futures = [await self._producer.send(topic, record.value, record.key) for record in records]
+                await asyncio.gather(*futures)
+        except (KafkaError, TimeoutError) as error:
+            raise ClientFailed(repr(error)) from error
+
+
+class Aiokafka:
+    name = "aiokafka"
+    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
+    drops_records_when_it_leaves = False
+
+    def open_writer(self, bootstrap_servers: str, codec: str) -> AiokafkaWriter:
+        return AiokafkaWriter(bootstrap_servers, codec)
+
+    def read(self, bootstrap_servers: str, topic: str, group: str, member: Member) -> None:
+        asyncio.run(_read(bootstrap_servers, topic, group, member))
+
+
+async def _read(bootstrap_servers: str, topic: str, group: str, member: Member) -> None:
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap_servers, group_id=group, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        while not member.is_over:
+            for batch in (await consumer.getmany(timeout_ms=100)).values():
+                for message in batch:
+                    member.take(message.partition, message.offset, message.value)
+            member.on_assigned(len(consumer.assignment()))
+    except KafkaError as error:
+        raise ClientFailed(repr(error)) from error
+    finally:
+        await consumer.stop()

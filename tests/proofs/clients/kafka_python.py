@@ -1,0 +1,52 @@
+"""kafka-python: pure Python, idempotent by default."""
+
+from collections.abc import Iterable
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+
+from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
+from tests.proofs.clients.load import Record
+
+
+class KafkaPythonWriter:
+    def __init__(self, bootstrap_servers: str, codec: str) -> None:
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap_servers, compression_type=None if codec == "none" else codec
+        )
+
+    def send_all(self, topic: str, records: Iterable[Record]) -> None:
+        try:
+            futures = [self._producer.send(topic, record.value, record.key) for record in records]
+            self._producer.flush(ANSWER_SECONDS_MAX)
+            for future in futures:
+                future.get(0)
+        except KafkaError as error:
+            raise ClientFailed(str(error)) from error
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+class KafkaPython:
+    name = "kafka-python"
+    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
+    drops_records_when_it_leaves = False
+
+    def open_writer(self, bootstrap_servers: str, codec: str) -> KafkaPythonWriter:
+        return KafkaPythonWriter(bootstrap_servers, codec)
+
+    def read(self, bootstrap_servers: str, topic: str, group: str, member: Member) -> None:
+        consumer = KafkaConsumer(
+            topic, bootstrap_servers=bootstrap_servers, group_id=group, auto_offset_reset="earliest"
+        )
+        try:
+            while not member.is_over:
+                for batch in consumer.poll(timeout_ms=100).values():
+                    for message in batch:
+                        member.take(message.partition, message.offset, message.value)
+                member.on_assigned(len(consumer.assignment()))
+        except KafkaError as error:
+            raise ClientFailed(str(error)) from error
+        finally:
+            consumer.close()
