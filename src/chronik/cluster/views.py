@@ -40,14 +40,6 @@ class PartitionView(NamedTuple):
 BrokerViews = Mapping[NodeId, BrokerView]
 
 
-class _Replicas(NamedTuple):
-    """The lists of a partition view."""
-
-    replicas: list[int]
-    in_sync: list[int]
-    offline: list[int]
-
-
 def broker_views(image: ClusterImage, listener: str) -> BrokerViews:
     """The brokers that advertise an endpoint under the name of `listener`."""
     found: dict[NodeId, BrokerView] = {}
@@ -66,13 +58,8 @@ def partition_views(
     Lists may be shared: nobody writes to them.
     """
     leaders = leadership.leaders(topic.topic_id)
-    # Most partitions of a topic have equal replicas, and making lists is most of the work.
-    known: dict[tuple[NodeId, ...], _Replicas] = {}
     for partition in range(first, len(topic.partitions)):
-        nodes = topic.partitions[partition].replicas
-        replicas = known.get(nodes)
-        if replicas is None:
-            replicas = known[nodes] = _replicas(nodes, brokers)
+        replicas = topic.partitions[partition].replicas
         leader = leaders.get(partition)
         error, node, epoch = ErrorCode.NONE, NO_NODE, NO_EPOCH
         if leader is None or leader.node == NO_NODE:
@@ -81,15 +68,9 @@ def partition_views(
             error = ErrorCode.LISTENER_NOT_FOUND
         else:
             node, epoch = leader
-        yield PartitionView(partition, error, node, epoch, *replicas)
-
-
-def _replicas(nodes: tuple[NodeId, ...], brokers: BrokerViews) -> _Replicas:
-    return _Replicas(
-        list(nodes),
-        [node for node in nodes if node in brokers],
-        [node for node in nodes if node not in brokers],
-    )
+        in_sync: list[int] = [replica for replica in replicas if replica in brokers]
+        offline: list[int] = [replica for replica in replicas if replica not in brokers]
+        yield PartitionView(partition, error, node, epoch, list(replicas), in_sync, offline)
 
 
 def _endpoint(endpoints: tuple[BrokerEndpoint, ...], listener: str) -> BrokerEndpoint | None:
