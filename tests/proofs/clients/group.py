@@ -67,7 +67,7 @@ class Group:
         wait_until(holds, f"{self._client.name}: {what}", _SECONDS_MAX)
 
     def leave(self, member: GroupMember, read_before: int) -> None:
-        """Have a member leave, now if its client does that in good order, else when nothing is left to read."""
+        """Have a member leave: now, or when nothing is left to read if its client would lose it."""
         is_careful = self._client.drops_records_when_it_leaves
         if is_careful:
             self.wait(lambda: self._reading.count >= read_before, f"{read_before} records read")
