@@ -1,4 +1,4 @@
-"""Groups behind their service: what is answered when, what happens when the log fails, and who is sent away."""
+"""Groups behind their service: what is answered when, what a failing log means, and who is sent away."""
 
 import asyncio
 import random

@@ -1,0 +1,31 @@
+"""DeleteGroups in all its versions."""
+
+import pytest
+
+from chronik.vocab.errors import ErrorCode
+from chronik.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
+from chronik.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
+
+from .group_stage import GroupStage, play_groups
+
+
+@pytest.mark.parametrize("version", range(3))
+def test_each_group_is_answered_for_itself(version: int) -> None:
+    async def scene(stage: GroupStage) -> None:
+        member = await stage.member()
+
+        async def delete(*names: str) -> list[tuple[str, int]]:
+            request = DeleteGroupsRequest(groups_names=list(names))
+            results = (await stage.ask(request, version, DeleteGroupsResponse)).results
+            return [(result.group_id, result.error_code) for result in results]
+
+        assert await delete("g", "nowhere") == [
+            ("g", ErrorCode.NON_EMPTY_GROUP),
+            ("nowhere", ErrorCode.GROUP_ID_NOT_FOUND),
+        ]
+        leave = LeaveGroupRequest(group_id="g", member_id=member.member_id)
+        await stage.ask(leave, 2, LeaveGroupResponse)
+        assert await delete("g", "g") == [("g", ErrorCode.NONE)]
+        assert await delete("g") == [("g", ErrorCode.GROUP_ID_NOT_FOUND)]
+
+    play_groups(scene)
