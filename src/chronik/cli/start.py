@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _STDIN = 0
 
+# Where `chronik topic` and others find a cluster; here as well, because `options` imports typer.
+BOOTSTRAP_VARIABLE = "CHRONIK_BOOTSTRAP_SERVER"
+
 
 def start(arguments: StartArguments) -> int:
     """Run a node in this process; the exit code once it has stopped."""
@@ -24,7 +27,7 @@ def start(arguments: StartArguments) -> int:
 
     try:
         settings = Settings.load(
-            arguments.settings, config_file=arguments.config_file, environment=os.environ
+            arguments.settings, config_file=arguments.config_file, environment=_environment()
         )
     except SettingsError as error:
         print(f"chronik: {error}", file=sys.stderr)
@@ -48,6 +51,11 @@ def _run(settings: "Settings") -> int:
         print(f"chronik: {error}", file=sys.stderr)
         return ExitCode.FAILED
     return ExitCode.OK
+
+
+def _environment() -> dict[str, str]:
+    """The variables that may be settings: all but what the other commands read."""
+    return {name: value for name, value in os.environ.items() if name != BOOTSTRAP_VARIABLE}
 
 
 def _stop_when_stdin_closes() -> None:

@@ -1,0 +1,1 @@
+"""One module per command. They import typer alone; what a command needs is imported when it runs."""

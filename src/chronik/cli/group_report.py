@@ -1,0 +1,138 @@
+"""What `chronik group describe` shows."""
+
+from dataclasses import dataclass
+
+from chronik.cli.client import Client, ClientError, groups, offsets
+from chronik.cli.output import left, print_facts, print_note, print_table, right
+from chronik.vocab.errors import ErrorCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionReport:
+    """A partition that the group reads or has read; None for what is not there."""
+
+    topic: str
+    partition: int
+    committed_offset: int | None
+    end_offset: int | None
+    lag: int | None
+    member: str | None
+    client_id: str | None
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReport:
+    """One group; `lag` is the sum over its partitions."""
+
+    id: str
+    state: str
+    assignor: str
+    coordinator: str
+    lag: int
+    partitions: list[PartitionReport]
+    members: list[groups.Member]
+
+
+def read_report(client: Client, name: str) -> GroupReport:
+    """Ask for everything. Raises ClientError."""
+    group = groups.describe(client, name)
+    committed = groups.committed(client, name)
+    owners = {partition: member for member in group.members for partition in member.partitions}
+    wanted = sorted(owners.keys() | committed.keys())
+    ends = {topic: _ends(client, topic) for topic in {topic for topic, _ in wanted}}
+    rows = []
+    for topic, partition in wanted:
+        offset = committed[topic, partition].offset if (topic, partition) in committed else None
+        end = ends[topic].get(partition)
+        owner = owners.get((topic, partition))
+        rows.append(
+            PartitionReport(
+                topic=topic,
+                partition=partition,
+                committed_offset=offset,
+                end_offset=end,
+                lag=None if offset is None or end is None else max(0, end - offset),
+                member=None if owner is None else owner.id,
+                client_id=None if owner is None else owner.client_id,
+                host=None if owner is None else owner.host,
+            )
+        )
+    return GroupReport(
+        id=group.id,
+        state=group.state,
+        assignor=group.assignor,
+        coordinator=group.coordinator,
+        lag=sum(row.lag or 0 for row in rows),
+        partitions=rows,
+        members=list(group.members),
+    )
+
+
+def print_report(report: GroupReport) -> None:
+    _print_head(report)
+    print_table(
+        [
+            left("Topic", is_cut=True),
+            right("Partition"),
+            right("Committed"),
+            right("End"),
+            right("Lag"),
+            left("Client", is_cut=True),
+            left("Host", is_cut=True),
+        ],
+        [
+            (row.topic, row.partition, row.committed_offset, row.end_offset, row.lag, row.client_id, row.host)
+            for row in report.partitions
+        ],
+        empty="It has no committed offsets.",
+    )
+
+
+def print_members(report: GroupReport) -> None:
+    _print_head(report)
+    if not report.members:
+        print_note("It has no members.")
+        return
+    print_table(
+        [
+            left("Client", is_cut=True),
+            left("Instance", is_cut=True),
+            left("Host", is_cut=True),
+            right("Partitions"),
+            left("Assignment"),
+        ],
+        [
+            (
+                member.client_id,
+                member.instance_id,
+                member.host,
+                len(member.partitions),
+                " ".join(f"{topic}-{partition}" for topic, partition in member.partitions),
+            )
+            for member in report.members
+        ],
+    )
+
+
+def _print_head(report: GroupReport) -> None:
+    print_facts(
+        {
+            "Group": report.id,
+            "State": report.state,
+            "Assignor": report.assignor,
+            "Coordinator": report.coordinator,
+            "Members": len(report.members),
+            "Lag": report.lag,
+        }
+    )
+
+
+def _ends(client: Client, topic: str) -> dict[int, int]:
+    """End offsets; none for a topic that was deleted since."""
+    try:
+        return offsets.latest(client, topic)
+    except ClientError as error:
+        if error.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            return {}
+        raise

@@ -1,0 +1,8 @@
+"""What `chronik log dump` reads: a partition's files as rows, offline and without changing anything.
+
+Works on Kafka's own files too, because they are the same.
+"""
+
+from chronik.cli.log_dump.dump import Dump, dump_file, dump_path
+
+__all__ = ["Dump", "dump_file", "dump_path"]

@@ -1,0 +1,150 @@
+"""What commands print: tables for people, JSON for scripts, errors with what to do next.
+
+Results go to standard output, everything else to standard error, so that output can be piped. rich is
+imported when there is something to draw.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from chronik.cli.units import plain_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Without a terminal there is no width to fit into: a line is a row, for grep and awk.
+_PIPE_COLUMNS = 4000
+
+
+class Align(Enum):
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """A column's head, and how its cells stand. One that is `cut` gives way when the terminal is narrow."""
+
+    title: str
+    align: Align = Align.LEFT
+    is_cut: bool = False
+
+
+def left(title: str, *, is_cut: bool = False) -> Column:
+    return Column(title, Align.LEFT, is_cut)
+
+
+def right(title: str) -> Column:
+    return Column(title, Align.RIGHT)
+
+
+def print_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str = "", empty: str = ""
+) -> None:
+    """A table on standard output; `empty` on standard error instead where there are no rows."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = list(rows)
+    if not rows and empty:
+        print_note(empty)
+        return
+    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(
+            column.title,
+            justify=column.align.value,
+            overflow="ellipsis" if column.is_cut else "fold",
+            no_wrap=column.is_cut or column.align is Align.RIGHT,
+        )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    console().print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Names and values, one pair a line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(Text(name), Text(shown(value)))
+    console().print(table)
+
+
+def print_done(text: str) -> None:
+    """Say on standard output that it is done, in one sentence."""
+    console().print(text, markup=False, highlight=False)
+
+
+def print_note(text: str) -> None:
+    """Say something beside the result, on standard error."""
+    console(is_error=True).print(text, markup=False, highlight=False, style="dim")
+
+
+def print_error(message: str, hint: str = "") -> None:
+    """What went wrong, and what to do next."""
+    errors = console(is_error=True)
+    errors.print(f"error: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
+    if hint:
+        errors.print(hint, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Standard output, indented; dataclasses become objects, bytes text or base64."""
+    sys.stdout.write(json.dumps(to_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def json_line(value: object) -> str:
+    """One line of JSON, for streams."""
+    return json.dumps(to_plain(value), ensure_ascii=False)
+
+
+def to_plain(value: object) -> object:
+    """The value in what JSON has."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value.name if isinstance(value, Enum) else value
+        case Enum():
+            return value.value
+        case bytes():
+            return plain_bytes(value)
+        case Mapping():
+            return {str(name): to_plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [to_plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def shown(value: object) -> str:
+    """A cell's text: thousands apart, nothing as a dash."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}".replace(",", " ")
+        case float():
+            return f"{value:.2f}"
+        case tuple() | list():
+            return ",".join(map(str, value)) or "-"
+    return str(value)
+
+
+def console(*, is_error: bool = False) -> "Console":
+    """A console on standard output or error as they are now."""
+    from rich.console import Console
+
+    stream = sys.stderr if is_error else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else _PIPE_COLUMNS)

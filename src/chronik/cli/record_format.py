@@ -1,0 +1,69 @@
+"""How a consumed record is printed: by a template, or as JSON."""
+
+import json
+import string
+from collections.abc import Callable
+
+from chronik.cli.client.fetching import FetchedRecord
+from chronik.cli.exit_codes import ExitCode
+from chronik.cli.guard import Failure
+from chronik.cli.units import format_time, format_utc, plain_bytes
+
+Write = Callable[[FetchedRecord], bytes]
+
+_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
+
+_FIELDS: dict[str, Write] = {
+    "topic": lambda record: record.topic.encode(),
+    "partition": lambda record: str(record.partition).encode(),
+    "offset": lambda record: str(record.offset).encode(),
+    "timestamp": lambda record: str(record.timestamp).encode(),
+    "time": lambda record: format_time(record.timestamp).encode(),
+    "key": lambda record: record.key or b"",
+    "value": lambda record: record.value or b"",
+    "headers": lambda record: b",".join(
+        name.encode() + b"=" + (value or b"") for name, value in record.headers
+    ),
+}
+
+
+def template(text: str) -> Write:
+    """A writer for a template such as `{key}={value}\\n`: bytes go out as they came. Raises Failure."""
+    try:
+        parsed = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise Failure(f"--format {text!r}: {error}", exit_code=ExitCode.USAGE) from None
+    pieces: list[bytes | Write] = []
+    for literal, field, _, _ in parsed:
+        if literal:
+            pieces.append(_unescape(literal).encode())
+        if field is not None:
+            if field not in _FIELDS:
+                known = " ".join(f"{{{name}}}" for name in _FIELDS)
+                raise Failure(f"--format has no {{{field}}}", f"It has: {known}.", ExitCode.USAGE)
+            pieces.append(_FIELDS[field])
+    return lambda record: b"".join(piece if isinstance(piece, bytes) else piece(record) for piece in pieces)
+
+
+def json_line(record: FetchedRecord) -> bytes:
+    """One line of JSON. Keys and values that are no text are `{"base64": ...}`."""
+    content = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "time": format_utc(record.timestamp) if record.timestamp >= 0 else None,
+        "key": None if record.key is None else plain_bytes(record.key),
+        "value": None if record.value is None else plain_bytes(record.value),
+        "headers": [[name, None if value is None else plain_bytes(value)] for name, value in record.headers],
+    }
+    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
+
+
+def _unescape(text: str) -> str:
+    out, position = [], 0
+    while position < len(text):
+        pair = text[position : position + 2]
+        out.append(_ESCAPES.get(pair, text[position]))
+        position += 2 if pair in _ESCAPES else 1
+    return "".join(out)
