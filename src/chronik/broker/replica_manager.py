@@ -16,7 +16,7 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId, TopicPartition
+from chronik.vocab.ids import NO_EPOCH, NO_NODE, NO_TOPIC_ID, NodeId, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
 _log = logging.getLogger(__name__)
@@ -179,6 +179,8 @@ class ReplicaManager:
             if name not in self._offline:
                 _log.error("partition is offline", extra={"partition": str(name), "error": str(error)})
             self._offline[name] = error
+            # Those who wait for a leader are told at once that there is none.
+            self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
             return
         self._offline.pop(name, None)
         self._add(partition)

@@ -62,11 +62,6 @@ _log = logging.getLogger(__name__)
 # Open requests get so long when the node stops; Kafka's clients reconnect by themselves.
 _STOP_GRACE_SECONDS = 0.5
 
-# Incomplete requests of all clients. Kafka has no such bound by default (queued.max.request.bytes); a laptop needs one.
-_RECEIVED_BYTES_MAX = 256 * 1024 * 1024
-# Responses that clients do not read: two Fetch responses of the usual 50 MiB, so that slow readers share.
-_UNSENT_BYTES_MAX = 128 * 1024 * 1024
-
 # A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
 _INTERNAL_TOPIC_SECONDS_MAX = 5.0
 
@@ -120,6 +115,8 @@ class Node:
 
     async def _start(self) -> None:
         settings, config = self.settings, self.settings.config
+        for note in settings.notes:
+            _log.info("setting", extra={"note": note})
         lock = DirectoryLock(settings.data_dir)
         self._closing.callback(lock.release)
         disk = self._disk = RealDisk(settings.data_dir)
@@ -177,6 +174,7 @@ class Node:
             lambda: TopicDefaults(
                 partitions=config.int("num.partitions"),
                 replication_factor=config.int("default.replication.factor"),
+                settings=self._topic_defaults,
             ),
             randomness,
         )
@@ -202,7 +200,10 @@ class Node:
             fetch_sessions=FetchSessionCache(
                 lambda: config.int("max.incremental.fetch.session.cache.slots"), self._clock, randomness
             ),
-            memory=NodeMemory(received_bytes_max=_RECEIVED_BYTES_MAX, unsent_bytes_max=_UNSENT_BYTES_MAX),
+            memory=NodeMemory(
+                received_bytes_max=config.int("queued.max.request.bytes"),
+                unsent_bytes_max=config.int("queued.max.response.bytes"),
+            ),
         )
 
     def _bind(self) -> list[tuple[str, socket.socket]]:
@@ -227,6 +228,7 @@ class Node:
         metadata.subscribe(self._on_configuration)
         metadata.subscribe(replicas.on_metadata)
         metadata.subscribe(self._on_topics_deleted)
+        metadata.subscribe(_log_topics)
         self._closing.push_async_callback(metadata.close)
 
     def _open_partitions(self) -> None:
@@ -330,6 +332,13 @@ class Node:
             _log.error("partition did not close cleanly", extra={"partition": partition, "error": str(error)})
         if not failures:
             leave_clean_mark(self._disk)
+
+
+def _log_topics(delta: ClusterDelta, image: ClusterImage) -> None:
+    for topic in delta.topics_deleted:
+        _log.info("topic deleted", extra={"topic": topic.name})
+    for topic in delta.topics_created:
+        _log.info("topic created", extra={"topic": topic.name, "partitions": len(topic.partitions)})
 
 
 class _MetadataLog:

@@ -115,7 +115,6 @@ NETWORK_DEFINITIONS = (
         "The most bytes of incomplete requests, over all connections. Above it the connection whose "
         "request has been incomplete longest is closed.",
         validator=at_least(MIB),
-        has_effect=False,
         kafka_default=-1,
         note="Memory is always bounded; two of the largest requests fit.",
     ),
@@ -126,7 +125,6 @@ NETWORK_DEFINITIONS = (
         "The most bytes of responses that clients have not read yet, over all connections. Above it Fetch "
         "answers without records until some are read.",
         validator=at_least(MIB),
-        has_effect=False,
         note="Not a Kafka setting. Two of the largest Fetch responses fit.",
     ),
     define(
