@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chronik.cli.client import Client, cluster, topics
-from chronik.cli.output import left, print_facts, print_table, right
+from chronik.cli.output import left, print_done, print_facts, print_table, right
 from chronik.cli.units import format_bytes
 
 
@@ -80,6 +80,7 @@ def print_report(report: ClusterReport) -> None:
             "Under-replicated": _some(report.under_replicated),
         }
     )
+    print_done("")
     print_table(
         [
             right("Broker"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chronik.cli.client import Client, groups, offsets
 from chronik.cli.client.fetching import FetchedRecord, Fetcher
 from chronik.cli.exit_codes import ExitCode
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 from chronik.cli.parsing import parsed
 from chronik.cli.units import parse_time_ms
 

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Final
 
-from chronik.cli.log_dump import Dump
+from chronik.cli.log_dump import Dump, Row
 from chronik.cli.output import (
     Column,
     json_line,
@@ -27,19 +27,24 @@ _NUMBERS: Final = {
     "last_offset",
     "start_offset",
 }
+# What says nothing, and what is said among the problems when it is otherwise.
+_NOTHING: Final[tuple[object, ...]] = ("", None, "none", "ok", {})
 _CUT: Final = {"value", "headers", "key"}
 
 
 def print_dump(dump: Dump, limit: int) -> None:
     """A table of the first rows, then what is wrong."""
     rows = iter(dump.rows)
-    shown = list(itertools.islice(rows, limit))
+    shown = [_for_people(row) for row in itertools.islice(rows, limit)]
     print_done(f"{dump.path.name}: {dump.kind}")
-    if shown:
-        columns = [_column(name) for name in shown[0]]
-        print_table(columns, [[_cell(value) for value in row.values()] for row in shown])
-    else:
+    if not shown:
         print_note("empty")
+    # A column in which nobody has anything to say only takes room.
+    head = shown[0] if shown else {}
+    names = [name for name in head if any(row[name] not in _NOTHING for row in shown)]
+    if names:
+        cells = [[_cell(row[name]) for name in names] for row in shown]
+        print_table([_column(name) for name in names], cells)
     rest = sum(1 for _ in rows)
     if rest:
         print_note(f"{rest} more; --limit shows more of them, --json all")
@@ -54,6 +59,15 @@ def print_lines(dump: Dump) -> None:
         sys.stdout.write(json_line({"file": file, "kind": dump.kind, **row}) + "\n")
     for problem in dump.problems:
         sys.stdout.write(json_line({"file": file, "problem": problem}) + "\n")
+
+
+def _for_people(row: Row) -> Row:
+    """A batch's offsets in one column, so that the table fits where it is read."""
+    if "base_offset" not in row:
+        return row
+    offsets = f"{row['base_offset']}-{row['last_offset']}"
+    rest = {name: value for name, value in row.items() if name not in ("base_offset", "last_offset")}
+    return {"offsets": offsets, **rest}
 
 
 def _print_problems(dump: Dump) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chronik.cli.client import Client, ClientError, groups, offsets
-from chronik.cli.output import left, print_facts, print_note, print_table, right
+from chronik.cli.output import left, print_done, print_facts, print_note, print_table, right
 from chronik.vocab.errors import ErrorCode
 
 
@@ -100,7 +100,7 @@ def print_members(report: GroupReport) -> None:
             left("Instance", is_cut=True),
             left("Host", is_cut=True),
             right("Partitions"),
-            left("Assignment"),
+            left("Assignment", is_folded=True),
         ],
         [
             (
@@ -126,6 +126,7 @@ def _print_head(report: GroupReport) -> None:
             "Lag": report.lag,
         }
     )
+    print_done("")
 
 
 def _ends(client: Client, topic: str) -> dict[int, int]:

@@ -7,19 +7,10 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from chronik.cli.exit_codes import ExitCode
+from chronik.cli.failure import Failure
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Failure(Exception):
-    """A command cannot do what was asked; says why and what to do."""
-
-    def __init__(self, message: str, hint: str = "", exit_code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.exit_code = exit_code
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -27,20 +18,13 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> R:
-        from chronik.cli.client.errors import ClientError, Unreachable
-        from chronik.cli.output import print_error
-
         try:
             return command(*arguments, **options)
         except Failure as failure:
+            from chronik.cli.output import print_error
+
             print_error(failure.message, failure.hint)
             raise SystemExit(failure.exit_code) from None
-        except Unreachable as error:
-            print_error(error.message, error.hint)
-            raise SystemExit(ExitCode.UNREACHABLE) from None
-        except ClientError as error:
-            print_error(error.message, error.hint)
-            raise SystemExit(ExitCode.FAILED) from None
         except KeyboardInterrupt:
             raise SystemExit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 
 _READ_BYTES = 256 * 1024
 

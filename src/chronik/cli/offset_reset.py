@@ -7,7 +7,7 @@ from enum import Enum
 
 from chronik.cli.client import Client, ClientError, groups, offsets
 from chronik.cli.exit_codes import ExitCode
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 from chronik.cli.output import left, print_note, print_table, right
 from chronik.cli.parsing import parsed
 from chronik.cli.units import parse_duration_ms, parse_time_ms

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from chronik.cli.layout import GAP, fit
 from chronik.cli.units import plain_bytes
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, OverflowMethod
 
 # Without a terminal there is no width to fit into: a line is a row, for grep and awk.
 _PIPE_COLUMNS = 4000
@@ -25,46 +26,66 @@ class Align(Enum):
     RIGHT = "right"
 
 
+# Of a cell that is cut or folded, so much is always beside the others.
+_CUT_MIN = 12
+_FOLDED_MIN = 20
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head, and how its cells stand. One that is `cut` gives way when the terminal is narrow."""
+    """A column's head, and how its cells stand. Cut and folded ones give way in a narrow terminal."""
 
     title: str
     align: Align = Align.LEFT
     is_cut: bool = False
+    is_folded: bool = False
+
+    def least(self, wanted: int) -> int:
+        """The narrowest it may be."""
+        if self.is_folded:
+            return min(wanted, _FOLDED_MIN)
+        return min(wanted, max(_CUT_MIN, len(self.title))) if self.is_cut else wanted
 
 
-def left(title: str, *, is_cut: bool = False) -> Column:
-    return Column(title, Align.LEFT, is_cut)
+def left(title: str, *, is_cut: bool = False, is_folded: bool = False) -> Column:
+    return Column(title, Align.LEFT, is_cut, is_folded)
 
 
 def right(title: str) -> Column:
     return Column(title, Align.RIGHT)
 
 
-def print_table(
-    columns: Sequence[Column], rows: Iterable[Sequence[object]], *, title: str = "", empty: str = ""
-) -> None:
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
     """A table on standard output; `empty` on standard error instead where there are no rows."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    rows = list(rows)
-    if not rows and empty:
+    cells = [[Text(shown(cell)) for cell in row] for row in rows]
+    if not cells and empty:
         print_note(empty)
         return
-    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
-    for column in columns:
+    screen = console()
+    wanted = [
+        max([len(column.title), *(row[number].cell_len for row in cells)])
+        for number, column in enumerate(columns)
+    ]
+    least = [column.least(width) for column, width in zip(columns, wanted, strict=True)]
+    widths = fit(wanted, least, screen.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    for column, width in zip(columns, widths, strict=True):
+        overflow: OverflowMethod = "fold" if column.is_folded else "ellipsis"
         table.add_column(
             column.title,
             justify=column.align.value,
-            overflow="ellipsis" if column.is_cut else "fold",
-            no_wrap=column.is_cut or column.align is Align.RIGHT,
+            width=width,
+            overflow=overflow,
+            no_wrap=not column.is_folded,
         )
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
-    console().print(table)
+    for row in cells:
+        table.add_row(*row)
+    total = sum(widths) + GAP * (len(widths) - 1)
+    screen.print(table, width=max(total, screen.width), crop=False, no_wrap=True, overflow="ignore")
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

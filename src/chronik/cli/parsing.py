@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from chronik.cli.exit_codes import ExitCode
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 from chronik.cli.units import parse_assignment
 
 T = TypeVar("T")

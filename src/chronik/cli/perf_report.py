@@ -33,7 +33,7 @@ def measure(bootstrap_servers: str, workloads: Sequence[Workload], seconds: floa
 
 def print_figures(figures: Sequence[Figure]) -> None:
     print_table(
-        [left("Measured"), right("Value"), left("Unit"), left("Better"), left("Note")],
+        [left("Measured"), right("Value"), left("Unit"), left("Better"), left("Note", is_folded=True)],
         [
             (figure.name, _number(figure.value), figure.unit, figure.better.name.lower(), figure.note)
             for figure in figures

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chronik.cli.client.fetching import FetchedRecord
 from chronik.cli.exit_codes import ExitCode
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 from chronik.cli.units import format_time, format_utc, plain_bytes
 
 Write = Callable[[FetchedRecord], bytes]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chronik.cli.client import Client, ClientError, cluster, configs, offsets, topics
-from chronik.cli.output import left, print_facts, print_table, right
+from chronik.cli.output import left, print_done, print_facts, print_table, right
 from chronik.cli.units import format_bytes
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
@@ -79,6 +79,7 @@ def print_report(report: TopicReport) -> None:
     settings = "\n".join(f"{name}={value}" for name, value in report.config.items())
     facts["Settings"] = settings or "all by default"
     print_facts(facts)
+    print_done("")
     print_table(
         [
             right("Partition"),

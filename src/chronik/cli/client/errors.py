@@ -1,5 +1,7 @@
 """What goes wrong between a person and a broker, with Kafka's name for it and what to do next."""
 
+from chronik.cli.exit_codes import ExitCode
+from chronik.cli.failure import Failure
 from chronik.vocab.errors import ErrorCode
 
 _HINTS = {
@@ -26,21 +28,21 @@ _HINTS = {
 }
 
 
-class ClientError(Exception):
+class ClientError(Failure):
     """A broker said no, or answered what cannot be used. `name` is Kafka's error name where it has one."""
 
     def __init__(
         self, message: str, *, name: str = "", hint: str = "", code: ErrorCode | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(message, hint)
         self.name = name
-        self.hint = hint
         self.code = code
 
 
 class Unreachable(ClientError):
     """No answer: nothing listens there, it hung up, or time ran out."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 def error_of(code: int, what: str, message: str | None = None) -> ClientError:

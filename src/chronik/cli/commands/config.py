@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chronik.cli.guard import Failure, guarded
+from chronik.cli.failure import Failure
+from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout
 from chronik.cli.parsing import assignments
 
@@ -46,6 +47,7 @@ def describe(
 ) -> None:
     """Show settings: those that were set, or with --all every one."""
     from chronik.cli.client import Client, configs
+    from chronik.cli.config_report import print_settings
     from chronik.cli.output import left, print_json, print_table
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
@@ -54,14 +56,14 @@ def describe(
     if json:
         print_json(found)
         return
-    columns = [left("Setting"), left("Value"), left("Set by")]
+    if documentation:
+        print_settings(found)
+        return
+    columns = [left("Setting"), left("Value", is_folded=True), left("Set by")]
     rows = [
         [setting.name, "(hidden)" if setting.is_sensitive else setting.value, setting.source]
         for setting in found
     ]
-    if documentation:
-        columns.append(left("Meaning"))
-        rows = [[*row, setting.documentation] for row, setting in zip(rows, found, strict=True)]
     print_table(columns, rows, empty="All settings have their defaults; --all shows them.")
 
 

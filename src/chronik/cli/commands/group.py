@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from chronik.cli.confirm import confirm
-from chronik.cli.guard import Failure, guarded
+from chronik.cli.failure import Failure
+from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout, Yes
 
 app = typer.Typer(

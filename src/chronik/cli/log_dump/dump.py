@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chronik.cli.guard import Failure
+from chronik.cli.failure import Failure
 from chronik.cli.log_dump.batches import batch_rows, record_rows
 from chronik.log.checkpoint import parse_lines
 from chronik.log.index import OFFSET_ENTRY, TIME_ENTRY
