@@ -22,9 +22,10 @@ def free_port() -> int:
 class BrokerProcess:
     """Keeps its port and directory over any number of starts. Dies with the test that made it."""
 
-    def __init__(self, directory: Path, *settings: str) -> None:
+    def __init__(self, directory: Path, *settings: str, port: int | None = None) -> None:
+        """`settings` are `name=value` in Kafka's names."""
         self.directory = directory
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self.log_path = directory / "broker.log"
@@ -37,6 +38,17 @@ class BrokerProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def resident_mb(self) -> float:
+        """Memory that the process has in use now."""
+        shown = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, text=True, check=True
+        )
+        return int(shown.stdout) / 1024
 
     def start(self) -> None:
         """Returns when clients can connect. Raises RuntimeError with the log's end when it does not come

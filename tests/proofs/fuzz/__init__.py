@@ -1,0 +1,1 @@
+"""Hostile bytes against one broker, and what it must be throughout: alive, answering, bounded, honest."""
