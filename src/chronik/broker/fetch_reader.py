@@ -73,7 +73,7 @@ def read_partitions(
 ) -> Reading:
     """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used up."""
     reading = Reading()
-    left = min(limits.max_bytes, broker.memory.response_bytes_left)
+    left = max(0, min(limits.max_bytes, broker.memory.response_bytes_left))
     # With no memory left for responses not even one batch is read: the client waits as if there were no data.
     at_least_one = broker.memory.response_bytes_left > 0
     for key, partition_wanted in wanted.items():
@@ -95,7 +95,8 @@ def _read_one(
     wanted = fetched.wanted
     partition = find_partition(broker, fetched.key)
     partition.check_leader(wanted.current_leader_epoch)
-    max_bytes = min(wanted.partition_max_bytes, left)
+    # A client may ask for less than nothing.
+    max_bytes = max(0, min(wanted.partition_max_bytes, left))
     data = partition.read(
         Offset(wanted.fetch_offset),
         max_bytes,
