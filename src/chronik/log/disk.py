@@ -50,7 +50,7 @@ class File(Syncable, Protocol):
         """Up to `length` bytes; fewer only at the end of the file."""
         ...
 
-    def read_cached(self, position: int, length: int) -> bytes | None:
+    def read_cached(self, position: int, length: int) -> bytes | memoryview | None:
         """As `read_at`, but None when the bytes would have to come from the device (preadv2 RWF_NOWAIT)."""
         ...
 

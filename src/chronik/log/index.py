@@ -7,6 +7,7 @@
 import struct
 from collections.abc import Callable
 
+from chronik.log.disk import Buffer
 from chronik.log.entry_file import EntryFile
 from chronik.log.source import Source
 
@@ -63,7 +64,7 @@ class SparseIndex(EntryFile):
                 high = middle
         return self._floor_in(source.read(self.file, low * size, (high - low) * size), key)
 
-    def _floor_in(self, block: bytes | bytearray, key: int) -> tuple[int, int] | None:
+    def _floor_in(self, block: Buffer, key: int) -> tuple[int, int] | None:
         low, high = 0, len(block) // self._entry.size
         while low < high:
             middle = (low + high) // 2
@@ -73,6 +74,6 @@ class SparseIndex(EntryFile):
                 high = middle
         return self._unpack(block, low - 1) if low else None
 
-    def _unpack(self, block: bytes | bytearray, number: int) -> tuple[int, int]:
+    def _unpack(self, block: Buffer, number: int) -> tuple[int, int]:
         key, value = self._entry.unpack_from(block, number * self._entry.size)
         return key, value

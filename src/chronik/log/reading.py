@@ -147,7 +147,7 @@ class _Reader:
             wanted = max(found.missing, self._left)
         return Place(segment, position, True)
 
-    def _walk(self, chunk: bytes) -> Walk:
+    def _walk(self, chunk: bytes | memoryview) -> Walk:
         at_least_one = self._at_least_one and not self._buffers
         found = walk(chunk, self._next_offset, self._end_offset, self._left, at_least_one=at_least_one)
         if found.end > found.start:
@@ -155,7 +155,7 @@ class _Reader:
         self.is_complete = found.is_complete or (bool(self._buffers) and self._left < HEADER_BYTES)
         return found
 
-    def _take(self, chunk: bytes, found: Walk) -> None:
+    def _take(self, chunk: bytes | memoryview, found: Walk) -> None:
         if not self._buffers:
             self._base_offset = found.base_offset
         self._next_offset = found.next_offset

@@ -16,7 +16,7 @@ class NotCached(Exception):
 
 
 class Source(Protocol):
-    def read(self, file: LazyFile, position: int, length: int) -> bytes:
+    def read(self, file: LazyFile, position: int, length: int) -> bytes | memoryview:
         """Up to `length` bytes; fewer only at the end of the file."""
         ...
 
@@ -26,7 +26,7 @@ class CachedSource:
 
     __slots__ = ()
 
-    def read(self, file: LazyFile, position: int, length: int) -> bytes:
+    def read(self, file: LazyFile, position: int, length: int) -> bytes | memoryview:
         data = file.open().read_cached(position, length)
         if data is None:
             raise NotCached
@@ -38,7 +38,7 @@ class BlockingSource:
 
     __slots__ = ()
 
-    def read(self, file: LazyFile, position: int, length: int) -> bytes:
+    def read(self, file: LazyFile, position: int, length: int) -> bytes | memoryview:
         return file.open().read_at(position, length)
 
 
@@ -59,7 +59,7 @@ class PrivateSource:
         for file in self._files.values():
             file.close()
 
-    def read(self, file: LazyFile, position: int, length: int) -> bytes:
+    def read(self, file: LazyFile, position: int, length: int) -> bytes | memoryview:
         handle = self._files.get(file.path)
         if handle is None:
             handle = self._files[file.path] = file.open_private()

@@ -39,7 +39,9 @@ class Walk(NamedTuple):
     is_complete: bool
 
 
-def walk(chunk: bytes, offset: int, end_offset: int, max_bytes: int, *, at_least_one: bool) -> Walk:
+def walk(
+    chunk: bytes | memoryview, offset: int, end_offset: int, max_bytes: int, *, at_least_one: bool
+) -> Walk:
     """From the batch that holds `offset` on, those that end by `end_offset` and fit `max_bytes` (but at
     least one).
 

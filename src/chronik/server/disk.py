@@ -68,7 +68,7 @@ class RealFile:
             data += more
         return data
 
-    def read_cached(self, position: int, length: int) -> bytes | None:
+    def read_cached(self, position: int, length: int) -> bytes | memoryview | None:
         if not _HAS_CACHED_READS:
             return self.read_at(position, length)
         buffer = bytearray(min(length, max(0, self._size - position)))
@@ -82,7 +82,7 @@ class RealFile:
             if error.errno in _CACHED_READ_UNSUPPORTED:
                 return self.read_at(position, length)
             raise
-        return bytes(buffer) if count == len(buffer) else None
+        return memoryview(buffer) if count == len(buffer) else None
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)

@@ -20,8 +20,8 @@ from chronik.records.batch import (
 )
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.compression import compress
-from chronik.records.record import Record, decode_records, encode_record
-from chronik.records.validate import ProduceRules, validate_produce
+from chronik.records.record import Record, decode_records, encode_record, read_varint, write_varint
+from chronik.records.validate import ProduceRules, check_lengths, validate_produce
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
 
@@ -259,3 +259,50 @@ class TestCompressionType:
         data = seal(bytearray(pack_header(header) + b"garbage")).data
         rules = ProduceRules.of(replace(DEFAULT_TOPIC_CONFIG, compression_type="lz4"))
         assert code_of(data, rules) is ErrorCode.CORRUPT_MESSAGE
+
+
+def lengths_walked_plainly(data: bytes, record_count: int) -> bool:
+    """What `check_lengths` must find, one record after the other."""
+    position, count = 61, 0
+    while position < len(data):
+        try:
+            length, position = read_varint(data, position)
+        except IndexError:
+            return False
+        if length < 0:
+            return False
+        position += length
+        count += 1
+    return position == len(data) and count == record_count
+
+
+runs_of_lengths = st.lists(
+    st.tuples(st.integers(1, 300) | st.sampled_from([63, 64, 8191, 8192]), st.integers(1, 200)), max_size=6
+)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(
+    runs_of_lengths,
+    st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), max_size=2),
+    st.integers(-1, 1),
+)
+def test_lengths_are_found_as_by_a_plain_walk(
+    runs: list[tuple[int, int]], changes: list[tuple[int, int]], count_is_off_by: int
+) -> None:
+    records = bytearray(61)
+    count = count_is_off_by
+    for length, times in runs:
+        one = bytearray()
+        write_varint(one, length)
+        records += (one + bytes(length)) * times
+        count += times
+    for position, byte in changes:
+        if len(records) > 61:
+            records[61 + position % (len(records) - 61)] = byte
+    data = bytes(records)
+    if lengths_walked_plainly(data, count):
+        check_lengths(data, count)
+    else:
+        with pytest.raises(KafkaError):
+            check_lengths(data, count)
