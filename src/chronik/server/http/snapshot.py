@@ -1,10 +1,10 @@
 """The node's rooms read into one value: for whoever implements `NodeView.statistics`."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from chronik.broker.context import Broker
 from chronik.broker.dispatch import ApiStatistics
-from chronik.broker.groups.group import Group
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
 from chronik.raft.syncer import SyncerStatistics
@@ -18,6 +18,10 @@ from chronik.server.http.view import (
 from chronik.server.listener import ConnectionStatistics
 from chronik.wire.apis import ApiKey
 
+if TYPE_CHECKING:
+    # Dear to import, and a node without groups does not need it.
+    from chronik.broker.groups.group import Group
+
 
 def take_statistics(
     *,
@@ -27,7 +31,7 @@ def take_statistics(
     connections: ConnectionStatistics,
     syncs: SyncerStatistics,
     traffic: Traffic,
-    groups: Iterable[Group],
+    groups: "Iterable[Group]",
 ) -> NodeStatistics:
     """On the event loop. Takes some microseconds for each partition, so some milliseconds for thousands."""
     return NodeStatistics(
@@ -79,7 +83,7 @@ def _partition(partition: Partition) -> PartitionFigures:
     )
 
 
-def _group(group: Group) -> GroupFigures:
+def _group(group: "Group") -> GroupFigures:
     return GroupFigures(
         id=group.group_id,
         members=len(group.members),
