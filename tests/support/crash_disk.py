@@ -297,6 +297,7 @@ class CrashDisk:
         self.life += 1
         self.open_files = 0
         self._power_lost_at = None
+        self.heal()
 
     def _node(self, path: str) -> "_Content | _Directory | None":
         node: _Content | _Directory | None = self._root

@@ -13,17 +13,22 @@ from chronik.log.log_directory import LogDirectory
 from chronik.log.names import LOG_START
 from chronik.log.segment import Segment
 
+# The files of one segment, or one other file.
+_Doomed = Sequence[str]
+
 
 class Cleanup:
     """What is to be removed. Owned by the PartitionLog."""
 
-    __slots__ = ("_directory", "_lock", "_paths", "_start_offset")
+    __slots__ = ("_directory", "_doomed", "_durable_start_offset", "_lock", "_start_offset")
 
     def __init__(self, directory: LogDirectory) -> None:
         self._directory = directory
         # The start that is not on disk yet.
         self._start_offset: int | None = None
-        self._paths: list[str] = []
+        self._durable_start_offset = 0
+        # In ascending order.
+        self._doomed: list[_Doomed] = []
         # Made when first needed: most logs never are.
         self._lock: asyncio.Lock | None = None
 
@@ -35,30 +40,40 @@ class Cleanup:
         """The log starts at `start_offset` now; these segments and files are not part of it any more."""
         self._start_offset = start_offset
         for segment in segments:
-            for file in segment.files():
+            files = segment.files()
+            for file in files:
                 file.abandon()
-                self._paths.append(file.path)
-        self._paths += snapshots
+            self._doomed.append([file.path for file in files])
+        if snapshots:
+            self._doomed.append(snapshots)
 
-    async def run(self) -> None:
-        """Do all that was added. Raises OSError; then it is tried again next time."""
+    async def run(self) -> int:
+        """Do all that was added; the durable log start. Raises OSError; then it is tried again next time."""
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
             while self._start_offset is not None:
                 await self._run_once(self._start_offset)
+        return self._durable_start_offset
 
     async def _run_once(self, start_offset: int) -> None:
-        directory, paths = self._directory, list(self._paths)
-        path, content = directory.join(LOG_START), directory.format_offset(start_offset)
-        await directory.disk.run_blocking(lambda: _remove(directory.disk, path, content, paths))
-        del self._paths[: len(paths)]
+        directory, doomed = self._directory, list(self._doomed)
+        await directory.disk.run_blocking(lambda: _move_start(directory, start_offset, doomed))
+        del self._doomed[: len(doomed)]
+        self._durable_start_offset = start_offset
         if self._start_offset == start_offset:
             self._start_offset = None
 
 
-def _remove(disk: Disk, path: str, content: bytes, paths: Sequence[str]) -> None:
-    write_atomically(disk, path, content)
-    for doomed in paths:
-        if disk.exists(doomed):
-            disk.remove(doomed)
+def _move_start(directory: LogDirectory, start_offset: int, doomed: Sequence[_Doomed]) -> None:
+    write_atomically(directory.disk, directory.join(LOG_START), directory.format_offset(start_offset))
+    remove_in_order(directory.disk, directory.path, doomed)
+
+
+def remove_in_order(disk: Disk, directory: str, doomed: Sequence[_Doomed]) -> None:
+    """Remove files so that a crash never brings back earlier ones without the later."""
+    for paths in doomed:
+        for path in paths:
+            if disk.exists(path):
+                disk.remove(path)
+        disk.sync_directory(directory)

@@ -19,7 +19,8 @@ from chronik.log.log_directory import LogDirectory
 from chronik.log.partition_metadata import ensure_partition_metadata
 from chronik.log.producer_state import ProducerState
 from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest, read_slice
-from chronik.log.recovery import Recovered, RecoveryReport, recover, replay_producers
+from chronik.log.recovery import Recovered, RecoveryReport, recover
+from chronik.log.replay import replay_producers
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
 from chronik.log.source import BLOCKING, CACHED, NotCached
@@ -251,6 +252,11 @@ class PartitionLog:
             self._syncs.add_files(files)
             self._syncs.add_names(self._directory.syncs_of_names()[:1])
 
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether a sync round would find something to do; after a roll or a flush without an append, too."""
+        return self._syncs.is_waiting or self._syncs.synced_offset < self._end_offset
+
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
         """What to sync so that everything below the offset is durable. One round at a time; `on_synced`
         ends it.
@@ -286,7 +292,8 @@ class PartitionLog:
         dropped, kept = self._segments[number + 1 :], self._segments[: number + 1]
         if dropped:
             # Before the segments go, so that no recovery point is ever beyond the log.
-            self._directory.write_recovery_point_durably(kept[-1].base_offset)
+            point = min(kept[-1].base_offset, self._segments_synced_to())
+            self._directory.write_recovery_point_durably(point)
         for segment in reversed(dropped):
             for file in segment.files():
                 file.remove()
@@ -318,28 +325,32 @@ class PartitionLog:
         for segment in self._segments:
             segment.load(self.config)
         count = count_expired(self._segments, self._end_offset, bound, self.config, now_ms)
-        if not count:
-            return []
         if count == len(self._segments):
             self.roll()
-        removed = [Offset(base) for base in self._bases[:count]]
-        self._start_at(max(self._bases[count], self._start_offset))
-        return removed
+        return self._start_at(max(self._bases[count], self._start_offset))
 
-    def _start_at(self, offset: int) -> None:
+    def _start_at(self, offset: int) -> list[Offset]:
+        """Move the log start; the base offsets of the segments that are not needed any more."""
+        first_kept = self._syncs.first_waiting(self._active)
+        # A segment that still waits for its sync stays, because the next one's snapshot of producers waits,
+        # too.
+        count = bisect_right(self._bases, min(offset, first_kept.base_offset)) - 1
+        if offset > self._start_offset or count:
+            snapshots = self._snapshots.forget_before(self._bases[count])
+            self._cleanup.add(offset, self._segments[:count], snapshots)
+        removed = [Offset(base) for base in self._bases[:count]]
         self._start_offset = offset
-        count = bisect_right(self._bases, offset) - 1
-        self._cleanup.add(offset, self._segments[:count], self._snapshots.forget_before(self._bases[count]))
         del self._segments[:count], self._bases[:count]
-        self._epochs.truncate_start(offset)
         self._places.clear()
+        return removed
 
     async def tidy(self) -> None:
         """Make a raised log start durable and remove what lies below it. Raises OSError; call again later
         then.
         """
         if not self._cleanup.is_done:
-            await self._cleanup.run()
+            # Only what is durably gone leaves the epochs: a crash before this brings the old start back.
+            self._epochs.truncate_start(await self._cleanup.run())
 
     # Reading.
 
@@ -363,16 +374,28 @@ class PartitionLog:
             return LogSlice(offset, offset, [], 0)
         request = ReadRequest(offset, max_bytes, end_offset, at_least_one)
         start = self._places.pop(offset, None)
-        segments = self._segments[bisect_right(self._bases, offset) - 1 :]
+        segments = self._segments_for(offset, max_bytes)
         if start is not None and start.segment is not segments[0]:
             start = None
-        for segment in segments[:2]:
-            segment.load(self.config)
         try:
             found, place = read_slice(segments, request, start, CACHED)
         except NotCached:
             return ColdRead(segments, request, start)
         self._remember(found.end_offset, place)
+        return found
+
+    def _segments_for(self, offset: int, max_bytes: int) -> list[Segment]:
+        """The segment that holds `offset` and as many after it as may be read, loaded."""
+        found: list[Segment] = []
+        after_first = 0
+        for number in range(bisect_right(self._bases, offset) - 1, len(self._segments)):
+            segment = self._segments[number]
+            segment.load(self.config)
+            if found:
+                after_first += segment.size
+            found.append(segment)
+            if after_first >= max_bytes:
+                break
         return found
 
     def _remember(self, offset: int, place: Place) -> None:

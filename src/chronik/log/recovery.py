@@ -9,6 +9,7 @@ out of order, and what the indexes, the producers and the epochs should be is wo
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from chronik.log.cleanup import remove_in_order
 from chronik.log.config import LogConfig
 from chronik.log.epochs import LeaderEpochs, parse_epochs
 from chronik.log.handles import LazyFile
@@ -26,6 +27,7 @@ from chronik.log.names import (
     parse_offset,
 )
 from chronik.log.producer_state import ProducerState
+from chronik.log.replay import replay_producers
 from chronik.log.segment import Segment
 from chronik.log.snapshots import Snapshots
 from chronik.log.source import BLOCKING
@@ -76,6 +78,7 @@ class _Recovery:
         self._log_start = directory.read_offset(LOG_START)
         bases = sorted(base for name in names if (base := parse_offset(name, LOG)) is not None)
         self._segments = [directory.segment(base, now_ms) for base in bases]
+        self._epochs_on_disk = directory.read(LEADER_EPOCHS)
         self._epochs = LeaderEpochs()
         self._producers = ProducerState()
         self._end_offset = 0
@@ -86,14 +89,16 @@ class _Recovery:
         if not self._segments:
             self._start_empty(self._log_start or 0)
         else:
-            self._remove_deleted()
             if not (was_clean and self._open_clean()):
-                self._scan()
-        start_offset = max(self._log_start or 0, self._segments[0].base_offset)
+                self._recover()
+            self._remove_deleted()
+        start_offset = self._start_offset()
         if start_offset > self._end_offset:
             # As Kafka: the records up to the log start are deleted, so the log goes on from there.
             self._remove_from(0)
             self._start_empty(start_offset)
+        self._epochs.truncate_start(start_offset)
+        self._epochs.is_dirty = self._is_epoch_file_stale()
         return Recovered(
             segments=self._segments,
             start_offset=start_offset,
@@ -103,6 +108,14 @@ class _Recovery:
             epochs=self._epochs,
             report=self._report,
         )
+
+    def _is_epoch_file_stale(self) -> bool:
+        if self._epochs_on_disk is None:
+            return bool(self._epochs.entries())
+        return self._epochs.format() != self._epochs_on_disk
+
+    def _start_offset(self) -> int:
+        return max(self._log_start or 0, self._segments[0].base_offset)
 
     def _tidy(self, names: list[str]) -> list[str]:
         """Remove what a crash left; the names that stay."""
@@ -125,10 +138,15 @@ class _Recovery:
         self._end_offset = base_offset
 
     def _remove_deleted(self) -> None:
-        """Segments below the log start, of which a crash has left some."""
+        """Segments below the log start, of which a crash has left some.
+
+        Only now that the producers' state is read: the snapshot after them may be damaged.
+        """
         while len(self._segments) > 1 and self._segments[1].base_offset <= (self._log_start or 0):
-            for file in self._segments.pop(0).files():
-                file.remove()
+            files = self._segments.pop(0).files()
+            for file in files:
+                file.abandon()
+            remove_in_order(self._directory.disk, self._directory.path, [[file.path for file in files]])
 
     # After a clean close.
 
@@ -140,7 +158,7 @@ class _Recovery:
         end_offset = self._find_end(active)
         if end_offset is None or epochs is None:
             return False
-        if not epochs.entries() and end_offset > self._segments[0].base_offset:
+        if not epochs.entries() and end_offset > self._start_offset():
             return False
         self._epochs, self._end_offset = epochs, end_offset
         self._load_producers(end_offset)
@@ -159,7 +177,7 @@ class _Recovery:
         return end_offset if end == active.size else None
 
     def _load_epochs(self) -> LeaderEpochs | None:
-        content = self._directory.read(LEADER_EPOCHS)
+        content = self._epochs_on_disk
         return LeaderEpochs() if content is None else parse_epochs(content)
 
     def _load_producers(self, end_offset: int) -> None:
@@ -167,6 +185,23 @@ class _Recovery:
         self._producers = replay_producers(self._segments, self._snapshots, end_offset, self._config)
 
     # After a crash.
+
+    def _recover(self) -> None:
+        if self._has_lost_its_front():
+            self._remove_from(0)
+            self._start_empty(self._log_start or 0)
+        else:
+            self._scan()
+
+    def _has_lost_its_front(self) -> bool:
+        """Whether the first segments were never durable, but a later one was.
+
+        Segments go only after the log start is durable, or, should that file be gone, behind the recovery
+        point.
+        """
+        first = self._segments[0].base_offset
+        point = self._directory.read_offset(RECOVERY_POINT)
+        return first > (self._log_start or 0) and (point is None or point < first)
 
     def _scan(self) -> None:
         self._report.was_scanned = True
@@ -247,40 +282,20 @@ class _Recovery:
 
     def _make_durable(self, first: int) -> None:
         """What was read may still be only in the kernel's memory; from now on it counts as committed."""
-        if self._epochs.is_dirty:
-            self._unsynced.append(self._directory.write_epochs(self._epochs.format()))
-            self._epochs.is_dirty = False
         logs = [segment.log for segment in self._segments[first:] if segment.size or segment.log.is_pinned]
+        if not logs:
+            return
+        content = self._epochs.format()
+        if content != self._epochs_on_disk:
+            self._unsynced.append(self._directory.write_epochs(content))
+            self._epochs_on_disk = content
         for file in self._unsynced + logs:
             file.open().sync()
             file.is_pinned = False
-        self._directory.disk.sync_directory(self._directory.path)
+        for directory in self._directory.syncs_of_names():
+            directory.sync()
         if len(self._segments) > 1:
             self._directory.write_recovery_point(self._segments[-1].base_offset)
-
-
-def replay_producers(
-    segments: list[Segment], snapshots: Snapshots, end_offset: int, config: LogConfig
-) -> ProducerState:
-    """The producers before `end_offset`: the newest snapshot at or before it, and the batches since."""
-    had_any = snapshots.has_any(end_offset)
-    loaded = snapshots.load(end_offset)
-    bases = [segment.base_offset for segment in segments]
-    if loaded is not None:
-        start, state = loaded
-    else:
-        # No snapshot means no producers before the segment; damaged ones mean that the whole log must be
-        # read.
-        state = ProducerState()
-        start = bases[0] if had_any else bases[max(bisect_right(bases, end_offset) - 1, 0)]
-    for segment in segments[max(bisect_right(bases, start) - 1, 0) :]:
-        if segment.base_offset >= end_offset:
-            break
-        segment.load(config)
-        for _, batch in segment.batches(segment.position_before(start, BLOCKING), BLOCKING):
-            if start <= batch.header.base_offset < end_offset:
-                take_in(state, batch, batch.header.base_offset)
-    return state
 
 
 def _is_orphan(name: str, bases: set[int | None]) -> bool:

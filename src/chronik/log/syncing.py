@@ -45,6 +45,15 @@ class SyncState:
     def add_rolled(self, segment: Segment) -> None:
         self._segments.append(segment)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything but the active segment waits for a sync."""
+        return bool(self._names or self._files or self._segments)
+
+    def first_waiting(self, active: Segment) -> Segment:
+        """The first segment that waits, or the active one."""
+        return self._segments[0] if self._segments else active
+
     def begin(self, active: Segment, end_offset: int) -> list[Syncable]:
         """The files of a round that makes everything below `end_offset` durable."""
         self._round = _Round(end_offset, len(self._names), len(self._files), len(self._segments))

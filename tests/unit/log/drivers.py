@@ -57,6 +57,7 @@ def read_all(log: PartitionLog, max_bytes: int = 300) -> list[Batch]:
     offset: int = log.start_offset
     while offset < log.end_offset:
         found = read(log, offset, max_bytes)
+        assert found.size, f"nothing at {offset}, before the end {log.end_offset}"
         batches += found.batches()
         offset = found.end_offset
     return batches

@@ -33,7 +33,8 @@ class World:
 
     random: Random
     disk: CrashDisk = field(default_factory=CrashDisk)
-    clock: ManualClock = field(default_factory=ManualClock)
+    # Near the records' timestamps, so that no producer expires.
+    clock: ManualClock = field(default_factory=lambda: ManualClock(2000))
     model: LogModel = field(default_factory=LogModel)
     epoch: int = 1
     log: PartitionLog = field(init=False)
@@ -90,6 +91,9 @@ class World:
     def truncate(self) -> None:
         end_offset = self.random.randint(self.model.start_offset, self.model.end_offset)
         floor = self._kept_by_truncation(end_offset)
+        if floor < self.model.start_offset:
+            # The start is committed, and nobody cuts into the batch that holds it.
+            return
         # From here on, until it returns, either is allowed.
         self.model.synced_offset = min(self.model.synced_offset, floor)
         self.log.truncate(end_offset)
@@ -115,7 +119,9 @@ class World:
         self._tidy()
 
     def restart(self) -> None:
+        asyncio.run(self.log.tidy())
         close_cleanly(self.log, self.disk)
+        self.model.durable_start_offset = self.model.start_offset
         self.model.synced_offset = self.model.end_offset
         self.log = open_log(self.disk, self.clock, CONFIG, was_clean=True)
         assert not self.log.recovery.was_scanned
