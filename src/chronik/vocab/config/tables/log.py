@@ -302,10 +302,10 @@ LOG_DEFINITIONS = (
     define(
         "write.caching.flush.bytes",
         ConfigType.LONG,
-        MIB,
+        32 * MIB,
         "How many bytes a write-cached log may hold unsynced before it is synced.",
         validator=at_least(1),
-        note="Not a Kafka setting.",
+        note="Not a Kafka setting. What 300 MB/s bring until `write.caching.flush.ms` is over.",
     ),
     define(
         "write.caching.flush.ms",
