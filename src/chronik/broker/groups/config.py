@@ -49,12 +49,16 @@ class GroupConfig:
 # is many round trips.
 PENDING_MEMBER_GRACE_MS: Final = 500
 
+# How long an id that was handed out stays good: its member's session timeout, as in Kafka, yet no longer than
+# this, because whoever uses it does so at once, and session timeouts may be half an hour.
+PENDING_MEMBER_TIMEOUT_MS_MAX: Final = 60_000
+
 # A new member does not know its id until its join is answered, so it cannot send heartbeats. As Kafka: it is
 # dropped when that has not happened in five minutes, or rejoining clients would fill the group with their
 # former selves.
 NEW_MEMBER_JOIN_TIMEOUT_MS: Final = 300_000
 
-# Each costs some 300 bytes until its session timeout; a client that only ever asks for ids must not fill the
+# Each costs some 300 bytes until it expires; a client that only ever asks for ids must not fill the
 # memory.
 PENDING_MEMBERS_MAX: Final = 10_000
 

@@ -7,6 +7,7 @@ and sent back to join with it (KIP-394), so that a retried first join does not a
 from chronik.broker.groups.commands import UNKNOWN_MEMBER_ID, Join, JoinAnswer, SyncAnswer, Ticket
 from chronik.broker.groups.config import (
     NEW_MEMBER_JOIN_TIMEOUT_MS,
+    PENDING_MEMBER_TIMEOUT_MS_MAX,
     PENDING_MEMBERS_MAX,
     RECORDS_BYTES_MAX,
     STRING_BYTES_MAX,
@@ -107,7 +108,8 @@ def _hand_out_id(turn: Turn, group: Group, command: Join, ticket: Ticket) -> Non
         _refuse(turn, ticket, ErrorCode.COORDINATOR_NOT_AVAILABLE, UNKNOWN_MEMBER_ID)
         return
     group.pending_members.add(command.new_member_id)
-    turn.wake(Timer.SESSION, group, command.new_member_id, after_ms=command.session_timeout_ms)
+    lifetime_ms = min(command.session_timeout_ms, PENDING_MEMBER_TIMEOUT_MS_MAX)
+    turn.wake(Timer.SESSION, group, command.new_member_id, after_ms=lifetime_ms)
     _refuse(turn, ticket, ErrorCode.MEMBER_ID_REQUIRED, command.new_member_id)
 
 

@@ -23,6 +23,8 @@ class CoordinatorLog(Protocol):
         """All committed records from the log start to the high watermark, in order, in pieces of bounded
         size.
 
-        Raises KafkaError or OSError. Gives way to the loop between pieces.
+        Whatever earlier leaders appended is settled when the read begins: a new leader's high watermark
+        counts once a record of its own epoch is committed. Gives way to the loop between pieces. Raises
+        KafkaError or OSError.
         """
         ...

@@ -107,13 +107,15 @@ class GroupService:
 
         groups: list[ListedGroup] = []
         error = ErrorCode.NONE
-        for host in list(self._hosts.values()):
-            try:
-                groups.extend((await host.run(ListGroups())).groups)
-            except KafkaError as failure:
-                # A shard that has just left is another node's to list.
-                if failure.code is not ErrorCode.NOT_COORDINATOR:
-                    error = failure.code
+        asked = [host.run(ListGroups()) for host in self._hosts.values()]
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if not isinstance(answer, BaseException):
+                groups.extend(answer.groups)
+            elif not isinstance(answer, KafkaError):
+                raise answer
+            elif answer.code is not ErrorCode.NOT_COORDINATOR:
+                # A shard that has just left is another node's to list; this one is not ready.
+                error = answer.code
         return GroupListing(groups=tuple(groups), error=error)
 
     def new_member_id(self, prefix: str) -> str:
@@ -156,13 +158,21 @@ class GroupService:
             self._in_background(self._forget_topics(frozenset(topics)))
 
     async def _forget_topics(self, topics: frozenset[str]) -> None:
+        hosts = list(self._hosts.values())
+        await asyncio.gather(*(self._forget_topics_in(host, topics) for host in hosts))
+
+    async def _forget_topics_in(self, host: ShardHost, topics: frozenset[str]) -> None:
         from chronik.broker.groups.commands import ForgetTopics
 
-        for host in list(self._hosts.values()):
+        while True:
             try:
                 await host.run(ForgetTopics(topics=topics))
             except KafkaError as error:
+                if error.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+                    # Each try waits for the load by itself.
+                    continue
                 _log.warning("offsets of deleted topics not removed", extra={"error": str(error)})
+            return
 
     async def close(self) -> None:
         """Send all clients away; nothing is written any more."""

@@ -81,6 +81,8 @@ class ShardHost:
         self._next_ticket = 0
         # In the order of the log.
         self._in_flight: deque[_Append] = deque()
+        # Appends that were in flight when the state they came from was dropped; some may still be committed.
+        self._abandoned: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         # Invariant: when there is a timer, the monotonic time at which it fires.
         self._timer_due_ms = 0
@@ -171,10 +173,9 @@ class ShardHost:
             return
 
     async def _settle_appends(self) -> None:
-        outstanding = [append.committed for append in self._in_flight]
-        self._in_flight = deque()
-        if outstanding:
-            await asyncio.wait(outstanding)
+        if self._abandoned:
+            await asyncio.wait(self._abandoned)
+            self._abandoned = []
 
     async def _replay(self) -> "Shard":
         # Not imported before it is needed: a node without groups starts sooner.
@@ -225,14 +226,16 @@ class ShardHost:
         return True
 
     def _on_append_done(self, committed: asyncio.Future[None]) -> None:
-        if committed.cancelled() or committed.exception() is not None:
-            if any(append.committed is committed for append in self._in_flight):
-                self._on_append_failed(None if committed.cancelled() else committed.exception())
-            return
+        """Deliver what is committed now, in order, up to an append that is not done or has failed."""
+        _failure(committed)  # So that asyncio does not complain of one nobody looked at.
         while self._in_flight and self._in_flight[0].committed.done():
+            failure = _failure(self._in_flight[0].committed)
+            if failure is not None:
+                self._on_append_failed(failure)
+                return
             self._deliver(self._in_flight.popleft().answers)
 
-    def _on_append_failed(self, error: BaseException | None) -> None:
+    def _on_append_failed(self, error: BaseException) -> None:
         code = error.code if isinstance(error, KafkaError) else ErrorCode.UNKNOWN_SERVER_ERROR
         _log.error("group records not written", extra={"partition": self._partition, "error": str(error)})
         self._fail(_APPEND_ERRORS.get(code, ErrorCode.UNKNOWN_SERVER_ERROR))
@@ -253,6 +256,8 @@ class ShardHost:
 
     def _drop_state(self, code: ErrorCode) -> None:
         self._shard = None
+        self._abandoned += [append.committed for append in self._in_flight]
+        self._in_flight.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -282,6 +287,11 @@ class ShardHost:
         self._timer = None
         if self._shard is not None:
             self._perform(self._shard.tick(self._now()))
+
+
+def _failure(committed: asyncio.Future[None]) -> BaseException | None:
+    """Why an append that is done has failed; None when it has not."""
+    return asyncio.CancelledError() if committed.cancelled() else committed.exception()
 
 
 def _batches(records: list[tuple[bytes, bytes | None]]) -> Iterator[KeyValues]:

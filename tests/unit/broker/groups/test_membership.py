@@ -101,6 +101,21 @@ def test_an_id_that_is_never_used_expires() -> None:
     assert play.shard.groups == {}
 
 
+def test_an_id_that_is_never_used_does_not_live_as_long_as_a_long_session() -> None:
+    perform(
+        """
+        a join session=1800000
+            a: MEMBER_ID_REQUIRED a-1
+        time 59999
+        x list
+            x: g//Empty
+        time 1
+        x list
+            x: no groups
+        """
+    )
+
+
 def test_the_initial_delay_gathers_members_and_grows_with_each_until_the_rebalance_timeout() -> None:
     perform(
         """

@@ -455,6 +455,21 @@ async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> No
 
 
 @virtual
+async def test_offsets_of_deleted_topics_are_forgotten_also_when_loading_takes_long() -> None:
+    log = MemoryLog()
+    service = _service(log)
+    await service.run(_commit(1))
+    log.read_gate.clear()
+    service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
+    service.on_topics_deleted({"t"})
+    await after_ms(10_000)
+    log.read_gate.set()
+    await settle()
+    assert await _offset(service) is None
+    await service.close()
+
+
+@virtual
 async def test_when_the_topic_itself_is_gone_groups_start_from_nothing() -> None:
     log = MemoryLog()
     service = _service(log)
