@@ -1,5 +1,6 @@
 """A broker for tests. See `Broker`."""
 
+import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,10 +163,18 @@ class Broker:
         return {
             **_TEST_SETTINGS,
             "listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
-            "http.address": f"127.0.0.1:{self._http_port}" if self._has_http else "",
+            "http.address": f"127.0.0.1:{self._chosen_http_port()}" if self._has_http else "",
             **self._settings,
             "data.dir": str(self.data_dir),
         }
+
+    def _chosen_http_port(self) -> int:
+        """The port it had before. A process tells its Kafka port alone: its HTTP port is chosen here."""
+        if self._http_port == 0 and self._is_subprocess:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self._http_port = int(probe.getsockname()[1])
+        return self._http_port
 
     def _required(self) -> RunningBroker:
         if self._running is None:

@@ -49,7 +49,7 @@ class ChildProcess:
         )
         running = cls(process, log)
         try:
-            running.addresses = running._wait_started()
+            running.addresses = running._wait_started(settings)
         except BaseException:
             process.kill()
             running._close()
@@ -77,11 +77,11 @@ class ChildProcess:
         self._process.kill()
         self._close()
 
-    def _wait_started(self) -> Addresses:
+    def _wait_started(self, settings: SettingTexts) -> Addresses:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             ended = self._process.poll() is not None
-            addresses = _find_addresses(self._log_text())
+            addresses = _find_addresses(self._log_text(), settings)
             if addresses is not None:
                 return addresses
             if ended:
@@ -104,11 +104,12 @@ class ChildProcess:
         self._log.close()
 
 
-def _find_addresses(log: str) -> Addresses | None:
+def _find_addresses(log: str, settings: SettingTexts) -> Addresses | None:
     for line in log.splitlines(keepends=True):
         if _STARTED in line and line.endswith("\n"):
             event = json.loads(line)
-            return Addresses(bootstrap_servers=event["bootstrap_servers"], http=event.get("http"))
+            http = settings["http.address"] or None
+            return Addresses(bootstrap_servers=event["bootstrap_servers"], http=http)
     return None
 
 

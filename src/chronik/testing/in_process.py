@@ -67,9 +67,8 @@ class NodeThread:
         await node.start()
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         try:
-            self._started.set_result(
-                Addresses(bootstrap_servers=node.bootstrap_servers, http=getattr(node, "http_address", None))
-            )
+            http = None if node.http_port is None else f"127.0.0.1:{node.http_port}"
+            self._started.set_result(Addresses(bootstrap_servers=node.bootstrap_servers, http=http))
             await self._stopping.wait()
         finally:
             await node.stop()
