@@ -111,9 +111,9 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()
+        return _shown(record.getMessage())
     except Exception:  # arguments may be anything, and a line is owed all the same
-        return str(record.msg)
+        return _shown(record.msg)
 
 
 def _traceback(record: logging.LogRecord) -> str:

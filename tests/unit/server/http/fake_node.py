@@ -1,0 +1,66 @@
+"""A node that says what it is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chronik.broker.traffic import TopicTraffic
+from chronik.raft.syncer import SyncerStatistics
+from chronik.server.http.view import (
+    ConnectionTotals,
+    GroupFigures,
+    NodeStatistics,
+    PartitionFigures,
+    RequestTotals,
+)
+
+
+def partition(
+    topic: str, index: int = 0, *, start: int = 0, end: int = 10, size: int = 100
+) -> PartitionFigures:
+    return PartitionFigures(
+        topic=topic,
+        partition=index,
+        is_leader=True,
+        start_offset=start,
+        end_offset=end,
+        high_watermark=end,
+        bytes=size,
+    )
+
+
+def statistics(
+    *,
+    partitions: Sequence[PartitionFigures] = (),
+    groups: Sequence[GroupFigures] = (),
+    topic_traffic: dict[str, TopicTraffic] | None = None,
+) -> NodeStatistics:
+    total = TopicTraffic()
+    for traffic in (topic_traffic or {}).values():
+        total.add(traffic)
+    return NodeStatistics(
+        node_id=7,
+        cluster_id="cluster",
+        listeners={"PLAINTEXT": "localhost:9092"},
+        started_ms=0,
+        requests={"Produce": RequestTotals(requests=5, errors=1, seconds=0.25)},
+        connections=ConnectionTotals(open=2, accepted=9, refused=1, closed_idle=3),
+        received_bytes=11,
+        unsent_bytes=12,
+        syncs=SyncerStatistics(rounds=3, files=4, failures=0, seconds=1.5),
+        traffic=total,
+        topic_traffic=topic_traffic or {},
+        topics=1,
+        partitions=partitions,
+        offline_partitions=0,
+        groups=groups,
+    )
+
+
+@dataclass
+class FakeNode:
+    is_ready: bool = True
+    reasons: Sequence[str] = ()
+    figures: NodeStatistics = field(default_factory=statistics)
+
+    def statistics(self) -> NodeStatistics:
+        return self.figures

@@ -1,0 +1,106 @@
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from chronik.broker.traffic import TopicTraffic
+from chronik.server.http.view import GroupFigures, NodeStatistics
+from chronik.server.metrics import ROWS_MAX, render
+from tests.unit.server.http.fake_node import partition, statistics
+
+Labels = frozenset[tuple[str, str]]
+
+
+def samples(figures: NodeStatistics, *, is_ready: bool = True) -> dict[tuple[str, Labels], float]:
+    """What Prometheus would take in."""
+    text = render(figures, is_ready=is_ready).decode()
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def labels(**values: str) -> Labels:
+    return frozenset(values.items())
+
+
+def test_traffic_is_shown_per_topic_and_for_all() -> None:
+    traffic = TopicTraffic()
+    traffic.messages_in, traffic.bytes_in, traffic.bytes_out = 3, 300, 600
+    found = samples(statistics(topic_traffic={"orders": traffic}))
+    for name, value in {"messagesin": 3, "bytesin": 300, "bytesout": 600}.items():
+        assert found[f"kafka_server_brokertopicmetrics_{name}_total", labels()] == value
+        assert found[f"kafka_server_brokertopicmetrics_{name}_total", labels(topic="orders")] == value
+
+
+def test_requests_by_api() -> None:
+    found = samples(statistics())
+    produce = labels(request="Produce")
+    assert found["kafka_network_requestmetrics_requests_total", produce] == 5
+    assert found["kafka_network_requestmetrics_errors_total", produce] == 1
+    assert found["chronik_request_seconds_total", produce] == 0.25
+
+
+def test_logs_and_replicas() -> None:
+    found = samples(statistics(partitions=[partition("orders", 1, start=4, end=10, size=512)]))
+    where = labels(topic="orders", partition="1")
+    assert found["kafka_log_log_size", where] == 512
+    assert found["kafka_log_log_logstartoffset", where] == 4
+    assert found["kafka_log_log_logendoffset", where] == 10
+    assert found["kafka_topic_partition_current_offset", where] == 10
+    assert found["kafka_server_replicamanager_partitioncount", labels()] == 1
+    assert found["kafka_server_replicamanager_leadercount", labels()] == 1
+
+
+def test_lag_is_what_is_committed_and_not_read() -> None:
+    group = GroupFigures(id="billing", members=2, offsets={("orders", 0): 6, ("gone", 0): 1})
+    found = samples(statistics(partitions=[partition("orders", end=10)], groups=[group]))
+    where = labels(consumergroup="billing", topic="orders", partition="0")
+    assert found["kafka_consumergroup_current_offset", where] == 6
+    assert found["kafka_consumergroup_lag", where] == 4
+    assert found["kafka_consumergroup_members", labels(consumergroup="billing")] == 2
+    gone = labels(consumergroup="billing", topic="gone", partition="0")
+    assert found["kafka_consumergroup_current_offset", gone] == 1
+    assert ("kafka_consumergroup_lag", gone) not in found
+
+
+def test_an_offset_beyond_the_end_is_no_negative_lag() -> None:
+    group = GroupFigures(id="billing", members=0, offsets={("orders", 0): 99})
+    found = samples(statistics(partitions=[partition("orders", end=10)], groups=[group]))
+    assert (
+        found["kafka_consumergroup_lag", labels(consumergroup="billing", topic="orders", partition="0")] == 0
+    )
+
+
+def test_our_own_figures() -> None:
+    found = samples(statistics())
+    assert found["chronik_log_sync_rounds_total", labels()] == 3
+    assert found["chronik_log_sync_files_total", labels()] == 4
+    assert found["chronik_log_sync_seconds_total", labels()] == 1.5
+    assert found["chronik_connections", labels()] == 2
+    assert found["chronik_received_bytes", labels()] == 11
+    assert found["chronik_unsent_bytes", labels()] == 12
+
+
+@pytest.mark.parametrize(("is_ready", "shown"), [(True, 1), (False, 0)])
+def test_readiness(is_ready: bool, shown: int) -> None:
+    assert samples(statistics(), is_ready=is_ready)["chronik_ready", labels()] == shown
+
+
+def test_rows_are_bounded_and_what_is_left_out_is_counted() -> None:
+    too_many = ROWS_MAX + 5
+    group = GroupFigures(id="g", members=0, offsets={("orders", index): 0 for index in range(too_many)})
+    rows = [partition("orders", index) for index in range(too_many)]
+    found = samples(statistics(partitions=rows, groups=[group]))
+    for name in ("kafka_log_log_size", "kafka_consumergroup_current_offset"):
+        assert sum(key[0] == name for key in found) == ROWS_MAX
+    assert found["chronik_metrics_rows_omitted", labels(kind="partition")] == 5
+    assert found["chronik_metrics_rows_omitted", labels(kind="consumergroup")] == 5
+    assert found["kafka_server_replicamanager_partitioncount", labels()] == too_many
+
+
+def test_strange_names_are_escaped() -> None:
+    group = GroupFigures(id='g"\\\n', members=1, offsets={})
+    assert (
+        samples(statistics(groups=[group]))["kafka_consumergroup_members", labels(consumergroup='g"\\\n')]
+        == 1
+    )
