@@ -36,16 +36,19 @@ EPOCH = LeaderEpoch(1)
 T0 = TopicPartition("t", 0)
 
 
-def _service(log: MemoryLog, *, leads: bool = True, config: GroupConfig | None = None) -> GroupService:
+def _service(log: MemoryLog, *, leads: bool = True, partitions: list[int] | None = None) -> GroupService:
+    """`partitions` are what the topic has, each time it is made."""
+    counts = iter(partitions or [PARTITIONS])
+
     async def ensure_topic() -> int:
-        return PARTITIONS
+        return next(counts)
 
     service = GroupService(
         log=log,
         ensure_topic=ensure_topic,
         clock=LoopClock(),
         randomness=random.Random(1),
-        config=config or GroupConfig(),
+        config=GroupConfig(),
     )
     for partition in range(PARTITIONS if leads else 0):
         service.on_leader(partition, EPOCH)
@@ -472,13 +475,28 @@ async def test_offsets_of_deleted_topics_are_forgotten_also_when_loading_takes_l
 @virtual
 async def test_when_the_topic_itself_is_gone_groups_start_from_nothing() -> None:
     log = MemoryLog()
-    service = _service(log)
-    await service.run(_commit(1))
+    service = _service(log, partitions=[PARTITIONS, 1])
+    await service.run(_commit(1, "hello"))
+    assert partition_of("hello", PARTITIONS) != 0
     service.on_topic_lost()
-    assert await _code(service.run(_commit(1))) is ErrorCode.NOT_COORDINATOR
+    assert await _code(service.run(_commit(1, "hello"))) is ErrorCode.NOT_COORDINATOR
     log.committed.clear()
-    service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(1))
-    assert await _offset(service) is None
+    service.on_leader(0, LeaderEpoch(1))
+    assert await _offset(service, "hello") is None
+    await service.close()
+
+
+@virtual
+async def test_members_of_before_have_a_session_timeout_to_be_heard_of() -> None:
+    service = _service(MemoryLog())
+    joined = await service.run(_join("a", session_timeout_ms=6_000))
+    await service.run(Sync("g", member_id=joined.member_id, generation=1))
+    await after_ms(5_000)
+    service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
+    await after_ms(5_999)
+    assert service.statistics().groups == {"Stable": 1}
+    await after_ms(2)
+    assert service.statistics().groups == {"Empty": 1}
     await service.close()
 
 
