@@ -44,7 +44,7 @@ def join(turn: Turn, command: Join, ticket: Ticket) -> None:
             _refuse(turn, ticket, ErrorCode.UNKNOWN_MEMBER_ID, command.member_id)
             return
         group = turn.groups[command.group_id] = Group(command.group_id, state_timestamp_ms=turn.now.wall_ms)
-    if not _has_room(turn.config, group, command.member_id):
+    if not _has_room(turn.config, group, command):
         _turn_away(turn, group, command, ticket)
     elif not group.supports(command.protocol_type, command.protocols):
         _refuse(turn, ticket, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, command.member_id)
@@ -70,11 +70,12 @@ def _refuse(turn: Turn, ticket: Ticket, error: ErrorCode, member_id: str) -> Non
     turn.answer(ticket, JoinAnswer(error=error, member_id=member_id))
 
 
-def _has_room(config: GroupConfig, group: Group, member_id: str) -> bool:
+def _has_room(config: GroupConfig, group: Group, command: Join) -> bool:
     """group.max.size. While a rebalance gathers members those who joined count, so that the last ones to
     rejoin a group that has become too large are the ones to go.
     """
-    member = group.members.get(member_id)
+    # A static member that comes back takes its own place.
+    member = group.members.get(command.member_id or group.static_members.get(command.instance_id or "", ""))
     if group.state is GroupState.PREPARING_REBALANCE:
         is_parked = member is not None and member.awaiting_join is not None
         return is_parked or group.members_awaiting_join < config.members_max

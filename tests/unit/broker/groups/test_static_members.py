@@ -213,6 +213,20 @@ def test_a_static_member_leaves_only_when_told_to_by_its_instance_id_or_its_own(
     )
 
 
+def test_a_full_group_has_room_for_its_own_static_members() -> None:
+    perform(
+        _TWO
+        + """
+        b join instance=B id=
+            log: g generation 2 stable, range, led by A-1: A-1=x B-2=y
+            b: generation 2, follows A-1 as B-2
+        c join instance=C
+            c: GROUP_MAX_SIZE_REACHED
+        """,
+        members_max=2,
+    )
+
+
 def test_static_members_survive_a_restart_of_the_coordinator() -> None:
     perform(
         _TWO
