@@ -2,9 +2,10 @@
 
     python -m tests.proofs.kill_rounds --rounds 100
 
-One idempotent producer (confluent-kafka, acks=all, default settings otherwise) writes numbered records to several partitions and outlives
-every broker. In the end each partition must hold the numbers 0, 1, 2, … exactly once and in order, and every acknowledged number at
-the offset it was acknowledged with. Exit code 1 and the first differences otherwise.
+One idempotent producer (confluent-kafka, acks=all, default settings otherwise) writes numbered records to
+several partitions and outlives every broker. In the end each partition must hold the numbers 0, 1, 2, …
+exactly once and in order, and every acknowledged number at the offset it was acknowledged with. Exit code 1
+and the first differences otherwise.
 """
 
 import argparse
@@ -74,7 +75,12 @@ def run(rounds: int, seed: int, directory: Path, progress: Progress) -> Report:
     try:
         create_topic(broker)
         producer = Producer(
-            {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "linger.ms": 1, "log_level": 0}
+            {
+                "bootstrap.servers": broker.bootstrap_servers,
+                "enable.idempotence": True,
+                "linger.ms": 1,
+                "log_level": 0,
+            }
         )
         task = progress.add_task("kill -9", total=rounds)
         for _ in range(rounds):
@@ -118,7 +124,9 @@ def produce_for(producer: Producer, history: History, seconds: float) -> None:
         for partition in range(PARTITIONS):
             number = history.sent[partition]
             try:
-                producer.produce(TOPIC, value=str(number), partition=partition, on_delivery=history.on_delivery)
+                producer.produce(
+                    TOPIC, value=str(number), partition=partition, on_delivery=history.on_delivery
+                )
             except BufferError:
                 producer.poll(0.01)
                 break
@@ -168,24 +176,32 @@ def compare(history: History, read: list[list[tuple[int, int]]]) -> list[str]:
         where = {number: offset for offset, number in records}
         for number, offset in history.acknowledged[partition].items():
             if where.get(number) != offset:
-                problems.append(f"partition {partition}: {number} acknowledged at {offset}, is at {where.get(number)}")
+                problems.append(
+                    f"partition {partition}: {number} acknowledged at {offset}, is at {where.get(number)}"
+                )
                 break
     return problems
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="chronik-kill-") as directory, Progress(transient=True) as progress:
+    with (
+        tempfile.TemporaryDirectory(prefix="chronik-kill-") as directory,
+        Progress(transient=True) as progress,
+    ):
         report = run(arguments.rounds, arguments.seed, Path(directory), progress)
     if arguments.json:
         print(json.dumps(vars(report) | {"seed": arguments.seed}))
     else:
         print(
-            f"{report.rounds} kills (seed {arguments.seed}): {report.sent} sent, {report.acknowledged} acknowledged, "
+            f"{report.rounds} kills (seed {arguments.seed}): {report.sent} sent, "
+            f"{report.acknowledged} acknowledged, "
             f"{report.read} read back; back after {report.recovery_ms_median:.0f} ms (median), "
             f"{report.recovery_ms_max:.0f} ms (worst)"
         )

@@ -1,1 +1,3 @@
-"""Kafka semantics: a handler module per API, partitions, purgatory, fetch sessions, coordinators, configuration."""
+"""Kafka semantics: a handler module per API, partitions, purgatory, fetch sessions, coordinators,
+configuration.
+"""

@@ -1,7 +1,7 @@
 """One Fetch request that waits for `min_bytes`.
 
-Made by the handler, woken by the partitions' commits, ends by answering once. While it waits it holds no records, only its
-partitions.
+Made by the handler, woken by the partitions' commits, ends by answering once. While it waits it holds no
+records, only its partitions.
 """
 
 import asyncio
@@ -49,7 +49,8 @@ class DelayedFetch:
         self._future: asyncio.Future[FetchResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watched: list[Partition] = []
-        # Whether a new read is due in this turn of the loop: the many commits of one sync round cause one read.
+        # Whether a new read is due in this turn of the loop: the many commits of one sync round cause one
+        # read.
         self._is_woken = False
 
     def start(self) -> FetchResponse | asyncio.Future[FetchResponse]:
@@ -100,7 +101,8 @@ class DelayedFetch:
         self._finish(self._read())
 
     def _finish(self, reading: Reading) -> None:
-        assert self._future is not None and self._timer is not None
+        assert self._future is not None
+        assert self._timer is not None
         self._timer.cancel()
         for partition in self._watched:
             partition.remove_fetch_waiter(self)

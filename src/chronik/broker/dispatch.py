@@ -1,7 +1,8 @@
 """From a frame to the frames of its answer: header, version, decoding, handler, encoding.
 
-One per node, called by all connections on the event loop. Whatever a handler raises becomes a well-formed error; what is not a request
-raises ValueError, and the connection closes as Kafka's does. Handler modules are imported on the first request for them.
+One per node, called by all connections on the event loop. Whatever a handler raises becomes a well-formed
+error; what is not a request raises ValueError, and the connection closes as Kafka's does. Handler modules are
+imported on the first request for them.
 """
 
 import asyncio
@@ -190,7 +191,8 @@ class Dispatcher:
             api_key = ApiKey(header.api_key)
             supported = SUPPORTED[api_key]
         except (ValueError, KeyError):
-            # No layout is known for this key; nearly every response has its error code somewhere near the start.
+            # No layout is known for this key; nearly every response has its error code somewhere near the
+            # start.
             body: Parts = [int(code).to_bytes(2, "big")]
             return response_frame(header.api_key, header.api_version, header.correlation_id, body)
         version = supported.last
@@ -201,7 +203,9 @@ class Dispatcher:
 
 
 def _failed(endpoint: Endpoint, request: Message, error: BaseException) -> Message:
-    """The response that says so. What is not a KafkaError is a bug or a broken machine, and is logged whole."""
+    """The response that says so. What is not a KafkaError is a bug or a broken machine, and is logged
+    whole.
+    """
     endpoint.statistics.errors += 1
     if isinstance(error, KafkaError):
         return endpoint.on_error(request, error.code, error.message)

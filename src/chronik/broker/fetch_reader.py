@@ -1,7 +1,7 @@
 """Reads what one Fetch request asks for, within its byte limits.
 
-Byte limits are obeyed except that the first batch always comes whole (KIP-74). What the page cache does not hold is left as a
-`ColdRead`, to be loaded in a thread.
+Byte limits are obeyed except that the first batch always comes whole (KIP-74). What the page cache does not
+hold is left as a `ColdRead`, to be loaded in a thread.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,9 @@ def find_partition(broker: Broker, key: PartitionKey) -> Partition:
 def read_partitions(
     broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits
 ) -> Reading:
-    """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used up."""
+    """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used
+    up.
+    """
     reading = Reading()
     left = max(0, min(limits.max_bytes, broker.memory.response_bytes_left))
     # With no memory left for responses not even one batch is read: the client waits as if there were no data.

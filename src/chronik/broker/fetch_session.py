@@ -1,7 +1,8 @@
 """Incremental fetch sessions (KIP-227): the client names its partitions once, then only what changes.
 
-The cache belongs to the node, a session to the client that was given its id. Eviction follows Kafka: a session gives way when it has
-been idle for `EVICTION_MS`; when none has, the client just gets no session and sends full requests.
+The cache belongs to the node, a session to the client that was given its id. Eviction follows Kafka: a
+session gives way when it has been idle for `EVICTION_MS`; when none has, the client just gets no session and
+sends full requests.
 """
 
 from collections import OrderedDict
@@ -20,7 +21,8 @@ NO_SESSION = 0
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 
-# How a request names a partition: (topic name or topic id, index). The version decides which, and a session keeps to it.
+# How a request names a partition: (topic name or topic id, index). The version decides which, and a session
+# keeps to it.
 PartitionKey = tuple[str | bytes, int]
 
 
@@ -55,7 +57,9 @@ class FetchSession:
     def update(
         self, wanted: Iterable[tuple[PartitionKey, FetchedPartition]], forgotten: Iterable[PartitionKey]
     ) -> None:
-        """Add or change `wanted`, then drop `forgotten`. Raises KafkaError when the session would grow too large."""
+        """Add or change `wanted`, then drop `forgotten`. Raises KafkaError when the session would grow too
+        large.
+        """
         for key, partition in wanted:
             known = self.partitions.get(key)
             if known is None:
@@ -102,7 +106,9 @@ class FetchSessionCache:
         return session
 
     def use(self, session_id: int, epoch: int, *, uses_topic_ids: bool) -> FetchSession:
-        """The session a request continues. Raises KafkaError when there is none, or the epoch or id kind is not its own."""
+        """The session a request continues. Raises KafkaError when there is none, or the epoch or id kind is
+        not its own.
+        """
         session = self._sessions.get(session_id)
         if session is None:
             raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)

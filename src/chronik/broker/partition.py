@@ -1,7 +1,7 @@
 """One partition on this node: Kafka's rules around a log and its group.
 
-Made by the replica manager when a topic record is applied, closed by it on deletion or shutdown. Handlers call `append` and
-`read`; the group calls `on_commit`. All on the event loop.
+Made by the replica manager when a topic record is applied, closed by it on deletion or shutdown. Handlers
+call `append` and `read`; the group calls `on_commit`. All on the event loop.
 """
 
 from collections import deque
@@ -152,7 +152,9 @@ class Partition:
     def read(
         self, offset: Offset, max_bytes: int, *, is_read_committed: bool, at_least_one: bool
     ) -> LogSlice | ColdRead:
-        """Whole batches from `offset` within `max_bytes`. Raises KafkaError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE."""
+        """Whole batches from `offset` within `max_bytes`. Raises KafkaError OFFSET_OUT_OF_RANGE,
+        CORRUPT_MESSAGE.
+        """
         bound = self.last_stable_offset if is_read_committed else self.high_watermark
         if not self.log.start_offset <= offset <= self.log.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
@@ -167,7 +169,9 @@ class Partition:
     # Administration.
 
     async def delete_records(self, before: Offset) -> Offset:
-        """Raise the log start offset (DeleteRecords); -1 means the high watermark. Durable when it returns the new one."""
+        """Raise the log start offset (DeleteRecords); -1 means the high watermark. Durable when it returns
+        the new one.
+        """
         target = self.high_watermark if before == -1 else before
         if not 0 <= target <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)

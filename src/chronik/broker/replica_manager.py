@@ -1,7 +1,9 @@
-"""The partitions of this node: made and removed as the metadata says, found by name or id, kept within their retention.
+"""The partitions of this node: made and removed as the metadata says, found by name or id, kept within their
+retention.
 
-Made by the node. `on_metadata` is called with every applied change; that a partition exists is known from the metadata alone, its
-directory only follows. A partition whose log cannot be opened is offline: it answers KAFKA_STORAGE_ERROR and is tried again.
+Made by the node. `on_metadata` is called with every applied change; that a partition exists is known from the
+metadata alone, its directory only follows. A partition whose log cannot be opened is offline: it answers
+KAFKA_STORAGE_ERROR and is tried again.
 """
 
 import logging
@@ -232,7 +234,9 @@ class ReplicaManager:
             return 0
 
     async def close(self) -> Mapping[str, OSError]:
-        """Stop serving and close every log; failures by partition. The shutdown is clean when there is none."""
+        """Stop serving and close every log; failures by partition. The shutdown is clean when there is
+        none.
+        """
         failures: dict[str, OSError] = {}
         for partition in self.partitions():
             partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)

@@ -1,4 +1,5 @@
-"""What a node does by itself, every so often: retention, rolling by time, expiry of producers, offline partitions.
+"""What a node does by itself, every so often: retention, rolling by time, expiry of producers, offline
+partitions.
 
 One task per node. It gives way to requests after each partition.
 """
@@ -10,7 +11,9 @@ from chronik.broker.replica_manager import ReplicaManager
 
 
 class Upkeep:
-    """Made and ended by the node. `interval_ms` is asked for before each round (log.retention.check.interval.ms)."""
+    """Made and ended by the node. `interval_ms` is asked for before each round
+    (log.retention.check.interval.ms).
+    """
 
     def __init__(self, replicas: ReplicaManager, interval_ms: Callable[[], int]) -> None:
         self._replicas = replicas

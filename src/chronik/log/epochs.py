@@ -57,6 +57,8 @@ class LeaderEpochs:
             if epoch == self._epochs[-1]:
                 return
             invariant(epoch > self._epochs[-1], "epoch {} after {}", epoch, self._epochs[-1])
+            # An epoch whose records are all gone, and whose start moved along with the log's.
+            self.truncate_end(base_offset)
         self._epochs.append(epoch)
         self._starts.append(base_offset)
         self.is_dirty = True

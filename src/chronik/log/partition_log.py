@@ -1,8 +1,7 @@
 """One partition's log: appends, reads, bounds. What the rooms above know of the disk.
 
-Everything here runs on the event loop and nothing here waits for a sync: writes go to the kernel, the
-caller syncs in rounds (`files_to_sync`, `on_synced`) and reads what is not in memory in a thread
-(`ColdRead`).
+Everything here runs on the event loop and nothing here waits for a sync: writes go to the kernel, the caller
+syncs in rounds (`files_to_sync`, `on_synced`) and reads what is not in memory in a thread (`ColdRead`).
 """
 
 from bisect import bisect_right
@@ -213,8 +212,8 @@ class PartitionLog:
     # Rolling and syncing.
 
     def roll(self) -> None:
-        """Close the active segment and begin the next; nothing happens while it is empty. OSError leaves
-        all as it was.
+        """Close the active segment and begin the next; nothing happens while it is empty. OSError leaves all
+        as it was.
         """
         active = self._active
         if not active.size:
@@ -258,18 +257,15 @@ class PartitionLog:
         return self._syncs.is_waiting or self._syncs.synced_offset < self._end_offset
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        """What to sync so that everything below the offset is durable. One round at a time; `on_synced`
-        ends it.
+        """What to sync so that everything below the offset is durable. One round at a time; `on_synced` ends
+        it.
         """
         return self._syncs.begin(self._active, self._end_offset), Offset(self._end_offset)
 
     def on_synced(self, end_offset: Offset) -> None:
         """The last `files_to_sync` are durable."""
         if self._syncs.end(self._active, self._end_offset):
-            self._directory.write_recovery_point(self._segments_synced_to())
-
-    def _segments_synced_to(self) -> int:
-        return self._bases[bisect_right(self._bases, self._syncs.synced_offset) - 1]
+            self._directory.write_recovery_point(self._syncs.first_waiting(self._active).base_offset)
 
     # Cutting.
 
@@ -292,7 +288,7 @@ class PartitionLog:
         dropped, kept = self._segments[number + 1 :], self._segments[: number + 1]
         if dropped:
             # Before the segments go, so that no recovery point is ever beyond the log.
-            point = min(kept[-1].base_offset, self._segments_synced_to())
+            point = min(kept[-1].base_offset, self._syncs.first_waiting(self._active).base_offset)
             self._directory.write_recovery_point_durably(point)
         for segment in reversed(dropped):
             for file in segment.files():
@@ -307,7 +303,7 @@ class PartitionLog:
         self._epochs.truncate_end(self._end_offset)
         self._snapshots.remove_after(self._end_offset)
         self._producers = replay_producers(kept, self._snapshots, self._end_offset, self.config)
-        self._syncs.truncate(self._end_offset)
+        self._syncs.truncate(active, self._end_offset)
 
     def advance_start(self, offset: int) -> None:
         """Raise the log start (DeleteRecords); `tidy` makes it durable and frees the space."""

@@ -59,7 +59,7 @@ class SyncState:
         self._round = _Round(end_offset, len(self._names), len(self._files), len(self._segments))
         files: list[Syncable] = [active.log.open()] if active.log.is_pinned else []
         if self._segments:
-            files += [segment.log.open() for segment in self._segments if not segment.log.is_abandoned]
+            files += [segment.log.open() for segment in self._segments]
         if self._files:
             files += [file.open() for file in self._files if not file.is_abandoned]
         if self._names:
@@ -77,16 +77,22 @@ class SyncState:
         if not (done.names or done.files or done.segments):
             return False
         for segment in self._segments[: done.segments]:
-            if segment is not active:
-                segment.unpin()
+            segment.unpin()
         for file in self._files[: done.files]:
             file.is_pinned = False
             file.close()
         del self._names[: done.names], self._files[: done.files], self._segments[: done.segments]
         return done.segments > 0
 
-    def truncate(self, end_offset: int) -> None:
-        """The log was cut at `end_offset` and the cut is durable: what a running round covers is cut too."""
+    def truncate(self, active: Segment, end_offset: int) -> None:
+        """The log was cut at `end_offset`, inside what is the active segment now, and the cut is durable."""
         self.synced_offset = min(self.synced_offset, end_offset)
+        waiting = [s for s in self._segments if not s.log.is_abandoned and s is not active]
         if self._round is not None:
-            self._round = self._round._replace(end_offset=min(self._round.end_offset, end_offset))
+            # What a running round covers is cut, too.
+            covered = self._segments[: self._round.segments]
+            self._round = self._round._replace(
+                end_offset=min(self._round.end_offset, end_offset),
+                segments=sum(segment in waiting for segment in covered),
+            )
+        self._segments = waiting

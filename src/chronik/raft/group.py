@@ -1,7 +1,7 @@
 """The seam between a partition and consensus.
 
-A partition proposes batches and is told when they are committed. It neither knows nor cares how many voters there are:
-`raft.solo.SoloGroup` commits after this node's own sync, a replicated group after a majority's.
+A partition proposes batches and is told when they are committed. It neither knows nor cares how many voters
+there are: `raft.solo.SoloGroup` commits after this node's own sync, a replicated group after a majority's.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,9 @@ class GroupListener(Protocol):
         ...
 
     def on_failure(self, error: OSError) -> None:
-        """The local log failed: nothing after the last `on_commit` will be committed by this group any more."""
+        """The local log failed: nothing after the last `on_commit` will be committed by this group any
+        more.
+        """
         ...
 
 
@@ -41,9 +43,10 @@ class Group(Protocol):
         ...
 
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
-        """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark` says already
-        that the records are committed.
+        """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark`
+        says already that the records are committed.
 
-        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead, KAFKA_STORAGE_ERROR when its log failed.
+        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead, KAFKA_STORAGE_ERROR when its
+        log failed.
         """
         ...

@@ -1,8 +1,8 @@
 """The group of one voter: append, sync, commit.
 
-It goes through the same seam as a replicated group (`raft.group`), and keeps the same promise: records are committed once a
-majority, here this node, has them on its device. With `write_caching` the promise is weaker and says so: records are
-committed from memory, and the sync follows by size and time.
+It goes through the same seam as a replicated group (`raft.group`), and keeps the same promise: records are
+committed once a majority, here this node, has them on its device. With `write_caching` the promise is weaker
+and says so: records are committed from memory, and the sync follows by size and time.
 """
 
 import asyncio
@@ -92,7 +92,9 @@ class SoloGroup:
         return result
 
     def close(self) -> None:
-        """Stop asking for syncs, and hear no more of one under way; the log's owner syncs it when it closes the log."""
+        """Stop asking for syncs, and hear no more of one under way; the log's owner syncs it when it closes
+        the log.
+        """
         self._is_closed = True
         self._syncer.forget(self)
         if self._flush_timer is not None:
@@ -110,8 +112,8 @@ class SoloGroup:
     def on_synced(self, end_offset: Offset) -> None:
         if self._is_closed:
             return
-        # The records are durable whatever comes of the log's own checkpoint: a stale one only makes the next recovery
-        # read more.
+        # The records are durable whatever comes of the log's own checkpoint: a stale one only makes the next
+        # recovery read more.
         with suppress(OSError):
             self._log.on_synced(end_offset)
         self._commit(end_offset)
@@ -121,7 +123,9 @@ class SoloGroup:
             self._fail(error)
 
     def _commit_from_memory(self, policy: FlushPolicy, size: int) -> None:
-        """Committed at once: the proposer sees it in `high_watermark`, the others are told in a later turn of the loop."""
+        """Committed at once: the proposer sees it in `high_watermark`, the others are told in a later turn of
+        the loop.
+        """
         self._high_watermark = self._log.end_offset
         self._unsynced_bytes += size
         if not self._is_commit_untold:

@@ -1,7 +1,8 @@
 """Group commit: one round of syncs at a time for all logs of a node.
 
-A log that was written asks for a sync. While a round runs, further requests gather; the next round takes them all. So the
-number of syncs follows the device's speed, not the number of producers. Made by the node, ends with it.
+A log that was written asks for a sync. While a round runs, further requests gather; the next round takes them
+all. So the number of syncs follows the device's speed, not the number of producers. Made by the node, ends
+with it.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ class Synced(Protocol):
     """A log's side of a sync round."""
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        """The files written since they were last synced, and the log end offset they reach. Raises OSError."""
+        """The files written since they were last synced, and the log end offset they reach. Raises
+        OSError.
+        """
         ...
 
     def on_synced(self, end_offset: Offset) -> None:
@@ -25,7 +28,9 @@ class Synced(Protocol):
         ...
 
     def on_sync_failed(self, error: OSError) -> None:
-        """The round failed. What the files hold on the device is unknown from now on: never sync them again."""
+        """The round failed. What the files hold on the device is unknown from now on: never sync them
+        again.
+        """
         ...
 
 
@@ -96,11 +101,11 @@ class Syncer:
         self._files += len(files)
         self._seconds += loop.time() - started
         for log, log_files, end_offset in work:
-            error = next((results[file] for file in log_files if file in results), None)
-            if error is None:
+            failure = next((results[file] for file in log_files if file in results), None)
+            if failure is None:
                 log.on_synced(end_offset)
             else:
-                self._fail(log, error)
+                self._fail(log, failure)
 
     def _fail(self, log: Synced, error: OSError) -> None:
         self._failures += 1

@@ -27,7 +27,8 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 
 _MAGIC_AT = 16
 
-# Runs of equally long records are looked for in so many records first, then in four times as many while they go on.
+# Runs of equally long records are looked for in so many records first, then in four times as many while
+# they go on.
 _PROBE_MIN = 32
 # A shorter run did not pay; then so many records are walked without looking for one, twice as many each time.
 _RUN_MIN = 8
@@ -175,8 +176,8 @@ def _check_timestamps(header: BatchHeader, rules: ProduceRules, now_ms: int) -> 
 def check_lengths(records: Buffer, record_count: int) -> None:
     """Walk over the lengths of uncompressed records: `record_count` of them must fill the batch exactly.
 
-    The hot loop of produce. Records that are as long as their neighbours, which most small ones are, are counted a run
-    at a time; where there are no runs, they are looked for less and less often.
+    The hot loop of produce. Records that are as long as their neighbours, which most small ones are, are
+    counted a run at a time; where there are no runs, they are looked for less and less often.
     """
     data = records if isinstance(records, bytes) else bytes(records)
     position, end, count = HEADER_BYTES, len(data), 0
@@ -201,7 +202,9 @@ def check_lengths(records: Buffer, record_count: int) -> None:
 
 
 def _equal_run(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """How many records from `position` on have the same length field, and the bytes that each takes with it."""
+    """How many records from `position` on have the same length field, and the bytes that each takes with
+    it.
+    """
     length, size = data[position], 1
     while data[position + size - 1] >= 0x80:
         length += (data[position + size] - 1) << 7 * size
@@ -226,7 +229,9 @@ def _equal_run(data: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 def _walk_lengths(data: bytes, position: int, end: int, count_max: int) -> tuple[int, int]:
-    """Step over up to `count_max` records: the position after them, and their number. Unrolled for short lengths."""
+    """Step over up to `count_max` records: the position after them, and their number. Unrolled for short
+    lengths.
+    """
     count, signs = 0, 0
     while position < end and count < count_max:
         length = data[position]

@@ -1,10 +1,10 @@
 """One client connection: frames in, responses out in the order of their requests.
 
-Made by the listener's accept, called by the event loop, gone when the socket is. It works as Kafka's muted channel does: a
-request starts when all before it are answered. Only Produce requests overlap, because their answers wait for a sync or a
-majority and their appends happen in order anyway. What a client can make the node hold is bounded here: one unanswered
-request other than Produce, `PRODUCE_IN_FLIGHT_MAX` produce requests, one incomplete frame, and responses only as fast as
-it reads them.
+Made by the listener's accept, called by the event loop, gone when the socket is. It works as Kafka's muted
+channel does: a request starts when all before it are answered. Only Produce requests overlap, because their
+answers wait for a sync or a majority and their appends happen in order anyway. What a client can make the
+node hold is bounded here: one unanswered request other than Produce, `PRODUCE_IN_FLIGHT_MAX` produce
+requests, one incomplete frame, and responses only as fast as it reads them.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ Reply = Parts | None | asyncio.Future[Parts | None]
 # Kafka's producers keep 5 in flight, librdkafka up to 1,000,000; further ones wait in the socket.
 PRODUCE_IN_FLIGHT_MAX = 256
 
-# Reads go here, for all connections of the loop: what is whole is handled before the next read, so that an idle connection
-# owns no buffer. 256 KiB takes what a loopback socket usually has at once.
+# Reads go here, for all connections of the loop: what is whole is handled before the next read, so that an
+# idle connection owns no buffer. 256 KiB takes what a loopback socket usually has at once.
 _RECEIVE_BYTES = 256 * 1024
 
 # Below this, unsent responses wait in the transport without slowing the connection down.

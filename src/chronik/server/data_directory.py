@@ -1,7 +1,7 @@
 """A node's data directory: one process at a time, one identity for ever.
 
-Files as Kafka names them: `.lock`, `meta.properties`, `.kafka_cleanshutdown`; ours: `leader-epoch`, the term of this node's groups of
-one, raised at every start so that an epoch never comes twice.
+Files as Kafka names them: `.lock`, `meta.properties`, `.kafka_cleanshutdown`; ours: `leader-epoch`, the term
+of this node's groups of one, raised at every start so that an epoch never comes twice.
 """
 
 import base64
@@ -58,7 +58,9 @@ class Identity:
 
 
 def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identity:
-    """The directory's identity, made at the first start. Raises DataDirectoryError when it is another node's."""
+    """The directory's identity, made at the first start. Raises DataDirectoryError when it is another
+    node's.
+    """
     if not disk.exists(_META):
         identity = Identity(cluster_id=cluster_id or _new_id(), node_id=node_id, directory_id=_new_id())
         write_atomically(disk, _META, _format(identity))

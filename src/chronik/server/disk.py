@@ -1,7 +1,8 @@
 """The real disk: files below one data directory.
 
-Implements `log.disk`. Everything blocks but `sync_many`, which uses a few threads of its own: a sync waits for the device, and
-several in flight let the file system commit them together. Made by the node, closed by it.
+Implements `log.disk`. Everything blocks but `sync_many`, which uses a few threads of its own: a sync waits
+for the device, and several in flight let the file system commit them together. Made by the node, closed by
+it.
 """
 
 import asyncio
@@ -33,7 +34,9 @@ _CACHED_READ_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 class RealFile:
-    """One open file; see `log.disk.File`. Reads and appends may come from different threads, appends from one."""
+    """One open file; see `log.disk.File`. Reads and appends may come from different threads, appends from
+    one.
+    """
 
     __slots__ = ("_descriptor", "_path", "_size")
 
@@ -105,7 +108,9 @@ class RealFile:
         self.close()
 
     def _write_all(self, buffers: list[Buffer], position: int) -> int:
-        """Write everything at `position`; the position after it. On an error the file is longer than `size` says."""
+        """Write everything at `position`; the position after it. On an error the file is longer than `size`
+        says.
+        """
         count = os.pwritev(self._descriptor, buffers, position)
         total = sum(len(buffer) for buffer in buffers)
         while count < total:

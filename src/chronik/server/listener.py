@@ -1,7 +1,7 @@
 """Accepts clients on every listener and keeps watch over their connections.
 
-Made by the node. Sockets are bound first, so that their ports are known when the node registers itself, and accept only once
-everything else is ready.
+Made by the node. Sockets are bound first, so that their ports are known when the node registers itself, and
+accept only once everything else is ready.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """One node: the only place where objects are wired together.
 
-`Node.start` returns when clients can connect; `Node.stop` when everything is synced and closed. A node lives in one event loop; `run`
-gives it one of its own, until a signal ends it.
+`Node.start` returns when clients can connect; `Node.stop` when everything is synced and closed. A node lives
+in one event loop; `run` gives it one of its own, until a signal ends it.
 """
 
 import asyncio

@@ -8,7 +8,8 @@ Offset = NewType("Offset", int)
 LeaderEpoch = NewType("LeaderEpoch", int)
 ProducerId = NewType("ProducerId", int)
 
-# The 16 raw bytes of a UUID, as the wire carries them: hashing and comparing them costs a fraction of uuid.UUID.
+# The 16 raw bytes of a UUID, as the wire carries them: hashing and comparing them costs a fraction of
+# uuid.UUID.
 TopicId = NewType("TopicId", bytes)
 
 NO_TOPIC_ID = TopicId(bytes(16))

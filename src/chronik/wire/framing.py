@@ -1,8 +1,9 @@
 """Cuts a byte stream into Kafka frames: a four-byte big-endian length, then that many bytes.
 
-Sans-IO. One `FrameReader` per connection; the connection lends it what a read returned, in a buffer that may be shared by
-all connections, and asks for frames until there is none. Only what is left of an unfinished or not yet wanted frame is
-copied, into a buffer that grows with the bytes that arrive, not with the length that was announced.
+Sans-IO. One `FrameReader` per connection; the connection lends it what a read returned, in a buffer that may
+be shared by all connections, and asks for frames until there is none. Only what is left of an unfinished or
+not yet wanted frame is copied, into a buffer that grows with the bytes that arrive, not with the length that
+was announced.
 """
 
 import struct
@@ -10,8 +11,8 @@ import struct
 _LENGTH = struct.Struct(">i")
 _HEADER_BYTES_MIN = 8  # api key, api version, correlation id: nothing shorter can be a request.
 _BUFFER_BYTES_MIN = 64 * 1024
-# A buffer is at most so many times what has arrived: large frames are copied once or twice on their way in, and a client
-# that announces much and sends little holds little.
+# A buffer is at most so many times what has arrived: large frames are copied once or twice on their way in,
+# and a client that announces much and sends little holds little.
 _GROWTH = 4
 
 
@@ -61,7 +62,8 @@ class FrameReader:
         self._end = len(data)
 
     def next_frame(self) -> memoryview | None:
-        """The next whole frame without its length, valid until the next `space` or `keep`; None when there is none.
+        """The next whole frame without its length, valid until the next `space` or `keep`; None when there is
+        none.
 
         Raises BadFrame for a length below a request header or above the limit.
         """

@@ -27,7 +27,8 @@ from rich.progress import Progress
 
 from tests.proofs.fuzz.capture import Recorder, play
 from tests.proofs.fuzz.session import Session
-from tests.proofs.fuzz.watch import Findings, Watch, bugs_in, probe
+from tests.proofs.fuzz.watch import Findings, Watch, probe
+from tests.support.broker_log import bugs_in
 from tests.support.broker_process import BrokerProcess, free_port
 from tests.support.protocol.generate import World
 

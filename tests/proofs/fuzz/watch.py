@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
@@ -16,9 +14,6 @@ from tests.support.protocol.client import RawClient
 # A healthy client's answer, under fire, on a machine with two cores that the attackers share.
 ANSWER_SECONDS_MAX = 5.0
 _PAUSE_SECONDS = 0.1
-
-# Log lines that mean a bug of the broker, whatever was sent to it.
-_BUG_SIGNS = ("request failed", "Traceback", "invariant", "Task exception", "Exception in callback")
 
 
 @dataclass(slots=True)
@@ -70,22 +65,3 @@ def probe(port: int) -> None:
         topics = [MetadataRequestTopic(name="no-such-topic")]
         asked = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
         assert client.ask(ApiKey.METADATA, 9, asked, MetadataResponse).brokers
-
-
-def bugs_in(log: Path) -> Iterator[str]:
-    """Each kind of bug that the log tells of, once: the line with its traceback."""
-    seen = set()
-    lines = log.read_text(errors="replace").splitlines()
-    for at, line in enumerate(lines):
-        if any(sign in line for sign in _BUG_SIGNS) and line[:1] != " ":
-            event = [line[:300], *_indented(lines, at + 1)]
-            kind = "\n".join(event[-3:])
-            if kind not in seen:
-                seen.add(kind)
-                yield "\n".join(event)
-
-
-def _indented(lines: list[str], at: int) -> Iterator[str]:
-    while at < len(lines) and lines[at][:1] == " ":
-        yield lines[at]
-        at += 1

@@ -1,9 +1,12 @@
-"""The first promise, on one node: what was acknowledged survives a power loss between any two operations of the disk.
+"""The first promise, on one node: what was acknowledged survives a power loss between any two operations of
+the disk.
 
-Partition, group, syncer and log are the real ones; the disk forgets any part of what was not synced and tears the last write.
+Partition, group, syncer and log are the real ones; the disk forgets any part of what was not synced and tears
+the last write.
 """
 
 import asyncio
+from contextlib import suppress
 from random import Random
 
 from hypothesis import given, settings
@@ -87,7 +90,9 @@ def stored(partition: Partition) -> list[bytes]:
 
 
 async def live(disk: CrashDisk, epoch: int, turns: list[int], acknowledged: dict[bytes, int]) -> None:
-    """Produce in bursts, each followed by its sync, resuming where the last acknowledgement was, until power is lost."""
+    """Produce in bursts, each followed by its sync, resuming where the last acknowledgement was, until power
+    is lost.
+    """
     partition, syncer = open_partition(disk, epoch)
     number = len(acknowledged)
     for burst in turns:
@@ -114,10 +119,8 @@ def test_what_was_acknowledged_survives_every_power_loss(
     acknowledged: dict[bytes, int] = {}
     for epoch, (power_lost_at, turns) in enumerate(lives):
         disk.lose_power_at(power_lost_at)
-        try:
+        with suppress(PowerLost):
             asyncio.run(live(disk, epoch, turns, acknowledged))
-        except PowerLost:
-            pass
         disk.lose_power_at(None)
         disk.crash(chance)
         partition, _ = open_partition(disk, epoch)

@@ -1,7 +1,7 @@
 """ApiVersions (key 18), versions 0 to 4: which requests this broker answers, in which versions.
 
-An unknown version is answered by the dispatcher with a version 0 body (KIP-511). No features are finalized: none of them
-changes what a client of this broker may send.
+An unknown version is answered by the dispatcher with a version 0 body (KIP-511). No features are finalized:
+none of them changes what a client of this broker may send.
 """
 
 import re

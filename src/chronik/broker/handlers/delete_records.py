@@ -1,4 +1,6 @@
-"""DeleteRecords (key 21), versions 0 to 2: raise the log start offset; -1 means up to the high watermark (KIP-107)."""
+"""DeleteRecords (key 21), versions 0 to 2: raise the log start offset; -1 means up to the high watermark
+(KIP-107).
+"""
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -1,7 +1,8 @@
 """Fetch (key 1), versions 4 to 18: whole record batches, now or as soon as there are enough.
 
-Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. Left out: what only followers send (replica
-ids, last fetched epoch, snapshots), because replication here does not go through Fetch.
+Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. Left out: what only
+followers send (replica ids, last fetched epoch, snapshots), because replication here does not go through
+Fetch.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """ListOffsets (key 2), versions 1 to 10: offsets by time, and the ends of a partition.
 
-Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest local, -5 latest tiered
-(KIP-405, KIP-1005); without tiering the local log is all there is.
+Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest
+local, -5 latest tiered (KIP-405, KIP-1005); without tiering the local log is all there is.
 """
 
 from chronik.broker.context import Broker, RequestContext

@@ -1,4 +1,6 @@
-"""OffsetForLeaderEpoch (key 23), versions 2 to 4: where an epoch ended, so that a client notices a truncated log (KIP-320)."""
+"""OffsetForLeaderEpoch (key 23), versions 2 to 4: where an epoch ended, so that a client notices a truncated
+log (KIP-320).
+"""
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.vocab.errors import ErrorCode, KafkaError

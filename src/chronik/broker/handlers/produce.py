@@ -1,8 +1,8 @@
 """Produce (key 0), versions 3 to 13: append record batches, answer when they are committed.
 
-Versions 0 to 2 are advertised, because librdkafka stops compressing without them (KAFKA-18659), and answered with
-UNSUPPORTED_VERSION. `acks` 1 waits like -1 does: with one voter both mean "on this node's device". Transactions are not served yet:
-a transactional id never gets this far, because InitProducerId refuses it.
+Versions 0 to 2 are advertised, because librdkafka stops compressing without them (KAFKA-18659), and answered
+with UNSUPPORTED_VERSION. `acks` 1 waits like -1 does: with one voter both mean "on this node's device".
+Transactions are not served yet: a transactional id never gets this far, because InitProducerId refuses it.
 """
 
 import asyncio
@@ -34,8 +34,10 @@ class ProduceFailed(ValueError):
 
 def handle(
     broker: Broker, context: RequestContext, request: ProduceRequest
-) -> ProduceResponse | None | asyncio.Future[ProduceResponse]:
-    """Append everything at once, in order; the future resolves when all of it is committed or the timeout passed."""
+) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+    """Append everything at once, in order; the future resolves when all of it is committed or the timeout
+    passed.
+    """
     if context.api_version < _FIRST_VERSION_SERVED:
         return on_error(request, ErrorCode.UNSUPPORTED_VERSION, None)
     if request.acks not in _ACKS:
@@ -74,7 +76,9 @@ def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> P
 
 
 class ProduceOperation:
-    """One produce request from its appends to its answer. Waits on each of its partitions; ends by answering once."""
+    """One produce request from its appends to its answer. Waits on each of its partitions; ends by answering
+    once.
+    """
 
     __slots__ = (
         "_broker",
