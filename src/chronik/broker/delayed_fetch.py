@@ -80,6 +80,7 @@ class DelayedFetch:
     def _wait(self) -> asyncio.Future[FetchResponse]:
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
+        self._future.add_done_callback(self._stop_waiting)
         self._timer = loop.call_later(min(self._limits.max_wait_ms, _WAIT_MS_MAX) / 1000, self._on_timeout)
         for key in self._wanted:
             try:
@@ -100,13 +101,17 @@ class DelayedFetch:
     def _on_timeout(self) -> None:
         self._finish(self._read())
 
-    def _finish(self, reading: Reading) -> None:
-        assert self._future is not None
-        assert self._timer is not None
-        self._timer.cancel()
+    def _stop_waiting(self, _: object) -> None:
+        """Also called when the client is gone and its request cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
         for partition in self._watched:
             partition.remove_fetch_waiter(self)
         self._watched.clear()
+
+    def _finish(self, reading: Reading) -> None:
+        assert self._future is not None
+        self._stop_waiting(None)
         response = self._conclude(reading)
         if isinstance(response, asyncio.Future):
             response.add_done_callback(self._on_loaded)
@@ -129,6 +134,8 @@ class DelayedFetch:
 
     def _on_loaded(self, loaded: asyncio.Future[FetchResponse]) -> None:
         assert self._future is not None
+        if self._future.done():
+            return
         error = loaded.exception()
         if error is not None:
             self._future.set_exception(error)

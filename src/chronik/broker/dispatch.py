@@ -148,6 +148,9 @@ class Dispatcher:
             reply.set_result(endpoint.reply(correlation_id, message))
 
         pending.add_done_callback(on_done)
+        if endpoint.api_key is not ApiKey.PRODUCE:
+            # A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its partitions.
+            reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
         return reply
 
     def _load(self, header: RequestHeader) -> Endpoint | None:

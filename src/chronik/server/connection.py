@@ -46,11 +46,13 @@ class ConnectionLog(Protocol):
 class Answer:
     """A place in the order of responses."""
 
-    __slots__ = ("is_done", "parts")
+    __slots__ = ("future", "is_done", "parts")
 
     def __init__(self) -> None:
         self.is_done = False
         self.parts: Parts | None = None
+        # Where the answer comes from, unless it was there at once.
+        self.future: asyncio.Future[Parts | None] | None = None
 
 
 def make_receive_buffer() -> memoryview:
@@ -127,6 +129,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
+        for answer in self._answers:
+            if answer.future is not None:
+                answer.future.cancel()
         self._answers.clear()
         self._account(0)
         self._memory.unsent_bytes -= self._unsent_bytes
@@ -225,6 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         answer = Answer()
         self._answers.append(answer)
         if isinstance(reply, asyncio.Future):
+            answer.future = reply
             self._is_muted = not is_produce
             reply.add_done_callback(lambda future: self._on_reply(answer, future))
         else:

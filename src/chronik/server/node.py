@@ -153,7 +153,7 @@ class Node:
         upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
         upkeep.start()
         self._closing.push_async_callback(upkeep.stop)
-        self._closing.push_async_callback(self._listeners.close, _STOP_GRACE_SECONDS)
+        self._closing.push_async_callback(self._stop_serving)
         await self._listeners.serve(sockets)
 
     def _make_broker(self, identity: Identity) -> Broker:
@@ -263,6 +263,12 @@ class Node:
             self.http_port = await http.start()
             self._closing.push_async_callback(http.stop)
 
+    async def _stop_serving(self) -> None:
+        """Accept nobody, send parked group members away, and give all else a moment to be answered."""
+        self._listeners.stop_accepting()
+        await self.broker.groups.close()
+        await self._listeners.close(_STOP_GRACE_SECONDS)
+
     def _connection_limits(self) -> ConnectionLimits:
         config = self.settings.config
         return ConnectionLimits(
@@ -309,7 +315,8 @@ class Node:
         names = {topic.name for topic in delta.topics_deleted}
         if CONSUMER_OFFSETS_TOPIC in names:
             self.broker.groups.on_topic_lost()
-        self.broker.groups.on_topics_deleted(names - image.topics.keys())
+        # Also of topics that are there again: their offsets belonged to the old ones.
+        self.broker.groups.on_topics_deleted(names)
 
     async def _ensure_offsets_topic(self) -> int:
         """The partitions of `__consumer_offsets`, made when the first group needs it."""

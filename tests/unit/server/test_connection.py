@@ -276,3 +276,16 @@ def test_a_frame_is_late_only_while_the_client_is_the_one_waited_for() -> None:
         assert server.connection.frame_started == 7.0
 
     asyncio.run(play())
+
+
+def test_a_lost_connection_takes_its_requests_back() -> None:
+    async def play() -> None:
+        server = Server()
+        fetch = server.later(b"f1")
+        server.receive(request(FETCH, b"f1"))
+        server.connection.connection_lost(None)
+        assert fetch.cancelled()
+        await settle()
+        assert server.transport.written == []
+
+    asyncio.run(play())
