@@ -95,7 +95,9 @@ class Segment:
         sync.
         """
         self._index_time()
-        return [index.file for index in self._indexes() if index.flush() or len(index)]
+        return [
+            index.file for index in self._indexes() if index.flush() or len(index) or index.file.is_pinned
+        ]
 
     def unpin(self) -> None:
         """Everything written so far is durable."""
