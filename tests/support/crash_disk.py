@@ -15,8 +15,11 @@ from chronik.log.disk import Buffer, File, Syncable
 _Result = TypeVar("_Result")
 
 
-class PowerLost(Exception):
-    """The machine went off in the middle of an operation; open files are gone."""
+class PowerLost(BaseException):
+    """The machine went off in the middle of an operation; open files are gone.
+
+    No Exception, because nothing that runs on the machine may catch it.
+    """
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from chronik.log.partition_log import AppendResult
 from chronik.records.batch import Batch
+from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset
 
 
@@ -36,6 +37,12 @@ class Group(Protocol):
 
     @property
     def is_leader(self) -> bool: ...
+
+    def refusal(self) -> KafkaError:
+        """Why this node does not lead: NOT_LEADER_OR_FOLLOWER when another does, KAFKA_STORAGE_ERROR when the log
+        failed. Only while `is_leader` is false.
+        """
+        ...
 
     @property
     def high_watermark(self) -> Offset:

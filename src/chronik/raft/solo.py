@@ -65,6 +65,10 @@ class SoloGroup:
     def high_watermark(self) -> Offset:
         return self._high_watermark
 
+    def refusal(self) -> KafkaError:
+        """See `raft.group.Group.refusal`."""
+        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"the log failed: {self._failed}")
+
     def listen(self, listener: GroupListener) -> None:
         """Say whom to tell of commits; once, before the first proposal."""
         self._listener = listener
@@ -77,7 +81,7 @@ class SoloGroup:
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
         """See `raft.group.Group.propose`."""
         if self._failed is not None:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"the log failed: {self._failed}")
+            raise self.refusal()
         try:
             result = self._log.append(batches, self._leader_epoch)
         except OSError as error:
@@ -139,7 +143,7 @@ class SoloGroup:
 
     def _tell_commit(self) -> None:
         self._is_commit_untold = False
-        if self._listener is not None and self._failed is None:
+        if self._listener is not None and self._failed is None and not self._is_closed:
             self._listener.on_commit(self._high_watermark)
 
     def _commit(self, end_offset: Offset) -> None:
@@ -150,8 +154,12 @@ class SoloGroup:
             self._listener.on_commit(end_offset)
 
     def _fail(self, error: OSError) -> None:
+        """Lead no more. The listener is told in a later turn, because this may be inside `propose`."""
         if self._failed is None:
             self._failed = error
             self._log.fail(error)
-            if self._listener is not None:
-                self._listener.on_failure(error)
+            asyncio.get_running_loop().call_soon(self._tell_failure, error)
+
+    def _tell_failure(self, error: OSError) -> None:
+        if self._listener is not None and not self._is_closed:
+            self._listener.on_failure(error)

@@ -6,12 +6,15 @@ with it.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from chronik.log.disk import Disk, Syncable
 from chronik.vocab.ids import Offset
+
+_log = logging.getLogger(__name__)
 
 
 class Synced(Protocol):
@@ -103,9 +106,16 @@ class Syncer:
         for log, log_files, end_offset in work:
             failure = next((results[file] for file in log_files if file in results), None)
             if failure is None:
-                log.on_synced(end_offset)
+                self._tell_synced(log, end_offset)
             else:
                 self._fail(log, failure)
+
+    def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
+        try:
+            log.on_synced(end_offset)
+        except Exception as error:  # a bug behind one log must not hold the commits of all others
+            _log.critical("a commit went wrong, its partition stops", exc_info=error)
+            self._fail(log, OSError(f"the commit went wrong: {error}"))
 
     def _fail(self, log: Synced, error: OSError) -> None:
         self._failures += 1

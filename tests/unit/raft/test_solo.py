@@ -139,6 +139,35 @@ def test_a_failed_sync_ends_the_group_and_is_never_tried_again() -> None:
     play(scene)
 
 
+def test_a_log_that_breaks_inside_propose_is_told_of_after_it() -> None:
+    async def scene(it: Scene) -> None:
+        # The write fails, and so does the attempt to take back what arrived of it.
+        it.disk.fail("write", ".log", OSError(errno.EIO, "Input/output error"))
+        it.disk.fail("truncate", ".log", OSError(errno.EIO, "Input/output error"))
+        with pytest.raises(KafkaError) as refused:
+            it.group.propose([batch()])
+        assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+        assert not it.group.is_leader
+        assert it.group.refusal().code is ErrorCode.KAFKA_STORAGE_ERROR
+        assert it.listener.failures == []
+        await asyncio.sleep(0)
+        assert len(it.listener.failures) == 1
+
+    play(scene)
+
+
+def test_a_group_closed_before_it_told_a_commit_or_a_failure_tells_neither() -> None:
+    async def scene(it: Scene) -> None:
+        it.group.propose([batch()])
+        it.group.on_sync_failed(OSError(errno.EIO, "Input/output error"))
+        it.group.close()
+        await asyncio.sleep(0)
+        assert it.listener.commits == []
+        assert it.listener.failures == []
+
+    play(scene, CACHING)
+
+
 def test_a_full_disk_refuses_the_append_and_lets_the_next_one_pass() -> None:
     async def scene(it: Scene) -> None:
         it.disk.fail("write", ".log", OSError(errno.ENOSPC, "No space left on device"))

@@ -118,6 +118,48 @@ def test_a_failed_file_fails_its_log_alone() -> None:
     asyncio.run(play())
 
 
+def test_a_bug_behind_one_log_stops_that_one_alone() -> None:
+    class Buggy(FakeLog):
+        def on_synced(self, end_offset: Offset) -> None:
+            raise ValueError("a bug")
+
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        buggy, good = Buggy(), FakeLog()
+        buggy.end_offset = good.end_offset = 4
+        disk.gate.set()
+        syncer.request(buggy)
+        syncer.request(good)
+        await syncer.drain()
+        assert good.synced == 4
+        assert buggy.error is not None
+        assert "a bug" in str(buggy.error)
+        assert syncer.statistics().failures == 1
+
+    asyncio.run(play())
+
+
+def test_files_that_cannot_be_named_fail_their_log_alone() -> None:
+    class Unnameable(FakeLog):
+        def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
+            raise OSError(24, "Too many open files")
+
+    async def play() -> None:
+        disk = HeldDisk()
+        syncer = Syncer(disk)
+        bad, good = Unnameable(), FakeLog()
+        good.end_offset = 4
+        disk.gate.set()
+        syncer.request(bad)
+        syncer.request(good)
+        await syncer.drain()
+        assert good.synced == 4
+        assert bad.error is not None
+
+    asyncio.run(play())
+
+
 def test_a_forgotten_log_is_not_synced() -> None:
     async def play() -> None:
         disk = HeldDisk()
