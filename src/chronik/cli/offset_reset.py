@@ -141,8 +141,12 @@ def _plan_topic(
             topic=topic,
             partition=partition,
             before=before.get(partition),
-            after=_after(
-                target, first[partition], end[partition], before.get(partition), found.get(partition)
+            after=offset_after(
+                target,
+                first=first[partition],
+                end=end[partition],
+                before=before.get(partition),
+                found=found.get(partition),
             ),
         )
         for partition in chosen
@@ -150,8 +154,8 @@ def _plan_topic(
     ]
 
 
-def _after(target: Target, first: int, end: int, before: int | None, found: int | None) -> int:
-    """The new offset, within what the partition holds."""
+def offset_after(target: Target, *, first: int, end: int, before: int | None, found: int | None) -> int:
+    """A partition's new offset, within what it holds. `found` is the time's offset, -1 for none."""
     match target.kind:
         case Kind.EARLIEST:
             wanted = first

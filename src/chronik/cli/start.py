@@ -27,7 +27,7 @@ def start(arguments: StartArguments) -> int:
 
     try:
         settings = Settings.load(
-            arguments.settings, config_file=arguments.config_file, environment=_environment()
+            arguments.settings, config_file=arguments.config_file, environment=settings_environment()
         )
     except SettingsError as error:
         print(f"chronik: {error}", file=sys.stderr)
@@ -53,7 +53,7 @@ def _run(settings: "Settings") -> int:
     return ExitCode.OK
 
 
-def _environment() -> dict[str, str]:
+def settings_environment() -> dict[str, str]:
     """The variables that may be settings: all but what the other commands read."""
     return {name: value for name, value in os.environ.items() if name != BOOTSTRAP_VARIABLE}
 
