@@ -1,4 +1,4 @@
-"""A few rounds of the proof that a killed broker keeps what it acknowledged (`python -m tests.proofs.kill_rounds`)."""
+"""A few rounds of the proof that a killed broker keeps what it acknowledged (tests/proofs/kill_rounds.py)."""
 
 from pathlib import Path
 
