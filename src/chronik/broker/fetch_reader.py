@@ -4,6 +4,7 @@ Byte limits are obeyed except that the first batch always comes whole (KIP-74). 
 hold is left as a `ColdRead`, to be loaded in a thread.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,9 +12,11 @@ from chronik.broker.context import Broker
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
-from chronik.log.reading import ColdRead, LogSlice
+from chronik.log.reading import ColdRead, CorruptBatch, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, Offset
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,10 @@ class Fetched:
     leader: Leader | None = None
 
     def fail(self, error: KafkaError) -> None:
+        if isinstance(error, CorruptBatch):
+            # Said at every try: the consumer stands still until somebody acts.
+            place = {"file": error.path, "position": error.position, "offset": error.offset}
+            _log.error("corrupt batch", extra=place)
         self.code = error.code
         self.buffers = []
         self.size = 0
