@@ -1,25 +1,15 @@
 """Record batches that must not be appended: the Kafka error code, and nothing in the log."""
 
 import struct
-import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from chronik.records.batch import Codec, pack_header, parse_header, seal
-from chronik.records.build import BatchOptions, build_batch
-from chronik.records.record import Record
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
-from chronik.wire.messages.produce import (
-    PartitionProduceData,
-    PartitionProduceResponse,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-)
+from chronik.wire.messages.produce import PartitionProduceResponse, ProduceRequest, ProduceResponse
+from tests.integration.producing import batch, create, now_ms, produce, topic_data
 from tests.support.broker_process import BrokerProcess
 from tests.support.protocol.client import RawClient
 
@@ -29,7 +19,7 @@ DAY_MS = 86_400_000
 
 
 def test_a_good_batch_is_appended(broker: BrokerProcess, name: str) -> None:
-    answer = produce(broker, create(broker, name), batch())
+    answer = send(broker, create(broker, name), batch())
 
     assert (answer.error_code, answer.base_offset) == (ErrorCode.NONE, 0)
 
@@ -38,7 +28,7 @@ def test_a_good_batch_is_appended(broker: BrokerProcess, name: str) -> None:
 def test_produce_before_record_batches_is_refused(broker: BrokerProcess, name: str, version: int) -> None:
     create(broker, name)
     with RawClient(broker.port) as client:
-        asked = ProduceRequest(acks=1, timeout_ms=1000, topic_data=[_topic_data(name, b"\0" * 30)])
+        asked = ProduceRequest(acks=1, timeout_ms=1000, topic_data=[topic_data(name, b"\0" * 30)])
         answer = client.ask(ApiKey.PRODUCE, version, asked, ProduceResponse)
 
     (partition,) = answer.responses[0].partition_responses
@@ -60,7 +50,7 @@ def test_a_bit_in_the_records_is_a_corrupt_message(broker: BrokerProcess, name: 
     data[len(data) // 2 + 30] ^= 1
     create(broker, name)
 
-    assert produce(broker, name, bytes(data)).error_code == ErrorCode.CORRUPT_MESSAGE
+    assert send(broker, name, bytes(data)).error_code == ErrorCode.CORRUPT_MESSAGE
     assert_still_empty(broker, name)
 
 
@@ -97,7 +87,7 @@ def test_a_message_set_of_magic_1_is_refused(broker: BrokerProcess, name: str) -
     message = struct.pack(">Ibbqi", 0, 1, 0, 0, -1) + struct.pack(">i", 5) + b"value"
     create(broker, name)
 
-    answer = produce(broker, name, struct.pack(">qi", 0, len(message)) + message)
+    answer = send(broker, name, struct.pack(">qi", 0, len(message)) + message)
 
     assert answer.error_code in (ErrorCode.INVALID_RECORD, ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT)
     assert_still_empty(broker, name)
@@ -110,7 +100,7 @@ def test_a_timestamp_too_far_away_is_an_invalid_timestamp(
     limit = {"message.timestamp.before.max.ms": str(DAY_MS), "message.timestamp.after.max.ms": str(DAY_MS)}
     create(broker, name, limit)
 
-    answer = produce(broker, name, batch(timestamp=_now_ms() + days * DAY_MS))
+    answer = send(broker, name, batch(timestamp=now_ms() + days * DAY_MS))
 
     assert answer.error_code == ErrorCode.INVALID_TIMESTAMP
     assert_still_empty(broker, name)
@@ -121,17 +111,17 @@ def test_a_compacted_topic_takes_no_record_without_a_key(
     broker: BrokerProcess, name: str, codec: Codec
 ) -> None:
     create(broker, name, {"cleanup.policy": "compact"})
-    answer = produce(broker, name, batch(codec, key=None))
+    answer = send(broker, name, batch(codec, key=None))
 
     assert answer.error_code == ErrorCode.INVALID_RECORD
     assert_still_empty(broker, name)
-    assert produce(broker, name, batch(codec)).error_code == ErrorCode.NONE
+    assert send(broker, name, batch(codec)).error_code == ErrorCode.NONE
 
 
 def test_a_batch_above_max_message_bytes_is_too_large(broker: BrokerProcess, name: str) -> None:
     create(broker, name, {"max.message.bytes": "200"})
 
-    assert produce(broker, name, batch(value=b"x" * 200)).error_code == ErrorCode.MESSAGE_TOO_LARGE
+    assert send(broker, name, batch(value=b"x" * 200)).error_code == ErrorCode.MESSAGE_TOO_LARGE
     assert_still_empty(broker, name)
 
 
@@ -140,14 +130,14 @@ def test_half_a_batch_is_refused(broker: BrokerProcess, name: str, cut: int) -> 
     create(broker, name)
     expected = {ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD}
 
-    assert produce(broker, name, batch()[:cut]).error_code in expected
+    assert send(broker, name, batch()[:cut]).error_code in expected
     assert_still_empty(broker, name)
 
 
 def test_two_batches_in_one_are_refused(broker: BrokerProcess, name: str) -> None:
     create(broker, name)
 
-    assert produce(broker, name, batch() * 2).error_code == ErrorCode.INVALID_RECORD
+    assert send(broker, name, batch() * 2).error_code == ErrorCode.INVALID_RECORD
     assert_still_empty(broker, name)
 
 
@@ -171,40 +161,11 @@ def test_records_that_unpack_to_more_than_allowed_cost_no_memory(broker: BrokerP
     before_mb = broker.resident_mb()
     data = bytearray(batch(Codec.ZSTD, value=bytes(300 * 1024 * 1024)))
 
-    answer = produce(broker, name, bytes(seal(data).data))
+    answer = send(broker, name, bytes(seal(data).data))
 
     assert answer.error_code == ErrorCode.CORRUPT_MESSAGE
     assert_still_empty(broker, name)
     assert broker.resident_mb() - before_mb < 120
-
-
-# Producing.
-
-
-def create(broker: BrokerProcess, name: str, config: dict[str, str] | None = None) -> str:
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1, config=config or {})])[name].result(timeout=10)
-    return name
-
-
-def batch(
-    codec: Codec = Codec.NONE,
-    *,
-    key: bytes | None = b"key",
-    value: bytes = b"value" * 20,
-    timestamp: int | None = None,
-) -> bytes:
-    """Three records."""
-    at = _now_ms() if timestamp is None else timestamp
-    return bytes(build_batch([Record(key, value, at)] * 3, BatchOptions(codec=codec)).data)
-
-
-def produce(broker: BrokerProcess, topic: str, records: bytes) -> PartitionProduceResponse:
-    with RawClient(broker.port) as client:
-        asked = ProduceRequest(acks=-1, timeout_ms=5000, topic_data=[_topic_data(topic, records)])
-        answer = client.ask(ApiKey.PRODUCE, 9, asked, ProduceResponse)
-    (partition,) = answer.responses[0].partition_responses
-    return partition
 
 
 def refused(
@@ -214,13 +175,18 @@ def refused(
     data = bytearray(batch())
     spoil(data)
 
-    assert produce(broker, name, bytes(data)).error_code in codes
+    assert send(broker, name, bytes(data)).error_code in codes
     assert_still_empty(broker, name)
 
 
 def assert_still_empty(broker: BrokerProcess, name: str) -> None:
     """The next good batch is the first."""
-    assert produce(broker, name, batch(value=b"v")).base_offset == 0
+    assert send(broker, name, batch(value=b"v")).base_offset == 0
+
+
+def send(broker: BrokerProcess, topic: str, records: bytes) -> PartitionProduceResponse:
+    with RawClient(broker.port) as client:
+        return produce(client, topic, records)
 
 
 def _change(data: bytearray, **fields: int) -> None:
@@ -228,11 +194,3 @@ def _change(data: bytearray, **fields: int) -> None:
     header = parse_header(data)._replace(**fields)
     data[:61] = pack_header(header)
     seal(data)
-
-
-def _topic_data(topic: str, records: bytes) -> TopicProduceData:
-    return TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=records)])
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 # From exec to the first answer: 0.3 s on a quiet machine; a recovery under load takes longer.
@@ -22,11 +23,14 @@ def free_port() -> int:
 class BrokerProcess:
     """Keeps its port and directory over any number of starts. Dies with the test that made it."""
 
-    def __init__(self, directory: Path, *settings: str, port: int | None = None) -> None:
-        """`settings` are `name=value` in Kafka's names."""
+    def __init__(
+        self, directory: Path, *settings: str, port: int | None = None, prefix: Sequence[str] = ()
+    ) -> None:
+        """`settings` are `name=value` in Kafka's names; `prefix` is a command that runs the broker's."""
         self.directory = directory
         self.port = free_port() if port is None else port
         self._settings = settings
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
         self.log_path = directory / "broker.log"
 
@@ -54,7 +58,7 @@ class BrokerProcess:
         """Returns when clients can connect. Raises RuntimeError with the log's end when it does not come
         up.
         """
-        command = [sys.executable, "-m", "chronik.cli.main", "start", "--http", "off"]
+        command = [*self._prefix, sys.executable, "-m", "chronik.cli.main", "start", "--http", "off"]
         command += [
             "--data-dir",
             str(self.directory / "data"),
