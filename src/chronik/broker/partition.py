@@ -4,21 +4,27 @@ Made by the replica manager when a topic record is applied, closed by it on dele
 call `append` and `read`; the group calls `on_commit`. All on the event loop.
 """
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
 from chronik.log.reading import ColdRead, LogSlice
+from chronik.log.timestamps import TimestampOffset
 from chronik.raft.group import Group
 from chronik.records.batch import Batch
 from chronik.records.validate import ProduceRules, validate_produce
 from chronik.vocab.config.topic import TopicConfig
+from chronik.vocab.config.topic_names import INTERNAL_TOPICS
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
+
+_Result = TypeVar("_Result")
 
 
 class CommitWaiter(Protocol):
@@ -33,6 +39,12 @@ class FetchWaiter(Protocol):
     """Someone who waits for more to read."""
 
     def on_progress(self) -> None: ...
+
+
+class PartitionKeeper(Protocol):
+    """Who has the partition, and must know when it leads no more."""
+
+    def on_partition_failed(self, partition: "Partition", error: OSError) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +79,27 @@ class Partition:
         self.traffic = traffic
         self._clock = clock
         self.high_watermark = group.high_watermark
-        self.is_open = True
+        self.keeper: PartitionKeeper | None = None
+        self.is_internal = name.topic in INTERNAL_TOPICS
+        # What everybody who asks is answered; None while the partition is open.
+        self._closed: ErrorCode | None = None
         self.configure(config)
         # Invariant: end offsets ascend, and all are above the high watermark.
         self._commit_waiters: deque[tuple[Offset, CommitWaiter]] = deque()
-        self._fetch_waiters: set[FetchWaiter] = set()
+        # A dict, for it keeps an order that a simulation can repeat.
+        self._fetch_waiters: dict[FetchWaiter, None] = {}
+        # Removals of files that run in threads. They go on when whoever waits for them is cancelled.
+        self._tidying: set[asyncio.Task[None]] = set()
 
     def configure(self, config: TopicConfig) -> None:
         """Take over a changed topic configuration."""
         self.config = config
         self._rules = ProduceRules.of(config)
+
+    @property
+    def is_open(self) -> bool:
+        """False once it was deleted or the node stops. One whose log failed is open, and leads no more."""
+        return self._closed is None
 
     @property
     def leader_epoch(self) -> LeaderEpoch:
@@ -89,10 +112,10 @@ class Partition:
 
     def check_leader(self, epoch: int = -1) -> None:
         """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
-        if not self.is_open:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if self._closed is not None:
+            raise KafkaError(self._closed)
         if not self.group.is_leader:
-            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            raise self.group.refusal()
         if epoch >= 0 and epoch != self.group.leader_epoch:
             is_old = epoch < self.group.leader_epoch
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH if is_old else ErrorCode.UNKNOWN_LEADER_EPOCH)
@@ -101,9 +124,12 @@ class Partition:
 
     def append(self, records: bytes) -> Appended:
         """Validate and propose what a producer sent. Raises KafkaError; then nothing was appended."""
-        if not self.is_open:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        # Before duplicates are looked for: on a failed log nobody would ever tell of the first try's commit.
+        self.check_leader()
         batch = validate_produce(records, self._rules, self._clock.now_ms())
+        if batch.header.is_transactional:
+            # It would open a transaction that nobody ends, and read_committed would stand still before it.
+            raise KafkaError(ErrorCode.INVALID_TXN_STATE, "no transaction of this producer is open here")
         duplicate = self.log.producers.check(batch.header)
         if duplicate is not None:
             return self._first_append(duplicate)
@@ -114,8 +140,7 @@ class Partition:
 
     def append_internal(self, batch: Batch) -> Appended:
         """Propose a batch that the broker itself built."""
-        if not self.is_open:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        self.check_leader()
         return self._propose(batch)
 
     def _propose(self, batch: Batch) -> Appended:
@@ -136,7 +161,11 @@ class Partition:
         )
 
     def wait_committed(self, end_offset: Offset, waiter: CommitWaiter) -> bool:
-        """Have `waiter` called once `end_offset` is committed; False, and no call, when it is already."""
+        """Have `waiter` called once `end_offset` is committed; False, and no call, when it is already.
+
+        Only in the same turn of the loop as the append: then the group still leads, or has yet to tell that
+        it failed.
+        """
         if end_offset <= self.high_watermark:
             return False
         waiters = self._commit_waiters
@@ -147,58 +176,87 @@ class Partition:
         waiters.insert(position, (end_offset, waiter))
         return True
 
-    # Fetch.
+    # Fetch, and looking up.
 
     def read(
         self, offset: Offset, max_bytes: int, *, is_read_committed: bool, at_least_one: bool
     ) -> LogSlice | ColdRead:
-        """Whole batches from `offset` within `max_bytes`. Raises KafkaError OFFSET_OUT_OF_RANGE,
-        CORRUPT_MESSAGE.
+        """Whole batches from `offset` within `max_bytes`.
+
+        Raises KafkaError OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR.
         """
         bound = self.last_stable_offset if is_read_committed else self.high_watermark
-        if not self.log.start_offset <= offset <= self.log.end_offset:
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
-        return self.log.read(offset, max_bytes, bound, at_least_one=at_least_one)
+        try:
+            return self.log.read(offset, max_bytes, bound, at_least_one=at_least_one)
+        except OSError as error:
+            raise storage_error(error) from error
 
     def add_fetch_waiter(self, waiter: FetchWaiter) -> None:
-        self._fetch_waiters.add(waiter)
+        self._fetch_waiters[waiter] = None
 
     def remove_fetch_waiter(self, waiter: FetchWaiter) -> None:
-        self._fetch_waiters.discard(waiter)
+        self._fetch_waiters.pop(waiter, None)
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record that is so new. Raises KafkaError CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR."""
+        return _on_disk(lambda: self.log.offset_for_timestamp(timestamp))
+
+    def offset_of_max_timestamp(self) -> TimestampOffset | None:
+        """The first record with the greatest timestamp. Raises as `offset_for_timestamp`."""
+        return _on_disk(self.log.offset_of_max_timestamp)
+
+    def size(self) -> int:
+        """Bytes of all segments. Raises KafkaError KAFKA_STORAGE_ERROR."""
+        return _on_disk(lambda: self.log.size)
 
     # Administration.
 
     async def delete_records(self, before: Offset) -> Offset:
-        """Raise the log start offset (DeleteRecords); -1 means the high watermark. Durable when it returns
-        the new one.
+        """Raise the log start offset (DeleteRecords); -1 means the high watermark.
+
+        Durable when it returns the new one. Raises KafkaError OFFSET_OUT_OF_RANGE, KAFKA_STORAGE_ERROR.
         """
+        self.check_leader()
         target = self.high_watermark if before == -1 else before
         if not 0 <= target <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if target > self.log.start_offset:
-            self.log.advance_start(Offset(target))
+            _on_disk(lambda: self.log.advance_start(Offset(target)))
         await self._tidy()
         return self.log.start_offset
 
     async def keep_up(self, now_ms: int) -> int:
         """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError."""
-        try:
-            self.log.maybe_roll()
-            removed = self.log.apply_retention(now_ms, self.high_watermark)
-        except OSError as error:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        self.check_leader()
+        _on_disk(self.log.maybe_roll)
+        removed = _on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
         await self._tidy()
         return len(removed)
 
     async def _tidy(self) -> None:
+        """Returns when it is done, also to those who are cancelled meanwhile: they leave it running."""
+        tidying = asyncio.create_task(self.log.tidy())
+        self._tidying.add(tidying)
+        tidying.add_done_callback(self._on_tidied)
         try:
-            await self.log.tidy()
+            await asyncio.shield(tidying)
         except OSError as error:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+            raise storage_error(error) from error
+
+    def _on_tidied(self, tidying: asyncio.Task[None]) -> None:
+        self._tidying.discard(tidying)
+        if not tidying.cancelled():
+            # Looked at, so that it is not reported as lost when nobody waits any more.
+            tidying.exception()
+
+    async def settle(self) -> None:
+        """Wait until no thread works below the partition's directory on its behalf, but for reads."""
+        while self._tidying:
+            await asyncio.wait(self._tidying)
 
     def close(self, code: ErrorCode) -> None:
-        """Stop serving; everyone who waits is answered with `code`."""
-        self.is_open = False
+        """Stop serving; everyone who waits or comes is answered with `code`."""
+        self._closed = code
         self._fail_waiters(code)
 
     # The group's side.
@@ -208,16 +266,32 @@ class Partition:
         waiters = self._commit_waiters
         while waiters and waiters[0][0] <= high_watermark:
             waiters.popleft()[1].on_committed(self)
-        self._wake_fetchers()
+        self.wake_fetchers()
 
     def on_failure(self, error: OSError) -> None:
+        if self.keeper is not None:
+            self.keeper.on_partition_failed(self, error)
         self._fail_waiters(ErrorCode.KAFKA_STORAGE_ERROR)
 
     def _fail_waiters(self, code: ErrorCode) -> None:
         while self._commit_waiters:
             self._commit_waiters.popleft()[1].on_commit_failed(self, code)
-        self._wake_fetchers()
+        self.wake_fetchers()
 
-    def _wake_fetchers(self) -> None:
-        for waiter in tuple(self._fetch_waiters):
-            waiter.on_progress()
+    def wake_fetchers(self) -> None:
+        """Have everyone who waits for more to read look again."""
+        if self._fetch_waiters:
+            for waiter in tuple(self._fetch_waiters):
+                waiter.on_progress()
+
+
+def storage_error(error: OSError) -> KafkaError:
+    """What a client is told when the disk fails."""
+    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+
+
+def _on_disk(work: Callable[[], _Result]) -> _Result:
+    try:
+        return work()
+    except OSError as error:
+        raise storage_error(error) from error

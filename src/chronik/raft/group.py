@@ -39,8 +39,9 @@ class Group(Protocol):
     def is_leader(self) -> bool: ...
 
     def refusal(self) -> KafkaError:
-        """Why this node does not lead: NOT_LEADER_OR_FOLLOWER when another does, KAFKA_STORAGE_ERROR when the log
-        failed. Only while `is_leader` is false.
+        """Why this node does not lead; only while `is_leader` is false.
+
+        NOT_LEADER_OR_FOLLOWER when another node does, KAFKA_STORAGE_ERROR when the log failed.
         """
         ...
 
