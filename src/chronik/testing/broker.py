@@ -1,7 +1,9 @@
 """A broker for tests. See `Broker`."""
 
+import shutil
 import socket
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +52,9 @@ class Broker:
         """
         self._is_subprocess = subprocess
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
+        # Removes the temporary directory: with the stop, or with the last reference to this broker.
+        self._remove_temporary: weakref.finalize[..., Broker] | None = None
         self._port = port
         self._has_http = http
         self._http_port = 0
@@ -96,9 +100,9 @@ class Broker:
         try:
             self._stop_running()
         finally:
-            if self._temporary is not None:
-                self._temporary.cleanup()
-                self._temporary = None
+            if self._remove_temporary is not None:
+                self._remove_temporary()
+            self._temporary = self._remove_temporary = None
 
     def restart(self) -> None:
         """Stop it, if it is running, and start it again with its data, on its port."""
@@ -139,8 +143,11 @@ class Broker:
         if self._data_dir is not None:
             return self._data_dir
         if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="chronik-", ignore_cleanup_errors=True)
-        return Path(self._temporary.name)
+            self._temporary = Path(tempfile.mkdtemp(prefix="chronik-"))
+            self._remove_temporary = weakref.finalize(
+                self, shutil.rmtree, self._temporary, ignore_errors=True
+            )
+        return self._temporary
 
     def create_topic(
         self, name: str, partitions: int = 1, *, config: Mapping[str, SettingValue] | None = None

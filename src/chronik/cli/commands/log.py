@@ -39,7 +39,8 @@ def dump(
     Exit code 1 when something is damaged. With --json every row is a line of its own.
     """
     from chronik.cli.dump_report import print_dump, print_lines
-    from chronik.cli.log_dump import dump_path
+    from chronik.cli.log_dump import dump_path, partition_directories
+    from chronik.cli.output import print_note
 
     dumps = dump_path(path, records=records)
     for found in dumps:
@@ -47,4 +48,7 @@ def dump(
             print_lines(found)
         else:
             print_dump(found, limit)
+    partitions = partition_directories(path)
+    if partitions:
+        print_note(f"Partitions: {' '.join(partitions)}")
     raise SystemExit(ExitCode.FAILED if any(found.problems for found in dumps) else ExitCode.OK)

@@ -3,6 +3,6 @@
 Works on Kafka's own files too, because they are the same.
 """
 
-from chronik.cli.log_dump.dump import Dump, Row, dump_file, dump_path
+from chronik.cli.log_dump.dump import Dump, Row, dump_file, dump_path, partition_directories
 
-__all__ = ["Dump", "Row", "dump_file", "dump_path"]
+__all__ = ["Dump", "Row", "dump_file", "dump_path", "partition_directories"]

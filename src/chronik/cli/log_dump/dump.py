@@ -53,10 +53,17 @@ def dump_path(path: Path, *, records: bool) -> list[Dump]:
     names = sorted((file for file in path.iterdir() if file.is_file()), key=_order)
     dumps = [dump for file in names if (dump := dump_file(file, records=records)) is not None]
     if not dumps:
-        partitions = sorted(inner.name for inner in path.iterdir() if inner.is_dir() and "-" in inner.name)
-        hint = f"Its partitions: {', '.join(partitions[:20])}." if partitions else ""
+        partitions = partition_directories(path)
+        hint = f"Its partitions: {', '.join(partitions)}." if partitions else ""
         raise Failure(f"{path} is no partition's directory", hint)
     return dumps
+
+
+def partition_directories(path: Path) -> list[str]:
+    """The names of the partitions in a data directory; none for anything else."""
+    if not path.is_dir():
+        return []
+    return sorted(inner.name for inner in path.iterdir() if inner.is_dir() and "-" in inner.name)
 
 
 def dump_file(path: Path, *, records: bool) -> Dump | None:

@@ -1,0 +1,145 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chronik.cli.exit_codes import ExitCode
+from chronik.testing import Broker
+from tests.integration.cli.command import Command
+
+pytestmark = pytest.mark.integration
+
+
+def write_lines(path: Path, *lines: str) -> str:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_lines_come_back(chronik: Command, topic: str, tmp_path: Path, compression: str) -> None:
+    lines = [f"line {number}" for number in range(500)]
+    file = write_lines(tmp_path / "lines", *lines)
+    chronik.run("produce", topic, "-f", file, "-p", "0", "-z", compression)
+    assert chronik.errors == f"500 records sent to {topic}\n"
+    assert chronik.run("consume", topic, "--from-beginning", "--no-follow").splitlines() == lines
+
+
+def test_keys_and_headers(chronik: Command, topic: str, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines", "a:one", "b:two:three", ":")
+    chronik.run("produce", topic, "-f", file, "-K", ":", "-H", "from=test", "-H", "x=", "--acks", "1")
+    records = chronik.json_lines("consume", topic, "--from-beginning", "--no-follow")
+    assert {(record["key"], record["value"]) for record in records} == {
+        ("a", "one"),
+        ("b", "two:three"),
+        ("", ""),
+    }
+    assert all(record["headers"] == [["from", "test"], ["x", ""]] for record in records)
+
+
+def test_a_line_without_the_separator(chronik: Command, topic: str, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines", "no separator")
+    chronik.run("produce", topic, "-f", file, "-K", ":", code=ExitCode.FAILED)
+    assert "a line has no ':': no separator" in chronik.errors
+
+
+def test_a_topic_that_is_not_there(chronik: Command, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines", "line")
+    chronik.run("produce", "missing", "-f", file, code=ExitCode.FAILED)
+    assert "chronik topic create" in chronik.errors
+    chronik.run("consume", "missing", "--no-follow", code=ExitCode.FAILED)
+    assert "UNKNOWN_TOPIC_OR_PARTITION" in chronik.errors
+
+
+def test_where_to_start_and_when_to_end(chronik: Command, topic: str, tmp_path: Path) -> None:
+    chronik.run("produce", topic, "-f", write_lines(tmp_path / "lines", *"abcde"), "-p", "1")
+    read = ["consume", topic, "-p", "1", "--no-follow"]
+    assert chronik.run(*read) == ""
+    assert chronik.run(*read, "--offset", "2").split() == ["c", "d", "e"]
+    assert chronik.run(*read, "--offset", "-2").split() == ["d", "e"]
+    assert chronik.run(*read, "--offset", "earliest", "-n", "2").split() == ["a", "b"]
+    assert chronik.run(*read, "--offset", "2001-01-01").split() == list("abcde")
+    assert chronik.run(*read, "--offset", "2999-01-01") == ""
+    assert chronik.run("consume", topic, "--offset", "earliest", "--timeout", "0.05").split() == list("abcde")
+    chronik.run("consume", topic, "-p", "7", code=ExitCode.FAILED)
+    assert "partitions 0 to 2" in chronik.errors
+
+
+def test_a_group_goes_on_where_it_was(chronik: Command, topic: str, tmp_path: Path) -> None:
+    chronik.run("produce", topic, "-f", write_lines(tmp_path / "lines", *"abcde"), "-p", "1")
+    read = ["consume", topic, "--group", f"group-of-{topic}", "--from-beginning", "--no-follow"]
+    assert chronik.run(*read, "-n", "2").split() == ["a", "b"]
+    assert chronik.run(*read).split() == ["c", "d", "e"]
+    assert chronik.run(*read) == ""
+
+
+def test_a_template(chronik: Command, topic: str, tmp_path: Path) -> None:
+    chronik.run("produce", topic, "-f", write_lines(tmp_path / "lines", "v"), "-p", "2", "-k", "key")
+    read = ["consume", topic, "--from-beginning", "--no-follow"]
+    assert chronik.run(*read, "-F", "{partition}@{offset} {key}={value}\\n") == "2@0 key=v\n"
+    chronik.run(*read, "-F", "{nothing}", code=ExitCode.USAGE)
+
+
+class TestAsProcesses:
+    """What only a terminal or a pipe shows."""
+
+    def start(self, broker: Broker, *words: str) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"CHRONIK_BOOTSTRAP_SERVER": broker.bootstrap_servers}
+        return subprocess.Popen(
+            [sys.executable, "-m", "chronik.cli.main", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+
+    def test_a_line_is_on_its_way_before_the_next_is_typed(self, broker: Broker, topic: str) -> None:
+        producer = self.start(broker, "produce", topic)
+        consumer = self.start(broker, "consume", topic, "--from-beginning", "-n", "2")
+        assert producer.stdin is not None
+        assert consumer.stdout is not None
+        producer.stdin.write(b"one\n")
+        producer.stdin.flush()
+        assert consumer.stdout.readline() == b"one\n"
+        producer.communicate(b"two\n", timeout=20)
+        assert consumer.communicate(timeout=20)[0] == b"two\n"
+        assert (producer.returncode, consumer.returncode) == (0, 0)
+
+    def test_ctrl_c_is_quiet(self, broker: Broker, topic: str, chronik: Command, tmp_path: Path) -> None:
+        import signal
+
+        chronik.run("produce", topic, "-f", write_lines(tmp_path / "lines", "one"))
+        consumer = self.start(broker, "consume", topic, "--from-beginning", "--group", f"group-of-{topic}")
+        assert consumer.stdout is not None
+        assert consumer.stdout.readline() == b"one\n"
+        consumer.send_signal(signal.SIGINT)
+        assert consumer.communicate(timeout=20) == (b"", b"")
+        assert consumer.returncode == ExitCode.INTERRUPTED
+        report = chronik.json("group", "describe", f"group-of-{topic}")
+        assert sum(row["committed_offset"] for row in report["partitions"]) == 1
+
+    def test_a_reader_that_has_enough(
+        self, broker: Broker, topic: str, chronik: Command, tmp_path: Path
+    ) -> None:
+        lines = write_lines(
+            tmp_path / "lines", *(f"a long line, number {number}" for number in range(20_000))
+        )
+        chronik.run("produce", topic, "-f", lines)
+        consumer = self.start(broker, "consume", topic, "--from-beginning", "--no-follow")
+        assert consumer.stdout is not None
+        assert consumer.stderr is not None
+        consumer.stdout.readline()
+        consumer.stdout.close()
+        consumer.wait(20)
+        assert consumer.stderr.read() == b""
+        assert consumer.returncode == 0
+        consumer.communicate()
+
+    def test_json_lines_are_whole(self, broker: Broker, topic: str) -> None:
+        producer = self.start(broker, "produce", topic, "--json")
+        assert json.loads(producer.communicate(b"\xff\xfe\n", timeout=20)[0]) == {"topic": topic, "sent": 1}
+        consumer = self.start(broker, "consume", topic, "--from-beginning", "--no-follow", "--json")
+        record = json.loads(consumer.communicate(timeout=20)[0])
+        assert record["value"] == {"base64": "//4="}

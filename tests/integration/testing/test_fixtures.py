@@ -1,0 +1,80 @@
+"""The pytest plugin, as another project's test suite meets it."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+CONFTEST = """
+import pytest
+
+@pytest.fixture(scope="session")
+def chronik_config():
+    return {"num.partitions": 2}
+"""
+
+TESTS = """
+import pytest
+from confluent_kafka.admin import AdminClient
+
+seen = []
+
+def partitions(servers, topic):
+    admin = AdminClient({"bootstrap.servers": servers})
+    return len(admin.list_topics(topic, timeout=20).topics[topic].partitions)
+
+def test_a_fresh_topic(chronik_bootstrap_servers, chronik_topic):
+    seen.append((chronik_bootstrap_servers, chronik_topic))
+    assert partitions(chronik_bootstrap_servers, chronik_topic) == 1
+
+@pytest.mark.parametrize("text", ["a b/c"])
+@pytest.mark.chronik_topic(partitions=3, config={"cleanup.policy": "compact"})
+def test_another_one(chronik_bootstrap_servers, chronik_topic, text):
+    seen.append((chronik_bootstrap_servers, chronik_topic))
+    assert partitions(chronik_bootstrap_servers, chronik_topic) == 3
+
+def test_the_broker_is_shared(chronik_broker):
+    servers, topics = zip(*seen)
+    assert set(servers) == {chronik_broker.bootstrap_servers}
+    assert len(set(topics)) == 2
+
+def test_settings_can_be_overridden(chronik_broker):
+    chronik_broker.create_topic("by-default", partitions=-1)
+    assert partitions(chronik_broker.bootstrap_servers, "by-default") == 2
+"""
+
+
+def run_pytest(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    is_installed = bool(entry_points(group="pytest11", name="chronik"))
+    plugin = [] if is_installed else ["-p", "chronik.testing.fixtures"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--strict-markers", *plugin, *words]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_suite_that_uses_the_fixtures(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(TESTS)
+    done = run_pytest(tmp_path, "-W", "error")
+    assert "4 passed" in done.stdout, done.stdout
+
+
+def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
+    heavy = ("asyncio", "uvloop", "chronik.server.node", "chronik.cli.client", "prometheus_client", "typer")
+    (tmp_path / "test_it.py").write_text(
+        "import sys\n\n"
+        "def test_nothing():\n"
+        f"    assert [name for name in {heavy!r} if name in sys.modules] == []\n"
+    )
+    done = run_pytest(tmp_path)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_fixtures_say_what_they_are(tmp_path: Path) -> None:
+    shown = run_pytest(tmp_path, "--fixtures").stdout
+    for fixture in ("chronik_broker", "chronik_bootstrap_servers", "chronik_topic", "chronik_config"):
+        assert f"\n{fixture}" in shown
+    assert "chronik_topic(partitions=1, config=None)" in run_pytest(tmp_path, "--markers").stdout
