@@ -155,8 +155,22 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Nothing asked and unanswered, nothing half received."""
-        return not self._answers and self.frame_started is None
+        """Nothing half received and nothing owed by the broker: all that is open waits for the client to
+        read.
+        """
+        if self._is_closing:
+            return True
+        return self.frame_started is None and all(answer.is_done for answer in self._answers)
+
+    def look_at_unsent(self) -> None:
+        """A client that reads what was sent is not idle, however slowly it does. Called by the sweep."""
+        if self._transport is None or not self._unsent_bytes:
+            return
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if unsent_bytes != self._unsent_bytes:
+            self._memory.unsent_bytes += unsent_bytes - self._unsent_bytes
+            self._unsent_bytes = unsent_bytes
+            self.last_active = self._now()
 
     def finish(self, reason: str) -> None:
         """Start no further request; close once the open ones are answered."""

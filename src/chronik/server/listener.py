@@ -155,9 +155,12 @@ class Listeners:
             started = connection.frame_started
             if started is not None and now - started > FRAME_SECONDS_MAX:
                 self._close_stalled(connection)
-            elif connection.is_idle and now - connection.last_active > self._limits.idle_seconds_max:
+                continue
+            connection.look_at_unsent()
+            if connection.is_idle and now - connection.last_active > self._limits.idle_seconds_max:
                 self.statistics.closed_idle += 1
-                connection.close("idle")
+                # Not `close`, which would wait for ever for a client that does not read.
+                connection.abort("idle")
         if self._memory.is_receiving_too_much:
             self._free_received_bytes()
 

@@ -45,6 +45,7 @@ from chronik.server.data_directory import (
     next_leader_epoch,
     take_clean_mark,
 )
+from chronik.server.descriptors import raise_limit, room_for_connections
 from chronik.server.disk import RealDisk
 from chronik.server.http.server import HttpServer
 from chronik.server.http.snapshot import take_statistics
@@ -272,7 +273,7 @@ class Node:
     def _connection_limits(self) -> ConnectionLimits:
         config = self.settings.config
         return ConnectionLimits(
-            connections_max=config.int("max.connections"),
+            connections_max=min(config.int("max.connections"), room_for_connections()),
             connections_per_ip_max=config.int("max.connections.per.ip"),
             idle_seconds_max=config.int("connections.max.idle.ms") / 1000,
             frame_bytes_max=config.int("socket.request.max.bytes"),
@@ -377,7 +378,8 @@ async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
 
 
 def run(settings: Settings) -> None:
-    """`serve` in an event loop of its own: uvloop where there is one."""
+    """`serve` in an event loop of its own: uvloop where there is one. For a process of the node's own."""
+    raise_limit()
     try:
         import uvloop
     except ImportError:
