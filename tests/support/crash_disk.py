@@ -1,8 +1,8 @@
 """A disk in memory that forgets in a crash what was not synced, as `log.disk` allows.
 
 Files keep what was durable and the writes since; directories likewise their names. `crash` keeps any subset
-of the unsynced ones, in order, and may keep only the start of a file's last write. It can also lose power
-in the middle of any operation (`lose_power_at`) and fail single operations (`fail`).
+of the unsynced ones, in order, and of a write perhaps only some parts. The disk can also lose power in the
+middle of any operation (`lose_power_at`) and fail single operations (`fail`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,9 @@ from typing import TypeVar
 from chronik.log.disk import Buffer, File, Syncable
 
 _Result = TypeVar("_Result")
+
+# Small, so that the small writes of tests have several.
+_SECTOR_BYTES = 64
 
 
 class PowerLost(BaseException):
@@ -27,6 +30,23 @@ class _Write:
     position: int
     data: bytes
 
+    def survivors(self, random: Random) -> "list[_Write]":
+        """What of it a crash leaves: all, nothing, the first part, or any of its sectors."""
+        match random.randrange(6):
+            case 0 | 1:
+                return []
+            case 2:
+                return [_Write(self.position, self.data[: random.randrange(0, len(self.data) + 1)])]
+            case 3:
+                starts = range(0, len(self.data), _SECTOR_BYTES)
+                return [
+                    _Write(self.position + start, self.data[start : start + _SECTOR_BYTES])
+                    for start in starts
+                    if random.random() < 0.7
+                ]
+            case _:
+                return [self]
+
     def apply(self, content: bytearray) -> None:
         if len(content) < self.position:
             content.extend(bytes(self.position - len(content)))
@@ -36,6 +56,9 @@ class _Write:
 @dataclass(slots=True)
 class _Truncate:
     size: int
+
+    def survivors(self, random: Random) -> "list[_Truncate]":
+        return [self] if random.random() < 0.6 else []
 
     def apply(self, content: bytearray) -> None:
         del content[self.size :]
@@ -60,13 +83,9 @@ class _Content:
 
     def crash(self, random: Random) -> None:
         content = bytearray(self.durable)
-        kept = [change for change in self.unsynced if random.random() < 0.6]
-        if kept and kept[-1] is self.unsynced[-1] and isinstance(kept[-1], _Write) and random.random() < 0.5:
-            torn = kept.pop()
-            assert isinstance(torn, _Write)
-            kept.append(_Write(torn.position, torn.data[: random.randrange(0, len(torn.data) + 1)]))
-        for change in kept:
-            change.apply(content)
+        for change in self.unsynced:
+            for part in change.survivors(random):
+                part.apply(content)
         self.now = content
         self.sync()
 

@@ -233,7 +233,7 @@ _CHOICES = [operation for operation, weight in OPERATIONS for _ in range(weight)
 
 
 @settings(
-    max_examples=150,
+    max_examples=600,
     derandomize=True,
     deadline=None,
     database=None,
@@ -241,7 +241,9 @@ _CHOICES = [operation for operation, weight in OPERATIONS for _ in range(weight)
 )
 @given(
     st.integers(0, 2**32),
-    st.lists(st.tuples(st.integers(0, len(_CHOICES) - 1), st.none() | st.integers(0, 12)), max_size=60),
+    st.lists(
+        st.tuples(st.integers(0, len(_CHOICES) - 1), st.none() | st.integers(0, 12)), min_size=20, max_size=60
+    ),
 )
 def test_the_log_is_a_list_that_survives_power_loss(seed: int, script: list[tuple[int, int | None]]) -> None:
     world = World(Random(seed))
