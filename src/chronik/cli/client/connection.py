@@ -123,6 +123,10 @@ class Connection:
             frame = self._receive_frame(deadline)
         except OSError as error:
             raise self._lost(error) from error
+        except BaseException:
+            # Ctrl-C, or no frame: what is still to come would be taken for the next request's answer.
+            self.close()
+            raise
         try:
             return _decode(api_key, version, correlation_id, frame, response)
         except MalformedMessage as error:

@@ -13,6 +13,7 @@ app = typer.Typer(name="log", help="Look into a partition's files, offline.", no
 
 # Rows of a file shown as a table, which is built in memory.
 _ROWS_MAX = 1000
+_NAMES_MAX = 20
 
 
 @app.callback()
@@ -50,5 +51,6 @@ def dump(
             print_dump(found, limit)
     partitions = partition_directories(path)
     if partitions:
-        print_note(f"Partitions: {' '.join(partitions)}")
+        more = f" and {len(partitions) - _NAMES_MAX} more" if len(partitions) > _NAMES_MAX else ""
+        print_note(f"Partitions: {' '.join(partitions[:_NAMES_MAX])}{more}")
     raise SystemExit(ExitCode.FAILED if any(found.problems for found in dumps) else ExitCode.OK)

@@ -92,6 +92,19 @@ def test_a_broker_that_does_not_answer() -> None:
         ask_metadata(connection)
 
 
+def test_an_answer_that_is_no_longer_waited_for_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeBroker() as broker, connected(broker) as connection:
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(connection, "_receive_frame", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                ask_metadata(connection)
+        assert connection.is_closed
+
+
 def serving(answer: Callable[[socket.socket], None]) -> tuple[socket.socket, int]:
     """A listener that treats its one visitor as told."""
     listening = socket.create_server(("127.0.0.1", 0))
