@@ -12,8 +12,9 @@ from chronik.log.disk import Disk, File
 # raised its limit passes a larger one.
 OPEN_FILES_MAX = 512
 
-# How many pinned files an eviction steps over before it lets the cache grow; keeps one eviction cheap.
-_PINNED_SKIPPED_MAX = 8
+# How many files an addition looks at to get below the limit. While all of them are pinned the cache grows;
+# more than one, so that it shrinks again afterwards.
+_EVICTION_STEPS_MAX = 8
 
 
 class HandleCache:
@@ -33,19 +34,20 @@ class HandleCache:
 
     def add(self, file: "LazyFile") -> None:
         self._open[file] = None
-        if len(self._open) > self._limit:
-            self._evict()
+        steps = _EVICTION_STEPS_MAX
+        while len(self._open) > self._limit and steps:
+            self._step_eviction()
+            steps -= 1
 
     def forget(self, file: "LazyFile") -> None:
         self._open.pop(file, None)
 
-    def _evict(self) -> None:
-        for _ in range(_PINNED_SKIPPED_MAX):
-            oldest = next(iter(self._open))
-            if not oldest.is_pinned:
-                oldest.close()
-                return
+    def _step_eviction(self) -> None:
+        oldest = next(iter(self._open))
+        if oldest.is_pinned:
             self._open.move_to_end(oldest)
+        else:
+            oldest.close()
 
 
 class LazyFile:

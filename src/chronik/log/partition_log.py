@@ -185,7 +185,7 @@ class PartitionLog:
     def _write(self, batches: Sequence[Batch], buffers: list[Buffer], size: int, end_offset: int) -> None:
         if self._failure is not None:
             raise LogFailed(f"the log failed: {self._failure}") from self._failure
-        max_timestamp = batches[0].header.max_timestamp
+        max_timestamp = max([batch.header.max_timestamp for batch in batches])
         if self._active.must_roll(size, end_offset - 1, max_timestamp, self.config):
             self.roll()
         try:
@@ -229,8 +229,9 @@ class PartitionLog:
 
     def maybe_roll(self) -> bool:
         """Roll if the active segment is older than segment.ms, for logs nobody writes to."""
-        age_ms = self._clock.now_ms() - self._active.created_ms
-        if not self._active.size or age_ms <= self.config.segment_ms - self.config.segment_jitter_ms:
+        active = self._active
+        age_ms = self._clock.now_ms() - active.created_ms
+        if not active.size or age_ms <= active.lifetime_ms(self.config):
             return False
         self.roll()
         return True

@@ -97,6 +97,7 @@ class _Recovery:
             # As Kafka: the records up to the log start are deleted, so the log goes on from there.
             self._remove_from(0)
             self._start_empty(start_offset)
+        self._segments[-1].guess_creation(self._now_ms)
         self._epochs.truncate_start(start_offset)
         self._epochs.is_dirty = self._is_epoch_file_stale()
         return Recovered(

@@ -7,6 +7,8 @@ asked for.
 
 from collections.abc import Iterator
 
+from crc32c import crc32c
+
 from chronik.log.config import LogConfig
 from chronik.log.disk import Buffer, Disk
 from chronik.log.handles import HandleCache, LazyFile
@@ -74,9 +76,9 @@ class Segment:
         """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
         for index in self._indexes():
             index.clear()
-        self.log.is_pinned = True
         file = self.log.open(create=True)
         if file.size():
+            self.log.is_pinned = True
             file.truncate(0)
         self._is_loaded = True
 
@@ -113,6 +115,11 @@ class Segment:
         """All its files, whether they exist or not."""
         return [self.log, *(index.file for index in self._indexes())]
 
+    def guess_creation(self, now_ms: int) -> None:
+        """Date a segment found on disk by its first record, for rolling by time."""
+        if self.first_timestamp is not None and 0 <= self.first_timestamp < now_ms:
+            self.created_ms = self.first_timestamp
+
     # Writing.
 
     def must_roll(self, size: int, last_offset: int, max_timestamp: int, config: LogConfig) -> bool:
@@ -123,14 +130,20 @@ class Segment:
         return (
             self.size > config.segment_bytes - size
             or last_offset - self.base_offset > RELATIVE_OFFSET_MAX
-            or (
-                first is not None
-                and first >= 0
-                and max_timestamp - first > config.segment_ms - config.segment_jitter_ms
-            )
+            or (first is not None and first >= 0 and max_timestamp - first > self.lifetime_ms(config))
             or len(self.offsets) >= config.segment_index_bytes // OFFSET_ENTRY.size
             or len(self.times) >= config.segment_index_bytes // TIME_ENTRY.size - 1
         )
+
+    def lifetime_ms(self, config: LogConfig) -> int:
+        """segment.ms less this segment's share of the jitter, which keeps many logs from rolling at once.
+
+        Follows from the file's name, so that it needs no chance.
+        """
+        if not config.segment_jitter_ms:
+            return config.segment_ms
+        jitter_max = min(config.segment_jitter_ms, config.segment_ms)
+        return config.segment_ms - int(crc32c(self.log.path.encode())) % (jitter_max + 1)
 
     def write(self, buffers: list[Buffer]) -> None:
         """Append to the file. After an OSError the file ends as before, unless `is_damaged`."""
