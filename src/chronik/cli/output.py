@@ -6,6 +6,7 @@ imported when there is something to draw.
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
@@ -16,6 +17,9 @@ from chronik.cli.units import plain_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
+
+_DIM = "2"
+_RED = "31"
 
 # Without a terminal there is no width to fit into: a line is a row, for grep and awk.
 _PIPE_COLUMNS = 4000
@@ -103,20 +107,19 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 def print_done(text: str) -> None:
     """Say on standard output that it is done, in one sentence."""
-    console().print(text, markup=False, highlight=False)
+    sys.stdout.write(text + "\n")
 
 
 def print_note(text: str) -> None:
     """Say something beside the result, on standard error."""
-    console(is_error=True).print(text, markup=False, highlight=False, style="dim")
+    sys.stderr.write(_styled(text, _DIM) + "\n")
 
 
 def print_error(message: str, hint: str = "") -> None:
     """What went wrong, and what to do next."""
-    errors = console(is_error=True)
-    errors.print(f"error: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
+    sys.stderr.write(_styled(f"error: {message}", _RED) + "\n")
     if hint:
-        errors.print(hint, markup=False, highlight=False, soft_wrap=True)
+        sys.stderr.write(hint + "\n")
 
 
 def print_json(value: object) -> None:
@@ -169,3 +172,10 @@ def console(*, is_error: bool = False) -> "Console":
 
     stream = sys.stderr if is_error else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else _PIPE_COLUMNS)
+
+
+def _styled(text: str, style: str) -> str:
+    """In colour where a person looks and has not said no (no-color.org). rich would take its time."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{style}m{text}\x1b[0m"

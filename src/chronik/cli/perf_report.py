@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from chronik.cli.client import Client
 from chronik.cli.output import console, left, print_table, right
-from chronik.cli.perf import Figure, Workload, run
+from chronik.cli.perf import Figure, Workload, run_each
 
 
-def measure(bootstrap_servers: str, workloads: Sequence[Workload], seconds: float) -> list[Figure]:
-    """Run the workloads behind a progress bar. Raises MeasurementError, ClientError."""
+def measure(
+    bootstrap_servers: str, workloads: Sequence[Workload], seconds: float, figures: list[Figure]
+) -> None:
+    """Run the workloads behind a progress bar, and add to `figures` as they come.
+
+    Raises MeasurementError, ClientError; what was measured before stays.
+    """
     with Client(bootstrap_servers) as client:
         client.any_node()  # librdkafka would wait long for a broker that is not there
     bars = Progress(
@@ -21,14 +26,14 @@ def measure(bootstrap_servers: str, workloads: Sequence[Workload], seconds: floa
         transient=True,
     )
     with bars:
-        tasks = {}
+        tasks: dict[str, TaskID] = {}
 
         def on_progress(title: str, done: float) -> None:
             if title not in tasks:
                 tasks[title] = bars.add_task(title, total=1.0)
             bars.update(tasks[title], completed=done)
 
-        return run(bootstrap_servers, workloads, seconds=seconds, on_progress=on_progress)
+        figures.extend(run_each(bootstrap_servers, workloads, seconds=seconds, on_progress=on_progress))
 
 
 def print_figures(figures: Sequence[Figure]) -> None:

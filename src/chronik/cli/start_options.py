@@ -38,31 +38,31 @@ START_OPTIONS = (
     StartOption(
         flag="--data-dir",
         setting="data.dir",
-        metavar="DIRECTORY",
+        metavar="DIR",
         help="Where everything is kept; made at the first start. Default ./chronik-data.",
     ),
     StartOption(
         flag="--listeners",
         setting="listeners",
-        metavar="NAME://HOST:PORT,...",
-        help="Where clients connect. Default PLAINTEXT://localhost:9092; port 0 takes a free one.",
+        metavar="URL,...",
+        help="Where clients connect, as NAME://HOST:PORT. Default PLAINTEXT://localhost:9092.",
     ),
     StartOption(
         flag="--advertised-listeners",
         setting="advertised.listeners",
-        metavar="NAME://HOST:PORT,...",
+        metavar="URL,...",
         help="What clients are told to connect to, where that differs from --listeners.",
     ),
     StartOption(
         flag="--http",
         setting="http.address",
-        metavar="HOST:PORT|off",
-        help="Where /health and /metrics answer. Default localhost:9101.",
+        metavar="ADDRESS",
+        help="Where /health and /metrics answer, as HOST:PORT, or off. Default localhost:9101.",
     ),
     StartOption(
         flag="--node-id",
         setting="node.id",
-        metavar="NUMBER",
+        metavar="N",
         help="The node's number in its cluster. Default 1.",
     ),
     StartOption(
@@ -80,14 +80,14 @@ START_OPTIONS = (
     StartOption(
         flag="--log-format",
         setting="log.format",
-        metavar="text|json",
-        help="How log lines are written to standard error. Default text.",
+        metavar="FORMAT",
+        help="How log lines are written to standard error: text (default) or json.",
     ),
     StartOption(
         flag="--log-level",
         setting="log.level",
-        metavar="debug|info|warning|error",
-        help="The least severe log lines that are written. Default info.",
+        metavar="LEVEL",
+        help="The least severe log lines: debug, info (default), warning or error.",
     ),
     StartOption(
         flag="--until-stdin-closes",

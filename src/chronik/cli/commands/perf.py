@@ -34,7 +34,7 @@ def perf(
             "Install it with `pip install 'chronik[perf]'`.",
         ) from None
     from chronik.cli.output import print_json
-    from chronik.cli.perf import MeasurementError, Workload
+    from chronik.cli.perf import Figure, MeasurementError, Workload
     from chronik.cli.perf_report import measure, print_figures
 
     known = {workload.value: workload for workload in Workload}
@@ -42,11 +42,13 @@ def perf(
     if unknown:
         raise Failure(f"there is no workload {unknown[0]}", f"There are: {', '.join(known)}.")
     chosen = [known[name] for name in workloads] if workloads else list(Workload)
+    figures: list[Figure] = []
     try:
-        figures = measure(bootstrap_server, chosen, seconds)
+        measure(bootstrap_server, chosen, seconds, figures)
     except MeasurementError as error:
         raise Failure(str(error)) from None
-    if json:
-        print_json(figures)
-    else:
-        print_figures(figures)
+    finally:
+        if json:
+            print_json(figures)
+        elif figures:
+            print_figures(figures)
