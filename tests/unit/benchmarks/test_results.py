@@ -1,8 +1,8 @@
 """Medians, ratios and percentiles: the arithmetic between a measurement and a claim."""
 
 import pytest
-from benchmarks.results import Measured, Results
 
+from benchmarks.results import Measured, Results
 from chronik.cli.perf.figure import Direction, Figure, percentile
 
 
