@@ -1,0 +1,82 @@
+"""Open files with a bound."""
+
+import pytest
+
+from chronik.log.handles import HandleCache, LazyFile
+from tests.support.crash_disk import CrashDisk
+
+
+def files(disk: CrashDisk, handles: HandleCache, count: int) -> list[LazyFile]:
+    made = [LazyFile(disk, handles, f"file{number}") for number in range(count)]
+    for file in made:
+        file.open(create=True).append([file.path.encode()])
+    return made
+
+
+class TestHandleCache:
+    def test_the_least_recently_used_are_closed(self) -> None:
+        disk, handles = CrashDisk(), HandleCache(3)
+        first, *others = files(disk, handles, 3)
+        first.open()
+        LazyFile(disk, handles, "more").open(create=True)
+        assert len(handles) == disk.open_files == 3
+        before = disk.open_files
+        first.open()
+        assert disk.open_files == before, "it was still open"
+        others[0].open()
+        assert disk.open_files == 3, "it was opened again in place of another"
+
+    def test_closed_files_open_again_with_their_content(self) -> None:
+        disk = CrashDisk()
+        for file in files(disk, HandleCache(1), 5):
+            assert file.open().read_at(0, 100) == file.path.encode()
+
+    def test_pinned_files_stay_open_and_the_cache_shrinks_when_they_are_not(self) -> None:
+        disk, handles = CrashDisk(), HandleCache(2)
+        made = []
+        for number in range(6):
+            file = LazyFile(disk, handles, f"file{number}")
+            file.is_pinned = True
+            file.open(create=True)
+            made.append(file)
+        assert disk.open_files == 6
+        for file in made:
+            file.is_pinned = False
+        LazyFile(disk, handles, "more").open(create=True)
+        assert disk.open_files == 2
+
+
+class TestLazyFile:
+    def test_missing(self) -> None:
+        file = LazyFile(CrashDisk(), HandleCache(), "missing")
+        assert not file.exists()
+        with pytest.raises(FileNotFoundError):
+            file.open()
+        file.remove()
+
+    def test_abandoned_closes_unless_a_sync_may_need_it(self) -> None:
+        disk, handles = CrashDisk(), HandleCache()
+        synced, unsynced = files(disk, handles, 2)
+        unsynced.is_pinned = True
+        handle = unsynced.open()
+        synced.abandon()
+        unsynced.abandon()
+        assert synced.is_abandoned
+        assert unsynced.is_abandoned
+        assert len(handles) == 0
+        assert disk.open_files == 1
+        handle.sync()
+
+    def test_remove(self) -> None:
+        disk = CrashDisk()
+        (file,) = files(disk, HandleCache(), 1)
+        file.remove()
+        assert disk.list("") == []
+        assert disk.open_files == 0
+
+    def test_private_handles_are_apart(self) -> None:
+        disk, handles = CrashDisk(), HandleCache()
+        (file,) = files(disk, handles, 1)
+        private = file.open_private()
+        file.close()
+        assert private.read_at(0, 10) == b"file0"
