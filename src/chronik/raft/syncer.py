@@ -7,7 +7,7 @@ with it.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class Syncer:
         self._waiting: dict[Synced, None] = {}
         # Invariant: not None exactly while a round runs or is scheduled.
         self._task: asyncio.Task[None] | None = None
+        # Whom to tell when the round that is on the disk now ends; None while there is none.
+        self._round_watchers: list[asyncio.Future[None]] | None = None
         self._rounds = 0
         self._files = 0
         self._failures = 0
@@ -75,6 +77,13 @@ class Syncer:
         """Wait until every request made so far has been answered."""
         while self._task is not None:
             await asyncio.shield(self._task)
+
+    async def settle(self) -> None:
+        """Wait until no file is being synced that was requested before; later rounds may run."""
+        if self._round_watchers is not None:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._round_watchers.append(watcher)
+            await watcher
 
     def statistics(self) -> SyncerStatistics:
         return SyncerStatistics(
@@ -99,7 +108,7 @@ class Syncer:
         files = [file for _, log_files, _ in work for file in log_files]
         loop = asyncio.get_running_loop()
         started = loop.time()
-        results = await self._disk.sync_many(files)
+        results = await self._sync(files)
         self._rounds += 1
         self._files += len(files)
         self._seconds += loop.time() - started
@@ -109,6 +118,16 @@ class Syncer:
                 self._tell_synced(log, end_offset)
             else:
                 self._fail(log, failure)
+
+    async def _sync(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
+        watchers = self._round_watchers = []
+        try:
+            return await self._disk.sync_many(files)
+        finally:
+            self._round_watchers = None
+            for watcher in watchers:
+                if not watcher.done():
+                    watcher.set_result(None)
 
     def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
         try:
