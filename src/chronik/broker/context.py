@@ -63,3 +63,5 @@ class Broker:
     producer_ids: "ProducerIds"
     fetch_sessions: "FetchSessionCache"
     memory: "NodeMemory"
+    # Set when the node begins to stop: nobody waits for more records then.
+    is_stopping: bool = False

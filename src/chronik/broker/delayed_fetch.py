@@ -75,6 +75,7 @@ class DelayedFetch:
             or reading.has_error
             or bool(reading.cold)
             or not self._wanted
+            or self._broker.is_stopping
         )
 
     def _wait(self) -> asyncio.Future[FetchResponse]:

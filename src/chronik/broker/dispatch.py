@@ -121,10 +121,10 @@ class Dispatcher:
             return endpoint.reply(header.correlation_id, response)
         return self._reply_later(endpoint, header.correlation_id, request, response, started)
 
-    async def drain(self) -> None:
-        """Wait until every request that is being handled is answered."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    async def drain(self, seconds_max: float) -> None:
+        """Wait until no request is being handled, but no longer than that."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds_max)
 
     def _reply_later(
         self, endpoint: Endpoint, correlation_id: int, request: Message, response: Any, started: float
@@ -149,7 +149,8 @@ class Dispatcher:
 
         pending.add_done_callback(on_done)
         if endpoint.api_key is not ApiKey.PRODUCE:
-            # A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its partitions.
+            # A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its
+            # partitions.
             reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
         return reply
 

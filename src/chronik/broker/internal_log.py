@@ -1,18 +1,19 @@
 """Internal topics as what coordinators and the metadata service write: keys and values, committed or not.
 
-One per internal topic. Appends are in the order of calls; each resolves when its batch is committed.
+One per internal topic. Appends are in the order of calls; each resolves when its batch is committed. An
+append that fails either left nothing in the log, or the log takes nothing more.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-from chronik.broker.partition import Partition
-from chronik.log.reading import ColdRead
-from chronik.records.batch import split_batches
+from chronik.broker.partition import Partition, storage_error
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
+from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
 
 # What one read of a replay holds in memory.
@@ -39,16 +40,24 @@ class _Committed:
 
 
 class InternalLog:
-    """See the module. `find` gives the partition by index, or raises KafkaError."""
+    """See the module."""
 
-    def __init__(self, find: Callable[[int], Partition], clock: Clock) -> None:
+    def __init__(
+        self,
+        find: Callable[[int], Partition],
+        load: Callable[[ColdRead], Awaitable[LogSlice]],
+        clock: Clock,
+    ) -> None:
+        """`find` gives the partition by index, `load` reads from the device in a thread; both raise
+        KafkaError.
+        """
         self._find = find
+        self._load = load
         self._clock = clock
 
     def append(self, index: int, records: KeyValues) -> Awaitable[None]:
         """Append `records` as one batch, at once. Raises KafkaError now, or when awaited."""
         partition = self._find(index)
-        partition.check_leader()
         now_ms = self._clock.now_ms()
         batch = build_batch([Record(key=key, value=value, timestamp=now_ms) for key, value in records])
         appended = partition.append_internal(batch)
@@ -58,39 +67,53 @@ class InternalLog:
         return future
 
     def replay(self, index: int) -> Iterator[KeyValues]:
-        """All committed records from the log start, a batch at a time."""
+        """All committed records from the log start, a batch at a time. Waits for the device in place."""
         partition = self._find(index)
         offset = partition.log.start_offset
         while offset < partition.high_watermark:
-            found = partition.log.read(offset, _REPLAY_BYTES, partition.high_watermark, at_least_one=True)
-            read = found.load() if isinstance(found, ColdRead) else found
-            for buffer in read.buffers:
-                for batch in split_batches(buffer):
-                    if not batch.header.is_control:
-                        yield [
-                            (record.key or b"", record.value)
-                            for record in decode_records(batch)
-                            if record.offset >= offset
-                        ]
-            offset = Offset(read.end_offset)
+            found = _read(partition, offset)
+            if isinstance(found, ColdRead):
+                found = _load_in_place(found)
+            yield from _records(found, offset)
+            offset = _next_offset(found, offset)
 
-    def read(self, index: int) -> "AsyncReplay":
+    async def read(self, index: int, /) -> AsyncIterator[KeyValues]:
         """As `replay`, without holding the loop."""
-        return AsyncReplay(self.replay(index))
+        partition = self._find(index)
+        offset = partition.log.start_offset
+        while offset < partition.high_watermark:
+            found = _read(partition, offset)
+            if isinstance(found, ColdRead):
+                found = await self._load(found)
+            for records in _records(found, offset):
+                yield records
+                await asyncio.sleep(0)
+            offset = _next_offset(found, offset)
 
 
-class AsyncReplay:
-    """Gives way to the loop between batches."""
+def _read(partition: Partition, offset: Offset) -> LogSlice | ColdRead:
+    # Each time: it may have been deleted since the last.
+    partition.check_leader()
+    return partition.read(offset, _REPLAY_BYTES, is_read_committed=False, at_least_one=True)
 
-    def __init__(self, batches: Iterator[KeyValues]) -> None:
-        self._batches = batches
 
-    def __aiter__(self) -> "AsyncReplay":
-        return self
+def _load_in_place(cold: ColdRead) -> LogSlice:
+    try:
+        return cold.load()
+    except OSError as error:
+        raise storage_error(error) from error
 
-    async def __anext__(self) -> KeyValues:
-        await asyncio.sleep(0)
-        try:
-            return next(self._batches)
-        except StopIteration:
-            raise StopAsyncIteration from None
+
+def _records(read: LogSlice, offset: int) -> Iterator[KeyValues]:
+    for batch in read.batches():
+        if not batch.header.is_control:
+            yield [
+                (record.key or b"", record.value)
+                for record in decode_records(batch)
+                if record.offset >= offset
+            ]
+
+
+def _next_offset(read: LogSlice, offset: int) -> Offset:
+    invariant(read.end_offset > offset, "nothing to read at {} below the high watermark", offset)
+    return Offset(read.end_offset)

@@ -3,16 +3,18 @@ retention.
 
 Made by the node. `on_metadata` is called with every applied change; that a partition exists is known from the
 metadata alone, its directory only follows. A partition whose log cannot be opened is offline: it answers
-KAFKA_STORAGE_ERROR and is tried again.
+KAFKA_STORAGE_ERROR and is tried again. One whose log fails resigns, and is there until the node starts again.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from chronik.broker.partition import Partition
-from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
+from chronik.broker.partition import Partition, storage_error
+from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage, TopicPartitionImage
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.definition import ResourceType
@@ -24,21 +26,25 @@ from chronik.vocab.seams import Clock
 _log = logging.getLogger(__name__)
 
 
+# How many partitions are opened before the loop does something else, when there are thousands to open.
+_OPENED_AT_ONCE = 16
+
+
 class PartitionFactory(Protocol):
     """Opens or creates one partition's log and group. Owned by the node."""
 
     def open(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> Partition:
-        """Raises OSError when the log cannot be opened."""
+        """Raises OSError or KafkaError when the log cannot be opened."""
         ...
 
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None: ...
 
-    async def close(self, partition: Partition) -> None:
-        """Sync and close the log of a partition that no longer serves."""
+    def delete(self, partition: Partition) -> Awaitable[None]:
+        """End a closed partition for good; done when a new one of its name may be opened. Does not raise."""
         ...
 
-    def delete(self, partition: Partition) -> None:
-        """Close and remove the log of a partition that no longer serves."""
+    async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
+        """Sync and close the logs of partitions that no longer serve; why some did not close cleanly."""
         ...
 
 
@@ -57,7 +63,6 @@ class ReplicaStatistics:
 
     partitions: int
     offline: int
-    bytes: int
 
 
 class ReplicaManager:
@@ -81,11 +86,14 @@ class ReplicaManager:
         self._load_cold = load_cold
         self._disk_usage = disk_usage
         self._clock = clock
-        # Invariant: the same partitions in both, all of topics in `_image` or served by `adopt`.
+        # Invariant: the same partitions in both, all of topics in `_image`.
         self._by_name: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[TopicId, int], Partition] = {}
         # Partitions that should be here and could not be opened.
-        self._offline: dict[tuple[str, int], OSError] = {}
+        self._offline: dict[tuple[str, int], Exception] = {}
+        # Deleted partitions whose names are not free yet. New ones of these names are opened after them.
+        self._leaving: dict[tuple[str, int], asyncio.Future[None]] = {}
+        self._is_closed = False
         self._image = ClusterImage()
 
     # Finding.
@@ -122,17 +130,16 @@ class ReplicaManager:
 
     async def load(self, cold: ColdRead) -> LogSlice:
         """Read from the device, in a thread. Raises KafkaError."""
-        return await self._load_cold(cold)
+        try:
+            return await self._load_cold(cold)
+        except OSError as error:
+            raise storage_error(error) from error
 
     def disk_usage(self) -> DiskUsage:
         return self._disk_usage()
 
     def statistics(self) -> ReplicaStatistics:
-        return ReplicaStatistics(
-            partitions=len(self._by_name),
-            offline=len(self._offline),
-            bytes=sum(partition.log.size for partition in self._by_name.values()),
-        )
+        return ReplicaStatistics(partitions=len(self._by_name), offline=len(self._offline))
 
     def _absent(self, topic: TopicImage | None, index: int, unknown_topic: ErrorCode) -> KafkaError:
         if topic is None:
@@ -146,9 +153,13 @@ class ReplicaManager:
 
     # Following the metadata.
 
-    def adopt(self, partition: Partition) -> None:
-        """Take in a partition the node opened itself (`__meta`)."""
-        self._add(partition)
+    async def start(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        """Open all that the metadata has when the node starts; `on_metadata` is not called meanwhile."""
+        self._image = image
+        for number, created in enumerate(delta.partitions_created):
+            if number % _OPENED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            self._open_created(created)
 
     def on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
         """Subscribed to the metadata service."""
@@ -156,57 +167,87 @@ class ReplicaManager:
         for topic in delta.topics_deleted:
             self._delete_topic(topic)
         for created in delta.partitions_created:
-            if self._node_id in created.image.replicas:
-                self._open(created.topic, created.partition)
+            self._open_created(created)
         for resource in delta.configs_changed:
             if resource.type is ResourceType.TOPIC:
                 self._reconfigure(image.topics.get(resource.name))
             elif resource.type is ResourceType.BROKER:
                 self._reconfigure_all()
 
-    def retry_offline(self) -> None:
-        """Try again to open what could not be opened."""
-        for topic_name, index in list(self._offline):
-            topic = self._image.topics.get(topic_name)
-            if topic is None:
-                del self._offline[topic_name, index]
-            else:
-                self._open(topic, index)
+    def retry_offline(self) -> bool:
+        """Try again to open what could not be opened; whether there is any left."""
+        for name in list(self._offline):
+            self._open_if_wanted(*name)
+        return bool(self._offline)
+
+    def _open_created(self, created: TopicPartitionImage) -> None:
+        name = (created.topic.name, created.partition)
+        if self._node_id in created.image.replicas and name not in self._leaving:
+            self._open(created.topic, created.partition)
+
+    def _open_if_wanted(self, topic_name: str, index: int) -> None:
+        """Open a partition unless the metadata has changed its mind."""
+        topic = self._image.topics.get(topic_name)
+        if topic is None or index >= len(topic.partitions):
+            self._offline.pop((topic_name, index), None)
+        elif self._node_id in topic.partitions[index].replicas:
+            self._open(topic, index)
 
     def _open(self, topic: TopicImage, index: int) -> None:
         name = TopicPartition(topic.name, index)
         try:
-            partition = self._factory.open(name, topic.topic_id, self._topic_config(self._image, topic.name))
-        except OSError as error:
-            if name not in self._offline:
-                _log.error("partition is offline", extra={"partition": str(name), "error": str(error)})
-            self._offline[name] = error
-            # Those who wait for a leader are told at once that there is none.
-            self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
+            config = self._topic_config(self._image, topic.name)
+            partition = self._factory.open(name, topic.topic_id, config)
+        except (
+            Exception
+        ) as error:  # whatever is in one log's files must stop neither the metadata nor the node
+            self._on_unopened(topic, index, error)
             return
         self._offline.pop(name, None)
         self._add(partition)
+
+    def _on_unopened(self, topic: TopicImage, index: int, error: Exception) -> None:
+        name = TopicPartition(topic.name, index)
+        if name not in self._offline:
+            is_bug = not isinstance(error, (OSError, KafkaError))
+            extra = {"partition": str(name), "error": str(error)}
+            _log.error("partition is offline", extra=extra, exc_info=error if is_bug else None)
+        self._offline[name] = error
+        # Those who wait for a leader are told at once that there is none.
+        self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
 
     def _add(self, partition: Partition) -> None:
         topic, index = partition.name
         self._by_name[topic, index] = partition
         self._by_id[partition.topic_id, index] = partition
-        if partition.group.is_leader:
-            self._leadership.announce(
-                partition.topic_id, index, Leader(self._node_id, partition.group.leader_epoch)
-            )
+        partition.keeper = self
+        self._leadership.announce(
+            partition.topic_id, index, Leader(self._node_id, partition.group.leader_epoch)
+        )
+
+    def on_partition_failed(self, partition: Partition, error: OSError) -> None:
+        """Give up its leadership: it will not come back in this epoch."""
+        extra = {"partition": str(partition.name), "error": str(error)}
+        _log.critical("partition stopped: its log failed", extra=extra)
+        resigned = Leader(NO_NODE, partition.group.leader_epoch)
+        self._leadership.announce(partition.topic_id, partition.name.partition, resigned)
 
     def _delete_topic(self, topic: TopicImage) -> None:
         for index in range(len(topic.partitions)):
-            self._offline.pop((topic.name, index), None)
+            name = TopicPartition(topic.name, index)
+            self._offline.pop(name, None)
             partition = self._by_id.pop((topic.topic_id, index), None)
-            if partition is None:
-                continue
-            if self._by_name.get((topic.name, index)) is partition:
-                del self._by_name[topic.name, index]
-            partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            self._factory.delete(partition)
+            if partition is not None:
+                del self._by_name[name]
+                partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                self._leaving[name] = asyncio.ensure_future(self._factory.delete(partition))
+                self._leaving[name].add_done_callback(partial(self._on_left, name))
         self._leadership.forget(topic.topic_id)
+
+    def _on_left(self, name: TopicPartition, _: asyncio.Future[None]) -> None:
+        del self._leaving[name]
+        if not self._is_closed:
+            self._open_if_wanted(*name)
 
     def _reconfigure(self, topic: TopicImage | None) -> None:
         if topic is None:
@@ -225,25 +266,34 @@ class ReplicaManager:
 
     async def keep_up(self, partition: Partition) -> int:
         """Roll by time, then remove segments past retention; how many were removed."""
-        if not partition.is_open:
+        if not partition.is_open or not partition.group.is_leader:
             return 0
         try:
             return await partition.keep_up(self._clock.now_ms())
         except KafkaError as error:
-            _log.error("retention failed", extra={"partition": str(partition.name), "error": str(error)})
+            if partition.is_open:
+                _log.error("retention failed", extra={"partition": str(partition.name), "error": str(error)})
             return 0
 
-    async def close(self) -> Mapping[str, OSError]:
-        """Stop serving and close every log; failures by partition. The shutdown is clean when there is
-        none.
-        """
-        failures: dict[str, OSError] = {}
+    # The end.
+
+    def wake_fetchers(self) -> None:
+        """Have every waiting fetch look again, because the node stops."""
         for partition in self.partitions():
+            partition.wake_fetchers()
+
+    async def close(self) -> bool:
+        """Stop serving and close every log. True when all that this node should have is closed cleanly."""
+        self._is_closed = True
+        partitions = self.partitions()
+        for partition in partitions:
             partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-            try:
-                await self._factory.close(partition)
-            except OSError as error:
-                failures[str(partition.name)] = error
+        if self._leaving:
+            await asyncio.wait(list(self._leaving.values()))
+        failures = await self._factory.close(partitions)
+        for partition, error in failures.items():
+            extra = {"partition": str(partition.name), "error": str(error)}
+            _log.error("partition did not close cleanly", extra=extra)
         self._by_name.clear()
         self._by_id.clear()
-        return failures
+        return not failures and not self._offline

@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 
 from chronik.log.disk import Disk, write_atomically
+from chronik.server.partition_directories import METADATA_DIRECTORY, find_partitions
 from chronik.vocab.ids import LeaderEpoch, NodeId
 
 _LOCK = ".lock"
@@ -27,20 +28,26 @@ class DirectoryLock:
     """Held by the process that uses the directory, released by the kernel when it dies."""
 
     def __init__(self, root: str) -> None:
-        """Raises DataDirectoryError when another process holds it."""
+        """Raises DataDirectoryError when another process holds it, OSError when there can be no lock."""
         os.makedirs(root, exist_ok=True)
         self._descriptor = os.open(os.path.join(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
+            self._lock(root)
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BaseException:
+            self.release()
+            raise
+
+    def _lock(self, root: str) -> None:
+        try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._descriptor)
             raise DataDirectoryError(
                 f"{root} is in use by the process with pid {owner}. "
                 "Stop that process, or choose another directory with --data-dir."
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         if self._descriptor >= 0:
@@ -57,11 +64,29 @@ class Identity:
     directory_id: str
 
 
+def check_contents(disk: Disk) -> None:
+    """Raise DataDirectoryError for a directory whose partitions are not this broker's to use.
+
+    Whatever the metadata does not name would be cleared away, so it must not be missing.
+    """
+    if disk.exists(METADATA_DIRECTORY) or not find_partitions(disk):
+        return
+    raise DataDirectoryError(
+        f"the data directory has partitions, but no metadata log ({METADATA_DIRECTORY}): they may be those "
+        "of another Kafka broker. Choose another directory with --data-dir, or restore the metadata log."
+    )
+
+
 def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identity:
     """The directory's identity, made at the first start. Raises DataDirectoryError when it is another
     node's.
     """
     if not disk.exists(_META):
+        if disk.exists(METADATA_DIRECTORY):
+            raise DataDirectoryError(
+                f"the data directory has data, but no {_META}, which says whose it is. "
+                "Restore it, or choose another directory with --data-dir."
+            )
         identity = Identity(cluster_id=cluster_id or _new_id(), node_id=node_id, directory_id=_new_id())
         write_atomically(disk, _META, _format(identity))
         return identity
@@ -80,10 +105,25 @@ def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identi
 
 
 def next_leader_epoch(disk: Disk) -> LeaderEpoch:
-    """The epoch of this start: one more than that of the last, durable before it is used."""
-    epoch = LeaderEpoch(int(_read(disk, _EPOCH)) + 1 if disk.exists(_EPOCH) else 0)
+    """The epoch of this start: one more than that of the last, durable before it is used.
+
+    Raises OSError, DataDirectoryError.
+    """
+    epoch = LeaderEpoch(_last_epoch(disk) + 1)
     write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
     return epoch
+
+
+def _last_epoch(disk: Disk) -> int:
+    if not disk.exists(_EPOCH):
+        return -1
+    text = _read(disk, _EPOCH).strip()
+    if not text.isdigit():
+        raise DataDirectoryError(
+            f"{_EPOCH} is damaged. Write a number into it that is larger than every epoch in the "
+            "partitions' leader-epoch-checkpoint files."
+        )
+    return int(text)
 
 
 def take_clean_mark(disk: Disk) -> bool:

@@ -26,14 +26,7 @@ _SWEEP_SECONDS = 1.0
 # A frame that has begun must end within this, else its memory is held by a client that is gone or hostile.
 FRAME_SECONDS_MAX = 30.0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerAddress:
-    """Where a listener is bound. Port 0 asks the kernel for a free one."""
-
-    name: str
-    host: str
-    port: int
+_STOPPING = "the broker is shutting down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +63,8 @@ class Listeners:
         self._per_host: dict[str, int] = {}
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
-        # Only while closing.
+        self._is_finishing = False
+        # While somebody waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
 
@@ -84,24 +78,28 @@ class Listeners:
             self._servers.append(server)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
-    def stop_accepting(self) -> None:
+    def finish(self) -> None:
+        """Accept nobody and start no further request; connections close as what is open is answered."""
+        self._is_finishing = True
         for server in self._servers:
             server.close()
+        self._servers.clear()
         if self._sweeper is not None:
             self._sweeper.cancel()
-
-    async def close(self, grace_seconds: float) -> None:
-        """Give open requests `grace_seconds` to be answered, then close every connection."""
-        self.stop_accepting()
         for connection in list(self._connections):
-            connection.finish("the broker is shutting down")
+            connection.finish(_STOPPING)
+
+    async def wait_closed(self, seconds_max: float) -> None:
+        """Wait until no connection is left, but no longer than that."""
         if self._connections:
             self._all_closed = asyncio.Event()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_closed.wait(), grace_seconds)
+                await asyncio.wait_for(self._all_closed.wait(), seconds_max)
+
+    def abort(self) -> None:
+        """Close what is left at once."""
         for connection in list(self._connections):
-            connection.abort("the broker is shutting down")
-        self._servers.clear()
+            connection.abort(_STOPPING)
 
     # Connections' side.
 
@@ -111,6 +109,9 @@ class Listeners:
         self._per_host[host] = self._per_host.get(host, 0) + 1
         self.statistics.accepted += 1
         self.statistics.open += 1
+        if self._is_finishing:
+            connection.abort(_STOPPING)
+            return
         is_too_many = len(self._connections) > self._limits.connections_max
         if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
             self.statistics.refused += 1
@@ -176,23 +177,3 @@ class Listeners:
     def _close_stalled(self, connection: Connection) -> None:
         _log.warning("connection closed: its request does not end", extra={"client": connection.client_host})
         connection.abort("the request does not end")
-
-
-def bind(address: ListenerAddress) -> socket.socket:
-    """A bound, not yet listening socket. Raises OSError, naming the address."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    resolved = socket.getaddrinfo(
-        address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    chosen = next((info for info in resolved if info[0] == family), resolved[0])
-    bound = socket.socket(chosen[0], socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setblocking(False)
-        bound.bind(chosen[4])
-    except OSError as error:
-        bound.close()
-        raise OSError(
-            error.errno, f"cannot listen on {address.host}:{address.port}: {error.strerror}"
-        ) from error
-    return bound

@@ -3,25 +3,38 @@
 Implements `broker.replica_manager.PartitionFactory` for a node whose groups have one voter.
 """
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
 from chronik.log.config import LogConfig
-from chronik.log.disk import Disk
+from chronik.log.disk import Disk, Syncable
 from chronik.log.handles import HandleCache
-from chronik.log.partition_log import PartitionLog
+from chronik.log.partition_log import LogFailed, PartitionLog
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
+from chronik.server.partition_directories import deleted_name, move_aside
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
 _log = logging.getLogger(__name__)
 
-# Directories of deleted topics end so until they are gone, as Kafka names them.
-_DELETED_SUFFIX = "-delete"
+# Logs that are closed together: their syncs run at the same time, their files are open at the same time.
+_CLOSED_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is to be known of an open partition at its end."""
+
+    group: SoloGroup
+    # Where the log ended when its files were as a clean close leaves them; None when they were not.
+    clean_end_offset: Offset | None
 
 
 class LocalPartitions:
@@ -33,8 +46,6 @@ class LocalPartitions:
         disk: Disk,
         clock: Clock,
         syncer: Syncer,
-        leader_epoch: LeaderEpoch,
-        was_clean: bool,
         handles: HandleCache,
         flush: FlushPolicy,
         producer_id_expiration_ms: int,
@@ -43,19 +54,28 @@ class LocalPartitions:
         self._disk = disk
         self._clock = clock
         self._syncer = syncer
-        self._leader_epoch = leader_epoch
-        self._was_clean = was_clean
         self._handles = handles
         self._flush = flush
         self._producer_id_expiration_ms = producer_id_expiration_ms
         self._traffic = traffic
-        # The group of each open partition: it closes with it.
-        self._groups: dict[Partition, SoloGroup] = {}
+        self._leader_epoch = LeaderEpoch(0)
+        self._was_clean = False
+        self._opened: dict[Partition, _Opened] = {}
+        # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
+        self._removing = asyncio.Lock()
+        self._removals: set[asyncio.Task[None]] = set()
+
+    def begin(self, *, leader_epoch: LeaderEpoch, was_clean: bool) -> None:
+        """What is known of this start; before anything is opened."""
+        self._leader_epoch = leader_epoch
+        self._was_clean = was_clean
 
     def open(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> Partition:
-        """See `PartitionFactory.open`. What is left of a deleted topic of this name is removed first."""
+        """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
+        existed = self._disk.exists(str(name))
         log = self._open_log(name, topic_id, config)
-        epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch))
+        # An epoch never comes twice, also when the file that counts them was lost.
+        epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch + 1))
         group = SoloGroup(log, self._syncer, epoch, write_caching=self._flush_policy(config))
         partition = Partition(
             name=name,
@@ -67,7 +87,8 @@ class LocalPartitions:
             traffic=self._traffic.of(name.topic),
         )
         group.listen(partition)
-        self._groups[partition] = group
+        is_clean = existed and self._was_clean and not log.recovery.was_scanned
+        self._opened[partition] = _Opened(group, log.end_offset if is_clean else None)
         return partition
 
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None:
@@ -75,54 +96,127 @@ class LocalPartitions:
         partition.configure(config)
         partition.log.config = self._log_config(config)
         if config.write_caching != was_caching:
-            self._groups[partition].set_write_caching(self._flush_policy(config))
+            self._opened[partition].group.set_write_caching(self._flush_policy(config))
 
-    async def close(self, partition: Partition) -> None:
-        """Leave the log as a clean start wants to find it: everything written, synced, closed."""
-        self._groups.pop(partition).close()
-        log = partition.log
-        if not log.is_failed:
-            log.flush()
-            files, end_offset = log.files_to_sync()
-            failures = await self._disk.sync_many(files)
-            for error in failures.values():
-                raise error
-            log.on_synced(end_offset)
-        log.close()
+    # The end of the node.
+
+    async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
+        """Leave the logs as a clean start wants to find them: everything written, synced, closed."""
+        failures: dict[Partition, OSError] = {}
+        for start in range(0, len(partitions), _CLOSED_AT_ONCE):
+            failures.update(await self._close(partitions[start : start + _CLOSED_AT_ONCE]))
+        for removal in self._removals:
+            # What it leaves is removed at the next start.
+            removal.cancel()
+        if self._removals:
+            await asyncio.wait(self._removals)
+        return failures
+
+    async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
+        failures: dict[Partition, OSError] = {}
+        syncs: dict[Partition, Sequence[Syncable]] = {}
+        for partition in partitions:
+            try:
+                syncs[partition] = self._flush_log(partition)
+            except OSError as error:
+                failures[partition] = error
+        unsynced = await self._disk.sync_many([file for files in syncs.values() for file in files])
+        for partition, files in syncs.items():
+            failure = next((unsynced[file] for file in files if file in unsynced), None)
+            try:
+                if failure is not None:
+                    raise failure
+                partition.log.on_synced(partition.log.end_offset)
+            except OSError as error:
+                failures[partition] = error
+        for partition in partitions:
+            partition.log.close()
+        return failures
+
+    def _flush_log(self, partition: Partition) -> Sequence[Syncable]:
+        """Write what waits in memory, if there is anything; what to sync then. Raises OSError."""
+        opened, log = self._opened.pop(partition), partition.log
+        opened.group.close()
         if log.is_failed:
-            raise OSError("the log failed earlier")
+            raise LogFailed("the log failed earlier")
+        if log.end_offset == opened.clean_end_offset and not log.has_unsynced:
+            return []
+        log.flush()
+        return log.files_to_sync()[0]
 
-    def delete(self, partition: Partition) -> None:
-        self._groups.pop(partition).close()
+    # The end of a topic.
+
+    def delete(self, partition: Partition) -> Awaitable[None]:
+        """See `PartitionFactory.delete`. The files are removed in the background."""
+        self._opened.pop(partition).group.close()
+        partition.log.fail(LogFailed("the topic was deleted"))
         self._traffic.forget(partition.name.topic)
-        try:
-            partition.log.delete()
-        except OSError as error:
-            # The metadata says it is gone; what is left is removed at the next start.
-            _log.error(
-                "cannot remove a partition", extra={"partition": str(partition.name), "error": str(error)}
-            )
+        return self._free_name(partition)
 
-    def remove_strays(self, wanted: set[str]) -> list[str]:
-        """Remove partition directories nobody wants: their topics were deleted when this node could not."""
-        removed = []
-        for name in self._disk.list(""):
-            is_partition = name.rpartition("-")[2].isdigit() and self._disk.exists(
-                f"{name}/partition.metadata"
-            )
-            if (is_partition or name.endswith(_DELETED_SUFFIX)) and name not in wanted:
-                self._disk.remove_tree(name)
-                removed.append(name)
-        return removed
+    async def _free_name(self, partition: Partition) -> None:
+        # A thread that still removed old segments would remove the new topic's.
+        await partition.settle()
+        doomed = deleted_name(partition.name, partition.topic_id)
+        try:
+            self._disk.rename(str(partition.name), doomed)
+        except OSError as error:
+            # Moved aside when its name is needed, removed at the next start.
+            extra = {"partition": str(partition.name), "error": str(error)}
+            _log.error("cannot remove a partition's directory", extra=extra)
+            partition.log.close()
+        else:
+            self._in_background(self._remove_log(partition.log, doomed))
+
+    async def _remove_log(self, log: PartitionLog, directory: str) -> None:
+        try:
+            # A descriptor that were closed now could be another file's by the time it is synced.
+            await self._syncer.settle()
+        finally:
+            log.close()
+        await self._remove(directory)
+
+    def remove_later(self, directory: str) -> None:
+        """Remove a directory that is nobody's, in the background."""
+        self._in_background(self._remove(directory))
+
+    async def _remove(self, directory: str) -> None:
+        def remove() -> None:
+            # First its new name, lest a crash brings the topic's directory back.
+            self._disk.sync_directory("")
+            self._disk.remove_tree(directory)
+
+        try:
+            async with self._removing:
+                await self._disk.run_blocking(remove)
+        except OSError as error:
+            _log.error("cannot remove a directory", extra={"directory": directory, "error": str(error)})
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    # Logs.
 
     def _open_log(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> PartitionLog:
         try:
-            return self._open_directory(name, topic_id, config)
+            log = self._open_directory(name, topic_id, config)
         except KafkaError as error:
             if error.code is not ErrorCode.INCONSISTENT_TOPIC_ID:
                 raise
-        self._disk.remove_tree(str(name))
-        return self._open_directory(name, topic_id, config)
+            kept = move_aside(self._disk, str(name))
+            _log.warning("another topic's directory was moved aside", extra={"kept": kept})
+            log = self._open_directory(name, topic_id, config)
+        report = log.recovery
+        if report.truncated_bytes or report.removed_segments:
+            extra = {
+                "partition": str(name),
+                "end_offset": log.end_offset,
+                "dropped_bytes": report.truncated_bytes,
+                "dropped_segments": report.removed_segments,
+            }
+            _log.warning("a crash left records that were never acknowledged, or damaged ones", extra=extra)
+        return log
 
     def _open_directory(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> PartitionLog:
         return PartitionLog.open(

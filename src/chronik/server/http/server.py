@@ -11,8 +11,8 @@ import socket
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from chronik.server.binding import ListenerAddress, bind
 from chronik.server.http.view import NodeView
-from chronik.server.listener import ListenerAddress, bind
 
 if TYPE_CHECKING:
     from chronik.server.http.uvicorn_server import UvicornServer

@@ -138,13 +138,12 @@ NETWORK_DEFINITIONS = (
     define(
         "socket.receive.buffer.bytes",
         ConfigType.INT,
-        100 * 1024,
+        -1,
         "The size of a connection's receive buffer in the kernel (SO_RCVBUF). -1 leaves it to the system.",
         importance=HIGH,
         validator=at_least(-1),
-        has_effect=False,
-        note="The system chooses: a fixed size switches off the tuning that Linux and macOS do by "
-        "themselves.",
+        kafka_default=100 * 1024,
+        note="A fixed size switches off the tuning that Linux and macOS do by themselves.",
     ),
     define(
         "socket.request.max.bytes",
@@ -157,13 +156,12 @@ NETWORK_DEFINITIONS = (
     define(
         "socket.send.buffer.bytes",
         ConfigType.INT,
-        100 * 1024,
+        -1,
         "The size of a connection's send buffer in the kernel (SO_SNDBUF). -1 leaves it to the system.",
         importance=HIGH,
         validator=at_least(-1),
-        has_effect=False,
-        note="The system chooses: a fixed size switches off the tuning that Linux and macOS do by "
-        "themselves.",
+        kafka_default=100 * 1024,
+        note="A fixed size switches off the tuning that Linux and macOS do by themselves.",
     ),
     define(
         "inter.broker.listener.name",

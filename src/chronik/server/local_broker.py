@@ -1,0 +1,298 @@
+"""One node without its surroundings: every room up to the broker, wired on a disk, a clock and chance that
+are given.
+
+Made by `server.node` on the real ones, by tests and the simulator on others. `open` brings it to what its
+disk holds, from whatever moment the last life ended at; `close` leaves the mark of a clean stop if it was
+one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from chronik.broker.context import Broker, Endpoint
+from chronik.broker.fetch_session import FetchSessionCache
+from chronik.broker.groups.config import GroupConfig
+from chronik.broker.groups.service import GroupService
+from chronik.broker.internal_log import InternalLog
+from chronik.broker.memory import NodeMemory
+from chronik.broker.replica_manager import DiskUsage, ReplicaManager
+from chronik.broker.traffic import Traffic
+from chronik.cluster.commands import RegisterBroker
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
+from chronik.cluster.internal_topics import internal_topic
+from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
+from chronik.cluster.metadata_service import MetadataService
+from chronik.cluster.producer_ids import ProducerIds
+from chronik.cluster.record_codec import UnreadableRecord
+from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
+from chronik.cluster.topic_creation import ensure_topic
+from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.log.disk import Disk
+from chronik.log.handles import HandleCache
+from chronik.raft.solo import FlushPolicy
+from chronik.raft.syncer import Syncer
+from chronik.server.data_directory import (
+    DataDirectoryError,
+    Identity,
+    leave_clean_mark,
+    next_leader_epoch,
+    take_clean_mark,
+)
+from chronik.server.metadata_partition import MetadataPartition
+from chronik.server.partition_directories import (
+    METADATA_DIRECTORY,
+    find_deleted,
+    find_partitions,
+    move_aside,
+)
+from chronik.server.partitions import LocalPartitions
+from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
+from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
+from chronik.vocab.invariant import InvariantViolation, invariant
+from chronik.vocab.seams import Clock, Randomness
+
+_log = logging.getLogger(__name__)
+
+# A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
+_INTERNAL_TOPIC_SECONDS_MAX = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a node stands on."""
+
+    disk: Disk
+    clock: Clock
+    randomness: Randomness
+    disk_usage: Callable[[], DiskUsage]
+    # Files that logs may hold open.
+    open_files_max: int
+
+
+class LocalBroker:
+    """See the module. `broker` is what handlers are given."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        config: BrokerConfig,
+        identity: Identity,
+        endpoints: Mapping[str, Endpoint],
+    ) -> None:
+        """Nothing is read or written yet."""
+        self._disk = machine.disk
+        self._config = config
+        self._identity = identity
+        self._topic_defaults = topic_defaults(config)
+        # True once everything the disk holds is open: until then a clean mark would be a lie.
+        self._is_opened = False
+        self.syncer = Syncer(machine.disk)
+        self.traffic = Traffic()
+        self._partitions = LocalPartitions(
+            disk=machine.disk,
+            clock=machine.clock,
+            syncer=self.syncer,
+            handles=HandleCache(machine.open_files_max),
+            flush=FlushPolicy(
+                bytes_max=config.int("write.caching.flush.bytes"),
+                interval_ms=config.int("write.caching.flush.ms"),
+            ),
+            producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
+            traffic=self.traffic,
+        )
+        self._leadership = LeadershipTable()
+        self._replicas = ReplicaManager(
+            node_id=identity.node_id,
+            factory=self._partitions,
+            leadership=self._leadership,
+            topic_config=self._topic_config,
+            load_cold=lambda cold: machine.disk.run_blocking(cold.load),
+            disk_usage=machine.disk_usage,
+            clock=machine.clock,
+        )
+        self.metadata_partition = MetadataPartition(self._partitions, self._replicas, machine.clock)
+        self._metadata = MetadataService(
+            self.metadata_partition, self._topic_creation_defaults, machine.randomness
+        )
+        self.broker = self._make_broker(machine, endpoints)
+
+    def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
+        config, replicas = self._config, self._replicas
+        offsets_log = InternalLog(
+            partial(replicas.leader, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
+        )
+        return Broker(
+            node_id=self._identity.node_id,
+            cluster_id=self._identity.cluster_id,
+            settings=config,
+            clock=machine.clock,
+            randomness=machine.randomness,
+            endpoints=endpoints,
+            metadata=self._metadata,
+            leadership=self._leadership,
+            replicas=replicas,
+            groups=GroupService(
+                log=offsets_log,
+                ensure_topic=self._ensure_offsets_topic,
+                clock=machine.clock,
+                randomness=machine.randomness,
+                config=GroupConfig.from_settings(config),
+            ),
+            producer_ids=ProducerIds(self._metadata, self._identity.node_id),
+            fetch_sessions=FetchSessionCache(
+                lambda: config.int("max.incremental.fetch.session.cache.slots"),
+                machine.clock,
+                machine.randomness,
+            ),
+            memory=NodeMemory(
+                received_bytes_max=config.int("queued.max.request.bytes"),
+                unsent_bytes_max=config.int("queued.max.response.bytes"),
+            ),
+        )
+
+    # Life.
+
+    async def open(self) -> None:
+        """Open `__meta` and what it names; register this node. Raises OSError, DataDirectoryError.
+
+        `close` is due afterwards in any case.
+        """
+        leader_epoch = next_leader_epoch(self._disk)
+        self._partitions.begin(leader_epoch=leader_epoch, was_clean=take_clean_mark(self._disk))
+        try:
+            self._open_metadata()
+            await self._open_partitions()
+        except (KafkaError, UnreadableRecord, InvariantViolation) as error:
+            raise DataDirectoryError(
+                f"the metadata log in {METADATA_DIRECTORY} cannot be used: {error}"
+            ) from error
+        self._is_opened = True
+        try:
+            await self._register()
+        except KafkaError as error:
+            raise OSError(f"the metadata log takes no records: {error}") from error
+
+    async def close(self) -> None:
+        """Sync and close everything. Requests must have ended."""
+        await self._metadata.close()
+        await self.broker.groups.close()
+        await self.syncer.drain()
+        is_clean = await self._replicas.close()
+        is_clean = await self.metadata_partition.close() and is_clean
+        if is_clean and self._is_opened:
+            try:
+                leave_clean_mark(self._disk)
+            except OSError as error:
+                _log.warning("the next start will check all logs", extra={"error": str(error)})
+
+    def _open_metadata(self) -> None:
+        metadata = self._metadata
+        self.metadata_partition.open()
+        metadata.replay()
+        self._leadership.subscribe(self._on_leader)
+        metadata.subscribe(self._on_configuration)
+        metadata.subscribe(self._replicas.on_metadata)
+        metadata.subscribe(self._on_topics_deleted)
+        metadata.subscribe(_log_topics)
+
+    async def _open_partitions(self) -> None:
+        """Bring this node to what the metadata says."""
+        image = self._metadata.image
+        delta = delta_from_nothing(image)
+        self._on_configuration(delta, image)
+        self._clear_strays(
+            {f"{created.topic.name}-{created.partition}" for created in delta.partitions_created}
+        )
+        await self._replicas.start(delta, image)
+
+    def _clear_strays(self, wanted: set[str]) -> None:
+        """Remove what is left of deleted topics. What else the metadata does not know is kept out of the way:
+        it may be the metadata that was lost.
+        """
+        for directory in find_deleted(self._disk):
+            self._partitions.remove_later(directory)
+        found = find_partitions(self._disk)
+        strays = {directory: found[directory] for directory in found.keys() - wanted - {METADATA_DIRECTORY}}
+        if not strays:
+            return
+        deleted = self.metadata_partition.deleted_topics()
+        for directory, topic_id in sorted(strays.items()):
+            if topic_id in deleted:
+                _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+                self._partitions.remove_later(directory)
+            else:
+                kept = move_aside(self._disk, directory)
+                _log.error(
+                    "a partition that the metadata does not know was moved aside, not removed",
+                    extra={"directory": directory, "kept": kept},
+                )
+
+    async def _register(self) -> None:
+        await self._metadata.submit(
+            RegisterBroker(
+                node=self._identity.node_id,
+                directory_id=self._identity.directory_id,
+                endpoints=[
+                    BrokerEndpoint(listener=endpoint.listener, host=endpoint.host, port=endpoint.port)
+                    for endpoint in self.broker.endpoints.values()
+                ],
+                rack=self._config.raw("broker.rack"),
+            )
+        )
+
+    # What the rooms ask of each other.
+
+    def _topic_config(self, image: ClusterImage, topic: str) -> TopicConfig:
+        return resolve_topic_config(self._topic_defaults, image.topic_config(topic))
+
+    def _topic_creation_defaults(self) -> TopicDefaults:
+        return TopicDefaults(
+            partitions=self._config.int("num.partitions"),
+            replication_factor=self._config.int("default.replication.factor"),
+            settings=self._topic_defaults,
+        )
+
+    def _on_configuration(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        """Take over changed broker settings before partitions ask for theirs."""
+        own = ConfigResource(ResourceType.BROKER, str(self._identity.node_id))
+        self._config.set_dynamic(broker=image.config(own), cluster=image.config(CLUSTER_DEFAULT))
+        self._topic_defaults = topic_defaults(self._config)
+
+    def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
+        """Groups live where their partition of `__consumer_offsets` is led."""
+        offsets = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+        if offsets is None or key.topic_id != offsets.topic_id:
+            return
+        if leader.node == self._identity.node_id:
+            self.broker.groups.on_leader(key.partition, leader.epoch)
+        else:
+            self.broker.groups.on_follower(key.partition)
+
+    def _on_topics_deleted(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        names = {topic.name for topic in delta.topics_deleted}
+        if CONSUMER_OFFSETS_TOPIC in names:
+            self.broker.groups.on_topic_lost()
+        # Also of topics that are there again: their offsets belonged to the old ones.
+        self.broker.groups.on_topics_deleted(names)
+
+    async def _ensure_offsets_topic(self) -> int:
+        """The partitions of `__consumer_offsets`, made when the first group needs it."""
+        command = internal_topic(CONSUMER_OFFSETS_TOPIC, self._config)
+        invariant(command is not None, "{} has no definition", CONSUMER_OFFSETS_TOPIC)
+        assert command is not None
+        deadline = asyncio.get_running_loop().time() + _INTERNAL_TOPIC_SECONDS_MAX
+        topic = await ensure_topic(self._metadata, self._leadership, command, deadline)
+        return len(topic.partitions)
+
+
+def _log_topics(delta: ClusterDelta, image: ClusterImage) -> None:
+    for topic in delta.topics_deleted:
+        _log.info("topic deleted", extra={"topic": topic.name})
+    for topic in delta.topics_created:
+        _log.info("topic created", extra={"topic": topic.name, "partitions": len(topic.partitions)})

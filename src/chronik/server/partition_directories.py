@@ -1,0 +1,63 @@
+"""The directories of partitions, by what becomes of them; names as Kafka gives them.
+
+`orders-0` is a partition's. `orders-0.<topic id>-delete` was one's whose topic is deleted: it is on its way
+out. `orders-0.<topic id>-stray` is one's that the metadata does not know: it is kept for whoever runs the
+node.
+"""
+
+import re
+from itertools import count
+
+from chronik.log.checkpoint import read_file
+from chronik.log.disk import Disk
+from chronik.log.names import PARTITION_METADATA
+from chronik.log.partition_metadata import parse_partition_metadata
+from chronik.vocab.ids import METADATA_TOPIC, NO_TOPIC_ID, TopicId, TopicPartition
+
+METADATA_DIRECTORY = str(TopicPartition(METADATA_TOPIC, 0))
+
+# What Linux and macOS allow in a file's name.
+_NAME_CHARS_MAX = 255
+
+_PARTITION = re.compile(r".+-[0-9]+")
+_DELETED = re.compile(r".+-[0-9]+\.[0-9a-f]{32}-delete")
+
+
+def deleted_name(name: TopicPartition, topic_id: TopicId) -> str:
+    """What a deleted partition's directory is called until it is gone; another for each topic ever."""
+    suffix = f"-{name.partition}.{topic_id.hex()}-delete"
+    return name.topic[: _NAME_CHARS_MAX - len(suffix)] + suffix
+
+
+def find_partitions(disk: Disk) -> dict[str, TopicId | None]:
+    """The partitions' directories, with the topic id that each says it belongs to.
+
+    Nothing else is taken for one: somebody may have named the wrong directory.
+    """
+    found = {}
+    for directory in disk.list(""):
+        if _PARTITION.fullmatch(directory) is not None:
+            content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
+            if content is not None:
+                found[directory] = parse_partition_metadata(content)
+    return found
+
+
+def find_deleted(disk: Disk) -> list[str]:
+    """Directories of deleted partitions that a stop left."""
+    return [directory for directory in disk.list("") if _DELETED.fullmatch(directory) is not None]
+
+
+def move_aside(disk: Disk, directory: str) -> str:
+    """Free a directory's name and keep what is in it; its new name. Raises OSError."""
+    content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
+    topic_id = None if content is None else parse_partition_metadata(content)
+    for number in count():
+        times = f".{number}" if number else ""
+        suffix = f".{(topic_id or NO_TOPIC_ID).hex()}{times}-stray"
+        kept = directory[: _NAME_CHARS_MAX - len(suffix)] + suffix
+        if not disk.exists(kept):
+            break
+    disk.rename(directory, kept)
+    disk.sync_directory("")
+    return kept
