@@ -5,8 +5,8 @@ of, and answers None for all else (`--help`, mistakes): the slow way then explai
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Kind(Enum):
@@ -18,8 +18,7 @@ class Kind(Enum):
     SWITCH = "takes no value"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartOption:
+class StartOption(NamedTuple):
     """One option. `setting` is the Kafka name it stands for, where it stands for one."""
 
     flag: str
@@ -100,13 +99,15 @@ START_OPTIONS = (
 _BY_FLAG = {option.flag: option for option in START_OPTIONS}
 
 
-@dataclass(slots=True, kw_only=True)
 class StartArguments:
     """What was said on the command line. `settings` has texts under Kafka's names, the last one said."""
 
-    settings: dict[str, str] = field(default_factory=dict)
-    config_file: str | None = None
-    until_stdin_closes: bool = False
+    __slots__ = ("config_file", "settings", "until_stdin_closes")
+
+    def __init__(self) -> None:
+        self.settings: dict[str, str] = {}
+        self.config_file: str | None = None
+        self.until_stdin_closes = False
 
     def take(self, option: StartOption, value: str) -> None:
         """Add one option. Raises ValueError when the value cannot belong to it."""

@@ -3,38 +3,54 @@ import pytest
 from chronik.cli.start_options import START_OPTIONS, Kind, StartArguments, parse
 
 
+def settings_of(*words: str) -> dict[str, str]:
+    return understood(*words).settings
+
+
+def understood(*words: str) -> StartArguments:
+    arguments = parse(words)
+    assert arguments is not None
+    return arguments
+
+
 def test_settings_by_their_names() -> None:
     words = ["--data-dir", "/data", "--node-id=3", "--listeners", "A://:1,B://:2", "--log-level", "debug"]
-    assert parse(words) == StartArguments(
-        settings={"data.dir": "/data", "node.id": "3", "listeners": "A://:1,B://:2", "log.level": "debug"}
-    )
+    assert settings_of(*words) == {
+        "data.dir": "/data",
+        "node.id": "3",
+        "listeners": "A://:1,B://:2",
+        "log.level": "debug",
+    }
 
 
 def test_nothing_is_a_start_with_defaults() -> None:
-    assert parse([]) == StartArguments()
+    arguments = understood()
+    assert arguments.settings == {}
+    assert arguments.config_file is None
+    assert not arguments.until_stdin_closes
 
 
 def test_http_off_is_an_empty_address() -> None:
-    assert parse(["--http", "off"]) == StartArguments(settings={"http.address": ""})
+    assert settings_of("--http", "off") == {"http.address": ""}
 
 
 def test_set_is_repeatable_and_keeps_what_follows_the_first_equals_sign() -> None:
-    arguments = parse(["--set", "a=1", "--set", "b=x=y", "--set=c=", "--set", "a=2"])
-    assert arguments == StartArguments(settings={"a": "2", "b": "x=y", "c": ""})
+    settings = settings_of("--set", "a=1", "--set", "b=x=y", "--set=c=", "--set", "a=2")
+    assert settings == {"a": "2", "b": "x=y", "c": ""}
 
 
 def test_the_last_of_two_that_say_the_same_counts() -> None:
-    assert parse(["--set", "node.id=1", "--node-id", "2"]) == StartArguments(settings={"node.id": "2"})
+    assert settings_of("--set", "node.id=1", "--node-id", "2") == {"node.id": "2"}
 
 
 def test_a_file_and_a_switch() -> None:
-    assert parse(["--config", "node.toml", "--until-stdin-closes"]) == StartArguments(
-        config_file="node.toml", until_stdin_closes=True
-    )
+    arguments = understood("--config", "node.toml", "--until-stdin-closes")
+    assert arguments.config_file == "node.toml"
+    assert arguments.until_stdin_closes
 
 
 def test_a_value_may_begin_with_one_dash() -> None:
-    assert parse(["--set", "-x=1"]) == StartArguments(settings={"-x": "1"})
+    assert settings_of("--set", "-x=1") == {"-x": "1"}
 
 
 @pytest.mark.parametrize(
