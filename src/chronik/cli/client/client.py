@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from chronik.cli.client.address import Address, parse_addresses
 from chronik.cli.client.connection import Connection
-from chronik.cli.client.errors import ClientError, Unreachable, check, error_of
+from chronik.cli.client.errors import ClientError, Unreachable, check, error_of, only
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
@@ -114,7 +114,7 @@ class Client:
         """The partitions of a topic with their leaders. Raises ClientError when it or a leader is missing."""
         metadata = self.metadata([topic])
         addresses = node_addresses(metadata)
-        described = metadata.topics[0]
+        described = only(metadata.topics, f"find topic {topic}")
         check(described.error_code, f"find topic {topic}")
         leaders = {}
         for partition in sorted(described.partitions, key=lambda partition: partition.partition_index):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chronik.cli.client.client import Client
 from chronik.cli.client.connection import Connection
-from chronik.cli.client.errors import ClientError, check
+from chronik.cli.client.errors import ClientError, check, only
 from chronik.vocab.config.definition import ConfigSource, ConfigType, ResourceType
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.describe_configs import (
@@ -46,7 +46,7 @@ def describe(client: Client, kind: ResourceType, name: str) -> list[Setting]:
     request = DescribeConfigsRequest(resources=[resource], include_synonyms=False, include_documentation=True)
     node = _node_for(client, kind, name)
     answer = node.ask(ApiKey.DESCRIBE_CONFIGS, request, DescribeConfigsResponse)
-    result = answer.results[0]
+    result = only(answer.results, f"read the configuration of {_named(kind, name)}")
     check(result.error_code, f"read the configuration of {_named(kind, name)}", result.error_message)
     return sorted((_setting(config) for config in result.configs), key=lambda setting: setting.name)
 

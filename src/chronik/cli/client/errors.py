@@ -1,8 +1,13 @@
 """What goes wrong between a person and a broker, with Kafka's name for it and what to do next."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.vocab.errors import ErrorCode
+
+T = TypeVar("T")
 
 _HINTS = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "`chronik topic list` shows the topics there are, "
@@ -54,6 +59,13 @@ def error_of(code: int, what: str, message: str | None = None) -> ClientError:
     detail = f": {message}" if message else ""
     text = f"cannot {what}: {known.name}{detail}"
     return ClientError(text, name=known.name, hint=_HINTS.get(known, ""), code=known)
+
+
+def only(answers: Sequence[T], what: str) -> T:
+    """The first of an answer's parts. Raises ClientError where the broker leaves out what it was asked."""
+    if not answers:
+        raise ClientError(f"cannot {what}: the broker's answer says nothing about it")
+    return answers[0]
 
 
 def check(code: int, what: str, message: str | None = None) -> None:

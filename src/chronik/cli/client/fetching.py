@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chronik.cli.client.client import Client
 from chronik.cli.client.connection import Connection
-from chronik.cli.client.errors import ClientError, check
+from chronik.cli.client.errors import ClientError, check, error_of
 from chronik.records.batch import HEADER_BYTES, LOG_OVERHEAD, Batch, parse_header
 from chronik.records.control import parse_end_txn_marker
 from chronik.records.record import Headers, decode_records
@@ -63,6 +63,8 @@ class Fetcher:
         leaders = self._client.retry(lambda: self._client.leaders(self._topic))
         by_leader: dict[Connection, list[int]] = {}
         for partition in self.positions:
+            if partition not in leaders:
+                raise error_of(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"fetch from {self._topic}-{partition}")
             by_leader.setdefault(leaders[partition], []).append(partition)
         for leader, partitions in by_leader.items():
             answer = self._fetch(leader, partitions, max_wait_ms // len(by_leader))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chronik.cli.client.client import Client
 from chronik.cli.client.connection import Connection
-from chronik.cli.client.errors import ClientError, check, error_of
+from chronik.cli.client.errors import ClientError, check, error_of, only
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.codec import MalformedMessage, decode
@@ -103,7 +103,7 @@ def describe(client: Client, name: str) -> Group:
         answer = coordinator.ask(
             ApiKey.DESCRIBE_GROUPS, DescribeGroupsRequest(groups=[name]), DescribeGroupsResponse
         )
-        group = answer.groups[0]
+        group = only(answer.groups, f"describe group {name}")
         is_absent = group.error_code == ErrorCode.GROUP_ID_NOT_FOUND or group.group_state == _DEAD
         if is_absent and coordinator.serves(ApiKey.CONSUMER_GROUP_DESCRIBE):
             return _describe_new(coordinator, name)
@@ -121,7 +121,7 @@ def delete(client: Client, name: str) -> None:
     def attempt() -> None:
         request = DeleteGroupsRequest(groups_names=[name])
         answer = client.coordinator(name).ask(ApiKey.DELETE_GROUPS, request, DeleteGroupsResponse)
-        check(answer.results[0].error_code, f"delete group {name}")
+        check(only(answer.results, f"delete group {name}").error_code, f"delete group {name}")
 
     client.retry(attempt)
 
@@ -219,7 +219,7 @@ def _describe_new(coordinator: Connection, name: str) -> Group:
         new.ConsumerGroupDescribeRequest(group_ids=[name]),
         new.ConsumerGroupDescribeResponse,
     )
-    group = answer.groups[0]
+    group = only(answer.groups, f"describe group {name}")
     if group.error_code == ErrorCode.GROUP_ID_NOT_FOUND:
         raise error_of(ErrorCode.GROUP_ID_NOT_FOUND, f"find group {name}")
     check(group.error_code, f"describe group {name}", group.error_message)

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from chronik.cli.client.client import Client
 from chronik.cli.client.connection import Connection
-from chronik.cli.client.errors import check, error_of
+from chronik.cli.client.errors import check, error_of, only
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.delete_records import (
@@ -91,7 +91,7 @@ def _ask(leader: Connection, topic: str, timestamps: Mapping[int, int]) -> dict[
     )
     answer = leader.ask(ApiKey.LIST_OFFSETS, request, ListOffsetsResponse)
     found = {}
-    for result in answer.topics[0].partitions:
+    for result in only(answer.topics, f"read the offsets of {topic}").partitions:
         check(result.error_code, f"read the offsets of {topic}-{result.partition_index}")
         found[result.partition_index] = result.offset
     return found
@@ -109,7 +109,7 @@ def _delete(leader: Connection, topic: str, before: Mapping[int, int], timeout_m
     )
     answer = leader.ask(ApiKey.DELETE_RECORDS, request, DeleteRecordsResponse)
     starts = {}
-    for result in answer.topics[0].partitions:
+    for result in only(answer.topics, f"delete records of {topic}").partitions:
         check(result.error_code, f"delete records of {topic}-{result.partition_index}")
         starts[result.partition_index] = result.low_watermark
     return starts

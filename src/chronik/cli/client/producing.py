@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from chronik.cli.client.client import Client
-from chronik.cli.client.errors import ClientError, check, error_of
+from chronik.cli.client.errors import ClientError, check, error_of, only
 from chronik.cli.client.partitioner import partition_of
 from chronik.records.batch import Codec
 from chronik.records.build import BatchOptions, build_batch
@@ -122,5 +122,6 @@ class Producer:
             leader.tell(ApiKey.PRODUCE, request)
             return
         answer = leader.ask(ApiKey.PRODUCE, request, ProduceResponse)
-        result = answer.responses[0].partition_responses[0]
-        check(result.error_code, f"produce to {self._topic}-{partition}", result.error_message)
+        what = f"produce to {self._topic}-{partition}"
+        result = only(only(answer.responses, what).partition_responses, what)
+        check(result.error_code, what, result.error_message)

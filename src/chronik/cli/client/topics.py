@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chronik.cli.client.client import Client
-from chronik.cli.client.errors import check
+from chronik.cli.client.errors import check, only
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId, format_topic_id
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.create_partitions import (
@@ -63,7 +63,7 @@ def find(client: Client, name: str) -> Topic:
     """One topic. Raises ClientError UNKNOWN_TOPIC_OR_PARTITION and others."""
 
     def attempt() -> Topic:
-        topic = client.metadata([name]).topics[0]
+        topic = only(client.metadata([name]).topics, f"find topic {name}")
         check(topic.error_code, f"find topic {name}")
         return _topic(topic)
 

@@ -11,7 +11,7 @@ import socket
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from chronik.server.binding import ListenerAddress, bind
+from chronik.server.binding import ListenerAddress, bind_all
 from chronik.server.http.view import NodeView
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class HttpServer:
     def __init__(self, host: str, port: int, node: NodeView) -> None:
         self._address = ListenerAddress(name="HTTP", host=host, port=port)
         self._node = node
-        self._socket: socket.socket | None = None
+        # One for each address that the host stands for.
+        self._sockets: list[socket.socket] = []
         self._opening: asyncio.Task[None] | None = None
         self._server: UvicornServer | None = None
 
@@ -37,40 +38,48 @@ class HttpServer:
 
         Raises OSError naming the address.
         """
-        self._socket = bind(self._address)
+        self._sockets = bind_all(self._address)
+        loop = asyncio.get_running_loop()
         try:
-            self._socket.listen(_BACKLOG)
+            for bound in self._sockets:
+                bound.listen(_BACKLOG)
         except OSError as error:
-            self._socket.close()
+            self._close_sockets()
             where = f"{self._address.host}:{self._address.port}"
             raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
-        asyncio.get_running_loop().add_reader(self._socket, self._on_first_connection)
-        port: int = self._socket.getsockname()[1]
+        for bound in self._sockets:
+            loop.add_reader(bound, self._on_first_connection)
+        port: int = self._sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
         """Close the port and all connections."""
-        if self._socket is None:
-            return
-        asyncio.get_running_loop().remove_reader(self._socket)
+        self._stop_watching()
         if self._opening is not None:
             await asyncio.wait([self._opening])
         if self._server is not None:
             self._server.close()
-        self._socket.close()
-        self._socket = None
+        self._close_sockets()
 
     def _on_first_connection(self) -> None:
-        loop = asyncio.get_running_loop()
-        assert self._socket is not None
-        loop.remove_reader(self._socket)
-        self._opening = loop.create_task(self._open(self._socket))
+        self._stop_watching()
+        self._opening = asyncio.get_running_loop().create_task(self._open())
 
-    async def _open(self, listening: socket.socket) -> None:
+    def _stop_watching(self) -> None:
+        if self._opening is None:
+            for bound in self._sockets:
+                asyncio.get_running_loop().remove_reader(bound)
+
+    def _close_sockets(self) -> None:
+        for bound in self._sockets:
+            bound.close()
+        self._sockets = []
+
+    async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             module = await loop.run_in_executor(None, import_module, "chronik.server.http.uvicorn_server")
             self._server = module.UvicornServer(self._node)
-            await self._server.serve(listening)
+            await self._server.serve(self._sockets)
         except (ImportError, OSError) as error:
             _log.error("HTTP cannot be served", extra={"error": str(error)})

@@ -5,6 +5,7 @@ Without `uvicorn.Server`: that takes over signals, wakes up ten times a second, 
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -38,17 +39,18 @@ class UvicornServer:
         )
         self._config.load()
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def serve(self, listening: socket.socket) -> None:
+    async def serve(self, listening: Sequence[socket.socket]) -> None:
         """Accept from now on."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._make_protocol, sock=listening)
+        for one in listening:
+            self._servers.append(await loop.create_server(self._make_protocol, sock=one))
 
     def close(self) -> None:
         """Stop accepting; close each connection, after its answer if it is owed one."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 

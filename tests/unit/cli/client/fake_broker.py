@@ -43,6 +43,7 @@ class FakeBroker:
         self.topics = dict(topics or {})
         self.requests: list[tuple[ApiKey, int, Message]] = []
         self.connections = 0
+        self._is_closing = False
         self._answers: dict[ApiKey, Answer] = {
             ApiKey.METADATA: self._metadata,
             ApiKey.FIND_COORDINATOR: self._coordinator,
@@ -52,6 +53,8 @@ class FakeBroker:
         self._knows_api_versions_3 = knows_api_versions_3
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
+        # What Metadata says; another than `port` is a mistake in advertised.listeners.
+        self.advertised_port = self.port
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -66,11 +69,12 @@ class FakeBroker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closing = True
         # A closed listener does not wake a thread that waits in accept; a connection does.
-        self._listening.shutdown(socket.SHUT_RDWR)
+        with socket.create_connection(("127.0.0.1", self.port)):
+            self._thread.join(5)
         self._listening.close()
         self.hang_up()
-        self._thread.join(5)
 
     def hang_up(self) -> None:
         """Close all connections, as a broker that restarts."""
@@ -88,9 +92,9 @@ class FakeBroker:
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
+            connection, _ = self._listening.accept()
+            if self._is_closing:
+                connection.close()
                 return
             self.connections += 1
             self._open.append(connection)
@@ -136,7 +140,7 @@ class FakeBroker:
     def _metadata(self, request: Any) -> MetadataResponse:
         names = list(self.topics) if request.topics is None else [topic.name for topic in request.topics]
         return MetadataResponse(
-            brokers=[MetadataResponseBroker(node_id=1, host="127.0.0.1", port=self.port)],
+            brokers=[MetadataResponseBroker(node_id=1, host="127.0.0.1", port=self.advertised_port)],
             cluster_id="fake",
             controller_id=1,
             topics=[self._topic(name) for name in names],

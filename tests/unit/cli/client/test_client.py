@@ -142,7 +142,7 @@ def test_an_advertised_address_that_cannot_be_reached() -> None:
         port = gone.port
     with FakeBroker(topics={"orders": [1]}) as broker, client_of(broker) as client:
         client.any_node()
-        broker.port = port
+        broker.advertised_port = port
         with pytest.raises(Unreachable, match=str(port)) as caught:
             client.leaders("orders")
         assert "advertised.listeners" in caught.value.hint
@@ -189,3 +189,31 @@ def test_assignments_that_are_none_are_empty() -> None:
     with FakeBroker({ApiKey.DESCRIBE_GROUPS: answer}) as broker, client_of(broker) as client:
         found = groups.describe(client, "g")
         assert [member.partitions for member in found.members] == [(), (), (("orders", 2),)]
+
+
+def test_answers_that_leave_out_what_was_asked() -> None:
+    from chronik.wire.messages.delete_groups import DeleteGroupsResponse
+    from chronik.wire.messages.describe_configs import DescribeConfigsResponse
+    from chronik.wire.messages.metadata import MetadataResponse
+
+    answers: dict[ApiKey, Any] = {
+        ApiKey.DESCRIBE_GROUPS: lambda request: DescribeGroupsResponse(),
+        ApiKey.DELETE_GROUPS: lambda request: DeleteGroupsResponse(),
+        ApiKey.DESCRIBE_CONFIGS: lambda request: DescribeConfigsResponse(),
+        ApiKey.LIST_OFFSETS: lambda request: ListOffsetsResponse(),
+    }
+    with FakeBroker(answers, topics={"orders": [1]}) as broker, client_of(broker) as client:
+        for ask in (
+            lambda: groups.describe(client, "g"),
+            lambda: groups.delete(client, "g"),
+            lambda: configs.describe(client, ResourceType.TOPIC, "orders"),
+            lambda: offsets.latest(client, "orders"),
+        ):
+            with pytest.raises(ClientError, match="says nothing about it"):
+                ask()
+    with (
+        FakeBroker({ApiKey.METADATA: lambda request: MetadataResponse()}) as broker,
+        client_of(broker) as client,
+        pytest.raises(ClientError, match="says nothing about it"),
+    ):
+        client.leaders("orders")

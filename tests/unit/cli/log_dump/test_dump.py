@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chronik.cli.failure import Failure
 from chronik.cli.log_dump import Dump, dump_file, dump_path
@@ -166,3 +168,30 @@ class TestDirectories:
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(Failure, match="there is no"):
             dump_path(tmp_path / "missing", records=False)
+
+
+WHOLE = batch([b"a", b"bb"], 10, codec=Codec.GZIP) + batch([b"c" * 40], 12, codec=Codec.NONE)
+CHANGES = st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=6)
+
+
+@given(changes=CHANGES, end=st.integers(0, len(WHOLE)), records=st.booleans())
+def test_damage_of_any_kind_is_told_and_never_raised(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], end: int, records: bool
+) -> None:
+    damaged = bytearray(WHOLE)
+    for position, value in changes:
+        damaged[position] = value
+    content = bytes(damaged[:end])
+    rows, problems = dumped(tmp_path_factory.mktemp("damaged") / LOG, content, records=records)
+    assert rows or problems or not any(content[:61])
+
+
+@given(content=st.binary(max_size=200), name=st.sampled_from(["index", "timeindex", "txnindex", "snapshot"]))
+def test_garbage_in_small_files(tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str) -> None:
+    dumped(tmp_path_factory.mktemp("garbage") / f"00000000000000000010.{name}", content)
+
+
+@given(content=st.binary(max_size=200))
+def test_garbage_in_checkpoints(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    for name in ("leader-epoch-checkpoint", "partition.metadata", "meta.properties"):
+        dumped(tmp_path_factory.mktemp("garbage") / name, content)

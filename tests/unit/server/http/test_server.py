@@ -108,6 +108,35 @@ def test_a_taken_port_is_named() -> None:
     asyncio.run(run())
 
 
+def test_localhost_answers_on_both_families() -> None:
+    async def run() -> None:
+        server = HttpServer("localhost", 0, FakeNode())
+        port = await server.start()
+        answered = 0
+        for host in ("127.0.0.1", "::1"):
+            try:
+                reader, writer = await asyncio.open_connection(host, port)
+            except OSError:
+                continue  # a machine without the family
+            writer.write(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            assert b"200 OK" in await reader.read()
+            writer.close()
+            answered += 1
+        await server.stop()
+        assert answered == len([host for host in ("127.0.0.1", "::1") if has_address(host)])
+
+    asyncio.run(asyncio.wait_for(run(), TIMEOUT_S))
+
+
+def has_address(host: str) -> bool:
+    """Whether this machine has a loopback address."""
+    try:
+        with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return True
+    except OSError:
+        return False
+
+
 def test_stop_without_a_visitor_frees_the_port() -> None:
     async def run() -> None:
         server = HttpServer("127.0.0.1", 0, FakeNode())
