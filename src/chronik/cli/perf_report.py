@@ -30,6 +30,8 @@ def measure(
 
         def on_progress(title: str, done: float) -> None:
             if title not in tasks:
+                for earlier in tasks.values():
+                    bars.update(earlier, completed=1.0)
                 tasks[title] = bars.add_task(title, total=1.0)
             bars.update(tasks[title], completed=done)
 
