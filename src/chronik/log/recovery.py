@@ -159,7 +159,7 @@ class _Recovery:
         end_offset = self._find_end(active)
         if end_offset is None or epochs is None:
             return False
-        if not epochs.entries() and end_offset > self._start_offset():
+        if end_offset > self._start_offset() and not self._reach_the_start(epochs):
             return False
         self._epochs, self._end_offset = epochs, end_offset
         self._load_producers(end_offset)
@@ -180,6 +180,10 @@ class _Recovery:
     def _load_epochs(self) -> LeaderEpochs | None:
         content = self._epochs_on_disk
         return LeaderEpochs() if content is None else parse_epochs(content)
+
+    def _reach_the_start(self, epochs: LeaderEpochs) -> bool:
+        """Whether they are known from the log start on, so that none is missing in front."""
+        return epochs.epoch_at(self._start_offset()) >= 0
 
     def _load_producers(self, end_offset: int) -> None:
         """The state before `end_offset`: the newest snapshot, and the batches since."""
@@ -230,7 +234,7 @@ class _Recovery:
         """
         point = self._directory.read_offset(RECOVERY_POINT)
         epochs = self._load_epochs()
-        if point is None or epochs is None:
+        if point is None or epochs is None or not self._reach_the_start(epochs):
             return 0
         self._epochs = epochs
         bases = [segment.base_offset for segment in self._segments]
