@@ -429,7 +429,7 @@ class PartitionLog:
         return find_max_timestamp(self._segments_from_start(), self._start_offset, self.config)
 
     def last_stable_offset(self, high_watermark: int) -> Offset:
-        """Exclusive bound of what read_committed may see."""
+        """Exclusive bound of what read_committed may see. `high_watermark` never decreases."""
         first = self._producers.first_unstable_offset(high_watermark)
         return Offset(high_watermark if first is None else min(first, high_watermark))
 

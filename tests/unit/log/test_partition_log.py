@@ -1,0 +1,456 @@
+"""PartitionLog as its callers see it: appends, rolls, cuts, failures."""
+
+import asyncio
+import errno
+
+import pytest
+
+from chronik.log.config import LogConfig
+from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
+from chronik.records.batch import Batch, parse_header, stamp
+from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
+from chronik.records.control import ControlType
+from chronik.records.record import Record
+from chronik.vocab.ids import LeaderEpoch, Offset
+from chronik.vocab.invariant import InvariantViolation
+from tests.support.crash_disk import CrashDisk
+from tests.support.manual_clock import ManualClock
+from tests.unit.log.drivers import (
+    EPOCH,
+    SMALL,
+    batch_of,
+    close_cleanly,
+    offsets_of,
+    open_log,
+    read,
+    read_all,
+    sync,
+)
+
+NO_SPACE = OSError(errno.ENOSPC, "no space left on device")
+BROKEN = OSError(errno.EIO, "input/output error")
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def disk() -> CrashDisk:
+    return CrashDisk()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def log(disk: CrashDisk, clock: ManualClock) -> PartitionLog:
+    return open_log(disk, clock)
+
+
+def segments(disk: CrashDisk) -> list[int]:
+    return [int(name[:20]) for name in disk.list("topic-0") if name.endswith(".log")]
+
+
+class TestAppend:
+    def test_offsets_start_at_zero_and_have_no_holes(self, log: PartitionLog) -> None:
+        first = AppendResult(Offset(0), Offset(2), batch_of(3).header.size)
+        assert log.append([batch_of(3)], EPOCH) == first
+        result = log.append([batch_of(1), batch_of(4)], EPOCH)
+        assert (result.base_offset, result.last_offset, result.end_offset) == (3, 7, 8)
+        assert (log.start_offset, log.end_offset, log.synced_offset) == (0, 8, 0)
+
+    def test_only_offset_and_epoch_change(self, log: PartitionLog) -> None:
+        log.append([batch_of(3)], EPOCH)
+        original = bytes(batch_of(2).data)
+        log.append([Batch(parse_header(original), original)], LeaderEpoch(7))
+        (stored,) = read(log, 3).batches()
+        assert (stored.header.base_offset, stored.header.leader_epoch) == (3, 7)
+        assert bytes(stored.data)[16:] == original[16:]
+        assert log.latest_epoch == 7
+        assert original == batch_of(2).data, "the caller's bytes are left alone"
+
+    def test_one_write_for_one_call(self, disk: CrashDisk, log: PartitionLog) -> None:
+        before = disk.steps
+        log.append([batch_of(), batch_of(), batch_of()], EPOCH)
+        assert disk.steps == before + 1
+
+    def test_stamped_batches_keep_theirs(self, log: PartitionLog) -> None:
+        first, second = bytearray(batch_of(2).data), bytearray(batch_of(3).data)
+        stamp(first, 0, 4)
+        stamp(second, 2, 6)
+        result = log.append_stamped(bytes(first + second))
+        assert (result.base_offset, result.end_offset) == (0, 5)
+        assert [batch.header.leader_epoch for batch in read_all(log)] == [4, 6]
+        assert log.end_offset_for_epoch(LeaderEpoch(5)) == (4, 2)
+
+    def test_stamped_batches_must_follow(self, log: PartitionLog) -> None:
+        stray = bytearray(batch_of(2).data)
+        stamp(stray, 1, 0)
+        with pytest.raises(InvariantViolation):
+            log.append_stamped(stray)
+        with pytest.raises(InvariantViolation):
+            log.append_stamped(b"")
+        assert log.end_offset == 0
+
+    def test_epochs_do_not_go_back(self, log: PartitionLog) -> None:
+        log.append([batch_of()], LeaderEpoch(3))
+        with pytest.raises(InvariantViolation):
+            log.append([batch_of()], LeaderEpoch(2))
+
+    def test_duplicates_are_known_as_soon_as_they_are_appended(self, log: PartitionLog) -> None:
+        batch = batch_of(2, options=BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0))
+        log.append([batch_of()], EPOCH)
+        log.append([batch], EPOCH)
+        duplicate = log.producers.check(batch.header)
+        assert duplicate is not None
+        assert (duplicate.base_offset, duplicate.last_offset) == (1, 2)
+
+
+class TestRoll:
+    def test_by_size(self, disk: CrashDisk, log: PartitionLog) -> None:
+        size = batch_of(1, size=200).header.size
+        for _ in range(1 + 1000 // size):
+            log.append([batch_of(1, size=200)], EPOCH)
+        assert segments(disk) == [0, 1000 // size]
+
+    def test_by_the_records_time(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock, LogConfig(segment_ms=1000))
+        for timestamp in (5000, 6000, 6001, 7001, 7002):
+            log.append([batch_of(timestamp=timestamp)], EPOCH)
+        assert segments(disk) == [0, 2, 4]
+
+    def test_by_age_when_idle(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock, LogConfig(segment_ms=HOUR_MS))
+        clock.advance(2 * HOUR_MS)
+        assert not log.maybe_roll(), "an empty one need not roll"
+        log.append([batch_of(timestamp=-1)], EPOCH)
+        assert log.maybe_roll()
+        assert segments(disk) == [0, 1]
+        clock.advance(HOUR_MS)
+        log.append([batch_of(timestamp=-1)], EPOCH)
+        assert not log.maybe_roll()
+        clock.advance(1)
+        assert log.maybe_roll()
+
+    def test_age_survives_a_restart(self, disk: CrashDisk, clock: ManualClock) -> None:
+        config = LogConfig(segment_ms=HOUR_MS)
+        log = open_log(disk, clock, config)
+        log.append([batch_of(timestamp=clock.now_ms())], EPOCH)
+        clock.advance(HOUR_MS + 1)
+        close_cleanly(log, disk)
+        assert open_log(disk, clock, config, was_clean=True).maybe_roll()
+
+    def test_jitter_spreads_logs(self, disk: CrashDisk, clock: ManualClock) -> None:
+        config = LogConfig(segment_ms=HOUR_MS, segment_jitter_ms=HOUR_MS)
+        logs = [PartitionLog.open(f"topic-{n}", disk, config, clock, was_clean=True) for n in range(10)]
+        for log in logs:
+            log.append([batch_of(timestamp=-1)], EPOCH)
+        rolled = set()
+        for _ in range(9):
+            clock.advance(HOUR_MS // 9)
+            rolled.add(sum(log.maybe_roll() for log in logs))
+        assert len(rolled) > 1
+
+    @pytest.mark.parametrize(("index_bytes", "entry_bytes"), [(80, 8), (96, 12)])
+    def test_when_an_index_is_full(
+        self, disk: CrashDisk, clock: ManualClock, index_bytes: int, entry_bytes: int
+    ) -> None:
+        config = LogConfig(index_interval_bytes=1, segment_index_bytes=index_bytes)
+        log = open_log(disk, clock, config)
+        for number in range(100):
+            log.append([batch_of(timestamp=1000 + number)], EPOCH)
+        log.flush()
+        suffixes = {8: ".index", 12: ".timeindex"}
+        for base in segments(disk):
+            name = f"topic-0/{base:020d}{suffixes[entry_bytes]}"
+            assert not disk.exists(name) or len(disk.content(name)) <= index_bytes
+
+    def test_relative_offsets_fit_in_four_bytes(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
+        header = batch_of().header._replace(last_offset_delta=2**31 - 1, record_count=2**31 - 1)
+        log.append([Batch(header, batch_of().data)], EPOCH)
+        assert segments(disk) == [0, 1]
+
+    def test_an_empty_segment_does_not_roll(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.roll()
+        assert segments(disk) == [0]
+
+    def test_a_batch_larger_than_a_segment_gets_its_own(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of(size=5000)], EPOCH)
+        log.append([batch_of(size=10)], EPOCH)
+        assert segments(disk) == [0, 1]
+
+    @pytest.mark.parametrize("suffix", [".log", ".timeindex", ".snapshot", "checkpoint.tmp"])
+    def test_a_roll_that_fails_can_be_repeated(self, disk: CrashDisk, log: PartitionLog, suffix: str) -> None:
+        options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0)
+        log.append([batch_of(options=options)], EPOCH)
+        for operation in ("create", "write"):
+            disk.fail(operation, suffix, NO_SPACE)
+        with pytest.raises(OSError, match="no space"):
+            log.append([batch_of(size=5000)], EPOCH)
+        disk.heal()
+        assert log.end_offset == 1
+        assert not log.is_failed
+        log.append([batch_of(size=5000)], EPOCH)
+        sync(log, disk)
+        disk.kill()
+        assert offsets_of(read_all(open_log(disk, ManualClock()))) == [0, 1]
+
+
+class TestFailures:
+    def test_a_full_disk_appends_nothing_and_leaves_the_log_well(
+        self, disk: CrashDisk, log: PartitionLog
+    ) -> None:
+        log.append([batch_of(2)], EPOCH)
+        size = len(disk.content("topic-0/00000000000000000000.log"))
+        disk.fail("write", ".log", NO_SPACE)
+        with pytest.raises(OSError, match="no space"):
+            log.append([batch_of(3)], EPOCH)
+        assert len(disk.content("topic-0/00000000000000000000.log")) == size
+        assert read(log, 0).end_offset == log.end_offset == 2
+        disk.heal()
+        assert log.append([batch_of(3)], EPOCH).base_offset == 2
+
+    def test_an_end_that_is_not_known_fails_the_log(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of(2)], EPOCH)
+        disk.fail("write", ".log", BROKEN)
+        disk.fail("truncate", ".log", BROKEN)
+        with pytest.raises(OSError, match="input/output"):
+            log.append([batch_of()], EPOCH)
+        disk.heal()
+        assert log.is_failed
+        with pytest.raises(LogFailed):
+            log.append([batch_of()], EPOCH)
+        assert read(log, 0).end_offset == 2, "reads go on"
+
+    def test_told_to_fail(self, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
+        log.fail(BROKEN)
+        log.fail(NO_SPACE)
+        with pytest.raises(LogFailed, match="input/output"):
+            log.append([batch_of()], EPOCH)
+
+    def test_a_cut_that_fails_fails_the_log(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of(), batch_of()], EPOCH)
+        disk.fail("truncate", ".log", BROKEN)
+        with pytest.raises(OSError, match="input/output"):
+            log.truncate(1)
+        assert log.is_failed
+
+
+class TestTruncate:
+    def test_the_batch_that_holds_the_offset_goes_whole(self, log: PartitionLog) -> None:
+        for _ in range(20):
+            log.append([batch_of(3)], EPOCH)
+        log.truncate(31)
+        assert log.end_offset == 30
+        assert offsets_of(read_all(log)) == list(range(0, 30, 3))
+        assert log.append([batch_of()], EPOCH).base_offset == 30
+
+    def test_beyond_the_end_nothing_happens(self, log: PartitionLog) -> None:
+        log.append([batch_of(3)], EPOCH)
+        log.truncate(3)
+        log.truncate(99)
+        assert log.end_offset == 3
+
+    def test_not_below_the_start(self, log: PartitionLog) -> None:
+        log.append([batch_of(), batch_of()], EPOCH)
+        log.advance_start(1)
+        with pytest.raises(InvariantViolation):
+            log.truncate(0)
+
+    def test_everything(self, disk: CrashDisk, log: PartitionLog) -> None:
+        options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0)
+        log.append([batch_of(options=options)], EPOCH)
+        for _ in range(20):
+            log.append([batch_of(3)], EPOCH)
+        log.truncate(0)
+        assert (log.end_offset, log.size, len(log.producers)) == (0, 0, 0)
+        assert log.offset_of_max_timestamp() is None
+        assert segments(disk) == [0]
+
+    def test_what_follows_from_the_records_follows(self, log: PartitionLog) -> None:
+        for number in range(30):
+            options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=number)
+            log.append([batch_of(timestamp=1000 + number, options=options)], LeaderEpoch(1 + number // 10))
+        log.truncate(15)
+        entry = log.producers.get(1)
+        assert entry is not None
+        assert (entry.last_sequence, len(entry.batches)) == (14, 5)
+        assert log.latest_epoch == 2
+        assert log.offset_for_timestamp(1015) is None
+        assert log.offset_of_max_timestamp() == (1014, 14)
+
+
+class TestStart:
+    def test_deleted_records_are_gone_at_once_and_for_good(self, disk: CrashDisk, log: PartitionLog) -> None:
+        for _ in range(40):
+            log.append([batch_of(2, size=30)], EPOCH)
+        sync(log, disk)
+        log.advance_start(41)
+        assert log.start_offset == 41
+        assert log.size < 40 * 150
+        files = len(disk.list("topic-0"))
+        asyncio.run(log.tidy())
+        assert len(disk.list("topic-0")) < files
+        disk.kill()
+        assert open_log(disk, ManualClock()).start_offset == 41
+
+    def test_it_only_rises(self, log: PartitionLog) -> None:
+        log.append([batch_of(5)], EPOCH)
+        log.advance_start(3)
+        log.advance_start(1)
+        assert log.start_offset == 3
+        with pytest.raises(InvariantViolation):
+            log.advance_start(6)
+
+    def test_tidying_without_need_does_nothing(self, disk: CrashDisk, log: PartitionLog) -> None:
+        before = disk.steps
+        asyncio.run(log.tidy())
+        assert disk.steps == before
+
+    def test_tidying_that_failed_is_done_the_next_time(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of(5)], EPOCH)
+        log.advance_start(3)
+        disk.fail("rename", "", BROKEN)
+        with pytest.raises(OSError, match="input/output"):
+            asyncio.run(log.tidy())
+        disk.heal()
+        asyncio.run(log.tidy())
+        assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 3\n"
+
+    def test_two_tidy_at_once(self, disk: CrashDisk, log: PartitionLog) -> None:
+        async def both() -> None:
+            log.advance_start(1)
+            first = asyncio.create_task(log.tidy())
+            log.advance_start(2)
+            await asyncio.gather(first, log.tidy())
+
+        log.append([batch_of(5)], EPOCH)
+        asyncio.run(both())
+        assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 2\n"
+
+
+class TestRetention:
+    def test_segments_that_are_too_old_go(self, disk: CrashDisk, clock: ManualClock) -> None:
+        config = LogConfig(segment_bytes=1000, retention_ms=HOUR_MS)
+        log = open_log(disk, clock, config)
+        for number in range(60):
+            log.append([batch_of(timestamp=clock.now_ms() + number)], EPOCH)
+        sync(log, disk)
+        before = segments(disk)
+        clock.advance(HOUR_MS)
+        assert log.apply_retention(clock.now_ms(), 60) == []
+        clock.advance(30)
+        removed = log.apply_retention(clock.now_ms(), 60)
+        assert 0 < len(removed) < len(before)
+        assert log.start_offset == before[len(removed)]
+        asyncio.run(log.tidy())
+        assert segments(disk) == before[len(removed) :]
+
+    def test_all_of_it(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock, LogConfig(segment_bytes=1000, retention_ms=HOUR_MS))
+        for _ in range(20):
+            log.append([batch_of(timestamp=clock.now_ms())], EPOCH)
+        sync(log, disk)
+        clock.advance(2 * HOUR_MS)
+        log.apply_retention(clock.now_ms(), 20)
+        assert (log.start_offset, log.end_offset) == (20, 20)
+        sync(log, disk)
+        log.apply_retention(clock.now_ms(), 20)
+        asyncio.run(log.tidy())
+        assert segments(disk) == [20]
+        assert log.size == 0
+        assert log.append([batch_of()], EPOCH).base_offset == 20
+
+    def test_not_beyond_the_bound(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock, LogConfig(segment_bytes=1000, retention_ms=0))
+        for _ in range(40):
+            log.append([batch_of()], EPOCH)
+        sync(log, disk)
+        second = segments(disk)[1]
+        assert log.apply_retention(clock.now_ms(), second - 1) == []
+        assert log.apply_retention(clock.now_ms(), second) == [0]
+
+    def test_silent_producers_are_forgotten(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock, LogConfig(producer_id_expiration_ms=1000))
+        options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0)
+        log.append([batch_of(timestamp=clock.now_ms(), options=options)], EPOCH)
+        clock.advance(999)
+        log.apply_retention(clock.now_ms(), 1)
+        assert len(log.producers) == 1
+        clock.advance(1)
+        log.apply_retention(clock.now_ms(), 1)
+        assert len(log.producers) == 0
+
+    def test_a_changed_configuration_counts_from_now_on(self, disk: CrashDisk, clock: ManualClock) -> None:
+        log = open_log(disk, clock)
+        for _ in range(40):
+            log.append([batch_of(timestamp=clock.now_ms())], EPOCH)
+        sync(log, disk)
+        assert log.apply_retention(clock.now_ms(), 40) == []
+        log.config = LogConfig(retention_bytes=0)
+        assert log.apply_retention(clock.now_ms(), 40)
+
+
+class TestTransactions:
+    def marker(self, kind: ControlType, producer_id: int) -> Batch:
+        return build_end_txn_marker(
+            kind, producer_id=producer_id, producer_epoch=0, coordinator_epoch=0, timestamp=1000
+        )
+
+    def data(self, producer_id: int, sequence: int) -> Batch:
+        options = BatchOptions(
+            producer_id=producer_id, producer_epoch=0, base_sequence=sequence, is_transactional=True
+        )
+        return build_batch([Record(b"k", b"v" * 50, 1000)], options)
+
+    def test_the_last_stable_offset_and_aborted_transactions(
+        self, log: PartitionLog, disk: CrashDisk
+    ) -> None:
+        for batch in (
+            self.data(1, 0),  # 0
+            self.data(2, 0),  # 1
+            batch_of(),  # 2
+            self.marker(ControlType.ABORT, 1),  # 3
+            self.data(1, 1),  # 4
+            self.marker(ControlType.COMMIT, 2),  # 5
+        ):
+            log.append([batch], EPOCH)
+        assert log.last_stable_offset(5) == 1, "the commit at 5 is not committed itself yet"
+        assert log.last_stable_offset(6) == 4
+        for _ in range(30):
+            log.append([batch_of()], EPOCH)
+        log.append([self.marker(ControlType.ABORT, 1)], EPOCH)
+        assert log.last_stable_offset(log.end_offset) == log.end_offset
+        aborted = log.aborted_txns(0, log.end_offset)
+        assert [(txn.producer_id, txn.first_offset, txn.last_offset) for txn in aborted] == [
+            (1, 0, 3),
+            (1, 4, 36),
+        ]
+        assert log.aborted_txns(0, 3) == aborted[:1]
+        assert log.aborted_txns(4, 6) == aborted[1:]
+        assert log.aborted_txns(37, 37) == []
+        close_cleanly(log, disk)
+        again = open_log(disk, ManualClock(), was_clean=True)
+        assert again.aborted_txns(0, log.end_offset) == aborted
+
+
+class TestDelete:
+    def test_nothing_is_left(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
+        log.delete()
+        assert not disk.exists("topic-0")
+        assert disk.open_files == 0
+        with pytest.raises(LogFailed):
+            log.append([batch_of()], EPOCH)
+
+
+class TestSize:
+    def test_counts_all_segments(self, disk: CrashDisk, log: PartitionLog) -> None:
+        for _ in range(40):
+            log.append([batch_of()], EPOCH)
+        expected = 40 * batch_of().header.size
+        assert log.size == expected
+        close_cleanly(log, disk)
+        assert open_log(disk, ManualClock(), SMALL, was_clean=True).size == expected
