@@ -95,12 +95,19 @@ class DelayedFetch:
     def _retry(self) -> None:
         self._is_woken = False
         if self._watched:
-            reading = self._read()
-            if self._is_enough(reading):
-                self._finish(reading)
+            self._look_again(is_last=False)
 
     def _on_timeout(self) -> None:
-        self._finish(self._read())
+        self._look_again(is_last=True)
+
+    def _look_again(self, *, is_last: bool) -> None:
+        assert self._future is not None
+        try:
+            reading = self._read()
+            if is_last or self._is_enough(reading):
+                self._finish(reading)
+        except Exception as error:  # nobody else would end the wait
+            self._future.set_exception(error)
 
     def _stop_waiting(self, _: object) -> None:
         """Also called when the client is gone and its request cancelled."""
@@ -120,24 +127,35 @@ class DelayedFetch:
             self._future.set_result(response)
 
     def _conclude(self, reading: Reading) -> FetchResponse | asyncio.Future[FetchResponse]:
-        if reading.cold:
-            return asyncio.ensure_future(self._load(reading))
-        return self._answer.build(reading.fetched)
+        if not reading.cold:
+            return self._answer.build(reading.fetched)
+        memory, size = self._broker.memory, reading.size
+        memory.loading_bytes += size
+
+        def give_back(_: object) -> None:
+            memory.loading_bytes -= size
+
+        loading = asyncio.ensure_future(self._load(reading))
+        loading.add_done_callback(give_back)
+        return loading
 
     async def _load(self, reading: Reading) -> FetchResponse:
         """Read what the page cache lacks in a thread, one partition after the other."""
         for fetched, partition, cold in reading.cold:
             try:
-                take_slice(fetched, partition, await self._broker.replicas.load(cold), self._limits)
+                data = await self._broker.replicas.load(cold)
+                # It may have been deleted meanwhile, and the files read be those of a new topic of its name.
+                partition.check_leader()
+                take_slice(fetched, partition, data, self._limits)
             except KafkaError as error:
                 fetched.fail(error)
         return self._answer.build(reading.fetched)
 
     def _on_loaded(self, loaded: asyncio.Future[FetchResponse]) -> None:
         assert self._future is not None
+        error = asyncio.CancelledError() if loaded.cancelled() else loaded.exception()
         if self._future.done():
             return
-        error = loaded.exception()
         if error is not None:
             self._future.set_exception(error)
         else:

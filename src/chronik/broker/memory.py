@@ -16,6 +16,8 @@ class NodeMemory:
 
     # Responses that clients have not read. Above the bound Fetch answers without records until some are read.
     unsent_bytes: int = 0
+    # What Fetch has promised responses that are read from the device just now.
+    loading_bytes: int = 0
     unsent_bytes_max: int
 
     @property
@@ -25,4 +27,4 @@ class NodeMemory:
     @property
     def response_bytes_left(self) -> int:
         """What a Fetch response may still take, never negative."""
-        return max(0, self.unsent_bytes_max - self.unsent_bytes)
+        return max(0, self.unsent_bytes_max - self.unsent_bytes - self.loading_bytes)

@@ -4,7 +4,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Hosts that stand for one address of each family. A client that is told `localhost` may try either first.
 _BOTH_FAMILIES = {"": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}
@@ -16,8 +16,7 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 _FREE_PORT_TRIES = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerAddress:
+class ListenerAddress(NamedTuple):
     """Where a listener is bound. Port 0 asks the kernel for a free one.
 
     Buffer sizes are the kernel's for each connection; -1 leaves them to its own tuning.

@@ -9,8 +9,8 @@ one.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.fetch_session import FetchSessionCache
@@ -63,8 +63,7 @@ _log = logging.getLogger(__name__)
 _INTERNAL_TOPIC_SECONDS_MAX = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(NamedTuple):
     """What a node stands on."""
 
     disk: Disk

@@ -6,7 +6,7 @@ Implements `broker.replica_manager.PartitionFactory` for a node whose groups hav
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
@@ -28,8 +28,7 @@ _log = logging.getLogger(__name__)
 _CLOSED_AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(NamedTuple):
     """What is to be known of an open partition at its end."""
 
     group: SoloGroup

@@ -40,20 +40,24 @@ def handle(
     wanted = _wanted(request, uses_topic_ids)
     if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
         broker.fetch_sessions.close(request.session_id)
-        session = _open_session(broker, request, wanted, uses_topic_ids)
+        session = None
+        if wanted and request.session_epoch == INITIAL_EPOCH:
+            session = broker.fetch_sessions.open(wanted, uses_topic_ids=uses_topic_ids)
         answer: Answer = _FullAnswer(session)
         partitions = wanted
     else:
         session = broker.fetch_sessions.use(
             request.session_id, request.session_epoch, uses_topic_ids=uses_topic_ids
         )
-        session.update(wanted.items(), _forgotten(request, uses_topic_ids))
-        session.advance()
-        answer = _IncrementalAnswer(session)
+        broker.fetch_sessions.update(session, wanted, _forgotten(request, uses_topic_ids))
+        # A session that has become empty is closed, as in Kafka, and its last answer names none.
+        answer = _IncrementalAnswer(session) if session.partitions else _FullAnswer(None)
         partitions = dict(session.partitions)
+    max_bytes = min(request.max_bytes, broker.settings.int("fetch.max.bytes"))
     limits = FetchLimits(
-        min_bytes=request.min_bytes,
-        max_bytes=min(request.max_bytes, broker.settings.int("fetch.max.bytes")),
+        # Who wants more than may be given at once gets that.
+        min_bytes=min(request.min_bytes, max_bytes),
+        max_bytes=max_bytes,
         max_wait_ms=request.max_wait_ms,
         is_read_committed=request.isolation_level == _READ_COMMITTED,
     )
@@ -62,17 +66,6 @@ def handle(
 
 def on_error(request: FetchRequest, code: ErrorCode, message: str | None) -> FetchResponse:
     return FetchResponse(error_code=code, session_id=NO_SESSION)
-
-
-def _open_session(
-    broker: Broker, request: FetchRequest, wanted: dict[PartitionKey, FetchedPartition], uses_topic_ids: bool
-) -> FetchSession | None:
-    if request.session_epoch == FINAL_EPOCH or not wanted:
-        return None
-    session = broker.fetch_sessions.open(uses_topic_ids=uses_topic_ids)
-    if session is not None:
-        session.update(wanted.items(), ())
-    return session
 
 
 def _wanted(request: FetchRequest, uses_topic_ids: bool) -> dict[PartitionKey, FetchedPartition]:
