@@ -44,6 +44,10 @@ class RequestContext:
     connection_id: int
 
 
+class NoAnswer(ValueError):
+    """A request failed that no response can tell of: its connection closes."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Broker:
     """The rooms of one node that handlers reach. Lives as long as the node."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
-from chronik.broker.context import Broker, RequestContext
-from chronik.broker.handlers.produce import ProduceFailed
+from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
 from chronik.wire.codec import decoder, encoder
@@ -28,7 +27,8 @@ Reply = Parts | None | asyncio.Future[Parts | None]
 
 # Message objects of all APIs pass through here; each handler module types its own.
 _Handle = Callable[[Broker, RequestContext, Any], Any]
-_OnError = Callable[[Any, ErrorCode, str | None], Message]
+# None: no response can tell this client.
+_OnError = Callable[[Any, ErrorCode, str | None], Message | None]
 
 # Produce versions that are advertised only to be answered with an error (KAFKA-18659).
 _PRODUCE_VERSIONS_REFUSED = range(3)
@@ -89,7 +89,10 @@ class Dispatcher:
         return self._statistics
 
     def dispatch(self, frame: memoryview, connection: Peer) -> Reply:
-        """Answer one request, now or later. Raises ValueError for what is none (MalformedMessage is one)."""
+        """Answer one request, now or later.
+
+        Raises ValueError for what is none (MalformedMessage is one), and NoAnswer, also later.
+        """
         header = parse_request_header(frame)
         endpoint = self._endpoints.get((header.api_key, header.api_version))
         if endpoint is None:
@@ -109,7 +112,8 @@ class Dispatcher:
         )
         try:
             response = endpoint.handle(self._broker, context, request)
-        except ProduceFailed:
+        except NoAnswer:
+            endpoint.statistics.errors += 1
             raise
         except Exception as error:
             response = _failed(endpoint, request, error)
@@ -117,8 +121,7 @@ class Dispatcher:
             endpoint.statistics.count(self._timer() - started)
             return None
         if isinstance(response, Message):
-            endpoint.statistics.count(self._timer() - started)
-            return endpoint.reply(header.correlation_id, response)
+            return self._encode(endpoint, header.correlation_id, response, started)
         return self._reply_later(endpoint, header.correlation_id, request, response, started)
 
     async def drain(self, seconds_max: float) -> None:
@@ -140,12 +143,14 @@ class Dispatcher:
         reply: asyncio.Future[Parts | None] = asyncio.get_running_loop().create_future()
 
         def on_done(done: asyncio.Future[Message]) -> None:
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
             if reply.done():
                 return
-            error = asyncio.CancelledError() if done.cancelled() else done.exception()
-            message = done.result() if error is None else _failed(endpoint, request, error)
-            endpoint.statistics.count(self._timer() - started)
-            reply.set_result(endpoint.reply(correlation_id, message))
+            try:
+                message = done.result() if error is None else _failed(endpoint, request, error)
+                reply.set_result(self._encode(endpoint, correlation_id, message, started))
+            except NoAnswer as no_answer:
+                reply.set_exception(no_answer)
 
         pending.add_done_callback(on_done)
         if endpoint.api_key is not ApiKey.PRODUCE:
@@ -153,6 +158,14 @@ class Dispatcher:
             # partitions.
             reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
         return reply
+
+    def _encode(self, endpoint: Endpoint, correlation_id: int, response: Message, started: float) -> Parts:
+        endpoint.statistics.count(self._timer() - started)
+        try:
+            return endpoint.reply(correlation_id, response)
+        except Exception as error:  # a handler's bug: its client may not wait for ever
+            _log.error("response cannot be encoded", extra={"api": endpoint.api_key.name}, exc_info=error)
+            raise NoAnswer("the response cannot be encoded") from error
 
     def _load(self, header: RequestHeader) -> Endpoint | None:
         """The endpoint of a supported version, made on first use."""
@@ -164,13 +177,11 @@ class Dispatcher:
         is_refused = api_key is ApiKey.PRODUCE and header.api_version in _PRODUCE_VERSIONS_REFUSED
         if header.api_version not in supported and not is_refused:
             return None
-        endpoint = self._make(api_key, header.api_version)
-        self._endpoints[header.api_key, header.api_version] = endpoint
-        return endpoint
+        return self._make(api_key, header.api_version)
 
     def _make(self, api_key: ApiKey, version: int) -> Endpoint:
         module = import_module(f"chronik.broker.handlers.{api_key.name.lower()}")
-        return Endpoint(
+        endpoint = self._endpoints[api_key, version] = Endpoint(
             api_key=api_key,
             version=version,
             decode=decoder(request_class(api_key), version),
@@ -179,6 +190,7 @@ class Dispatcher:
             encode=encoder(response_class(api_key), version),
             statistics=self._statistics.setdefault(api_key, ApiStatistics()),
         )
+        return endpoint
 
     def _unsupported(self, header: RequestHeader) -> Parts:
         """UNSUPPORTED_VERSION in the closest form the client may understand (KIP-511 for ApiVersions)."""
@@ -202,16 +214,21 @@ class Dispatcher:
         version = supported.last
         if api_key is ApiKey.API_VERSIONS or header.api_version < supported.first:
             version = supported.first
-        endpoint = self._make(api_key, version)
-        return endpoint.reply(header.correlation_id, endpoint.on_error(request_class(api_key)(), code, None))
+        endpoint = self._endpoints.get((api_key, version)) or self._make(api_key, version)
+        message = _failed(endpoint, request_class(api_key)(), KafkaError(code))
+        return endpoint.reply(header.correlation_id, message)
 
 
 def _failed(endpoint: Endpoint, request: Message, error: BaseException) -> Message:
-    """The response that says so. What is not a KafkaError is a bug or a broken machine, and is logged
-    whole.
+    """The response that says so, or NoAnswer. What is not a KafkaError is a bug or a broken machine, and is
+    logged whole.
     """
     endpoint.statistics.errors += 1
     if isinstance(error, KafkaError):
-        return endpoint.on_error(request, error.code, error.message)
-    _log.error("request failed", extra={"api": endpoint.api_key.name}, exc_info=error)
-    return endpoint.on_error(request, ErrorCode.UNKNOWN_SERVER_ERROR, None)
+        response = endpoint.on_error(request, error.code, error.message)
+    else:
+        _log.error("request failed", extra={"api": endpoint.api_key.name}, exc_info=error)
+        response = endpoint.on_error(request, ErrorCode.UNKNOWN_SERVER_ERROR, None)
+    if response is None:
+        raise NoAnswer(f"the request failed: {error}")
+    return response

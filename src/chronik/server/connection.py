@@ -255,6 +255,10 @@ class Connection(asyncio.BufferedProtocol):
     def _on_reply(self, answer: Answer, future: asyncio.Future[Parts | None]) -> None:
         if self._is_closing:
             return
+        error = future.exception()
+        if error is not None:
+            self.close(str(error))
+            return
         answer.parts = future.result()
         answer.is_done = True
         self._send()

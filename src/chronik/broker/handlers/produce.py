@@ -7,7 +7,8 @@ Transactions are not served yet: a transactional id never gets this far, because
 
 import asyncio
 
-from chronik.broker.context import Broker, RequestContext
+from chronik.broker.context import Broker, NoAnswer, RequestContext
+from chronik.broker.deadlines import deadline_after
 from chronik.broker.partition import Partition
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.produce import (
@@ -24,12 +25,8 @@ from chronik.wire.messages.produce import (
 _ACKS = (-1, 0, 1)
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _FIRST_VERSION_SERVED = 3
-# A client that asks for longer gets this: an append that is not committed by then will not be.
-_TIMEOUT_MS_MAX = 15 * 60 * 1000
-
-
-class ProduceFailed(ValueError):
-    """An acks=0 produce failed: closing the connection is the only way to tell (as Kafka does)."""
+# Kafka's own tools, which alone may write to internal topics.
+_ADMIN_CLIENT = "__admin_client"
 
 
 def handle(
@@ -39,21 +36,22 @@ def handle(
     passed.
     """
     if context.api_version < _FIRST_VERSION_SERVED:
-        return on_error(request, ErrorCode.UNSUPPORTED_VERSION, None)
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
     if request.acks not in _ACKS:
-        return on_error(request, ErrorCode.INVALID_REQUIRED_ACKS, None)
+        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     operation = ProduceOperation(broker, context, request)
     operation.append()
     if request.acks == 0:
-        operation.abandon()
         if operation.has_failed:
-            raise ProduceFailed("a produce request with acks=0 failed")
+            raise NoAnswer("a produce request with acks=0 failed")
         return None
     return operation.answer()
 
 
-def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> ProduceResponse:
-    """The same error for every partition named."""
+def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> ProduceResponse | None:
+    """The same error for every partition named; None for clients that expect no answer (acks=0)."""
+    if request.acks == 0 and request.topic_data:
+        return None
     return ProduceResponse(
         responses=[
             TopicProduceResponse(
@@ -112,17 +110,12 @@ class ProduceOperation:
                 )
             )
 
-    def abandon(self) -> None:
-        """Nobody waits for the answer."""
-        self._waiting.clear()
-
     def answer(self) -> ProduceResponse | asyncio.Future[ProduceResponse]:
         if not self._waiting:
             return self._response
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
-        timeout_ms = min(max(self._request.timeout_ms, 0), _TIMEOUT_MS_MAX)
-        self._timer = loop.call_later(timeout_ms / 1000, self._on_timeout)
+        self._timer = loop.call_at(deadline_after(self._request.timeout_ms), self._on_timeout)
         return self._future
 
     def on_committed(self, partition: Partition) -> None:
@@ -139,10 +132,14 @@ class ProduceOperation:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
         try:
             partition = self._partition(topic, data.index)
+            self._check(partition)
             appended = partition.append(data.records or b"")
         except KafkaError as error:
             self._on_error(response, topic, data.index, error)
             return response
+        finally:
+            # The kernel has them, and the request waits for the device: hundreds of them may.
+            data.records = None
         response.base_offset = appended.base_offset
         response.log_append_time_ms = appended.log_append_time_ms
         response.log_start_offset = partition.log.start_offset
@@ -155,6 +152,13 @@ class ProduceOperation:
         if self._context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS:
             return replicas.leader_by_id(topic.topic_id, index)
         return replicas.leader(topic.name, index)
+
+    def _check(self, partition: Partition) -> None:
+        if partition.is_internal and self._context.client_id != _ADMIN_CLIENT:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "internal topics are written by the broker")
+        if partition in self._waiting:
+            # Its first commit would answer for both.
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
 
     def _on_error(
         self, response: PartitionProduceResponse, topic: TopicProduceData, index: int, error: KafkaError
@@ -175,6 +179,7 @@ class ProduceOperation:
         response.error_code = code
         response.base_offset = -1
         response.log_append_time_ms = -1
+        response.log_start_offset = -1
 
     def _on_timeout(self) -> None:
         for responses in self._waiting.values():
