@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -237,5 +238,11 @@ def run(settings: Settings) -> None:
 
 
 def _announce(node: Node) -> None:
-    # Test containers for Kafka wait for this line.
-    _log.info("Kafka Server started", extra={"bootstrap_servers": node.bootstrap_servers})
+    # Test containers for Kafka wait for this line, so it comes at every level.
+    addresses = {"bootstrap_servers": node.bootstrap_servers}
+    if node.http_port is not None and node.settings.http_address is not None:
+        addresses["http"] = f"{node.settings.http_address.host}:{node.http_port}"
+    if _log.isEnabledFor(logging.INFO):
+        _log.info("Kafka Server started", extra=addresses)
+    else:
+        print("Kafka Server started", file=sys.stderr, flush=True)
