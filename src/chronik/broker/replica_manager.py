@@ -136,7 +136,11 @@ class ReplicaManager:
             raise storage_error(error) from error
 
     def disk_usage(self) -> DiskUsage:
-        return self._disk_usage()
+        """Raises KafkaError KAFKA_STORAGE_ERROR."""
+        try:
+            return self._disk_usage()
+        except OSError as error:
+            raise storage_error(error) from error
 
     def statistics(self) -> ReplicaStatistics:
         return ReplicaStatistics(partitions=len(self._by_name), offline=len(self._offline))

@@ -44,6 +44,8 @@ def on_error(request: DeleteRecordsRequest, code: ErrorCode, message: str | None
 async def _delete(broker: Broker, topic: str, wanted: DeleteRecordsPartition) -> DeleteRecordsPartitionResult:
     try:
         partition = broker.replicas.leader(topic, wanted.partition_index)
+        if partition.is_internal:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "records of internal topics are the broker's")
         if not partition.config.deletes:
             raise KafkaError(
                 ErrorCode.POLICY_VIOLATION, "records of a compacted topic cannot be deleted by offset"

@@ -2,7 +2,7 @@
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.partition import Partition
-from chronik.vocab.errors import ErrorCode
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -16,16 +16,14 @@ async def handle(
     broker: Broker, context: RequestContext, request: DescribeLogDirsRequest
 ) -> DescribeLogDirsResponse:
     usage = broker.replicas.disk_usage()
-    return DescribeLogDirsResponse(
-        results=[
-            DescribeLogDirsResult(
-                log_dir=usage.directory,
-                topics=_topics(_asked(broker, request)),
-                total_bytes=usage.total_bytes,
-                usable_bytes=usage.usable_bytes,
-            )
-        ]
+    result = DescribeLogDirsResult(
+        log_dir=usage.directory, total_bytes=usage.total_bytes, usable_bytes=usage.usable_bytes
     )
+    try:
+        result.topics = _topics(_asked(broker, request))
+    except KafkaError as error:
+        result.error_code = error.code
+    return DescribeLogDirsResponse(results=[result])
 
 
 def on_error(
@@ -50,6 +48,6 @@ def _topics(partitions: list[Partition]) -> list[DescribeLogDirsTopic]:
         topic, index = partition.name
         entry = topics.setdefault(topic, DescribeLogDirsTopic(name=topic))
         entry.partitions.append(
-            DescribeLogDirsPartition(partition_index=index, partition_size=partition.log.size)
+            DescribeLogDirsPartition(partition_index=index, partition_size=partition.size())
         )
     return list(topics.values())

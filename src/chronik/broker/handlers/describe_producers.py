@@ -47,6 +47,7 @@ def on_error(
 def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
     try:
         partition = broker.replicas.leader(topic, index)
+        partition.check_leader()
     except KafkaError as error:
         return PartitionResponse(partition_index=index, error_code=error.code, error_message=error.message)
     return PartitionResponse(

@@ -20,6 +20,7 @@ _EARLIEST = -2
 _MAX_TIMESTAMP = -3
 _EARLIEST_LOCAL = -4
 _LATEST_TIERED = -5
+_FIRST_VERSION_WITH = {_MAX_TIMESTAMP: 7, _EARLIEST_LOCAL: 8, _LATEST_TIERED: 9}
 _READ_COMMITTED = 1
 _UNKNOWN = -1
 
@@ -31,7 +32,8 @@ async def handle(broker: Broker, context: RequestContext, request: ListOffsetsRe
             ListOffsetsTopicResponse(
                 name=topic.name,
                 partitions=[
-                    _answer(broker, topic.name, wanted, is_read_committed) for wanted in topic.partitions
+                    _answer(broker, context.api_version, topic.name, wanted, is_read_committed)
+                    for wanted in topic.partitions
                 ],
             )
             for topic in request.topics
@@ -51,11 +53,13 @@ def on_error(request: ListOffsetsRequest, code: ErrorCode, message: str | None) 
 
 
 def _answer(
-    broker: Broker, topic: str, wanted: ListOffsetsPartition, is_read_committed: bool
+    broker: Broker, api_version: int, topic: str, wanted: ListOffsetsPartition, is_read_committed: bool
 ) -> ListOffsetsPartitionResponse:
     try:
         partition = broker.replicas.leader(topic, wanted.partition_index)
         partition.check_leader(wanted.current_leader_epoch)
+        if api_version < _FIRST_VERSION_WITH.get(wanted.timestamp, 0):
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
         timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
     except KafkaError as error:
         return _failed(wanted, error.code)
@@ -75,9 +79,9 @@ def _find(partition: Partition, timestamp: int, is_read_committed: bool) -> tupl
     if timestamp == _LATEST_TIERED:
         return _UNKNOWN, _UNKNOWN
     if timestamp == _MAX_TIMESTAMP:
-        found = partition.log.offset_of_max_timestamp()
+        found = partition.offset_of_max_timestamp()
     elif timestamp >= 0:
-        found = partition.log.offset_for_timestamp(timestamp)
+        found = partition.offset_for_timestamp(timestamp)
     else:
         raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"no such special timestamp: {timestamp}")
     if found is None or found.offset >= end_offset:

@@ -3,6 +3,7 @@ log (KIP-320).
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.partition import Partition
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch
 from chronik.wire.messages.offset_for_leader_epoch import (
@@ -49,12 +50,22 @@ def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> Epo
         partition.check_leader(wanted.current_leader_epoch)
     except KafkaError as error:
         return _failed(wanted, error.code)
-    if wanted.leader_epoch == partition.leader_epoch:
-        # The current epoch has not ended: it reaches as far as a consumer may read.
-        epoch, end_offset = wanted.leader_epoch, int(partition.high_watermark)
-    else:
-        epoch, end_offset = partition.log.end_offset_for_epoch(LeaderEpoch(wanted.leader_epoch))
+    epoch, end_offset = _find(partition, wanted.leader_epoch)
     return EpochEndOffset(partition=wanted.partition, leader_epoch=epoch, end_offset=end_offset)
+
+
+def _find(partition: Partition, wanted: int) -> tuple[int, int]:
+    """The largest epoch that is not above `wanted`, and where it ends; -1, -1 when nothing is known."""
+    log, current = partition.log, partition.leader_epoch
+    if wanted == current:
+        # It has not ended: it reaches as far as a consumer may read.
+        return wanted, partition.high_watermark
+    latest = log.latest_epoch
+    if latest <= wanted < current and latest < current:
+        # Nothing is written in the current epoch yet. It begins where the log ends, as Kafka notes at once.
+        return (latest if latest >= 0 else wanted), log.end_offset
+    found = log.end_offset_for_epoch(LeaderEpoch(wanted))
+    return found.epoch, found.end_offset
 
 
 def _failed(wanted: OffsetForLeaderPartition, code: ErrorCode) -> EpochEndOffset:
