@@ -17,12 +17,13 @@ from chronik.log.intake import take_in
 from chronik.log.log_directory import LogDirectory
 from chronik.log.partition_metadata import ensure_partition_metadata
 from chronik.log.producer_state import ProducerState
-from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest, read_slice
+from chronik.log.reader import LogReader
+from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest
 from chronik.log.recovery import Recovered, RecoveryReport, recover
 from chronik.log.replay import replay_producers
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
-from chronik.log.source import BLOCKING, CACHED, NotCached
+from chronik.log.source import BLOCKING
 from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
 from chronik.log.txn_index import AbortedTxn
@@ -31,10 +32,6 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
-
-# Sequential readers whose place is remembered; a log with more than so many consumers at different places
-# searches its index again, which costs microseconds.
-_PLACES_MAX = 16
 
 
 class AppendResult(NamedTuple):
@@ -79,7 +76,7 @@ class PartitionLog:
         self._snapshots = recovered.snapshots
         self._epochs = recovered.epochs
         self._syncs = SyncState(recovered.end_offset)
-        self._places: dict[int, Place] = {}
+        self._reader = LogReader()
         self._failure: OSError | None = None
         self._cleanup = Cleanup(directory)
 
@@ -300,7 +297,7 @@ class PartitionLog:
         self._directory.disk.sync_directory(self._directory.path)
         self._segments, self._bases = kept, self._bases[: number + 1]
         self._active = active
-        self._places.clear()
+        self._reader.forget()
         self._epochs.truncate_end(self._end_offset)
         self._snapshots.remove_after(self._end_offset)
         self._producers = replay_producers(kept, self._snapshots, self._end_offset, self.config)
@@ -338,7 +335,7 @@ class PartitionLog:
         removed = [Offset(base) for base in self._bases[:count]]
         self._start_offset = offset
         del self._segments[:count], self._bases[:count]
-        self._places.clear()
+        self._reader.forget()
         return removed
 
     async def tidy(self) -> None:
@@ -367,39 +364,10 @@ class PartitionLog:
             )
         if offset >= end_offset or offset == self._end_offset:
             if offset == self._end_offset:
-                self._remember(offset, Place(self._active, self._active.size, True))
+                self._reader.remember(offset, Place(self._active, self._active.size, True))
             return LogSlice(offset, offset, [], 0)
         request = ReadRequest(offset, max_bytes, end_offset, at_least_one)
-        start = self._places.pop(offset, None)
-        segments = self._segments_for(offset, max_bytes)
-        if start is not None and start.segment is not segments[0]:
-            start = None
-        try:
-            found, place = read_slice(segments, request, start, CACHED)
-        except NotCached:
-            return ColdRead(segments, request, start)
-        self._remember(found.end_offset, place)
-        return found
-
-    def _segments_for(self, offset: int, max_bytes: int) -> list[Segment]:
-        """The segment that holds `offset` and as many after it as may be read, loaded."""
-        found: list[Segment] = []
-        after_first = 0
-        for number in range(bisect_right(self._bases, offset) - 1, len(self._segments)):
-            segment = self._segments[number]
-            segment.load(self.config)
-            if found:
-                after_first += segment.size
-            found.append(segment)
-            if after_first >= max_bytes:
-                break
-        return found
-
-    def _remember(self, offset: int, place: Place) -> None:
-        places = self._places
-        if offset not in places and len(places) >= _PLACES_MAX:
-            del places[next(iter(places))]
-        places[offset] = place
+        return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
 
     # Looking up.
 

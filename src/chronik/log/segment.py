@@ -206,10 +206,6 @@ class Segment:
         """Batches from `position`, which must be the start of one, to the end of the segment."""
         return iterate_batches(self.log, position, self.size, source)
 
-    def offset_of_max_timestamp(self) -> int:
-        """The last offset of the batch with the greatest timestamp."""
-        return self._offset_of_max_timestamp
-
     # Cutting and rebuilding.
 
     def cut(self, end_offset: int) -> int:
