@@ -1,13 +1,22 @@
 """What a node does by itself, every so often: retention, rolling by time, expiry of producers, offline
 partitions.
 
-One task per node. It gives way to requests after each partition.
+Two tasks per node. They give way to requests after each partition, and outlive whatever one partition does.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
 
+from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import ReplicaManager
+
+_log = logging.getLogger(__name__)
+
+# A log that could not be opened, because the disk was full for example, is tried again after so long, then
+# after twice as long each time: trying costs reads, and most of what ails a log needs a person.
+OFFLINE_RETRY_SECONDS = 5.0
+OFFLINE_RETRY_SECONDS_MAX = 300.0
 
 
 class Upkeep:
@@ -18,26 +27,44 @@ class Upkeep:
     def __init__(self, replicas: ReplicaManager, interval_ms: Callable[[], int]) -> None:
         self._replicas = replicas
         self._interval_ms = interval_ms
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="upkeep")
+        self._start(self._keep_up(), "upkeep")
+        self._start(self._retry_offline(), "upkeep-offline")
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def run_once(self) -> int:
         """One round now; how many segments it removed."""
         removed = 0
-        self._replicas.retry_offline()
         for partition in self._replicas.partitions():
-            removed += await self._replicas.keep_up(partition)
+            removed += await self._keep_up_one(partition)
             await asyncio.sleep(0)
         return removed
 
-    async def _run(self) -> None:
+    async def _keep_up_one(self, partition: Partition) -> int:
+        try:
+            return await self._replicas.keep_up(partition)
+        except Exception as error:  # one partition's trouble must not end the retention of all others
+            _log.critical("upkeep failed", extra={"partition": str(partition.name)}, exc_info=error)
+            return 0
+
+    async def _keep_up(self) -> None:
         while True:
             await asyncio.sleep(self._interval_ms() / 1000)
             await self.run_once()
+
+    async def _retry_offline(self) -> None:
+        seconds = OFFLINE_RETRY_SECONDS
+        while True:
+            await asyncio.sleep(seconds)
+            is_any_left = self._replicas.retry_offline()
+            seconds = min(2 * seconds, OFFLINE_RETRY_SECONDS_MAX) if is_any_left else OFFLINE_RETRY_SECONDS
