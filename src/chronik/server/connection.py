@@ -28,6 +28,11 @@ _RECEIVE_BYTES = 256 * 1024
 # Below this, unsent responses wait in the transport without slowing the connection down.
 _UNSENT_BYTES_MAX = 256 * 1024
 
+# A frame that has begun must end within this time, and so much more as its bytes take at the slowest rate
+# that is any use; else its memory is held by a client that is gone or hostile.
+FRAME_SECONDS_MAX = 30.0
+_FRAME_BYTES_PER_SECOND_MIN = 8 * 1024
+
 
 class Requests(Protocol):
     """Who answers. Raises ValueError for what is not a request: the connection closes."""
@@ -41,6 +46,10 @@ class ConnectionLog(Protocol):
     def on_open(self, connection: "Connection") -> None: ...
 
     def on_close(self, connection: "Connection", reason: str) -> None: ...
+
+    def on_received_too_much(self) -> None:
+        """All connections together hold more incomplete requests than they may."""
+        ...
 
 
 class Answer:
@@ -133,20 +142,16 @@ class Connection(asyncio.BufferedProtocol):
             if answer.future is not None:
                 answer.future.cancel()
         self._answers.clear()
-        self._account(0)
-        self._memory.unsent_bytes -= self._unsent_bytes
-        self._unsent_bytes = 0
+        self._forget_bytes()
         self._log.on_close(self, self._close_reason if exc is None else str(exc))
 
     def pause_writing(self) -> None:
         assert self._transport is not None
         self._is_writable = False
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._memory.unsent_bytes += self._unsent_bytes
+        self._count_unsent(self._transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        self._memory.unsent_bytes -= self._unsent_bytes
-        self._unsent_bytes = 0
+        self._count_unsent(0)
         self._is_writable = True
         self._send()
         self._pump()
@@ -162,15 +167,31 @@ class Connection(asyncio.BufferedProtocol):
             return True
         return self.frame_started is None and all(answer.is_done for answer in self._answers)
 
+    @property
+    def is_closing(self) -> bool:
+        """Closed, but for what is still to be sent."""
+        return self._is_closing
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Responses that the client has not read, when they were last counted."""
+        return self._unsent_bytes
+
     def look_at_unsent(self) -> None:
         """A client that reads what was sent is not idle, however slowly it does. Called by the sweep."""
-        if self._transport is None or not self._unsent_bytes:
+        if self._transport is None:
             return
         unsent_bytes = self._transport.get_write_buffer_size()
         if unsent_bytes != self._unsent_bytes:
-            self._memory.unsent_bytes += unsent_bytes - self._unsent_bytes
-            self._unsent_bytes = unsent_bytes
+            self._count_unsent(unsent_bytes)
             self.last_active = self._now()
+
+    def is_late(self, now: float) -> bool:
+        """Whether the frame in progress should have ended long ago."""
+        if self.frame_started is None:
+            return False
+        seconds_max = FRAME_SECONDS_MAX + self._accounted_bytes / _FRAME_BYTES_PER_SECOND_MIN
+        return now - self.frame_started > seconds_max
 
     def finish(self, reason: str) -> None:
         """Start no further request; close once the open ones are answered."""
@@ -190,6 +211,8 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once, dropping what the client has not read."""
         self._is_closing = True
         self._close_reason = reason
+        # At once, for whoever frees memory by it must see that he does.
+        self._forget_bytes()
         if self._transport is not None:
             self._transport.abort()
 
@@ -207,11 +230,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._send()
         self._reader.keep()
-        self._account(self._reader.buffered_bytes)
         # A frame that waits for us is not the client's delay.
         is_client_late = self._reader.is_inside_frame and not is_blocked
         self.frame_started = (self.frame_started or self.last_active) if is_client_late else None
         self._read_more(not is_blocked or not self._reader.is_inside_frame)
+        self._count_received(self._reader.buffered_bytes)
 
     def _start_requests(self) -> bool:
         """Dispatch frames until there is none or one has to wait; whether one has to."""
@@ -292,6 +315,20 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.pause_reading()
 
-    def _account(self, buffered_bytes: int) -> None:
-        self._memory.received_bytes += buffered_bytes - self._accounted_bytes
+    # What it holds.
+
+    def _count_received(self, buffered_bytes: int) -> None:
+        growth = buffered_bytes - self._accounted_bytes
         self._accounted_bytes = buffered_bytes
+        self._memory.received_bytes += growth
+        if growth > 0 and self._memory.is_receiving_too_much:
+            self._log.on_received_too_much()
+
+    def _count_unsent(self, unsent_bytes: int) -> None:
+        self._memory.unsent_bytes += unsent_bytes - self._unsent_bytes
+        self._unsent_bytes = unsent_bytes
+
+    def _forget_bytes(self) -> None:
+        self._memory.received_bytes -= self._accounted_bytes
+        self._accounted_bytes = 0
+        self._count_unsent(0)

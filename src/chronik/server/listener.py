@@ -23,8 +23,11 @@ _BACKLOG = 1024
 # How often idle and stalled connections are looked for. Their limits are seconds, so nobody notices.
 _SWEEP_SECONDS = 1.0
 
-# A frame that has begun must end within this, else its memory is held by a client that is gone or hostile.
-FRAME_SECONDS_MAX = 30.0
+# A connection that is closed gets so long to take what is still to be sent.
+_CLOSING_SECONDS_MAX = 30.0
+
+# When the memory for responses is used up, whoever has read nothing for so long gives his back.
+_STALLED_SECONDS = 10.0
 
 _STOPPING = "the broker is shutting down"
 
@@ -64,6 +67,8 @@ class Listeners:
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_finishing = False
+        # Since they were last logged: a flood of clients must not become one of lines.
+        self._refused_untold = 0
         # While somebody waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
@@ -115,9 +120,7 @@ class Listeners:
         is_too_many = len(self._connections) > self._limits.connections_max
         if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
             self.statistics.refused += 1
-            _log.warning(
-                "connection refused: too many", extra={"client": host, "open": len(self._connections)}
-            )
+            self._refused_untold += 1
             connection.abort("too many connections")
 
     def on_close(self, connection: Connection, reason: str) -> None:
@@ -153,27 +156,49 @@ class Listeners:
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
         now = loop.time()
         for connection in list(self._connections):
-            started = connection.frame_started
-            if started is not None and now - started > FRAME_SECONDS_MAX:
-                self._close_stalled(connection)
-                continue
-            connection.look_at_unsent()
-            if connection.is_idle and now - connection.last_active > self._limits.idle_seconds_max:
-                self.statistics.closed_idle += 1
-                # Not `close`, which would wait for ever for a client that does not read.
-                connection.abort("idle")
-        if self._memory.is_receiving_too_much:
-            self._free_received_bytes()
+            self._look_at(connection, now)
+        if not self._memory.response_bytes_left:
+            self._free_unsent_bytes(now)
+        if self._refused_untold:
+            _log.warning("connections refused: too many", extra={"refused": self._refused_untold})
+            self._refused_untold = 0
 
-    def _free_received_bytes(self) -> None:
+    def _look_at(self, connection: Connection, now: float) -> None:
+        if connection.is_late(now):
+            self._abort_late(connection)
+            return
+        connection.look_at_unsent()
+        idle_seconds = now - connection.last_active
+        if connection.is_closing and idle_seconds > _CLOSING_SECONDS_MAX:
+            connection.abort("the client does not read")
+        elif connection.is_idle and idle_seconds > self._limits.idle_seconds_max:
+            self.statistics.closed_idle += 1
+            # Not `close`, which would wait for ever for a client that does not read.
+            connection.abort("idle")
+
+    def on_received_too_much(self) -> None:
         """Close those whose frame has been incomplete longest, until the node holds no more than it may."""
-        stalled = [connection for connection in self._connections if connection.frame_started is not None]
-        stalled.sort(key=lambda connection: connection.frame_started or 0.0)
-        for connection in stalled:
+        late = [connection for connection in self._connections if connection.frame_started is not None]
+        late.sort(key=lambda connection: connection.frame_started or 0.0)
+        for connection in late:
             if not self._memory.is_receiving_too_much:
                 break
-            self._close_stalled(connection)
+            self._abort_late(connection)
 
-    def _close_stalled(self, connection: Connection) -> None:
+    def _abort_late(self, connection: Connection) -> None:
         _log.warning("connection closed: its request does not end", extra={"client": connection.client_host})
         connection.abort("the request does not end")
+
+    def _free_unsent_bytes(self, now: float) -> None:
+        """Close those who have read nothing for longest: everybody else's fetches wait for their memory."""
+        stalled = [
+            connection
+            for connection in self._connections
+            if connection.unsent_bytes and now - connection.last_active > _STALLED_SECONDS
+        ]
+        stalled.sort(key=lambda connection: connection.last_active)
+        for connection in stalled:
+            if self._memory.response_bytes_left:
+                break
+            _log.warning("connection closed: it does not read", extra={"client": connection.client_host})
+            connection.abort("the client does not read")
