@@ -1,0 +1,125 @@
+"""What nodes of a group say to each other. All values; the transport's encoding is the shell's matter.
+
+`term` is the sender's, except where said. Messages may be lost, doubled, delayed and reordered.
+"""
+
+from dataclasses import dataclass
+
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.types import Membership, RaftIndex, Term
+from chronik.vocab.ids import NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Message:
+    source: NodeId
+    target: NodeId
+    term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPreVote(_Message):
+    """Would you vote for me? Changes nobody's state (thesis 9.6). `term` is the one it would campaign in."""
+
+    last_index: RaftIndex
+    last_term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreVoteReply(_Message):
+    """`term` is the request's when granted, else the sender's."""
+
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestVote(_Message):
+    """Section 5.2."""
+
+    last_index: RaftIndex
+    last_term: Term
+    # The leader itself asked for this election, so its followers' loyalty does not stand against it.
+    is_transfer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteReply(_Message):
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendEntries(_Message):
+    """Section 5.3. Without entries it asks whether the logs match, or tells of a commit."""
+
+    # Invariant: entries[0].first == prev_index + 1, each piece starts where the one before it ends.
+    prev_index: RaftIndex
+    prev_term: Term
+    entries: tuple[Entries, ...] = ()
+    # The leader's, which may be beyond these entries.
+    committed: RaftIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendAccepted(_Message):
+    """The sender's log is the leader's up to `match`, durably."""
+
+    match: RaftIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendRejected(_Message):
+    """The sender has no entry of that term at `prev_index`; the logs may match up to `hint_index`."""
+
+    # The request's; with it the leader tells an answer to its probe from an old one.
+    prev_index: RaftIndex
+    # Invariant: the sender's log has hint_term at hint_index, unless it starts behind it.
+    hint_index: RaftIndex
+    hint_term: Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(_Message):
+    committed: RaftIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatReply(_Message):
+    """Also the answer to a leader of an old term, which learns the new one from it."""
+
+    # The sender's log is the leader's up to here, not necessarily durably: never counts for a commit, only
+    # shows that something was lost on the way.
+    match: RaftIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartLog(_Message):
+    """What you lack is no longer in my log: drop yours and start after `index`. Answered by AppendAccepted.
+
+    Plays the part of section 7's InstallSnapshot. A shell with a state beside its log sends that along.
+    """
+
+    # Invariant: committed.
+    index: RaftIndex
+    index_term: Term
+    # The last committed one; may be of a later index, and is then met again in the log.
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutNow(_Message):
+    """Leadership transfer (thesis 3.10): campaign at once."""
+
+
+Message = (
+    RequestPreVote
+    | PreVoteReply
+    | RequestVote
+    | VoteReply
+    | AppendEntries
+    | AppendAccepted
+    | AppendRejected
+    | Heartbeat
+    | HeartbeatReply
+    | RestartLog
+    | TimeoutNow
+)

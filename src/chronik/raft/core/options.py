@@ -1,0 +1,33 @@
+"""Timings and limits of a group, in ticks; the shell says how long a tick is."""
+
+from dataclasses import dataclass
+
+from chronik.vocab.invariant import invariant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaftOptions:
+    """The same on all nodes of a cluster, or leader stickiness and CheckQuorum lose their meaning."""
+
+    # A follower waits between election_ticks and twice as many, drawn anew each time (section 5.2).
+    election_ticks: int = 10
+    # Three of them must fit below an election timeout, so that one lost heartbeat elects nobody.
+    heartbeat_ticks: int = 2
+    # A follower that lost its leader's connection asks for votes within 1 to 1 + this many ticks.
+    peer_lost_jitter_ticks: int = 2
+    # One message carries at most this much, unless a single batch is larger. Kafka's
+    # replica.fetch.max.bytes.
+    append_bytes_max: int = 1024 * 1024
+    # What may be on the way to one follower, so that a slow one costs this much memory and no more.
+    inflight_bytes_max: int = 8 * 1024 * 1024
+    inflight_messages_max: int = 256
+    # Tell followers of a commit at once rather than with the next entries or heartbeat.
+    is_commit_told_at_once: bool = True
+
+    def __post_init__(self) -> None:
+        invariant(
+            0 < self.heartbeat_ticks * 3 < self.election_ticks,
+            "heartbeat of {} ticks for an election timeout of {}",
+            self.heartbeat_ticks,
+            self.election_ticks,
+        )

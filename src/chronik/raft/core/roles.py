@@ -1,0 +1,53 @@
+"""The roles, which may follow which, and the values a role returns to be followed by another."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from chronik.raft.core.types import Term
+from chronik.vocab.ids import NodeId
+
+
+class Role(Enum):
+    FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre-candidate"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+# A follower becomes candidate without asking first when its leader told it to, or as designated first leader.
+TRANSITIONS = {
+    Role.FOLLOWER: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
+    Role.PRE_CANDIDATE: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
+    Role.CANDIDATE: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.LEADER}),
+    Role.LEADER: frozenset({Role.FOLLOWER}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomeFollower:
+    """In `term`, which is the present one or a later."""
+
+    term: Term
+    leader: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomePreCandidate:
+    """In the present term."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomeCandidate:
+    """In the next term, voted for itself."""
+
+    is_transfer: bool = False
+    # Votes it has beside its own: those with which a group is made.
+    votes: frozenset[NodeId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomeLeader:
+    """In the present term."""
+
+
+Transition = BecomeFollower | BecomePreCandidate | BecomeCandidate | BecomeLeader

@@ -1,0 +1,52 @@
+"""The core's own numbers and small values."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from chronik.vocab.ids import LeaderEpoch, NodeId
+
+# Position of an entry: its offset plus the markers before it. Dense, from 0; a record batch covers one index
+# per offset, a marker covers one.
+RaftIndex = NewType("RaftIndex", int)
+
+# Raft's term and Kafka's leader epoch are one number.
+Term = LeaderEpoch
+
+# The position before the first entry of a log that never lost its beginning, and the term there.
+BEFORE_FIRST = RaftIndex(-1)
+NO_TERM = Term(0)
+
+# The term in which a group's designated first leader leads without an election.
+FIRST_TERM = Term(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardState:
+    """What must be durable before this node answers in `term` (section 5, "Persistent state")."""
+
+    # Invariant: never decreases.
+    term: Term = NO_TERM
+    # Invariant: within a term changes once, from None.
+    voted_for: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Who votes, and who only receives. In force from the moment it is in the log (section 6)."""
+
+    # Invariant: not empty.
+    voters: frozenset[NodeId]
+    # Invariant: disjoint from voters.
+    learners: frozenset[NodeId] = frozenset()
+
+    @property
+    def members(self) -> frozenset[NodeId]:
+        return self.voters | self.learners
+
+    @property
+    def majority(self) -> int:
+        return len(self.voters) // 2 + 1
+
+    def is_majority(self, nodes: frozenset[NodeId]) -> bool:
+        """Whether `nodes` has a majority of the voters; others in it do not count."""
+        return len(self.voters & nodes) >= self.majority
