@@ -67,8 +67,9 @@ class Listeners:
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_finishing = False
-        # Since they were last logged: a flood of clients must not become one of lines.
-        self._refused_untold = 0
+        # Refused since the first one that was logged, until the next sweep tells of them: a flood of clients
+        # must not become one of lines.
+        self._refused_untold: int | None = None
         # While somebody waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
@@ -119,9 +120,17 @@ class Listeners:
             return
         is_too_many = len(self._connections) > self._limits.connections_max
         if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
-            self.statistics.refused += 1
-            self._refused_untold += 1
+            self._on_refused(host)
             connection.abort("too many connections")
+
+    def _on_refused(self, host: str) -> None:
+        self.statistics.refused += 1
+        if self._refused_untold is None:
+            self._refused_untold = 0
+            extra = {"client": host, "open": len(self._connections)}
+            _log.warning("connection refused: too many", extra=extra)
+        else:
+            self._refused_untold += 1
 
     def on_close(self, connection: Connection, reason: str) -> None:
         if connection not in self._connections:
@@ -160,8 +169,9 @@ class Listeners:
         if not self._memory.response_bytes_left:
             self._free_unsent_bytes(now)
         if self._refused_untold:
-            _log.warning("connections refused: too many", extra={"refused": self._refused_untold})
-            self._refused_untold = 0
+            extra = {"refused": self._refused_untold, "open": len(self._connections)}
+            _log.warning("connections refused: too many", extra=extra)
+        self._refused_untold = None
 
     def _look_at(self, connection: Connection, now: float) -> None:
         if connection.is_late(now):
