@@ -3,9 +3,11 @@
 
 The first question creates `__consumer_offsets`, and is answered when its partitions have leaders.
 
-Transactions are not served yet. A transactional id is answered UNSUPPORTED_VERSION, as InitProducerId answers
-it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would let them try for a minute. Share groups
-(KIP-932) are answered INVALID_REQUEST, as by a Kafka that has them switched off.
+Transactions are not served yet. From version 4 a transactional id is answered UNSUPPORTED_VERSION, as
+InitProducerId answers it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would let them try for
+a minute. librdkafka, which asks in versions up to 2, tries for ever whatever the error, unless the id is not
+authorized: that it raises at once, with our message. Share groups (KIP-932) are answered INVALID_REQUEST, as
+by a Kafka that has them switched off.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ _NO_PORT = -1
 async def handle(
     broker: Broker, context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse:
-    _check_key_type(request.key_type)
+    _check_key_type(request.key_type, context.api_version)
     if context.api_version < _BATCH_VERSION:
         return _single(await _find(broker, context, request.key))
     found = await asyncio.gather(*(_find(broker, context, key) for key in request.coordinator_keys))
@@ -45,9 +47,11 @@ def on_error(
     return response
 
 
-def _check_key_type(key_type: int) -> None:
+def _check_key_type(key_type: int, version: int) -> None:
     if key_type == _TRANSACTION:
-        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "Transactions are not supported yet")
+        is_raised = version >= _BATCH_VERSION
+        code = ErrorCode.UNSUPPORTED_VERSION if is_raised else ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        raise KafkaError(code, "Transactions are not supported yet")
     if key_type != _GROUP:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"No coordinators of type {key_type} here")
 

@@ -66,7 +66,9 @@ def test_many_keys_are_answered_each_for_itself() -> None:
 def test_transactions_are_refused_so_that_clients_give_up_at_once(version: int) -> None:
     async def scene(stage: GroupStage) -> None:
         (found,) = await _ask(stage, version, "payments", key_type=TRANSACTION)
-        assert (found.error_code, found.node_id, found.port) == (ErrorCode.UNSUPPORTED_VERSION, -1, -1)
+        is_raised = version >= 4
+        code = ErrorCode.UNSUPPORTED_VERSION if is_raised else ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        assert (found.error_code, found.node_id, found.port) == (code, -1, -1)
         assert not ErrorCode(found.error_code).is_retriable
         assert found.error_message == "Transactions are not supported yet"
         assert CONSUMER_OFFSETS_TOPIC not in stage.metadata.image.topics
