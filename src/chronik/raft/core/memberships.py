@@ -1,0 +1,47 @@
+"""Which membership is in force: the last one in the log, committed or not (section 6, thesis 4.1)."""
+
+from collections.abc import Sequence
+
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.types import Membership, RaftIndex
+from chronik.vocab.invariant import invariant
+
+
+class Memberships:
+    """The memberships that may yet be the one in force, by index."""
+
+    def __init__(self, known: Sequence[tuple[RaftIndex, Membership]]) -> None:
+        invariant(known, "a log without a membership")
+        # Invariant: rising in index, not empty. The first is never truncated.
+        self._known = list(known)
+
+    @property
+    def current(self) -> Membership:
+        return self._known[-1][1]
+
+    @property
+    def current_index(self) -> RaftIndex:
+        return self._known[-1][0]
+
+    def committed(self, committed: RaftIndex) -> Membership:
+        """The last one at or before `committed`."""
+        return next((m for index, m in reversed(self._known) if index <= committed), self._known[0][1])
+
+    def append(self, entries: Entries, first: RaftIndex) -> None:
+        """Take those of `entries` from `first` on into force."""
+        for marker in entries.markers:
+            if marker.index >= first and marker.membership is not None:
+                self._known.append((marker.index, marker.membership))
+
+    def truncate(self, to: RaftIndex) -> None:
+        """Back to the one that was in force at `to`."""
+        while len(self._known) > 1 and self._known[-1][0] > to:
+            self._known.pop()
+
+    def restart(self, index: RaftIndex, membership: Membership) -> None:
+        self._known = [(index, membership)]
+
+    def on_commit(self, committed: RaftIndex) -> None:
+        """Forget those that a committed one replaced."""
+        while len(self._known) > 1 and self._known[1][0] <= committed:
+            del self._known[0]

@@ -1,0 +1,119 @@
+"""What a leader knows of one follower, and how much it may send to it."""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.types import BEFORE_FIRST, RaftIndex
+
+
+class Mode(Enum):
+    # Where the logs part is not known: one message at a time.
+    PROBE = "probe"
+    # It follows: messages go out before the one before them is answered.
+    REPLICATE = "replicate"
+    # It was told to restart its log, and has not answered.
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowerState:
+    """For DescribeQuorum, in-sync replicas and metrics."""
+
+    match: RaftIndex
+    next_index: RaftIndex
+    mode: Mode
+    is_active: bool
+
+
+class Progress:
+    """Made for each follower when a leader's term or the follower's membership begins; ends with either."""
+
+    def __init__(self, next_index: RaftIndex, options: RaftOptions) -> None:
+        self._options = options
+        self.mode = Mode.PROBE
+        # Invariant: match < next_index. The follower has everything up to match durably; in REPLICATE,
+        # entries in (match, next_index) are on the way.
+        self.match = BEFORE_FIRST
+        self.next_index = next_index
+        # In PROBE and RESTART: the one message was sent, and is not answered.
+        self.is_waiting = False
+        # Whether it was heard since CheckQuorum last looked.
+        self.is_active = False
+        # The commit it was last told. Invariant: <= the leader's.
+        self.told_commit = BEFORE_FIRST
+        # next_index as the last heartbeat left: entries below it were sent before it.
+        self.next_at_heartbeat = next_index
+        # Last index and size of each message on the way; only in REPLICATE.
+        self._inflight: deque[tuple[RaftIndex, int]] = deque()
+        # Invariant: sum of the sizes in _inflight.
+        self._inflight_bytes = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Nothing may be sent before an answer or a heartbeat."""
+        if self.mode is Mode.REPLICATE:
+            return (
+                len(self._inflight) >= self._options.inflight_messages_max
+                or self._inflight_bytes >= self._options.inflight_bytes_max
+            )
+        return self.is_waiting
+
+    def state(self) -> FollowerState:
+        return FollowerState(
+            match=self.match, next_index=self.next_index, mode=self.mode, is_active=self.is_active
+        )
+
+    def on_sent(self, last: RaftIndex, size: int) -> None:
+        """Entries up to `last` left; when there were none, size is 0 and last is next_index - 1."""
+        if self.mode is not Mode.REPLICATE:
+            self.is_waiting = True
+        elif last >= self.next_index:
+            self._inflight.append((last, size))
+            self._inflight_bytes += size
+            self.next_index = RaftIndex(last + 1)
+
+    def on_restart_sent(self, index: RaftIndex) -> None:
+        self._become(Mode.RESTART, RaftIndex(index + 1))
+        self.is_waiting = True
+
+    def on_accepted(self, match: RaftIndex) -> bool:
+        """Whether `match` moved."""
+        while self._inflight and self._inflight[0][0] <= match:
+            self._inflight_bytes -= self._inflight.popleft()[1]
+        moved = match > self.match
+        self.match = max(self.match, match)
+        if self.mode is not Mode.REPLICATE and match >= self.next_index - 1:
+            self._become(Mode.REPLICATE, RaftIndex(match + 1))
+        self.next_index = max(self.next_index, RaftIndex(self.match + 1))
+        return moved
+
+    def on_rejected(self, prev_index: RaftIndex, next_index: RaftIndex) -> None:
+        """It lacks `prev_index`; probe at `next_index` unless this answers something older."""
+        if self.mode is Mode.REPLICATE:
+            is_stale = prev_index <= self.match
+        else:
+            is_stale = self.mode is Mode.RESTART or prev_index != self.next_index - 1
+        if not is_stale:
+            self.probe(next_index)
+
+    def on_heartbeat_reply(self, match: RaftIndex) -> None:
+        """It was reached. If it lacks what was sent before the heartbeat, that was lost."""
+        self.is_active = True
+        if self.mode is not Mode.REPLICATE:
+            self.is_waiting = False
+        elif match < self.next_at_heartbeat - 1:
+            self.probe(RaftIndex(match + 1))
+
+    def probe(self, next_index: RaftIndex) -> None:
+        """Nothing on the way counts any more; find again from where to send."""
+        self._become(Mode.PROBE, max(next_index, RaftIndex(self.match + 1)))
+
+    def _become(self, mode: Mode, next_index: RaftIndex) -> None:
+        self.mode = mode
+        self.next_index = next_index
+        self.next_at_heartbeat = min(self.next_at_heartbeat, next_index)
+        self.is_waiting = False
+        self._inflight.clear()
+        self._inflight_bytes = 0

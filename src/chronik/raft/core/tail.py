@@ -1,0 +1,118 @@
+"""The log as the core sees it: what is written, and behind it what the next `Ready` will have written."""
+
+from chronik.raft.core.entries import Append, Entries, check
+from chronik.raft.core.log_view import LogView
+from chronik.raft.core.ready import LogStart
+from chronik.raft.core.types import RaftIndex, Term
+from chronik.vocab.invariant import invariant
+
+
+class LogTail:
+    """Made with its core. After `take` the writes are the shell's, and done before the next input."""
+
+    def __init__(self, log: LogView) -> None:
+        self._log = log
+        self._restart: LogStart | None = None
+        self._truncate_to: RaftIndex | None = None
+        # Invariant: contiguous, starting after what of the log is kept.
+        self._appends: list[Append] = []
+        # Whether the writes above were handed out, so that the log has them by the next input.
+        self._is_taken = False
+        # Invariant: the last index of the log with the writes above.
+        self.last_index = log.last_index
+
+    @property
+    def first_index(self) -> RaftIndex:
+        return self._log.first_index if self._restart is None else RaftIndex(self._restart.index + 1)
+
+    @property
+    def last_term(self) -> Term:
+        return self.term_at(self.last_index)
+
+    def term_at(self, index: RaftIndex) -> Term:
+        """For first_index - 1 <= index <= last_index."""
+        invariant(self.first_index - 1 <= index <= self.last_index, "no term known at {}", index)
+        for append in reversed(self._appends):
+            if append.first <= index:
+                return append.entries.term_at(index)
+        if self._restart is not None:
+            return self._restart.term
+        return self._log.term_at(index)
+
+    def has(self, index: RaftIndex, term: Term) -> bool:
+        """Whether the entry at `index` is known and of `term`: then all before it are the same, too (section
+        5.3, log matching).
+        """
+        return self.first_index - 1 <= index <= self.last_index and self.term_at(index) == term
+
+    def append(self, entries: Entries, first: RaftIndex) -> None:
+        """Append [first, entries.last]."""
+        invariant(first == self.last_index + 1, "append at {} after {}", first, self.last_index)
+        check(entries)
+        self._appends.append(Append(first=first, last=entries.last, entries=entries))
+        self.last_index = entries.last
+
+    def truncate(self, to: RaftIndex) -> None:
+        """Drop everything after `to`."""
+        invariant(self.first_index - 1 <= to <= self.last_index, "truncate to {}", to)
+        while self._appends and self._appends[-1].first > to:
+            self._appends.pop()
+        if self._appends and self._appends[-1].last > to:
+            cut = self._appends.pop()
+            self._appends.append(Append(first=cut.first, last=to, entries=cut.entries))
+        if not self._appends and self._restart is None and to < self._log.last_index:
+            self._truncate_to = to
+        self.last_index = to
+
+    def restart(self, start: LogStart) -> None:
+        self._appends.clear()
+        self._truncate_to = None
+        self._restart = start
+        self.last_index = start.index
+
+    def slice(self, next_index: RaftIndex, max_bytes: int) -> tuple[Entries, ...] | None:
+        """Whole entries from `next_index` on, at least one; None when the log has them not in memory.
+
+        What was just proposed is sent from here, without a read.
+        """
+        if not self._appends or next_index < self._appends[0].first:
+            piece = self._log.slice(next_index, max_bytes)
+            return None if piece is None else (piece,)
+        pieces: list[Entries] = []
+        for append in self._appends:
+            if append.first < next_index:
+                continue
+            if pieces and max_bytes < append.entries.size:
+                break
+            pieces.append(append.entries)
+            max_bytes -= append.entries.size
+        invariant(pieces and pieces[0].first == next_index, "{} starts no entry", next_index)
+        return tuple(pieces)
+
+    def take(self) -> tuple[LogStart | None, RaftIndex | None, tuple[Append, ...]]:
+        """What to write, for `Ready`."""
+        self._is_taken = True
+        return self._restart, self._truncate_to, tuple(self._appends)
+
+    def settle(self) -> None:
+        """Before every input: what was taken is written now."""
+        if not self._is_taken:
+            return
+        invariant(
+            self._log.last_index == self.last_index,
+            "the log ends at {}, but was to be written up to {}",
+            self._log.last_index,
+            self.last_index,
+        )
+        self._clear()
+
+    def forget(self) -> None:
+        """The writes failed: the log is what it is."""
+        self._clear()
+        self.last_index = self._log.last_index
+
+    def _clear(self) -> None:
+        self._restart = None
+        self._truncate_to = None
+        self._appends.clear()
+        self._is_taken = False
