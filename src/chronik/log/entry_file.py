@@ -50,6 +50,11 @@ class EntryFile:
         self._tail = bytearray()
         return True
 
+    def try_flush(self) -> None:
+        """Flush, or not: a full disk only makes entries wait longer in memory."""
+        with suppress(OSError):
+            self.flush()
+
     def clear(self) -> None:
         """Forget all entries and empty the file, to rebuild them from the log."""
         self._tail = bytearray()
@@ -61,9 +66,7 @@ class EntryFile:
     def _append(self, *values: int) -> None:
         self._tail += self._entry.pack(*values)
         if len(self._tail) >= TAIL_ENTRIES_MAX * self._entry.size:
-            # The batch is in the log already. A full disk only makes its index entries wait longer in memory.
-            with suppress(OSError):
-                self.flush()
+            self.try_flush()
 
     def _entries(self, source: Source) -> list[tuple[Any, ...]]:
         tail, flushed = bytes(self._tail), self._flushed

@@ -153,6 +153,7 @@ class PartitionLog:
 
         Raises OSError when the disk does; then nothing was appended, and `is_failed` says whether to go on.
         """
+        self._check_epoch(leader_epoch)
         buffers: list[Buffer] = []
         offset = self._end_offset
         size = 0
@@ -172,12 +173,17 @@ class PartitionLog:
         offset = self._end_offset
         for header, _ in batches:
             invariant(header.base_offset == offset, "batch {} is not at {}", header.base_offset, offset)
+            self._check_epoch(header.leader_epoch)
             offset = header.next_offset
         self._write(batches, [data], len(data), offset)
         offset = self._end_offset
         for header, _ in batches:
             self._epochs.on_batch(header.leader_epoch, header.base_offset)
         return self._take_in(batches, len(data))
+
+    def _check_epoch(self, leader_epoch: int) -> None:
+        latest = self._epochs.latest
+        invariant(leader_epoch >= latest, "epoch {} after {}", leader_epoch, latest)
 
     def _write(self, batches: Sequence[Batch], buffers: list[Buffer], size: int, end_offset: int) -> None:
         if self._failure is not None:

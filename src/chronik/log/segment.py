@@ -264,6 +264,10 @@ class Segment:
             self.on_written(batch.header.base_offset, batch.header, config)
         self._index_time()
         self.size = size
+        for index in (self.offsets, self.times):
+            index.try_flush()
+            # Nothing waits for these to be durable: they can be rebuilt again.
+            index.file.is_pinned = False
 
     def _has_sane_indexes(self) -> bool:
         # What Kafka checks when it opens a log: a whole number of entries, and a last one that can be true.

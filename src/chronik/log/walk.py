@@ -12,7 +12,7 @@ from crc32c import crc32c
 
 from chronik.log.handles import LazyFile
 from chronik.log.source import Source
-from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, LOG_OVERHEAD, MAGIC, Batch, parse_header
+from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, LOG_OVERHEAD, MAGIC, Batch, Buffer, parse_header
 
 # Base offset, length, (leader epoch), magic, crc, (attributes), last offset delta.
 _unpack_bounds = struct.Struct(">qi4xbI2xi").unpack_from
@@ -85,33 +85,31 @@ def iterate_batches(
     Checks the form, not the CRC: a scan that must trust nothing checks it itself.
     """
     while position < end:
-        chunk = memoryview(source.read(file, position, min(chunk_bytes, end - position)))
-        used = 0
-        while (batch := _batch_at(chunk, used)) is not None:
-            yield position + used, batch
-            used += len(batch.data)
+        data = source.read(file, position, min(chunk_bytes, end - position))
+        chunk, used = memoryview(data), 0
+        while size := _whole_size(data, used):
+            batch = chunk[used : used + size]
+            yield position + used, Batch(parse_header(batch), batch)
+            used += size
         if not used:
             # Either the next batch is larger than a chunk, or there is none.
-            size = _claimed_size(chunk)
-            if size <= len(chunk) or size > end - position:
+            chunk_bytes = _claimed_size(data, 0)
+            if chunk_bytes <= len(data) or chunk_bytes > end - position:
                 return
-            chunk_bytes = size
         position += used
 
 
-def _batch_at(chunk: memoryview, position: int) -> Batch | None:
-    size = _claimed_size(chunk[position:])
-    if not size or size > len(chunk) - position:
-        return None
-    data = chunk[position : position + size]
-    return Batch(parse_header(data), data)
+def _whole_size(data: Buffer, position: int) -> int:
+    """The size of the batch at `position`, 0 when the data does not hold all of one."""
+    size = _claimed_size(data, position)
+    return size if size <= len(data) - position else 0
 
 
-def _claimed_size(data: memoryview) -> int:
-    """The size the header at the start gives, 0 when there is none or it makes no sense."""
-    if len(data) < HEADER_BYTES:
+def _claimed_size(data: Buffer, position: int) -> int:
+    """The size the header at `position` gives, 0 when there is none or it makes no sense."""
+    if len(data) - position < HEADER_BYTES:
         return 0
-    _, length, magic, _, last_delta = _unpack_bounds(data)
+    _, length, magic, _, last_delta = _unpack_bounds(data, position)
     if length < LENGTH_MIN or magic != MAGIC or last_delta < 0:
         return 0
     return int(length) + LOG_OVERHEAD

@@ -233,7 +233,7 @@ _CHOICES = [operation for operation, weight in OPERATIONS for _ in range(weight)
 
 
 @settings(
-    max_examples=600,
+    max_examples=400,
     derandomize=True,
     deadline=None,
     database=None,

@@ -96,6 +96,12 @@ class TestAppend:
         log.append([batch_of()], LeaderEpoch(3))
         with pytest.raises(InvariantViolation):
             log.append([batch_of()], LeaderEpoch(2))
+        older = bytearray(batch_of().data)
+        stamp(older, 1, 2)
+        with pytest.raises(InvariantViolation):
+            log.append_stamped(older)
+        log.append([batch_of()], LeaderEpoch(3))
+        assert offsets_of(read_all(log)) == [0, 1], "what was refused was not written either"
 
     def test_duplicates_are_known_as_soon_as_they_are_appended(self, log: PartitionLog) -> None:
         batch = batch_of(2, options=BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0))

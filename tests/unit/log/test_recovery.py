@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from chronik.log.config import LogConfig
+from chronik.log.handles import HandleCache
 from chronik.log.partition_log import PartitionLog
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions
@@ -13,6 +14,7 @@ from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import (
     EPOCH,
+    SMALL,
     batch_of,
     close_cleanly,
     offsets_of,
@@ -246,6 +248,15 @@ class TestFiles:
         close_cleanly(filled(disk), disk)
         disk.write(path(bases(disk)[-1], suffix), content)
         check_whole(open_log(disk, ManualClock(), was_clean=True))
+
+    def test_rebuilt_indexes_hold_no_file_open(self, disk: CrashDisk) -> None:
+        close_cleanly(filled(disk), disk)
+        for base in bases(disk):
+            disk.remove(path(base, ".timeindex"))
+        handles = HandleCache(2)
+        log = PartitionLog.open(DIRECTORY, disk, SMALL, ManualClock(), was_clean=True, handles=handles)
+        check_whole(log)
+        assert disk.open_files <= 2
 
     def test_leftovers_and_orphans_go(self, disk: CrashDisk) -> None:
         close_cleanly(filled(disk), disk)
