@@ -76,7 +76,7 @@ class Stage:
         self._runner = asyncio.Runner()
         self._runner.get_loop().set_exception_handler(self.problems.on_loop_error)
         listeners = "PLAINTEXT://127.0.0.1:0"
-        chosen = {"listeners": listeners, "data.dir": str(directory)}
+        chosen = {"listeners": listeners, "data.dir": str(directory), "http.address": ""}
         self._node = Node(Settings.load(chosen, environment={}))
         self.run(self._start())
 
