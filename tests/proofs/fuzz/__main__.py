@@ -94,7 +94,7 @@ def _capture(directory: Path) -> list[bytes]:
 
 def _create_world(broker: BrokerProcess) -> World:
     world = World()
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
     compacted = {"cleanup.policy": "compact", "compression.type": "zstd"}
     topics = [
         NewTopic(name, world.partitions, config=compacted if name == "fuzz-c" else {})
