@@ -152,7 +152,7 @@ class CrashFile:
 
     def read_at(self, position: int, length: int) -> bytes:
         self._check()
-        self._disk.reads += 1
+        self._disk.on_read(self._path)
         return bytes(self._content.now[position : position + length])
 
     def read_cached(self, position: int, length: int) -> bytes | None:
@@ -236,6 +236,13 @@ class CrashDisk:
         self.steps += 1
         for (failing, suffix), error in self._faults.items():
             if failing == operation and path.endswith(suffix):
+                raise error
+
+    def on_read(self, path: str) -> None:
+        """Called before every read of a file."""
+        self.reads += 1
+        for (failing, suffix), error in self._faults.items():
+            if failing == "read" and path.endswith(suffix):
                 raise error
 
     # Disk.

@@ -86,7 +86,7 @@ class LocalPartitions:
             traffic=self._traffic.of(name.topic),
         )
         group.listen(partition)
-        is_clean = existed and self._was_clean and not log.recovery.was_scanned
+        is_clean = existed and not log.recovery.was_scanned
         self._opened[partition] = _Opened(group, log.end_offset if is_clean else None)
         return partition
 
