@@ -21,7 +21,8 @@ from chronik.records.record import Record
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
-from tests.integration.producing import create, fetch, now_ms, produce
+from chronik.wire.messages.produce import ProduceRequest
+from tests.integration.producing import batch, create, fetch, now_ms, produce, topic_data
 from tests.proofs import first_sends
 from tests.support.broker_process import BrokerProcess
 from tests.support.protocol.client import RawClient
@@ -130,7 +131,7 @@ def test_a_duplicate_of_an_idempotent_batch_is_answered_with_its_first_offset(
         asked = InitProducerIdRequest(transactional_id=None, producer_id=-1, producer_epoch=-1)
         producer = client.ask(ApiKey.INIT_PRODUCER_ID, 4, asked, InitProducerIdResponse)
 
-        def batch(sequence: int, value: bytes) -> bytes:
+        def numbered(sequence: int, value: bytes) -> bytes:
             options = BatchOptions(
                 producer_id=producer.producer_id,
                 producer_epoch=producer.producer_epoch,
@@ -138,11 +139,11 @@ def test_a_duplicate_of_an_idempotent_batch_is_answered_with_its_first_offset(
             )
             return bytes(build_batch([Record(b"k", value, now_ms())], options).data)
 
-        batches = [batch(sequence, b"%d" % sequence) for sequence in range(5)]
+        batches = [numbered(sequence, b"%d" % sequence) for sequence in range(5)]
         assert [produce(client, name, data).base_offset for data in batches] == [0, 1, 2, 3, 4]
         assert [produce(client, name, data).base_offset for data in batches] == [0, 1, 2, 3, 4]
-        assert produce(client, name, batch(9, b"gap")).error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-        assert produce(client, name, batch(5, b"next")).base_offset == 5
+        assert produce(client, name, numbered(9, b"gap")).error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+        assert produce(client, name, numbered(5, b"next")).base_offset == 5
 
 
 def test_idempotent_producers_of_all_libraries(broker: BrokerProcess, name: str) -> None:
@@ -227,7 +228,7 @@ def test_a_topics_compression_type_decides_how_records_are_stored(
         records = fetch(client, name, 0).records
     assert isinstance(records, bytes)
     expected = Codec.NONE if stored == "uncompressed" else Codec[stored.upper()]
-    assert {batch.header.codec for batch in split_batches(records)} == {expected}
+    assert {stored_batch.header.codec for stored_batch in split_batches(records)} == {expected}
     assert [message.value() for message in read(broker, name, 10)] == [b"value" * 100] * 10
 
 
@@ -289,6 +290,22 @@ def test_a_topic_made_again_starts_anew(broker: BrokerProcess, name: str) -> Non
         assert message.offset() == 0
         assert read(broker, name, 1)[0].value() == b"%d" % round_number
         admin.delete_topics([name])[name].result(10)
+
+
+def test_deleting_topics_disturbs_no_other(broker: BrokerProcess, name: str) -> None:
+    """Syncs are shared by all partitions, those that are being deleted among them."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    create(broker, name)
+    with RawClient(broker.port) as client, RawClient(broker.port) as doomed:
+        for number in range(40):
+            topic = create(broker, f"{name}-doomed-{number}")
+            deletion = admin.delete_topics([topic])
+            asked = ProduceRequest(acks=-1, timeout_ms=5000, topic_data=[topic_data(topic, batch())])
+            doomed.send_request(ApiKey.PRODUCE, 9, asked)
+            assert produce(client, name, batch()).base_offset == 3 * number
+            deletion[topic].result(10)
+            # Appended before the deletion, or refused; but answered.
+            assert doomed.receive_frame()
 
 
 def test_batches_are_stored_as_they_were_sent(broker: BrokerProcess, name: str) -> None:
