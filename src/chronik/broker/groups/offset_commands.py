@@ -26,6 +26,8 @@ from chronik.vocab.ids import TopicPartition
 # An offset record without its strings: key version, value version, lengths, numbers.
 _OFFSET_RECORD_BYTES = RECORD_OVERHEAD_BYTES + 44
 
+_TIMESTAMP_MS_MAX = 2**63 - 1
+
 
 def commit(turn: Turn, command: Commit, ticket: Ticket) -> None:
     """A member's commit needs its generation; one without member and generation needs a group without
@@ -86,10 +88,15 @@ def _commit_one(turn: Turn, group: Group, command: Commit, offset: OffsetToCommi
         leader_epoch=offset.leader_epoch,
         metadata=offset.metadata,
         commit_timestamp_ms=now_ms,
-        expire_timestamp_ms=None if command.retention_ms is None else now_ms + command.retention_ms,
+        expire_timestamp_ms=_expiry(now_ms, command.retention_ms),
     )
     turn.write_offset(group, offset.partition, committed)
     return ErrorCode.NONE
+
+
+def _expiry(now_ms: int, retention_ms: int | None) -> int | None:
+    """A retention beyond what the record's 64 bits can say is for ever."""
+    return None if retention_ms is None else min(now_ms + retention_ms, _TIMESTAMP_MS_MAX)
 
 
 def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:

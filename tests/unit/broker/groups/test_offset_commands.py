@@ -3,6 +3,7 @@
 from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit, Ticket
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.offset_commands import commit_bytes_bound
+from chronik.broker.groups.record_format import decode_offset_value
 from chronik.broker.groups.shard import Shard
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition
@@ -218,3 +219,14 @@ def test_offsets_survive_a_restart_of_the_coordinator() -> None:
             c: g//Empty
         """
     )
+
+
+def test_a_retention_longer_than_time_is_for_ever() -> None:
+    shard = Shard(GroupConfig())
+    command = Commit(
+        "g", offsets=(OffsetToCommit(partition=TopicPartition("t", 0), offset=5),), retention_ms=2**63 - 1
+    )
+    outcome = shard.handle(command, Ticket(1), Play(GroupConfig()).now)
+    ((_, value),) = outcome.records
+    assert value is not None
+    assert decode_offset_value(value).expire_timestamp_ms == 2**63 - 1
