@@ -230,6 +230,9 @@ class Partition:
         self.check_leader()
         _on_disk(self.log.maybe_roll)
         removed = _on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
+        if self.log.has_unsynced:
+            # Nobody may write to this log for long: the segment it rolled would stay open until then.
+            self.group.sync_soon()
         await self._tidy()
         return len(removed)
 

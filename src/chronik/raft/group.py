@@ -58,3 +58,7 @@ class Group(Protocol):
         log failed.
         """
         ...
+
+    def sync_soon(self) -> None:
+        """Have what the log wrote beside records, such as a roll, made durable with the next round."""
+        ...

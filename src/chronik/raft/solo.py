@@ -95,6 +95,11 @@ class SoloGroup:
             self._commit_from_memory(self._write_caching, result.size)
         return result
 
+    def sync_soon(self) -> None:
+        """See `raft.group.Group.sync_soon`."""
+        if self._failed is None and not self._is_closed:
+            self._syncer.request(self)
+
     def close(self) -> None:
         """Stop asking for syncs, and hear no more of one under way; the log's owner syncs it when it closes
         the log.

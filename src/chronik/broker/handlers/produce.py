@@ -10,6 +10,7 @@ import asyncio
 from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.broker.partition import Partition
+from chronik.records.batch import HEADER_BYTES, Codec, parse_header
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -21,10 +22,13 @@ from chronik.wire.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
+from chronik.wire.schema import Records
 
 _ACKS = (-1, 0, 1)
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _FIRST_VERSION_SERVED = 3
+# KIP-110: consumers of that age could not read it.
+_FIRST_VERSION_WITH_ZSTD = 7
 # Kafka's own tools, which alone may write to internal topics.
 _ADMIN_CLIENT = "__admin_client"
 
@@ -132,7 +136,7 @@ class ProduceOperation:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
         try:
             partition = self._partition(topic, data.index)
-            self._check(partition)
+            self._check(partition, data.records)
             appended = partition.append(data.records or b"")
         except KafkaError as error:
             self._on_error(response, topic, data.index, error)
@@ -153,7 +157,9 @@ class ProduceOperation:
             return replicas.leader_by_id(topic.topic_id, index)
         return replicas.leader(topic.name, index)
 
-    def _check(self, partition: Partition) -> None:
+    def _check(self, partition: Partition, records: Records | None) -> None:
+        if self._context.api_version < _FIRST_VERSION_WITH_ZSTD and _is_zstd(records):
+            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "Produce takes zstd from version 7 on")
         if partition.is_internal and self._context.client_id != _ADMIN_CLIENT:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "internal topics are written by the broker")
         if partition in self._waiting:
@@ -193,3 +199,12 @@ class ProduceOperation:
             self._timer.cancel()
         if self._future is not None and not self._future.done():
             self._future.set_result(self._response)
+
+
+def _is_zstd(records: Records | None) -> bool:
+    """Whether the batch says so; what is too short for a batch is refused elsewhere."""
+    return (
+        isinstance(records, bytes)
+        and len(records) >= HEADER_BYTES
+        and parse_header(records).codec_id == Codec.ZSTD
+    )
