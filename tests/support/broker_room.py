@@ -18,10 +18,17 @@ from chronik.records.record import Record, decode_records
 from chronik.server.data_directory import load_identity
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Clock
 from chronik.wire.apis import ApiKey
-from chronik.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from chronik.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
+from chronik.wire.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
 from chronik.wire.schema import Message
 from tests.support.crash_disk import CrashDisk
 from tests.support.protocol.frames import cut_frames, decode_response, request
@@ -114,6 +121,28 @@ class BrokerRoom:
     async def delete(self, topic: str) -> None:
         await self.broker.metadata.submit(DeleteTopic(name=topic))
 
+    async def produce(self, topic: str, *values: bytes, index: int = 0) -> tuple[ErrorCode, int]:
+        """The code and the base offset that the producer is told."""
+        batch = batch_of(values, timestamp=self.clock.now_ms())
+        response = await self.ask(produce_request({(topic, index): batch}), 9, ProduceResponse)
+        answer = response.responses[0].partition_responses[0]
+        return ErrorCode(answer.error_code), answer.base_offset
+
+    async def fetch(
+        self, topic: str, offset: int = 0, *, index: int = 0, max_wait_ms: int = 0, min_bytes: int = 1
+    ) -> tuple[ErrorCode, list[bytes]]:
+        """The code and the values that a consumer without a session is given."""
+        wanted = FetchPartition(partition=index, fetch_offset=offset, partition_max_bytes=1 << 20)
+        message = FetchRequest(
+            max_wait_ms=max_wait_ms,
+            min_bytes=min_bytes,
+            max_bytes=1 << 20,
+            topics=[FetchTopic(topic=topic, partitions=[wanted])],
+        )
+        response = await self.ask(message, 11, FetchResponse)
+        answer = response.responses[0].partitions[0]
+        return ErrorCode(answer.error_code), values_in(records_of(answer))
+
 
 def batch_of(values: Sequence[bytes], **options: Any) -> bytes:
     """A batch as a producer sends it."""
@@ -133,6 +162,13 @@ def produce_request(
             for (topic, index), records in batches.items()
         ],
     )
+
+
+def records_of(answer: PartitionData) -> bytes:
+    """The batches of one partition's answer to a fetch."""
+    records = answer.records
+    assert isinstance(records, bytes)
+    return records
 
 
 def values_in(data: bytes) -> list[bytes]:

@@ -15,9 +15,7 @@ from chronik.wire.messages.delete_records import (
     DeleteRecordsResponse,
     DeleteRecordsTopic,
 )
-from chronik.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
-from chronik.wire.messages.produce import ProduceResponse
-from tests.support.broker_room import BrokerRoom, batch_of, produce_request
+from tests.support.broker_room import BrokerRoom
 from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 from tests.support.virtual_time import settle, virtual
@@ -26,14 +24,6 @@ CLEAN_MARK = ".kafka_cleanshutdown"
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")
 DAY_MS = 24 * 3600 * 1000
-
-
-async def produce(room: BrokerRoom, topic: str, *values: bytes, index: int = 0) -> tuple[ErrorCode, int]:
-    """The code and base offset that the producer is told."""
-    request = produce_request({(topic, index): batch_of(values, timestamp=room.clock.now_ms())})
-    response = await room.ask(request, 9, ProduceResponse)
-    answer = response.responses[0].partition_responses[0]
-    return ErrorCode(answer.error_code), answer.base_offset
 
 
 def stop_is_marked_clean(disk: CrashDisk) -> bool:
@@ -47,15 +37,8 @@ def stop_is_marked_clean(disk: CrashDisk) -> bool:
 async def test_requests_do_not_find_the_metadata_log() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    assert (await produce(room, METADATA_TOPIC, b"v"))[0] is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    fetch = FetchRequest(
-        max_bytes=1000,
-        topics=[
-            FetchTopic(topic=METADATA_TOPIC, partitions=[FetchPartition(partition=0, partition_max_bytes=9)])
-        ],
-    )
-    fetched = await room.ask(fetch, 11, FetchResponse)
-    assert fetched.responses[0].partitions[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert (await room.produce(METADATA_TOPIC, b"v"))[0] is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert await room.fetch(METADATA_TOPIC) == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
     delete = DeleteRecordsRequest(
         topics=[
             DeleteRecordsTopic(
@@ -89,13 +72,13 @@ async def test_metadata_outlives_every_retention() -> None:
 async def test_a_clean_stop_spares_the_next_start_reading_the_logs() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    assert await produce(room, "t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     await room.close()
     assert stop_is_marked_clean(room.disk)
     again = await BrokerRoom(room.disk, room.clock).open()
     assert not stop_is_marked_clean(room.disk)
     assert not again.partition("t").log.recovery.was_scanned
-    assert await produce(again, "t", b"w") == (ErrorCode.NONE, 1)
+    assert await again.produce("t", b"w") == (ErrorCode.NONE, 1)
     killed = await again.start_again()
     assert killed.partition("t").log.recovery.was_scanned
     assert killed.partition("t").high_watermark == 2
@@ -107,7 +90,7 @@ async def test_a_stop_is_not_clean_when_a_log_has_failed() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
     room.disk.fail("sync", "t-0/00000000000000000000.log", BROKEN)
-    assert (await produce(room, "t", b"v"))[0] is ErrorCode.KAFKA_STORAGE_ERROR
+    assert (await room.produce("t", b"v"))[0] is ErrorCode.KAFKA_STORAGE_ERROR
     room.disk.heal()
     await room.close()
     assert not stop_is_marked_clean(room.disk)
@@ -118,7 +101,7 @@ async def test_a_stop_is_not_clean_when_a_log_has_failed() -> None:
 async def test_a_stop_is_not_clean_when_a_log_cannot_be_flushed() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    assert await produce(room, "t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     room.disk.fail("write", "leader-epoch-checkpoint.tmp", NO_SPACE)
     await room.close()
     assert not stop_is_marked_clean(room.disk)
@@ -129,7 +112,7 @@ async def test_a_stop_is_not_clean_when_a_log_cannot_be_flushed() -> None:
 async def test_a_stop_is_not_clean_while_a_log_could_not_be_opened() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    assert await produce(room, "t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     room.disk.kill()
     room.disk.fail("sync", "t-0/00000000000000000000.log", BROKEN)
     again = await BrokerRoom(room.disk, room.clock).open()
@@ -144,7 +127,7 @@ async def test_a_stop_is_not_clean_while_a_log_could_not_be_opened() -> None:
 async def test_a_start_that_fails_leaves_no_mark_on_logs_it_did_not_read() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    assert await produce(room, "t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     room.disk.kill()
     room.disk.fail("read", "__meta-0/00000000000000000000.log", BROKEN)
     failing = BrokerRoom(room.disk, room.clock)
@@ -188,7 +171,7 @@ def lose_power_in_second_life(step: int, *, was_clean: bool) -> bool:
         await first.create("t", partitions=2)
         await first.create("u")
         for topic, index in (("t", 0), ("t", 1), ("u", 0)):
-            assert await produce(first, topic, b"v", index=index) == (ErrorCode.NONE, 0)
+            assert await first.produce(topic, b"v", index=index) == (ErrorCode.NONE, 0)
         await first.delete("u")
         await settle()
         if was_clean:
@@ -284,7 +267,7 @@ async def test_a_failed_metadata_log_takes_no_more_and_the_topics_go_on() -> Non
         await room.create("u")
     assert "u" not in room.broker.metadata.image.topics
     assert room.local.metadata_partition.failure is not None
-    assert await produce(room, "t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     await room.close()
     assert not stop_is_marked_clean(room.disk)
 
@@ -326,7 +309,7 @@ async def test_each_start_leads_in_a_new_epoch() -> None:
     for _ in range(2):
         room = await room.start_again()
         epochs.append(room.partition("t").leader_epoch)
-        assert await produce(room, "t", b"v") == (ErrorCode.NONE, len(epochs) - 2)
+        assert await room.produce("t", b"v") == (ErrorCode.NONE, len(epochs) - 2)
     assert epochs == [0, 1, 2]
     room.disk.remove("leader-epoch")
     again = await room.start_again()
