@@ -80,6 +80,10 @@ class AppendRejected(_Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat(_Message):
     committed: RaftIndex
+    # The last index sent to this follower before.
+    sent: RaftIndex
+    # Only tells of a commit.
+    is_unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +91,10 @@ class HeartbeatReply(_Message):
     """Also the answer to a leader of an old term, which learns the new one from it."""
 
     # The sender's log is the leader's up to here, not necessarily durably: never counts for a commit, only
-    # shows that something was lost on the way.
+    # shows whether what was sent before the heartbeat was lost.
     match: RaftIndex
+    # The heartbeat's.
+    sent: RaftIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,8 +43,6 @@ class Progress:
         self.is_active = False
         # The commit it was last told. Invariant: <= the leader's.
         self.told_commit = BEFORE_FIRST
-        # next_index as the last heartbeat left: entries below it were sent before it.
-        self.next_at_heartbeat = next_index
         # Last index and size of each message on the way; only in REPLICATE.
         self._inflight: deque[tuple[RaftIndex, int]] = deque()
         # Invariant: sum of the sizes in _inflight.
@@ -98,12 +96,11 @@ class Progress:
         if not is_stale:
             self.probe(next_index)
 
-    def on_heartbeat_reply(self, match: RaftIndex) -> None:
-        """It was reached. If it lacks what was sent before the heartbeat, that was lost."""
-        self.is_active = True
+    def on_heartbeat_reply(self, match: RaftIndex, sent: RaftIndex) -> None:
+        """If it lacks what was sent before the heartbeat, that was lost."""
         if self.mode is not Mode.REPLICATE:
             self.is_waiting = False
-        elif match < self.next_at_heartbeat - 1:
+        elif match < sent:
             self.probe(RaftIndex(match + 1))
 
     def probe(self, next_index: RaftIndex) -> None:
@@ -113,7 +110,6 @@ class Progress:
     def _become(self, mode: Mode, next_index: RaftIndex) -> None:
         self.mode = mode
         self.next_index = next_index
-        self.next_at_heartbeat = min(self.next_at_heartbeat, next_index)
         self.is_waiting = False
         self._inflight.clear()
         self._inflight_bytes = 0

@@ -1,5 +1,7 @@
 """The log as the core sees it: what is written, and behind it what the next `Ready` will have written."""
 
+from bisect import bisect_left
+
 from chronik.raft.core.entries import Append, Entries, check
 from chronik.raft.core.log_view import LogView
 from chronik.raft.core.ready import LogStart
@@ -44,6 +46,20 @@ class LogTail:
         5.3, log matching).
         """
         return self.first_index - 1 <= index <= self.last_index and self.term_at(index) == term
+
+    def last_at_most(self, term: Term, index: RaftIndex) -> RaftIndex:
+        """The last entry up to `index` whose term is not above `term`; at least first_index - 1."""
+        low = self.first_index - 1
+        later = bisect_left(range(low, index + 1), True, key=lambda i: self.term_at(RaftIndex(i)) > term)
+        return RaftIndex(max(low + later - 1, low))
+
+    def first_other(self, term: Term, first: RaftIndex, last: RaftIndex) -> RaftIndex:
+        """The first entry in [first, last] that is not of `term`; last + 1 if all are.
+
+        Those of `term`, if any, come first: the entry before `first` is the leader's, and terms never fall.
+        """
+        same = bisect_left(range(first, last + 1), True, key=lambda i: self.term_at(RaftIndex(i)) != term)
+        return RaftIndex(first + same)
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Append [first, entries.last]."""
@@ -94,10 +110,10 @@ class LogTail:
         self._is_taken = True
         return self._restart, self._truncate_to, tuple(self._appends)
 
-    def settle(self) -> None:
-        """Before every input: what was taken is written now."""
+    def settle(self) -> bool:
+        """Before every input: what was taken is written now. Whether anything was."""
         if not self._is_taken:
-            return
+            return False
         invariant(
             self._log.last_index == self.last_index,
             "the log ends at {}, but was to be written up to {}",
@@ -105,9 +121,11 @@ class LogTail:
             self.last_index,
         )
         self._clear()
+        return True
 
     def forget(self) -> None:
         """The writes failed: the log is what it is."""
+        invariant(self._restart is None, "a failed restart of the log")
         self._clear()
         self.last_index = self._log.last_index
 

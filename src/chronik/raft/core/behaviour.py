@@ -1,0 +1,53 @@
+"""What every role can do; each role changes what it must."""
+
+from typing import ClassVar
+
+from chronik.raft.core.messages import Message
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.roles import Role, Transition
+from chronik.vocab.ids import NodeId
+
+
+class Behaviour:
+    """A role in one term. Made by `core.RaftCore` at a transition, ends at the next; a method that returns a
+    transition ends it.
+    """
+
+    role: ClassVar[Role]
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+
+    @property
+    def is_loyal(self) -> bool:
+        """Whether it knows a living leader, and so refuses to elect another (section 6; thesis 4.2.3)."""
+        return False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to do until an input other than `tick` (`RaftOptions.is_quiet_used`)."""
+        return False
+
+    def enter(self) -> Transition | None:
+        return None
+
+    def tick(self) -> Transition | None:
+        raise NotImplementedError
+
+    def on_message(self, message: Message) -> Transition | None:
+        """One of the present term."""
+        raise NotImplementedError
+
+    def on_persisted(self) -> Transition | None:
+        """`replica.persisted` moved."""
+        return None
+
+    def on_append_failed(self) -> Transition | None:
+        """What was handed out to be written was not."""
+        return None
+
+    def on_peer_lost(self, node: NodeId) -> None:
+        """The connection to `node` broke; what was on the way to it may be lost."""
+
+    def flush(self) -> None:
+        """Before `Ready` is made: send what can be sent."""

@@ -1,0 +1,328 @@
+"""The core as its shell sees it: inputs, `Ready`, and the rules between them."""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from chronik.raft.core.behaviour import Behaviour
+from chronik.raft.core.candidate import Candidate
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.follower import Follower
+from chronik.raft.core.leader import Leader
+from chronik.raft.core.log_view import LogView
+from chronik.raft.core.memberships import Memberships
+from chronik.raft.core.messages import (
+    AppendEntries,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    PreVoteReply,
+    RequestPreVote,
+    RequestVote,
+    RestartLog,
+    VoteReply,
+)
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.pre_candidate import PreCandidate
+from chronik.raft.core.progress import FollowerState
+from chronik.raft.core.ready import Leadership, Ready
+from chronik.raft.core.refusals import Refusal, Refused
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.roles import (
+    TRANSITIONS,
+    BecomeCandidate,
+    BecomeFollower,
+    BecomeLeader,
+    BecomePreCandidate,
+    Role,
+    Transition,
+)
+from chronik.raft.core.tail import LogTail
+from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.voting import answer_pre_vote
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+from chronik.vocab.seams import Randomness
+
+
+class RaftCore:
+    """One node's replica of one group, from the opening of its log to its closing.
+
+    The shell gives inputs, takes `ready`, and does what it says in the order of its fields:
+
+    * Between two `ready` there may be any number of inputs. After a `ready`, its restart, truncation and
+      appends are written to the log before the next input. If that fails, `on_append_failed` is the next.
+    * `messages` leave after these writes, and need no sync. `messages_after_persistence` leave when
+      everything handed out so far, log and hard state, is durable; those still held in a crash never do.
+    * `on_persisted` says how far the log is durable. A sync that began before a later truncation or restart
+      says nothing any more.
+    * The log is durable up to its end when the core is made: recovery has synced what it found.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        options: RaftOptions,
+        randomness: Randomness,
+        log: LogView,
+        hard_state: HardState,
+        memberships: Sequence[tuple[RaftIndex, Membership]],
+        committed: RaftIndex = BEFORE_FIRST,
+    ) -> None:
+        """`memberships`: those in the log, behind the one in force before its first entry, with their
+        indexes. `committed`: as far as is known for sure, if only the log's beginning.
+        """
+        tail = LogTail(log)
+        self._replica = Replica(
+            node=node,
+            options=options,
+            randomness=randomness,
+            hard_state=hard_state,
+            log=tail,
+            memberships=Memberships(memberships),
+            committed=max(committed, RaftIndex(tail.first_index - 1)),
+        )
+        invariant(hard_state.term >= tail.last_term, "an entry of term {}", tail.last_term)
+        self._behaviour: Behaviour = Follower(self._replica)
+        # What the last Ready said.
+        self._told_hard_state: HardState | None = hard_state
+        self._told_committed = self._replica.committed
+        self._told_membership: Membership | None = self._replica.memberships.current
+        self._told_leadership: Leadership | None = self.leadership
+
+    # What it knows.
+
+    @property
+    def leadership(self) -> Leadership:
+        return Leadership(role=self.role, term=self.term, leader=self._replica.leader)
+
+    @property
+    def role(self) -> Role:
+        return self._behaviour.role
+
+    @property
+    def term(self) -> Term:
+        return self._replica.term
+
+    @property
+    def committed(self) -> RaftIndex:
+        """The last committed index."""
+        return self._replica.committed
+
+    @property
+    def last_index(self) -> RaftIndex:
+        """The end of the log, with what the next `ready` will have written."""
+        return self._replica.log.last_index
+
+    @property
+    def membership(self) -> Membership:
+        return self._replica.memberships.current
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it need not be ticked (`RaftOptions.is_quiet_used`)."""
+        return self._behaviour.is_quiet
+
+    @property
+    def followers(self) -> Mapping[NodeId, FollowerState]:
+        """Empty unless this node leads."""
+        return self._behaviour.followers if isinstance(self._behaviour, Leader) else {}
+
+    # Inputs.
+
+    def bootstrap(self, first_leader: NodeId) -> None:
+        """Begin a new group: every replica is made having voted for `first_leader` in term 1, which leads
+        without an election once its own vote is durable. Never for a replica that ran before.
+        """
+        replica = self._replica
+        invariant(replica.hard_state == HardState(), "bootstrap in term {}", replica.term)
+        invariant(replica.log.last_index == BEFORE_FIRST, "bootstrap of a log with entries")
+        invariant(first_leader in replica.memberships.current.voters, "{} does not vote", first_leader)
+        if first_leader == replica.node:
+            self._change(BecomeCandidate(votes=frozenset(replica.other_voters)))
+        else:
+            replica.enter_term(FIRST_TERM, first_leader)
+
+    def tick(self) -> None:
+        """One unit of time went by."""
+        self._settle()
+        self._change(self._behaviour.tick())
+
+    def step(self, message: Message) -> None:
+        """A message came, or one to this node itself may now leave."""
+        replica = self._replica
+        invariant(message.target == replica.node, "a message to {}", message.target)
+        self._settle()
+        if isinstance(message, RequestPreVote):
+            self._on_pre_vote_request(message)
+        elif message.term == replica.term or self._is_pre_vote(message):
+            self._on_present_term(message)
+        elif message.term > replica.term:
+            self._on_later_term(message)
+        else:
+            self._on_earlier_term(message)
+
+    def propose(self, *, count: int, payload: object, size: int) -> Entries:
+        """Append whole record batches, which take `count` indexes and `size` bytes. Where they go and in
+        which term; they are committed when `committed` reaches `last` while the term lasts.
+
+        Raises Refused.
+        """
+        invariant(count > 0, "{} records", count)
+        self._settle()
+        return self._leader().propose(count, payload, size)
+
+    def propose_membership(self, membership: Membership) -> Entries:
+        """Change members; in force at once, settled when committed. Raises Refused."""
+        self._settle()
+        return self._leader().propose_membership(membership)
+
+    def transfer_leadership(self, to: NodeId) -> None:
+        """Hand over to another voter, within an election timeout or not at all; nothing can be proposed
+        meanwhile. Raises Refused.
+        """
+        self._settle()
+        self._leader().transfer_leadership(to)
+
+    def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
+        """The log is durable up to `last_index`, whose entry is of `term`."""
+        self._settle()
+        replica = self._replica
+        if last_index > replica.persisted and replica.log.has(last_index, term):
+            replica.persisted = last_index
+            self._change(self._behaviour.on_persisted())
+
+    def on_peer_lost(self, node: NodeId) -> None:
+        """The connection to `node` closed, or its heartbeats stopped."""
+        self._settle()
+        self._behaviour.on_peer_lost(node)
+
+    def on_append_failed(self) -> None:
+        """The last Ready was not, or not wholly, written. None of its messages has left.
+
+        A leader steps down; what it proposed and did not write was never proposed. The rest of that Ready is
+        handed out again. A failed restart of the log is not for this: then the replica must be closed.
+        """
+        replica = self._replica
+        replica.forget_unwritten()
+        self._told_hard_state = self._told_membership = self._told_leadership = None
+        self._told_committed = BEFORE_FIRST
+        self._change(self._behaviour.on_append_failed())
+
+    def ready(self) -> Ready:
+        """What is to be done now; see above."""
+        self._settle()
+        replica = self._replica
+        self._behaviour.flush()
+        restart, truncate_to, appends = replica.log.take()
+        messages, replica.messages = replica.messages, []
+        held, replica.messages_after_persistence = replica.messages_after_persistence, []
+        hard_state, committed = replica.hard_state, replica.committed
+        membership, leadership = replica.memberships.current, self.leadership
+        ready = Ready(
+            restart=restart,
+            truncate_to=truncate_to,
+            appends=appends,
+            hard_state=None if hard_state == self._told_hard_state else hard_state,
+            messages=tuple(messages),
+            messages_after_persistence=tuple(held),
+            committed=None if committed == self._told_committed else committed,
+            membership=None if membership == self._told_membership else membership,
+            leadership=None if leadership == self._told_leadership else leadership,
+        )
+        self._told_hard_state, self._told_committed = hard_state, committed
+        self._told_membership, self._told_leadership = membership, leadership
+        return ready
+
+    # Terms.
+
+    def _is_pre_vote(self, message: Message) -> bool:
+        """Whether it says yes to this node's own question about the next term."""
+        is_mine = self.role is Role.PRE_CANDIDATE and message.term == self.term + 1
+        return is_mine and isinstance(message, PreVoteReply) and message.is_granted
+
+    def _on_pre_vote_request(self, message: RequestPreVote) -> None:
+        # Who asks for votes does not lead any more.
+        is_from_leader = message.source == self._replica.leader
+        answer_pre_vote(self._replica, message, is_loyal=self._behaviour.is_loyal and not is_from_leader)
+
+    def _on_present_term(self, message: Message) -> None:
+        """Section 5.2: a candidate that hears of the term's leader follows it."""
+        if self.role in (Role.PRE_CANDIDATE, Role.CANDIDATE) and _is_leaders(message):
+            self._change(BecomeFollower(term=self.term, leader=message.source))
+        self._change(self._behaviour.on_message(message))
+
+    def _on_later_term(self, message: Message) -> None:
+        """Section 5.1: whoever sees a later term follows in it; but section 6: no vote against a leader that
+        is heard.
+        """
+        if isinstance(message, PreVoteReply) and message.is_granted:
+            return
+        if isinstance(message, RequestVote) and not message.is_transfer and self._behaviour.is_loyal:
+            return
+        leader = message.source if _is_leaders(message) else None
+        self._change(BecomeFollower(term=message.term, leader=leader))
+        self._change(self._behaviour.on_message(message))
+
+    def _on_earlier_term(self, message: Message) -> None:
+        """Section 5.1: refused, with the present term. An old leader must hear of it even if no follower
+        would vote for anyone, or it would lead nobody for ever.
+        """
+        replica = self._replica
+        match message:
+            case AppendEntries() | Heartbeat() | RestartLog():
+                reply = HeartbeatReply(
+                    source=replica.node,
+                    target=message.source,
+                    term=replica.term,
+                    match=BEFORE_FIRST,
+                    sent=BEFORE_FIRST,
+                )
+                replica.send(reply)
+            case RequestVote():
+                replica.send(
+                    VoteReply(source=replica.node, target=message.source, term=replica.term, is_granted=False)
+                )
+            case _:
+                pass
+
+    # Roles.
+
+    def _settle(self) -> None:
+        """Before an input: the last Ready was carried out."""
+        if self._replica.log.settle():
+            self._replica.memberships.on_commit(self._replica.committed)
+
+    def _leader(self) -> Leader:
+        if not isinstance(self._behaviour, Leader):
+            raise Refused(Refusal.NOT_LEADER)
+        return self._behaviour
+
+    def _change(self, transition: Transition | None) -> None:
+        while transition is not None:
+            behaviour = self._make(transition)
+            allowed = TRANSITIONS[self.role]
+            invariant(behaviour.role in allowed, "{} after {}", behaviour.role, self.role)
+            self._behaviour = behaviour
+            transition = behaviour.enter()
+
+    def _make(self, transition: Transition) -> Behaviour:
+        replica = self._replica
+        match transition:
+            case BecomeFollower():
+                replica.enter_term(transition.term, None)
+                replica.leader = transition.leader
+                return Follower(replica)
+            case BecomePreCandidate():
+                return PreCandidate(replica)
+            case BecomeCandidate():
+                return Candidate(replica, transition)
+            case BecomeLeader():
+                return Leader(replica)
+            case _:
+                assert_never(transition)
+
+
+def _is_leaders(message: Message) -> bool:
+    """Whether only the leader of its term sends it."""
+    return isinstance(message, AppendEntries | Heartbeat | RestartLog)

@@ -1,0 +1,119 @@
+"""The follower: takes entries from its leader, votes, and asks for votes when it hears no leader."""
+
+from chronik.raft.core import accepting
+from chronik.raft.core.behaviour import Behaviour
+from chronik.raft.core.election_timer import ElectionTimer
+from chronik.raft.core.messages import (
+    AppendAccepted,
+    AppendEntries,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    RequestVote,
+    RestartLog,
+    TimeoutNow,
+)
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.roles import BecomeCandidate, BecomePreCandidate, Role, Transition
+from chronik.raft.core.types import RaftIndex
+from chronik.raft.core.voting import answer_vote
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+
+
+class Follower(Behaviour):
+    """Also what a learner is: it never asks for votes."""
+
+    role = Role.FOLLOWER
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        self._timer = ElectionTimer(replica.options, replica.randomness)
+        # Invariant: committed <= _match <= last index. The log is the present leader's up to here.
+        self._match = replica.committed
+
+    @property
+    def is_loyal(self) -> bool:
+        is_recent = self._timer.elapsed < self.replica.options.election_ticks
+        return self.replica.leader is not None and is_recent and not self._timer.is_hastened
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.is_loyal
+
+    def tick(self) -> Transition | None:
+        if self._timer.tick():
+            if self.replica.is_voter:
+                return BecomePreCandidate()
+            # A learner, or one that was removed, can only wait for a leader to speak to it again.
+            self.replica.leader = None
+            self._timer.reset()
+        return None
+
+    def on_message(self, message: Message) -> Transition | None:
+        match message:
+            case AppendEntries() | Heartbeat() | RestartLog():
+                self._on_leader(message)
+            case RequestVote():
+                if answer_vote(self.replica, message):
+                    self._timer.reset()
+            case TimeoutNow() if self.replica.is_voter:
+                return BecomeCandidate(is_transfer=True)
+            case _:
+                pass
+        return None
+
+    def on_peer_lost(self, node: NodeId) -> None:
+        if node == self.replica.leader:
+            self._timer.hasten()
+
+    def on_append_failed(self) -> Transition | None:
+        # Not even a truncation is sure to have happened.
+        self._match = self.replica.committed
+        return None
+
+    def _on_leader(self, message: AppendEntries | Heartbeat | RestartLog) -> None:
+        leader = self.replica.leader
+        invariant(leader in (None, message.source), "two leaders in term {}", message.term)
+        self.replica.leader = message.source
+        self._timer.reset()
+        match message:
+            case AppendEntries():
+                self._on_append(message)
+            case Heartbeat():
+                self._on_heartbeat(message)
+            case RestartLog():
+                accepting.restart(self.replica, message)
+                self._accepted(message.source, self.replica.committed)
+
+    def _on_append(self, message: AppendEntries) -> None:
+        match = accepting.accept(self.replica, message)
+        if match is None:
+            self.replica.send(accepting.rejection(self.replica, message))
+            return
+        self._accepted(message.source, match)
+        self._commit(message.committed)
+
+    def _accepted(self, leader: NodeId, match: RaftIndex) -> None:
+        self._match = max(self._match, match)
+        replica = self.replica
+        replica.send_after_persistence(
+            AppendAccepted(source=replica.node, target=leader, term=replica.term, match=self._match)
+        )
+
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        replica = self.replica
+        self._commit(message.committed)
+        if not message.is_unanswered:
+            replica.send(
+                HeartbeatReply(
+                    source=replica.node,
+                    target=message.source,
+                    term=replica.term,
+                    match=self._match,
+                    sent=message.sent,
+                )
+            )
+
+    def _commit(self, leader_committed: RaftIndex) -> None:
+        self.replica.commit(min(leader_committed, self._match))

@@ -1,0 +1,244 @@
+"""The leader: appends, replicates, counts, and steps down when a majority is out of reach."""
+
+from collections.abc import Mapping
+
+from chronik.raft.core.behaviour import Behaviour
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.messages import (
+    AppendAccepted,
+    AppendEntries,
+    AppendRejected,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    RequestVote,
+    RestartLog,
+    TimeoutNow,
+)
+from chronik.raft.core.progress import FollowerState, Mode, Progress
+from chronik.raft.core.quorum import majority_index
+from chronik.raft.core.refusals import Refusal, Refused
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.roles import BecomeFollower, Role, Transition
+from chronik.raft.core.sending import next_probe, send_heartbeat, send_to, tell_commit
+from chronik.raft.core.types import Membership, RaftIndex
+from chronik.raft.core.voting import answer_vote
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+
+
+class Leader(Behaviour):
+    """From election to the end of the term, or of a majority's attention."""
+
+    role = Role.LEADER
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        # Invariant: one for each other member of the membership in force.
+        self._progress: dict[NodeId, Progress] = {}
+        # Ticks since CheckQuorum last looked, and since the last heartbeat.
+        self._check_elapsed = 0
+        self._heartbeat_elapsed = 0
+        # To whom leadership goes, and for how many ticks this has been tried. Invariant: another voter.
+        self._transfer_to: NodeId | None = None
+        self._transfer_elapsed = 0
+        self._is_told_to_time_out = False
+
+    @property
+    def is_loyal(self) -> bool:
+        return True
+
+    @property
+    def is_quiet(self) -> bool:
+        last = self.replica.log.last_index
+        return (
+            self.replica.committed == last
+            and self._transfer_to is None
+            and all(
+                p.mode is Mode.REPLICATE and p.match == last and p.told_commit == last
+                for p in self._progress.values()
+            )
+        )
+
+    @property
+    def followers(self) -> Mapping[NodeId, FollowerState]:
+        return {node: progress.state() for node, progress in self._progress.items()}
+
+    def enter(self) -> Transition | None:
+        replica = self.replica
+        replica.leader = replica.node
+        self._follow_membership()
+        # Section 8: an entry of its own term lets it commit what earlier terms left.
+        replica.append_own(1, marker=True, membership=None, payload=None, size=0)
+        return None
+
+    def tick(self) -> Transition | None:
+        if self.replica.options.is_quiet_used and self.is_quiet:
+            self._start_check()
+            return None
+        self._heartbeat_elapsed += 1
+        if self._heartbeat_elapsed >= self.replica.options.heartbeat_ticks:
+            self._heartbeat_elapsed = 0
+            for node, progress in self._progress.items():
+                send_heartbeat(self.replica, node, progress, is_unanswered=False)
+        self._tick_transfer()
+        return self._tick_check()
+
+    def on_message(self, message: Message) -> Transition | None:
+        invariant(
+            not isinstance(message, AppendEntries | Heartbeat | RestartLog),
+            "two leaders in term {}",
+            message.term,
+        )
+        if isinstance(message, RequestVote):
+            answer_vote(self.replica, message)
+            return None
+        progress = self._progress.get(message.source)
+        if progress is None:
+            return None
+        progress.is_active = True
+        match message:
+            case AppendAccepted():
+                return self._on_accepted(message, progress)
+            case AppendRejected():
+                progress.on_rejected(message.prev_index, next_probe(self.replica, message))
+            case HeartbeatReply():
+                progress.on_heartbeat_reply(message.match, message.sent)
+            case _:
+                pass
+        return None
+
+    def on_persisted(self) -> Transition | None:
+        return self._maybe_commit()
+
+    def on_append_failed(self) -> Transition | None:
+        return BecomeFollower(term=self.replica.term)
+
+    def on_peer_lost(self, node: NodeId) -> None:
+        progress = self._progress.get(node)
+        if progress is not None:
+            progress.is_active = False
+            progress.probe(RaftIndex(progress.match + 1))
+
+    def flush(self) -> None:
+        for node, progress in self._progress.items():
+            send_to(self.replica, node, progress)
+            if self.replica.options.is_commit_told_at_once:
+                tell_commit(self.replica, node, progress)
+
+    def propose(self, count: int, payload: object, size: int) -> Entries:
+        if self._transfer_to is not None:
+            raise Refused(Refusal.IS_TRANSFERRING)
+        return self.replica.append_own(count, marker=False, membership=None, payload=payload, size=size)
+
+    def propose_membership(self, membership: Membership) -> Entries:
+        refusal = self._refusal(membership)
+        if refusal is not None:
+            raise Refused(refusal)
+        entries = self.replica.append_own(1, marker=True, membership=membership, payload=None, size=0)
+        self._follow_membership()
+        return entries
+
+    def transfer_leadership(self, to: NodeId) -> None:
+        if to == self.replica.node or to not in self.replica.memberships.current.voters:
+            raise Refused(Refusal.NOT_A_VOTER)
+        self._transfer_to = to
+        self._transfer_elapsed = 0
+        self._is_told_to_time_out = False
+        self._maybe_hand_over()
+
+    def _refusal(self, membership: Membership) -> Refusal | None:
+        replica = self.replica
+        current = replica.memberships.current
+        added = membership.voters - current.voters
+        if self._transfer_to is not None:
+            return Refusal.IS_TRANSFERRING
+        if not membership.voters:
+            return Refusal.NO_VOTERS
+        if len(membership.voters ^ current.voters) > 1:
+            return Refusal.MORE_THAN_ONE_VOTER
+        # The marker that opened this term is the first entry of it.
+        is_started = replica.log.term_at(replica.committed) == replica.term
+        if not is_started or replica.memberships.current_index > replica.committed:
+            return Refusal.CHANGE_PENDING
+        return None if all(self._is_caught_up(node) for node in added) else Refusal.NOT_CAUGHT_UP
+
+    def _is_caught_up(self, node: NodeId) -> bool:
+        """Whether all it lacks is on the way to it, which flow control bounds."""
+        if node == self.replica.node:
+            return True
+        progress = self._progress.get(node)
+        if progress is None or progress.mode is not Mode.REPLICATE:
+            return False
+        return progress.next_index > self.replica.log.last_index
+
+    def _follow_membership(self) -> None:
+        """Have a progress for each member, and for no other."""
+        replica = self.replica
+        members = replica.memberships.current.members - {replica.node}
+        next_index = RaftIndex(replica.log.last_index + 1)
+        self._progress = {
+            node: self._progress.get(node) or Progress(next_index, replica.options)
+            for node in sorted(members)
+        }
+
+    def _on_accepted(self, message: AppendAccepted, progress: Progress) -> Transition | None:
+        last = self.replica.log.last_index
+        invariant(message.match <= last, "{} accepted beyond {}", message.match, last)
+        moved = progress.on_accepted(message.match)
+        self._maybe_hand_over()
+        return self._maybe_commit() if moved else None
+
+    def _maybe_commit(self) -> Transition | None:
+        """Section 5.4.2: counting commits only entries of the present term, and with them all before."""
+        replica = self.replica
+        index = majority_index(self._match(node) for node in replica.memberships.current.voters)
+        if index <= replica.committed or replica.log.term_at(index) != replica.term:
+            return None
+        replica.commit(index)
+        is_removed = replica.memberships.current_index <= index and not replica.is_voter
+        return self._leave() if is_removed else None
+
+    def _match(self, node: NodeId) -> RaftIndex:
+        return self.replica.persisted if node == self.replica.node else self._progress[node].match
+
+    def _leave(self) -> Transition:
+        """Thesis 4.2.2: a leader that was removed leads until its removal is committed, then hands over."""
+        self.flush()
+        voters = self.replica.other_voters
+        self._tell_to_time_out(max(voters, key=lambda node: self._progress[node].match))
+        return BecomeFollower(term=self.replica.term)
+
+    def _maybe_hand_over(self) -> None:
+        to = self._transfer_to
+        if to is None or self._is_told_to_time_out:
+            return
+        if self._progress[to].match == self.replica.log.last_index:
+            self._is_told_to_time_out = True
+            self._tell_to_time_out(to)
+
+    def _tell_to_time_out(self, node: NodeId) -> None:
+        replica = self.replica
+        replica.send(TimeoutNow(source=replica.node, target=node, term=replica.term))
+
+    def _tick_transfer(self) -> None:
+        if self._transfer_to is not None:
+            self._transfer_elapsed += 1
+            if self._transfer_elapsed >= self.replica.options.election_ticks:
+                self._transfer_to = None
+
+    def _tick_check(self) -> Transition | None:
+        """CheckQuorum (section 6.2 of the thesis): who reaches no majority leads no more."""
+        self._check_elapsed += 1
+        if self._check_elapsed < self.replica.options.election_ticks:
+            return None
+        active = {node for node, progress in self._progress.items() if progress.is_active}
+        if not self.replica.memberships.current.is_majority(frozenset(active | {self.replica.node})):
+            return BecomeFollower(term=self.replica.term)
+        self._start_check()
+        return None
+
+    def _start_check(self) -> None:
+        self._check_elapsed = 0
+        for progress in self._progress.values():
+            progress.is_active = False

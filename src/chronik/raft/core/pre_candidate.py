@@ -1,0 +1,66 @@
+"""The pre-candidate: asks whether it would be elected, and disturbs nobody if not (thesis 9.6)."""
+
+from chronik.raft.core.behaviour import Behaviour
+from chronik.raft.core.election_timer import ElectionTimer
+from chronik.raft.core.messages import (
+    Message,
+    PreVoteReply,
+    RequestPreVote,
+    RequestVote,
+)
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.roles import BecomeCandidate, BecomeFollower, BecomePreCandidate, Role, Transition
+from chronik.raft.core.types import Term
+from chronik.raft.core.voting import answer_vote
+from chronik.vocab.ids import NodeId
+
+
+class PreCandidate(Behaviour):
+    """Ends as candidate, as follower of a leader that lives, or asks again."""
+
+    role = Role.PRE_CANDIDATE
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        self._timer = ElectionTimer(replica.options, replica.randomness)
+        self._granted: set[NodeId] = {replica.node}
+        self._refused: set[NodeId] = set()
+
+    def enter(self) -> Transition | None:
+        replica = self.replica
+        replica.leader = None
+        for voter in replica.other_voters:
+            replica.send(
+                RequestPreVote(
+                    source=replica.node,
+                    target=voter,
+                    term=Term(replica.term + 1),
+                    last_index=replica.log.last_index,
+                    last_term=replica.log.last_term,
+                )
+            )
+        return self._count()
+
+    def tick(self) -> Transition | None:
+        if not self._timer.tick():
+            return None
+        return BecomePreCandidate() if self.replica.is_voter else BecomeFollower(term=self.replica.term)
+
+    def on_message(self, message: Message) -> Transition | None:
+        """Also a granted PreVoteReply, whose term is the next one."""
+        match message:
+            case PreVoteReply():
+                (self._granted if message.is_granted else self._refused).add(message.source)
+                return self._count()
+            case RequestVote() if answer_vote(self.replica, message):
+                return BecomeFollower(term=self.replica.term)
+            case _:
+                return None
+
+    def _count(self) -> Transition | None:
+        membership = self.replica.memberships.current
+        if membership.is_majority(frozenset(self._granted)):
+            return BecomeCandidate()
+        if membership.is_majority(frozenset(self._refused)):
+            return BecomeFollower(term=self.replica.term)
+        return None

@@ -1,0 +1,115 @@
+"""What every role shares: the persistent state, the log, what is committed, and what goes out next."""
+
+from chronik.raft.core.entries import Entries, Marker, TermStart
+from chronik.raft.core.memberships import Memberships
+from chronik.raft.core.messages import Message
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.tail import LogTail
+from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+from chronik.vocab.seams import Randomness
+
+
+class Replica:
+    """One node's part of a group. Made with its core; roles come and go over it."""
+
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        options: RaftOptions,
+        randomness: Randomness,
+        hard_state: HardState,
+        log: LogTail,
+        memberships: Memberships,
+        committed: RaftIndex,
+    ) -> None:
+        self.node = node
+        self.options = options
+        self.randomness = randomness
+        self.hard_state = hard_state
+        self.log = log
+        self.memberships = memberships
+        # Invariant: never decreases; <= log.last_index.
+        self.committed = committed
+        # Invariant: <= log.last_index. What is up to here survives a crash of this node.
+        self.persisted = log.last_index
+        # Whom this node follows in this term, itself when it leads.
+        self.leader: NodeId | None = None
+        self.messages: list[Message] = []
+        self.messages_after_persistence: list[Message] = []
+
+    @property
+    def term(self) -> Term:
+        return self.hard_state.term
+
+    @property
+    def is_voter(self) -> bool:
+        return self.node in self.memberships.current.voters
+
+    @property
+    def other_voters(self) -> list[NodeId]:
+        """In a fixed order, so that a run can be repeated."""
+        return sorted(self.memberships.current.voters - {self.node})
+
+    def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def send_after_persistence(self, message: Message) -> None:
+        self.messages_after_persistence.append(message)
+
+    def enter_term(self, term: Term, voted_for: NodeId | None) -> None:
+        invariant(term >= self.term, "term {} after {}", term, self.term)
+        if term > self.term:
+            self.leader = None
+            self.hard_state = HardState(term=term, voted_for=voted_for)
+
+    def vote_for(self, node: NodeId) -> None:
+        """In the present term."""
+        invariant(self.hard_state.voted_for in (None, node), "a second vote in term {}", self.term)
+        self.hard_state = HardState(term=self.term, voted_for=node)
+
+    def append(self, entries: Entries, first: RaftIndex) -> None:
+        """Append `entries` from `first` on, in place of whatever the log has there."""
+        if first <= self.log.last_index:
+            self.truncate(RaftIndex(first - 1))
+        self.log.append(entries, first)
+        self.memberships.append(entries, first)
+
+    def append_own(
+        self, count: int, *, marker: bool, membership: Membership | None, payload: object, size: int
+    ) -> Entries:
+        """As leader: `count` indexes of the present term."""
+        first = RaftIndex(self.log.last_index + 1)
+        entries = Entries(
+            first=first,
+            last=RaftIndex(first + count - 1),
+            starts=(TermStart(index=first, term=self.term),),
+            markers=(Marker(index=first, membership=membership),) if marker else (),
+            payload=payload,
+            size=size,
+        )
+        self.append(entries, first)
+        return entries
+
+    def truncate(self, to: RaftIndex) -> None:
+        invariant(to >= self.committed, "truncate to {} below the committed {}", to, self.committed)
+        self.log.truncate(to)
+        self.memberships.truncate(to)
+        self.persisted = min(self.persisted, to)
+
+    def commit(self, index: RaftIndex) -> None:
+        """Everything up to `index` is committed; nothing happens when it was before."""
+        if index > self.committed:
+            invariant(index <= self.log.last_index, "commit {} beyond {}", index, self.log.last_index)
+            self.committed = index
+
+    def forget_unwritten(self) -> None:
+        """The last writes failed; what they were to be is as if never said."""
+        self.log.forget()
+        last = self.log.last_index
+        self.memberships.truncate(last)
+        self.persisted = min(self.persisted, last)
+        # A follower may have been told of the commit of what it failed to write.
+        self.committed = min(self.committed, last)

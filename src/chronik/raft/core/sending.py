@@ -1,0 +1,86 @@
+"""A leader's side of replication (section 5.3): what goes to a follower, given what is known of it."""
+
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.messages import AppendEntries, AppendRejected, Heartbeat, RestartLog
+from chronik.raft.core.progress import Mode, Progress
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.types import RaftIndex
+from chronik.vocab.ids import NodeId
+
+
+def send_to(replica: Replica, node: NodeId, progress: Progress) -> None:
+    """All that may go to `node` now."""
+    while not progress.is_paused:
+        if progress.mode is Mode.RESTART or progress.next_index < replica.log.first_index:
+            _send_restart(replica, node, progress)
+        elif progress.next_index <= replica.log.last_index:
+            entries = replica.log.slice(progress.next_index, replica.options.append_bytes_max)
+            if entries is None:
+                return
+            _send_append(replica, node, progress, entries)
+        elif progress.mode is Mode.PROBE:
+            _send_append(replica, node, progress, ())
+        else:
+            return
+
+
+def tell_commit(replica: Replica, node: NodeId, progress: Progress) -> None:
+    """If no entries told `node` of it."""
+    if progress.mode is Mode.REPLICATE and progress.told_commit < replica.committed:
+        send_heartbeat(replica, node, progress, is_unanswered=True)
+
+
+def send_heartbeat(replica: Replica, node: NodeId, progress: Progress, *, is_unanswered: bool) -> None:
+    replica.send(
+        Heartbeat(
+            source=replica.node,
+            target=node,
+            term=replica.term,
+            committed=replica.committed,
+            sent=RaftIndex(progress.next_index - 1),
+            is_unanswered=is_unanswered,
+        )
+    )
+    progress.told_commit = replica.committed
+
+
+def next_probe(replica: Replica, rejected: AppendRejected) -> RaftIndex:
+    """Go back behind every entry of terms the follower has not: one probe per term, not per entry."""
+    log = replica.log
+    nearest = min(rejected.hint_index, log.last_index)
+    if nearest < log.first_index - 1:
+        return RaftIndex(nearest + 1)
+    return RaftIndex(log.last_at_most(rejected.hint_term, nearest) + 1)
+
+
+def _send_append(replica: Replica, node: NodeId, progress: Progress, entries: tuple[Entries, ...]) -> None:
+    prev_index = RaftIndex(progress.next_index - 1)
+    replica.send(
+        AppendEntries(
+            source=replica.node,
+            target=node,
+            term=replica.term,
+            prev_index=prev_index,
+            prev_term=replica.log.term_at(prev_index),
+            entries=entries,
+            committed=replica.committed,
+        )
+    )
+    progress.told_commit = replica.committed
+    last = entries[-1].last if entries else prev_index
+    progress.on_sent(last, sum(piece.size for piece in entries))
+
+
+def _send_restart(replica: Replica, node: NodeId, progress: Progress) -> None:
+    index = RaftIndex(replica.log.first_index - 1)
+    replica.send(
+        RestartLog(
+            source=replica.node,
+            target=node,
+            term=replica.term,
+            index=index,
+            index_term=replica.log.term_at(index),
+            membership=replica.memberships.committed(replica.committed),
+        )
+    )
+    progress.on_restart_sent(index)
