@@ -3,6 +3,7 @@
 Imports nothing at the top that the node does not import anyway: see `chronik.cli.main`.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -47,10 +48,23 @@ def _run(settings: "Settings") -> int:
 
     try:
         run(settings)
-    except (DataDirectoryError, OSError) as error:
+    except DataDirectoryError as error:
         print(f"chronik: {error}", file=sys.stderr)
         return ExitCode.FAILED
+    except OSError as error:
+        print(f"chronik: {_without_number(error)}", file=sys.stderr)
+        return ExitCode.FAILED
     return ExitCode.OK
+
+
+def _without_number(error: OSError) -> str:
+    """What the system said, of which file, and the way out where there is one."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {reason}. Choose another directory with --data-dir."
+    if error.errno == errno.EADDRINUSE:
+        return f"{reason}. Stop what listens there, or choose another port with --listeners or --http."
+    return reason
 
 
 def settings_environment() -> dict[str, str]:

@@ -56,7 +56,7 @@ START_OPTIONS = (
         flag="--http",
         setting="http.address",
         metavar="ADDRESS",
-        help="Where /health and /metrics answer, as HOST:PORT, or off. Default localhost:9101.",
+        help="Where /health/ready and /metrics answer, as HOST:PORT, or off. Default localhost:9101.",
     ),
     StartOption(
         flag="--node-id",
@@ -74,7 +74,7 @@ START_OPTIONS = (
         flag="--set",
         kind=Kind.ASSIGNMENT,
         metavar="NAME=VALUE",
-        help="One setting under Kafka's name; repeatable. Goes before the file and the environment.",
+        help="One setting under Kafka's name; repeatable. Overrides the file and the environment.",
     ),
     StartOption(
         flag="--log-format",

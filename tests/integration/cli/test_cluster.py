@@ -57,7 +57,7 @@ def test_settings_of_a_broker(chronik: Command) -> None:
 
 
 def test_a_kind_without_a_name(chronik: Command) -> None:
-    chronik.run("config", "describe", "topic", code=ExitCode.FAILED)
+    chronik.run("config", "describe", "topic", code=ExitCode.USAGE)
     assert "which topic?" in chronik.errors
 
 
@@ -77,6 +77,17 @@ def test_health_over_http(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     }
 
 
+def test_health_asks_only_the_http_port_that_it_is_given(
+    capsys: pytest.CaptureFixture[str], broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHRONIK_BOOTSTRAP_SERVER", broker.bootstrap_servers)
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        address = f"127.0.0.1:{gone.getsockname()[1]}"
+    for nobody in (address, broker.bootstrap_servers):
+        assert main(["health", "--http", nobody, "--timeout", "5"]) == ExitCode.UNREACHABLE
+        assert f"nothing speaks HTTP at {nobody}" in capsys.readouterr().err
+
+
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         address = f"127.0.0.1:{gone.getsockname()[1]}"
@@ -94,7 +105,7 @@ def test_the_variable_names_the_cluster(
 
 
 def test_perf_of_something_unknown(chronik: Command) -> None:
-    chronik.run("perf", "nothing", code=ExitCode.FAILED)
+    chronik.run("perf", "nothing", code=ExitCode.USAGE)
     assert "bulk-1kib" in chronik.errors
 
 

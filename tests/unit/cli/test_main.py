@@ -1,5 +1,7 @@
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,12 @@ def modules_after(code: str, *names: str) -> list[str]:
     shown = f"{code}\nimport sys\nprint(*[name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def start_in_a_process(*words: str) -> subprocess.CompletedProcess[str]:
+    """A start that fails; in a process of its own, because it sets up logs and signals."""
+    command = [sys.executable, "-m", "chronik.cli.main", "start", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_a_start_imports_nothing_for_people() -> None:
@@ -40,6 +48,53 @@ def test_a_settings_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == ExitCode.USAGE
     assert "Usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["topic", "list", "-b", "localhost:port"],
+        ["health", "--http", "localhost:port"],
+        ["config", "alter", "topic", "orders"],
+        ["perf", "nonsense"],
+    ],
+)
+def test_wrong_usage_that_is_found_by_a_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_workloads_that_perf_knows_are_all_there_are() -> None:
+    from chronik.cli.commands.perf import WORKLOAD_NAMES
+    from chronik.cli.perf import Workload
+
+    assert [workload.value for workload in Workload] == list(WORKLOAD_NAMES)
+
+
+def test_help_of_perf_names_its_workloads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["perf", "--help"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "small-requests" in shown
+    assert "pip install confluent-kafka" in shown
+
+
+def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        listeners = ["--listeners", f"PLAINTEXT://{address}", "--http", "off"]
+        started = start_in_a_process(*listeners, "--data-dir", str(tmp_path))
+    assert started.returncode == ExitCode.FAILED
+    assert started.stderr.startswith(f"chronik: cannot listen on {address}: ")
+    assert "another port with --listeners" in started.stderr
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    started = start_in_a_process("--data-dir", str(file), "--listeners", "PLAINTEXT://127.0.0.1:0")
+    assert started.returncode == ExitCode.FAILED
+    assert started.stderr.startswith(f"chronik: {file}: ")
+    assert "another directory with --data-dir" in started.stderr
 
 
 def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,15 @@
 from typing import NamedTuple
 
 from chronik.cli.client.errors import ClientError
+from chronik.cli.exit_codes import ExitCode
 
 KAFKA_PORT = 9092
+
+
+class BadAddress(ClientError):
+    """What was written is no address; nothing was tried."""
+
+    exit_code = ExitCode.USAGE
 
 
 class Address(NamedTuple):
@@ -41,5 +48,5 @@ def parse_address(text: str, default_port: int = KAFKA_PORT) -> Address:
     return Address(host, number)
 
 
-def _bad(text: str) -> ClientError:
-    return ClientError(f"{text!r} is not a broker's address", hint="Write HOST:PORT, such as localhost:9092.")
+def _bad(text: str) -> BadAddress:
+    return BadAddress(f"{text!r} is not a broker's address", hint="Write HOST:PORT, such as localhost:9092.")

@@ -17,7 +17,7 @@ _HINTS = {
     ErrorCode.INVALID_PARTITIONS: "Partitions can be added, not removed.",
     ErrorCode.INVALID_REPLICATION_FACTOR: "There must be as many brokers as replicas; "
     "`chronik cluster status` shows the brokers.",
-    ErrorCode.INVALID_CONFIG: "`chronik config describe --all` shows the settings there are.",
+    ErrorCode.INVALID_CONFIG: "`chronik config describe topic NAME --all` shows the settings there are.",
     ErrorCode.OFFSET_OUT_OF_RANGE: "`chronik topic describe` shows the offsets that can be read.",
     ErrorCode.NON_EMPTY_GROUP: "Stop the group's consumers first; `chronik group describe` shows them.",
     ErrorCode.UNKNOWN_MEMBER_ID: "The group's consumers are running and commit for themselves: stop them.",
@@ -26,7 +26,6 @@ _HINTS = {
     ErrorCode.KAFKA_STORAGE_ERROR: "The broker's log says what is wrong with its disk.",
     ErrorCode.UNKNOWN_SERVER_ERROR: "The broker's log says what happened.",
     ErrorCode.TOPIC_DELETION_DISABLED: "The broker has delete.topic.enable=false.",
-    ErrorCode.POLICY_VIOLATION: "A policy of the broker forbids it.",
     ErrorCode.TOPIC_AUTHORIZATION_FAILED: "Ask for access to the topic.",
     ErrorCode.GROUP_AUTHORIZATION_FAILED: "Ask for access to the group.",
     ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "Ask for access to the cluster.",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout
@@ -90,7 +91,7 @@ def alter(
 
     settings, reset = assignments(change), delete or []
     if not settings and not reset:
-        raise Failure("there is nothing to alter", "Give --set NAME=VALUE or --delete NAME.")
+        raise Failure("there is nothing to alter", "Give --set NAME=VALUE or --delete NAME.", ExitCode.USAGE)
     with Client(bootstrap_server, timeout_s=timeout) as client:
         resource_type = _resource_type(kind, name)
         configs.alter(client, resource_type, name, change=settings, delete=reset, validate_only=dry_run)
@@ -104,5 +105,5 @@ def _resource_type(kind: Resource, name: str) -> "ResourceType":
     from chronik.vocab.config.definition import ResourceType
 
     if not name and kind is not Resource.BROKER:
-        raise Failure(f"which {kind.value}?", f"Write `chronik config describe {kind.value} NAME`.")
+        raise Failure(f"which {kind.value}?", f"Write its name after `{kind.value}`.", ExitCode.USAGE)
     return ResourceType[kind.name]

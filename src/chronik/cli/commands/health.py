@@ -8,12 +8,19 @@ from chronik.cli.exit_codes import ExitCode
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BOOTSTRAP_VARIABLE, Json
 
+_HTTP_DEFAULT = "localhost:9101"
+
 
 @guarded
 def health(
     http: Annotated[
-        str, typer.Option("--http", metavar="HOST:PORT", help="Ask the broker's HTTP port.")
-    ] = "localhost:9101",
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="HOST:PORT",
+            help=f"Ask the broker's HTTP port, and nothing else. Unless told otherwise: {_HTTP_DEFAULT}.",
+        ),
+    ] = None,
     bootstrap_server: Annotated[
         str | None,
         typer.Option(
@@ -29,12 +36,15 @@ def health(
 ) -> None:
     """Tell whether a broker is ready: exit code 0 when it is, 1 when it is not, 3 when nothing answers.
 
-    Asks /health/ready; where nothing listens there, or with --bootstrap-server, asks ApiVersions.
+    Asks /health/ready; where nothing listens there, or with --bootstrap-server, asks for Metadata.
     """
+    from chronik.cli.client.errors import Unreachable
     from chronik.cli.health_check import ask_http, ask_kafka
     from chronik.cli.output import print_done, print_error, print_json
 
-    answer = None if bootstrap_server else ask_http(http, timeout)
+    answer = None if bootstrap_server and not http else ask_http(http or _HTTP_DEFAULT, timeout)
+    if answer is None and http:
+        raise Unreachable(f"nothing speaks HTTP at {http}", hint="`chronik start --http` says where it does.")
     if answer is None:
         answer = ask_kafka(bootstrap_server or BOOTSTRAP_DEFAULT, timeout)
     if json:
