@@ -82,7 +82,8 @@ class RaftCore:
             memberships=Memberships(memberships),
             committed=max(committed, RaftIndex(tail.first_index - 1)),
         )
-        invariant(hard_state.term >= tail.last_term, "an entry of term {}", tail.last_term)
+        # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
+        self._replica.enter_term(max(hard_state.term, tail.last_term), None)
         self._behaviour: Behaviour = Follower(self._replica)
         # What the last Ready said.
         self._told_hard_state: HardState | None = hard_state

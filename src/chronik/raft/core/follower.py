@@ -43,7 +43,7 @@ class Follower(Behaviour):
 
     def tick(self) -> Transition | None:
         if self._timer.tick():
-            if self.replica.is_voter:
+            if self.replica.may_campaign:
                 return BecomePreCandidate()
             # A learner, or one that was removed, can only wait for a leader to speak to it again.
             self.replica.leader = None
@@ -57,7 +57,7 @@ class Follower(Behaviour):
             case RequestVote():
                 if answer_vote(self.replica, message):
                     self._timer.reset()
-            case TimeoutNow() if self.replica.is_voter:
+            case TimeoutNow() if self.replica.may_campaign:
                 return BecomeCandidate(is_transfer=True)
             case _:
                 pass

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.types import Membership, RaftIndex
+from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
 
@@ -26,6 +27,14 @@ class Memberships:
     def committed(self, committed: RaftIndex) -> Membership:
         """The last one at or before `committed`."""
         return next((m for index, m in reversed(self._known) if index <= committed), self._known[0][1])
+
+    def may_campaign(self, node: NodeId, committed: RaftIndex) -> bool:
+        """Whether `node` votes in the one in force, or did before it and it is not committed: until then the
+        group may need a leader with this log to commit it (thesis 4.2.2).
+        """
+        since = self.committed(committed)
+        later = [m for index, m in self._known if index > committed]
+        return any(node in m.voters for m in (since, *later))
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Take those of `entries` from `first` on into force."""

@@ -44,7 +44,7 @@ class PreCandidate(Behaviour):
     def tick(self) -> Transition | None:
         if not self._timer.tick():
             return None
-        return BecomePreCandidate() if self.replica.is_voter else BecomeFollower(term=self.replica.term)
+        return BecomePreCandidate() if self.replica.may_campaign else BecomeFollower(term=self.replica.term)
 
     def on_message(self, message: Message) -> Transition | None:
         """Also a granted PreVoteReply, whose term is the next one."""

@@ -49,6 +49,10 @@ class Replica:
         return self.node in self.memberships.current.voters
 
     @property
+    def may_campaign(self) -> bool:
+        return self.memberships.may_campaign(self.node, self.committed)
+
+    @property
     def other_voters(self) -> list[NodeId]:
         """In a fixed order, so that a run can be repeated."""
         return sorted(self.memberships.current.voters - {self.node})

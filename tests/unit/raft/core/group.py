@@ -1,0 +1,252 @@
+"""A group of cores with a network and disks that do what a test says; invariants are checked."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from random import Random
+
+from chronik.raft.core.core import RaftCore
+from chronik.raft.core.entries import Entries
+from chronik.raft.core.messages import Message
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.ready import Ready
+from chronik.raft.core.roles import Role
+from chronik.raft.core.types import BEFORE_FIRST, HardState, Membership, Term
+from chronik.vocab.ids import NodeId
+from tests.unit.raft.core.invariants import Invariants
+from tests.unit.raft.core.model_log import Content, ModelLog, Unit
+
+
+def nodes(*ids: int) -> frozenset[NodeId]:
+    return frozenset(NodeId(i) for i in ids)
+
+
+def membership(*voters: int, learners: Iterable[int] = ()) -> Membership:
+    return Membership(voters=nodes(*voters), learners=nodes(*learners))
+
+
+class Shell:
+    """One node: carries out `Ready` by the rules in `RaftCore`."""
+
+    def __init__(
+        self, node: int, first: Membership, options: RaftOptions, random: Random, invariants: Invariants
+    ) -> None:
+        self.id = NodeId(node)
+        self.options = options
+        self.random = random
+        self.invariants = invariants
+        self.log = ModelLog(first)
+        self.hard_state = HardState()
+        self.durable_hard_state = HardState()
+        # Durable as well: what a checkpoint would say.
+        self.committed = BEFORE_FIRST
+        self.held: list[Message] = []
+        self.outbox: list[Message] = []
+        self.readies: list[Ready] = []
+        self.is_up = True
+        self.core = self._open()
+
+    def _open(self) -> RaftCore:
+        return RaftCore(
+            node=self.id,
+            options=self.options,
+            randomness=self.random,
+            log=self.log,
+            hard_state=self.durable_hard_state,
+            memberships=self.log.memberships(),
+        )
+
+    def run(self) -> None:
+        """Take `ready` and do it, but for the sync."""
+        ready = self.core.ready()
+        self.readies.append(ready)
+        self.log.write(ready)
+        self.outbox.extend(ready.messages)
+        if ready.hard_state is not None:
+            self.invariants.on_hard_state(self.id, self.hard_state, ready.hard_state)
+            self.hard_state = ready.hard_state
+        self.held.extend(ready.messages_after_persistence)
+        if ready.committed is not None:
+            self.invariants.on_commit(self.id, self.log, self.committed, ready.committed)
+            self.committed = ready.committed
+        if ready.leadership is not None and ready.leadership.role is Role.LEADER:
+            self.invariants.on_leader(self.id, self.log, ready.leadership.term)
+
+    def sync(self) -> None:
+        """All that was written becomes durable, and what waited for it leaves."""
+        self.log.sync()
+        self.durable_hard_state = self.hard_state
+        held, self.held = self.held, []
+        last = self.log.last_index
+        self.core.on_persisted(last, self.log.term_at(last))
+        self.run()
+        for message in held:
+            if message.target == self.id:
+                self.core.step(message)
+                self.run()
+            else:
+                self.outbox.append(message)
+
+    def crash(self, random: Random | None = None) -> None:
+        self.is_up = False
+        self.log.crash(random)
+        self.hard_state = self.durable_hard_state
+        self.held.clear()
+        self.outbox.clear()
+
+    def restart(self) -> None:
+        self.is_up = True
+        self.committed = BEFORE_FIRST
+        self.core = self._open()
+
+
+class Group:
+    """Messages are in `wire` until delivered."""
+
+    def __init__(
+        self,
+        first: Membership,
+        *,
+        seed: int = 1,
+        options: RaftOptions | None = None,
+        extra: Iterable[int] = (),
+    ) -> None:
+        self.random = Random(seed)
+        self.invariants = Invariants()
+        self.shells = {
+            node: Shell(node, first, options or RaftOptions(), self.random, self.invariants)
+            for node in sorted(first.members | nodes(*extra))
+        }
+        self.wire: list[Message] = []
+        # Messages it is true of are lost.
+        self.is_cut: Callable[[Message], bool] = lambda message: False
+
+    def __getitem__(self, node: int) -> Shell:
+        return self.shells[NodeId(node)]
+
+    def core(self, node: int) -> RaftCore:
+        return self[node].core
+
+    def leaders(self) -> list[int]:
+        return [n for n, s in self.shells.items() if s.is_up and s.core.role is Role.LEADER]
+
+    def leader(self) -> Shell:
+        """The one of the highest term."""
+        return self[max(self.leaders(), key=lambda n: self.core(n).term)]
+
+    def bootstrap(self, first_leader: int) -> None:
+        for shell in self.shells.values():
+            if shell.id in shell.core.membership.voters:
+                shell.core.bootstrap(NodeId(first_leader))
+                shell.run()
+
+    # Inputs, each followed by its Ready.
+
+    def tick(self, *only: int, times: int = 1) -> None:
+        for _ in range(times):
+            for node in only or sorted(self.shells):
+                if self[node].is_up:
+                    self.core(node).tick()
+                    self._run(node)
+
+    def step(self, message: Message) -> None:
+        if self[message.target].is_up:
+            self.core(message.target).step(message)
+            self._run(message.target)
+
+    def propose(self, node: int, text: str, count: int = 1) -> Entries:
+        entries = self.core(node).propose(count=count, payload=text, size=100 * count)
+        self._run(node)
+        return entries
+
+    def change(self, node: int, to: Membership) -> Entries:
+        entries = self.core(node).propose_membership(to)
+        self._run(node)
+        return entries
+
+    def transfer(self, node: int, to: int) -> None:
+        self.core(node).transfer_leadership(NodeId(to))
+        self._run(node)
+
+    def lose_peer(self, node: int, peer: int) -> None:
+        self.core(node).on_peer_lost(NodeId(peer))
+        self._run(node)
+
+    def sync(self, *only: int) -> None:
+        for node in only or sorted(self.shells):
+            if self[node].is_up:
+                self[node].sync()
+                self._collect(node)
+
+    # Whole courses of events.
+
+    def deliver(self) -> None:
+        """What is on the wire now, in order."""
+        messages, self.wire = self.wire, []
+        for message in messages:
+            if not self.is_cut(message):
+                self.step(message)
+
+    def settle(self) -> None:
+        """Deliver and sync until nothing more happens."""
+        for _ in range(200):
+            self.sync()
+            if not self.wire:
+                return
+            self.deliver()
+        raise AssertionError("the group does not come to rest")
+
+    def campaign(self, node: int) -> None:
+        """Have `node` try to be elected, while the others are loyal to nobody."""
+        for other, shell in self.shells.items():
+            leader = shell.core.leadership.leader
+            if shell.is_up and leader is not None and other not in (node, leader):
+                self.lose_peer(other, leader)
+        self.elapse(node)
+        self.settle()
+
+    def elapse(self, node: int) -> None:
+        """Its election timeout passes, and it does something about it."""
+        wire = len(self.wire)
+        for _ in range(2 * self[node].options.election_ticks):
+            self.tick(node)
+            if len(self.wire) > wire or self[node].held:
+                return
+
+    def isolate(self, *cut: int) -> None:
+        """Nothing passes between these and the others."""
+        self.is_cut = lambda m: (m.source in cut) != (m.target in cut)
+
+    def heal(self) -> None:
+        self.is_cut = lambda message: False
+
+    def restart(self, node: int) -> None:
+        self[node].crash()
+        self.wire = [m for m in self.wire if m.source != node]
+        self[node].restart()
+        self.invariants.on_restart(NodeId(node))
+
+    def load(self, node: int, term: int, *units: tuple[int, str]) -> None:
+        """Before anything else: give `node` a log of (term, text) batches of one record, and a term."""
+        shell = self[node]
+        shell.log.content = Content(
+            before=shell.log.content.before,
+            membership=shell.log.content.membership,
+            units=tuple(Unit(first=i, last=i, term=t, value=text) for i, (t, text) in enumerate(units)),
+        )
+        shell.log.sync()
+        shell.durable_hard_state = shell.hard_state = replace(HardState(), term=Term(term))
+        shell.restart()
+
+    def texts(self, node: int, *, is_committed: bool = False) -> list[str]:
+        """The batches in the log of `node`."""
+        end = self.core(node).committed if is_committed else self[node].log.last_index
+        units = self[node].log.content.units
+        return [u.value for u in units if isinstance(u.value, str) and u.last <= end]
+
+    def _run(self, node: int) -> None:
+        self[node].run()
+        self._collect(node)
+
+    def _collect(self, node: int) -> None:
+        self.wire.extend(self[node].outbox)
+        self[node].outbox.clear()

@@ -1,0 +1,207 @@
+"""A random run of a group: every fault drawn from one seed, invariants checked after each event."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from chronik.raft.core.messages import Message
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.refusals import Refused
+from chronik.raft.core.roles import Role
+from chronik.raft.core.types import Membership
+from chronik.vocab.ids import NodeId
+from tests.unit.raft.core.group import Group, Shell
+
+# Small limits, so that a short run meets them.
+OPTIONS = RaftOptions(
+    append_bytes_max=500, inflight_bytes_max=2000, inflight_messages_max=4, peer_lost_jitter_ticks=1
+)
+
+
+class Schedule:
+    """Draws what happens next."""
+
+    def __init__(self, group: Group, seed: int) -> None:
+        self.group = group
+        self.random = Random(seed)
+        self.proposed = 0
+        self.counts: dict[str, int] = {}
+        self._actions: list[tuple[int, Callable[[], None]]] = [
+            (40, self.deliver),
+            (14, self.tick),
+            (14, self.sync),
+            (10, self.propose),
+            (2, self.lose),
+            (2, self.double),
+            (1, self.crash),
+            (2, self.restart),
+            (1, self.partition),
+            (1, self.heal),
+            (1, self.lose_peer),
+            (1, self.transfer),
+            (1, self.change),
+            (1, self.drop_beginning),
+            (1, self.fail_append),
+            (1, self.chill),
+        ]
+
+    def run(self, events: int) -> None:
+        weights = [weight for weight, _ in self._actions]
+        for _ in range(events):
+            action = self.random.choices(self._actions, weights)[0][1]
+            action()
+            self.counts[action.__name__] = self.counts.get(action.__name__, 0) + 1
+        self.check()
+
+    def check(self) -> None:
+        logs = [shell.log for shell in self.group.shells.values()]
+        self.group.invariants.check_matching(logs)
+
+    def recover(self) -> None:
+        """All faults end; the group must elect, commit and agree."""
+        self.group.heal()
+        for node, shell in self.group.shells.items():
+            shell.log.is_cold = False
+            if not shell.is_up:
+                self.group.restart(node)
+        for _ in range(40 * OPTIONS.election_ticks):
+            self.group.tick()
+            self.group.deliver()
+            self.group.sync()
+            if self._is_agreed():
+                return
+        raise AssertionError(f"no agreement: {[s.core.leadership for s in self.group.shells.values()]}")
+
+    def _is_agreed(self) -> bool:
+        leaders = self.group.leaders()
+        if not leaders:
+            return False
+        core = self.group.leader().core
+        if core.committed < core.last_index or core.followers.keys() | {self.group.leader().id} < (
+            core.membership.members
+        ):
+            return False
+        return all(self.group.core(n).committed == core.committed for n in core.membership.members)
+
+    # Events.
+
+    def deliver(self) -> None:
+        """Any message, not only the oldest."""
+        if self.group.wire:
+            reach = len(self.group.wire) if self.random.random() < 0.2 else 3
+            at = self.random.randrange(min(reach, len(self.group.wire)))
+            message = self.group.wire.pop(at)
+            if not self.group.is_cut(message):
+                self.group.step(message)
+
+    def tick(self) -> None:
+        self.group.tick(self._up().id)
+
+    def sync(self) -> None:
+        self.group.sync(self._up().id)
+
+    def propose(self) -> None:
+        """Also several before one Ready."""
+        for node in self.group.leaders():
+            for _ in range(self.random.randint(1, 3)):
+                self.proposed += 1
+                count = self.random.randint(1, 4)
+                try:
+                    self.group.core(node).propose(
+                        count=count, payload=f"{node}-{self.proposed}", size=100 * count
+                    )
+                except Refused:
+                    return
+            self.group.tick(node)
+
+    def lose(self) -> None:
+        if self.group.wire:
+            self.group.wire.pop(self.random.randrange(len(self.group.wire)))
+
+    def double(self) -> None:
+        if self.group.wire:
+            self.group.wire.append(self.random.choice(self.group.wire))
+
+    def crash(self) -> None:
+        self._up().crash(self.random)
+
+    def restart(self) -> None:
+        down = [shell for shell in self.group.shells.values() if not shell.is_up]
+        if down:
+            self.random.choice(down).restart()
+
+    def partition(self) -> None:
+        ids = list(self.group.shells)
+        cut = set(self.random.sample(ids, self.random.randint(1, len(ids) - 1)))
+        one_way = self.random.random() < 0.3
+
+        def is_cut(message: Message) -> bool:
+            inward = message.target in cut and message.source not in cut
+            return inward or (not one_way and message.source in cut and message.target not in cut)
+
+        self.group.is_cut = is_cut
+
+    def heal(self) -> None:
+        self.group.heal()
+
+    def lose_peer(self) -> None:
+        self.group.lose_peer(self._up().id, self.random.choice(list(self.group.shells)))
+
+    def transfer(self) -> None:
+        for node in self.group.leaders():
+            self._try(partial(self.group.transfer, node, self._anyone()))
+
+    def change(self) -> None:
+        """Turn someone voter, learner or neither."""
+        for node in self.group.leaders():
+            current = self.group.core(node).membership
+            one = frozenset({self._anyone()})
+            to = self.random.choice(
+                [
+                    Membership(voters=current.voters | one, learners=current.learners - one),
+                    Membership(voters=current.voters - one, learners=current.learners | one),
+                    Membership(voters=current.voters - one, learners=current.learners - one),
+                ]
+            )
+            self._try(partial(self.group.change, node, to))
+
+    def drop_beginning(self) -> None:
+        """Retention, within what is committed."""
+        shell = self._up()
+        units = [u for u in shell.log.content.units if u.last <= shell.committed]
+        if units:
+            shell.log.drop_before(self.random.choice(units).first)
+
+    def fail_append(self) -> None:
+        """The disk is full: a leader's proposal is not written."""
+        for node in self.group.leaders():
+            core = self.group.core(node)
+            try:
+                core.propose(count=2, payload="unwritten", size=200)
+            except Refused:
+                return
+            core.ready()
+            core.on_append_failed()
+            self.group.tick(node)
+            assert core.role is not Role.LEADER
+
+    def chill(self) -> None:
+        """What a follower needs is, or is not, in memory."""
+        self._up().log.is_cold = self.random.random() < 0.5
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Refused as refused:
+            name = refused.reason.name
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def _up(self) -> Shell:
+        up = [shell for shell in self.group.shells.values() if shell.is_up]
+        if not up:
+            self.restart()
+            return self._up()
+        return self.random.choice(up)
+
+    def _anyone(self) -> NodeId:
+        return self.random.choice(list(self.group.shells))
