@@ -23,13 +23,13 @@ class PartitionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReport:
-    """One group; `lag` is the sum over its partitions."""
+    """One group; `lag` is the sum over its partitions with commits, None when there is no such partition."""
 
     id: str
     state: str
     assignor: str
     coordinator: str
-    lag: int
+    lag: int | None
     partitions: list[PartitionReport]
     members: list[groups.Member]
 
@@ -58,12 +58,13 @@ def read_report(client: Client, name: str) -> GroupReport:
                 host=None if owner is None else owner.host,
             )
         )
+    lags = [row.lag for row in rows if row.lag is not None]
     return GroupReport(
         id=group.id,
         state=group.state,
         assignor=group.assignor,
         coordinator=group.coordinator,
-        lag=sum(row.lag or 0 for row in rows),
+        lag=sum(lags) if lags else None,
         partitions=rows,
         members=list(group.members),
     )

@@ -108,6 +108,21 @@ def test_a_group_with_running_consumers(chronik: Command, group: str, topic: str
         consumer.close()
 
 
+def test_lag_is_not_known_before_the_first_commit(chronik: Command, topic: str, broker: Broker) -> None:
+    name = f"new-{topic}"
+    consumer = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": name, "enable.auto.commit": False}
+    )
+    try:
+        consumer.subscribe([topic])
+        while not consumer.assignment():
+            consumer.poll(0.1)
+        report = chronik.json("group", "describe", name)
+        assert (len(report["partitions"]), report["lag"]) == (3, None)
+    finally:
+        consumer.close()
+
+
 def test_a_group_is_deleted(chronik: Command, group: str) -> None:
     chronik.run("group", "delete", group)
     chronik.run("group", "describe", group, code=ExitCode.FAILED)
