@@ -104,16 +104,19 @@ class Follower(Behaviour):
     def _on_heartbeat(self, message: Heartbeat) -> None:
         replica = self.replica
         self._commit(message.committed)
-        if not message.is_unanswered:
-            replica.send(
-                HeartbeatReply(
-                    source=replica.node,
-                    target=message.source,
-                    term=replica.term,
-                    match=self._match,
-                    sent=message.sent,
-                )
+        if message.is_unanswered:
+            return
+        if self._match > message.accepted:
+            self._accepted(message.source, self._match)
+        replica.send(
+            HeartbeatReply(
+                source=replica.node,
+                target=message.source,
+                term=replica.term,
+                match=self._match,
+                sent=message.sent,
             )
+        )
 
     def _commit(self, leader_committed: RaftIndex) -> None:
         self.replica.commit(min(leader_committed, self._match))

@@ -82,6 +82,8 @@ class Heartbeat(_Message):
     committed: RaftIndex
     # The last index sent to this follower before.
     sent: RaftIndex
+    # How far this follower accepted, for all the leader knows; if it did further, the answer was lost.
+    accepted: RaftIndex
     # Only tells of a commit.
     is_unanswered: bool = False
 

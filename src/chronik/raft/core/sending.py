@@ -38,6 +38,7 @@ def send_heartbeat(replica: Replica, node: NodeId, progress: Progress, *, is_una
             term=replica.term,
             committed=replica.committed,
             sent=RaftIndex(progress.next_index - 1),
+            accepted=progress.match,
             is_unanswered=is_unanswered,
         )
     )
