@@ -71,7 +71,7 @@ class DelayedFetch:
 
     def _is_enough(self, reading: Reading) -> bool:
         return (
-            reading.size >= self._limits.min_bytes
+            reading.available >= self._limits.min_bytes
             or reading.has_error
             or bool(reading.cold)
             or not self._wanted
@@ -128,7 +128,7 @@ class DelayedFetch:
 
     def _conclude(self, reading: Reading) -> FetchResponse | asyncio.Future[FetchResponse]:
         if not reading.cold:
-            return self._answer.build(reading.fetched)
+            return self._build(reading)
         memory, size = self._broker.memory, reading.size
         memory.loading_bytes += size
 
@@ -149,6 +149,12 @@ class DelayedFetch:
                 take_slice(fetched, partition, data, self._limits)
             except KafkaError as error:
                 fetched.fail(error)
+        return self._build(reading)
+
+    def _build(self, reading: Reading) -> FetchResponse:
+        for fetched in reading.fetched:
+            if fetched.traffic is not None:
+                fetched.traffic.bytes_out += fetched.size
         return self._answer.build(reading.fetched)
 
     def _on_loaded(self, loaded: asyncio.Future[FetchResponse]) -> None:

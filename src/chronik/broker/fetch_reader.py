@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from chronik.broker.context import Broker
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
+from chronik.broker.traffic import TopicTraffic
 from chronik.cluster.leadership import Leader
 from chronik.log.reading import ColdRead, CorruptBatch, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -43,6 +44,8 @@ class Fetched:
     size: int = 0
     # (producer id, first offset) of aborted transactions in the records; None for read_uncommitted.
     aborted: Sequence[tuple[int, int]] | None = None
+    # Where it counts once it is sent.
+    traffic: TopicTraffic | None = None
     # Where the leader is, on errors that say it is elsewhere (KIP-951).
     leader: Leader | None = None
 
@@ -64,6 +67,9 @@ class Reading:
     # What still has to be loaded from the device.
     cold: list[tuple[Fetched, Partition, ColdRead]] = field(default_factory=list)
     size: int = 0
+    # What counts for `min_bytes`: as much as there is for the client within its limits, also where a batch
+    # ends short of them.
+    available: int = 0
     has_error: bool = False
 
 
@@ -119,17 +125,20 @@ def _read_one(
         # There is something to read; it counts as much as it may become.
         fetched.size = max_bytes
         reading.cold.append((fetched, partition, data))
-    else:
-        take_slice(fetched, partition, data, limits)
+        reading.available += max_bytes
+        return
+    take_slice(fetched, partition, data, limits)
+    end_offset = fetched.last_stable_offset if limits.is_read_committed else fetched.high_watermark
+    reading.available += data.size if data.end_offset >= end_offset else max(max_bytes, data.size)
 
 
 def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: FetchLimits) -> None:
     """Put what was read into the answer."""
     fetched.buffers = data.buffers
     fetched.size = data.size
-    partition.traffic.bytes_out += data.size
+    fetched.traffic = partition.traffic
     if limits.is_read_committed:
-        aborted = partition.log.aborted_txns(fetched.wanted.fetch_offset, data.end_offset)
+        aborted = partition.aborted_txns(fetched.wanted.fetch_offset, data.end_offset)
         fetched.aborted = [(txn.producer_id, txn.first_offset) for txn in aborted]
 
 

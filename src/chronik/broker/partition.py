@@ -6,7 +6,7 @@ call `append` and `read`; the group calls `on_commit`. All on the event loop.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.log.timestamps import TimestampOffset
+from chronik.log.txn_index import AbortedTxn
 from chronik.raft.group import Group
 from chronik.records.batch import Batch
 from chronik.records.validate import ProduceRules, validate_produce
@@ -204,6 +205,10 @@ class Partition:
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record with the greatest timestamp. Raises as `offset_for_timestamp`."""
         return _on_disk(self.log.offset_of_max_timestamp)
+
+    def aborted_txns(self, offset: int, end_offset: int) -> Sequence[AbortedTxn]:
+        """The aborted transactions with records between both. Raises KafkaError KAFKA_STORAGE_ERROR."""
+        return _on_disk(lambda: self.log.aborted_txns(offset, end_offset))
 
     def size(self) -> int:
         """Bytes of all segments. Raises KafkaError KAFKA_STORAGE_ERROR."""
