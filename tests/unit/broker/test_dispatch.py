@@ -1,0 +1,252 @@
+"""From frame to frame: whatever a handler does, its client is answered in form or loses its connection."""
+
+import asyncio
+import logging
+import struct
+
+import pytest
+
+from chronik.broker import dispatch
+from chronik.broker.context import NoAnswer
+from chronik.broker.dispatch import Dispatcher
+from chronik.broker.handlers import list_groups
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.wire.apis import SUPPORTED, ApiKey
+from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from chronik.wire.messages.list_groups import ListGroupsRequest, ListGroupsResponse
+from chronik.wire.messages.produce import ProduceResponse
+from tests.support.broker_room import BrokerRoom, batch_of, produce_request
+from tests.support.held_disk import HeldDisk
+from tests.support.protocol.frames import Request, cut_frames, decode_response, request
+from tests.support.virtual_time import settle, virtual
+
+
+class Peer:
+    connection_id = 1
+    listener = "PLAINTEXT"
+    client_host = "192.0.2.1"
+
+
+class Clockwork:
+    """A timer that is two seconds on at each look."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 2
+        return self.seconds
+
+
+# Its handler is replaced, and stands for all.
+LIST_GROUPS = request(ApiKey.LIST_GROUPS, 4, ListGroupsRequest())
+
+
+async def room_and_dispatcher(disk: HeldDisk | None = None) -> tuple[BrokerRoom, Dispatcher]:
+    room = await BrokerRoom(disk).open()
+    return room, Dispatcher(room.broker, Clockwork())
+
+
+def send(dispatcher: Dispatcher, asked: Request) -> dispatch.Reply:
+    return dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+
+
+def frame_of(parts: dispatch.Parts | None) -> bytes:
+    assert parts is not None
+    (frame,) = cut_frames(b"".join(parts))
+    return frame
+
+
+async def answered(dispatcher: Dispatcher, asked: Request) -> ListGroupsResponse:
+    reply = send(dispatcher, asked)
+    assert isinstance(reply, asyncio.Future)
+    response = decode_response(asked, frame_of(await reply))
+    assert isinstance(response, ListGroupsResponse)
+    return response
+
+
+# What is not served.
+
+
+@pytest.mark.parametrize("version", [5, 99, -1, 32767])
+@virtual
+async def test_api_versions_of_tomorrow_is_answered_in_the_oldest_version(version: int) -> None:
+    room, dispatcher = await room_and_dispatcher()
+    body = Request(ApiKey.API_VERSIONS, 4, 7, b"\x02a\x021\0").frame[4 + 8 :]
+    head = struct.pack(">hhi", ApiKey.API_VERSIONS, version, 7)
+    reply = dispatcher.dispatch(memoryview(head + body), Peer())
+    assert isinstance(reply, list)
+    frame = frame_of(reply)
+    response = decode_response(Request(ApiKey.API_VERSIONS, 0, 7, b""), frame)
+    assert isinstance(response, ApiVersionsResponse)
+    assert response.error_code == ErrorCode.UNSUPPORTED_VERSION
+    assert {api.api_key for api in response.api_keys} == set(SUPPORTED)
+    await room.close()
+
+
+@pytest.mark.parametrize("api_key", [key for key in SUPPORTED if key is not ApiKey.API_VERSIONS])
+@virtual
+async def test_versions_that_are_not_served_are_answered_in_form(api_key: ApiKey) -> None:
+    room, dispatcher = await room_and_dispatcher()
+    served = SUPPORTED[api_key]
+    head = struct.pack(">hhih", api_key, served.last + 1, 7, -1)
+    reply = dispatcher.dispatch(memoryview(head + b"\0"), Peer())
+    assert isinstance(reply, list)
+    decode_response(Request(api_key, served.last, 7, b""), frame_of(reply))
+    assert dispatcher.statistics()[api_key].errors == 1
+    await room.close()
+
+
+@virtual
+async def test_an_api_that_does_not_exist_is_answered() -> None:
+    room, dispatcher = await room_and_dispatcher()
+    head = struct.pack(">hhih", 12345, 0, 7, -1)
+    reply = dispatcher.dispatch(memoryview(head), Peer())
+    assert isinstance(reply, list)
+    frame = frame_of(reply)
+    assert struct.unpack_from(">ih", frame) == (7, ErrorCode.UNSUPPORTED_VERSION)
+    await room.close()
+
+
+@virtual
+async def test_what_is_no_request_is_a_value_error() -> None:
+    room, dispatcher = await room_and_dispatcher()
+    head = struct.pack(">hhih", ApiKey.LIST_GROUPS, 4, 7, -1)
+    for frame in (head[:6], head, head + b"\0\xff\xff\xff\xff\xff\xff"):
+        with pytest.raises(ValueError):  # noqa: PT011  (all there is to say of garbage)
+            dispatcher.dispatch(memoryview(frame), Peer())
+    await room.close()
+
+
+# What handlers do.
+
+
+@virtual
+async def test_a_refusal_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object) -> None:
+        raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+
+    monkeypatch.setattr(list_groups, "handle", refuse)
+    room, dispatcher = await room_and_dispatcher()
+    assert (await answered(dispatcher, LIST_GROUPS)).error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert dispatcher.statistics()[ApiKey.LIST_GROUPS].errors == 1
+    await room.close()
+
+
+@virtual
+async def test_a_bug_is_an_unknown_error_and_a_log_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(list_groups, "handle", fail)
+    room, dispatcher = await room_and_dispatcher()
+    with caplog.at_level(logging.ERROR, "chronik"):
+        assert (await answered(dispatcher, LIST_GROUPS)).error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert "a bug" in caplog.text
+    await room.close()
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+@virtual
+async def test_a_response_that_cannot_be_written_down_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_later: bool
+) -> None:
+    broken = ListGroupsResponse(throttle_time_ms="soon")  # type: ignore[arg-type]
+
+    async def answer_later(*_: object) -> ListGroupsResponse:
+        return broken
+
+    monkeypatch.setattr(list_groups, "handle", answer_later if is_later else lambda *_: broken)
+    room, dispatcher = await room_and_dispatcher()
+    with caplog.at_level(logging.ERROR, "chronik"), pytest.raises(NoAnswer):
+        await answered(dispatcher, LIST_GROUPS)
+    assert "cannot be encoded" in caplog.text
+    await room.close()
+
+
+@virtual
+async def test_a_client_that_is_gone_ends_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    async def wait(*_: object) -> ListGroupsResponse:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+        return ListGroupsResponse()
+
+    monkeypatch.setattr(list_groups, "handle", wait)
+    room, dispatcher = await room_and_dispatcher()
+    reply = send(dispatcher, LIST_GROUPS)
+    assert isinstance(reply, asyncio.Future)
+    await settle()
+    reply.cancel()
+    await dispatcher.drain(1.0)
+    assert told == ["cancelled"]
+    await room.close()
+
+
+@virtual
+async def test_a_producer_that_is_gone_leaves_its_records() -> None:
+    disk = HeldDisk()
+    room, dispatcher = await room_and_dispatcher(disk)
+    await room.create("t")
+    disk.hold_syncs()
+    asked = request(ApiKey.PRODUCE, 9, produce_request({("t", 0): batch_of([b"v"])}))
+    reply = send(dispatcher, asked)
+    assert isinstance(reply, asyncio.Future)
+    reply.cancel()
+    disk.let_go()
+    await settle()
+    assert room.partition("t").high_watermark == 1
+    await room.close()
+
+
+@virtual
+async def test_draining_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(list_groups, "handle", wait)
+    room, dispatcher = await room_and_dispatcher()
+    reply = send(dispatcher, LIST_GROUPS)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await dispatcher.drain(3.0)
+    assert loop.time() - started == 3
+    assert isinstance(reply, asyncio.Future)
+    reply.cancel()
+    await dispatcher.drain(3.0)
+    assert loop.time() - started == 3
+    await room.close()
+
+
+@virtual
+async def test_requests_are_counted_with_their_time() -> None:
+    room, dispatcher = await room_and_dispatcher()
+    for _ in range(3):
+        await answered(dispatcher, LIST_GROUPS)
+    totals = dispatcher.statistics()[ApiKey.LIST_GROUPS]
+    assert (totals.requests, totals.errors, totals.seconds) == (3, 0, 6.0)
+    asked = request(ApiKey.API_VERSIONS, 0, ApiVersionsRequest())
+    reply = send(dispatcher, asked)
+    assert isinstance(reply, asyncio.Future)
+    await reply
+    assert dispatcher.statistics()[ApiKey.API_VERSIONS].requests == 1
+    await room.close()
+
+
+@virtual
+async def test_a_produce_that_is_refused_as_a_whole_names_its_partitions() -> None:
+    room, dispatcher = await room_and_dispatcher()
+    asked = request(ApiKey.PRODUCE, 9, produce_request({("t", 3): batch_of([b"v"])}, acks=7))
+    reply = send(dispatcher, asked)
+    assert isinstance(reply, list)
+    response = decode_response(asked, frame_of(reply))
+    assert isinstance(response, ProduceResponse)
+    (answer,) = response.responses[0].partition_responses
+    assert (answer.index, answer.error_code) == (3, ErrorCode.INVALID_REQUIRED_ACKS)
+    await room.close()

@@ -1,0 +1,124 @@
+"""Internal topics: appends that are told when they are committed, and replays."""
+
+import errno
+
+import pytest
+
+from chronik.broker.internal_log import InternalLog, KeyValues
+from chronik.vocab.errors import ErrorCode, KafkaError
+from tests.support.broker_room import BrokerRoom
+from tests.support.held_disk import HeldDisk
+from tests.support.virtual_time import settle, virtual
+
+BROKEN = OSError(errno.EIO, "Input/output error")
+LOG = "t-0/00000000000000000000.log"
+
+
+async def stage(disk: HeldDisk | None = None) -> tuple[BrokerRoom, InternalLog]:
+    room = await BrokerRoom(disk).open()
+    await room.create("t")
+    replicas = room.broker.replicas
+    return room, InternalLog(lambda index: replicas.leader("t", index), replicas.load, room.clock)
+
+
+async def read_all(log: InternalLog) -> list[KeyValues]:
+    return [records async for records in log.read(0)]
+
+
+@virtual
+async def test_an_append_is_done_when_it_is_committed() -> None:
+    disk = HeldDisk()
+    room, log = await stage(disk)
+    disk.hold_syncs()
+    first, second = (log.append(0, [(b"k", b"%d" % number)]) for number in range(2))
+    await settle()
+    assert not first.done()  # type: ignore[attr-defined]
+    assert list(log.replay(0)) == []
+    disk.let_go()
+    await first
+    await second
+    assert list(log.replay(0)) == [[(b"k", b"0")], [(b"k", b"1")]]
+    await room.close()
+
+
+@virtual
+async def test_a_failed_append_fails_all_that_come_after_it() -> None:
+    room, log = await stage()
+    await log.append(0, [(b"k", b"kept")])
+    room.disk.fail("sync", LOG, BROKEN)
+    lost = log.append(0, [(b"k", b"lost")])
+    with pytest.raises(KafkaError) as refused:
+        await lost
+    assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    room.disk.heal()
+    with pytest.raises(KafkaError):
+        log.append(0, [(b"k", b"late")])
+    await room.close()
+
+
+@virtual
+async def test_an_append_that_was_not_begun_leaves_the_next_its_chance() -> None:
+    room, log = await stage()
+    room.disk.fail("write", LOG, OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(KafkaError) as refused:
+        log.append(0, [(b"k", b"v")])
+    assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    room.disk.heal()
+    await log.append(0, [(b"k", b"w")])
+    assert list(log.replay(0)) == [[(b"k", b"w")]]
+    await room.close()
+
+
+@virtual
+async def test_a_committed_append_of_a_write_cached_topic_is_done_at_once() -> None:
+    room = await BrokerRoom().open()
+    await room.create("t", 1, write_caching="true")
+    replicas = room.broker.replicas
+    log = InternalLog(lambda index: replicas.leader("t", index), replicas.load, room.clock)
+    await log.append(0, [(b"k", b"v")])
+    await room.close()
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+@virtual
+async def test_both_replays_read_everything_in_order(is_cold: bool) -> None:
+    room, log = await stage()
+    # More than one read of a replay takes.
+    appended: list[KeyValues] = [[(b"%d" % number, b"x" * 300_000), (b"t", None)] for number in range(9)]
+    for records in appended:
+        await log.append(0, records)
+    room.disk.is_cold = is_cold
+    assert list(log.replay(0)) == appended
+    assert await read_all(log) == appended
+    await room.close()
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+@virtual
+async def test_a_log_that_cannot_be_read_says_so(is_cold: bool) -> None:
+    room, log = await stage()
+    await log.append(0, [(b"k", b"v")])
+    room.disk.is_cold = is_cold
+    room.disk.fail("read", LOG, BROKEN)
+    with pytest.raises(KafkaError) as failed:
+        list(log.replay(0))
+    assert failed.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    with pytest.raises(KafkaError) as failed:
+        await read_all(log)
+    assert failed.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    await room.close()
+
+
+@virtual
+async def test_a_topic_that_is_deleted_while_it_is_read_says_so() -> None:
+    room, log = await stage()
+    for _ in range(9):
+        await log.append(0, [(b"k", b"x" * 300_000)])
+    replay = log.read(0)
+    await anext(replay)
+    await room.delete("t")
+    with pytest.raises(KafkaError) as gone:
+        async for _ in replay:
+            pass
+    assert gone.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    await room.close()

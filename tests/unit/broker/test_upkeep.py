@@ -1,0 +1,131 @@
+"""What the node does by itself: when, and in spite of what."""
+
+import asyncio
+import errno
+
+import pytest
+
+from chronik.broker.partition import Partition
+from chronik.broker.upkeep import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, Upkeep
+from chronik.vocab.errors import ErrorCode
+from tests.support.broker_room import BrokerRoom
+from tests.support.virtual_time import settle, virtual
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+async def room_with_old_records(*topics: str) -> BrokerRoom:
+    """Records that are past their retention a second from now."""
+    room = await BrokerRoom().open()
+    for topic in topics:
+        await room.create(topic, 1, retention_ms="1000")
+        await room.produce(topic, b"v")
+    return room
+
+
+def starts(room: BrokerRoom, *topics: str) -> list[int]:
+    return [room.partition(topic).log.start_offset for topic in topics]
+
+
+@virtual
+async def test_old_records_go_at_the_next_round() -> None:
+    room = await room_with_old_records("t", "u")
+    intervals = iter([500, 700, 1_000_000])
+    upkeep = Upkeep(room.broker.replicas, lambda: next(intervals))
+    upkeep.start()
+    await asyncio.sleep(0.6)
+    assert starts(room, "t", "u") == [0, 0]
+    await asyncio.sleep(0.7)
+    assert starts(room, "t", "u") == [1, 1]
+    await upkeep.stop()
+    await room.close()
+
+
+@virtual
+async def test_one_partitions_trouble_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = await room_with_old_records("t", "u", "v")
+    await asyncio.sleep(2)
+    room.disk.fail("write", "t-0/log-start-offset-checkpoint.tmp", NO_SPACE)
+
+    async def fail(now_ms: int) -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(room.partition("u"), "keep_up", fail)
+    upkeep = Upkeep(room.broker.replicas, lambda: 1000)
+    upkeep.start()
+    await asyncio.sleep(1.5)
+    assert starts(room, "v") == [1]
+    monkeypatch.undo()
+    room.disk.heal()
+    await asyncio.sleep(1)
+    assert starts(room, "t", "u") == [1, 1]
+    await upkeep.stop()
+    await room.close()
+
+
+@virtual
+async def test_a_failed_or_deleted_partition_is_left_alone() -> None:
+    room = await room_with_old_records("t", "u")
+    failed, deleted = room.partition("t"), room.partition("u")
+    room.disk.fail("sync", "t-0/00000000000000000000.log", OSError(errno.EIO, "Input/output error"))
+    await room.produce("t", b"w")
+    await room.delete("u")
+    await settle()
+    await asyncio.sleep(2)
+    room.disk.heal()
+    steps = room.disk.steps
+    for partition in (failed, deleted):
+        assert await keep_up(room, partition) == 0
+    assert room.disk.steps == steps
+    await room.close()
+
+
+async def keep_up(room: BrokerRoom, partition: Partition) -> int:
+    return await room.broker.replicas.keep_up(partition)
+
+
+@virtual
+async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_can() -> None:
+    room = await BrokerRoom().open()
+    room.disk.fail("create", "t-0", NO_SPACE)
+    await room.create("t")
+    upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
+    upkeep.start()
+    await asyncio.sleep(OFFLINE_RETRY_SECONDS + 0.1)
+    assert room.broker.replicas.find("t", 0) is None
+    room.disk.heal()
+    await asyncio.sleep(OFFLINE_RETRY_SECONDS)
+    assert room.broker.replicas.find("t", 0) is None
+    await asyncio.sleep(OFFLINE_RETRY_SECONDS)
+    assert room.broker.replicas.find("t", 0) is not None
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
+    # From the beginning again, for the next one.
+    room.disk.fail("create", "u-0", NO_SPACE)
+    await room.create("u")
+    room.disk.heal()
+    await asyncio.sleep(OFFLINE_RETRY_SECONDS + 0.1)
+    assert room.broker.replicas.find("u", 0) is not None
+    await upkeep.stop()
+    await room.close()
+
+
+@virtual
+async def test_the_time_between_tries_has_a_bound() -> None:
+    room = await BrokerRoom().open()
+    room.disk.fail("create", "t-0", NO_SPACE)
+    await room.create("t")
+    upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
+    upkeep.start()
+    await asyncio.sleep(24 * 3600)
+    room.disk.heal()
+    await asyncio.sleep(OFFLINE_RETRY_SECONDS_MAX + 1)
+    assert room.broker.replicas.find("t", 0) is not None
+    await upkeep.stop()
+    await room.close()
+
+
+@virtual
+async def test_it_can_be_stopped_before_it_was_started() -> None:
+    room = await BrokerRoom().open()
+    await Upkeep(room.broker.replicas, lambda: 1).stop()
+    await room.close()
