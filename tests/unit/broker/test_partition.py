@@ -114,10 +114,11 @@ async def test_a_closed_partition_says_why(code: ErrorCode) -> None:
 
 @virtual
 async def test_the_epoch_a_client_believes_in_is_checked() -> None:
-    partition, _, room = await stage()
+    partition, disk, room = await stage()
     assert refusal(partition, partition.leader_epoch + 1) is ErrorCode.UNKNOWN_LEADER_EPOCH
     partition.check_leader(partition.leader_epoch)
     partition.check_leader(-1)
+    disk.let_go()
     again = await room.start_again()
     assert refusal(again.partition("t"), 0) is ErrorCode.FENCED_LEADER_EPOCH
     await again.close()
