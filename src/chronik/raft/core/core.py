@@ -243,9 +243,11 @@ class RaftCore:
         return is_mine and isinstance(message, PreVoteReply) and message.is_granted
 
     def _on_pre_vote_request(self, message: RequestPreVote) -> None:
-        # Who asks for votes does not lead any more.
-        is_from_leader = message.source == self._replica.leader
-        answer_pre_vote(self._replica, message, is_loyal=self._behaviour.is_loyal and not is_from_leader)
+        answer_pre_vote(self._replica, message, is_loyal=self._is_loyal_against(message.source))
+
+    def _is_loyal_against(self, candidate: NodeId) -> bool:
+        """Whether it has a leader that it hears; who asks for votes does not lead any more."""
+        return self._behaviour.is_loyal and candidate != self._replica.leader
 
     def _on_present_term(self, message: Message) -> None:
         """Section 5.2: a candidate that hears of the term's leader follows it."""
@@ -259,7 +261,8 @@ class RaftCore:
         """
         if isinstance(message, PreVoteReply) and message.is_granted:
             return
-        if isinstance(message, RequestVote) and not message.is_transfer and self._behaviour.is_loyal:
+        is_election = isinstance(message, RequestVote) and not message.is_transfer
+        if is_election and self._is_loyal_against(message.source):
             return
         leader = message.source if _is_leaders(message) else None
         self._change(BecomeFollower(term=message.term, leader=leader))

@@ -165,4 +165,4 @@ def units_of(entries: Entries) -> list[Unit]:
 
 
 def _size(unit: Unit) -> int:
-    return 0 if unit.is_marker else (unit.last - unit.first + 1) * 100
+    return 10 if unit.is_marker else (unit.last - unit.first + 1) * 100
