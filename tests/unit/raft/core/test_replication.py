@@ -206,8 +206,9 @@ def test_5_4_2_figure_8_an_earlier_terms_entry_is_not_committed_by_counting() ->
         group.settle()
     assert group.texts(3) == ["one", "two"]
     assert group.core(1).committed == BEFORE_FIRST
-    # (d): S5 is elected, and replaces it.
+    # (d): S5, which first learns the term, is elected, and replaces it.
     group.is_cut = lambda m: 1 in (m.source, m.target)
+    group.campaign(5)
     group.campaign(5)
     assert 5 in group.leaders()
     assert group.texts(3) == ["one", "three"]
