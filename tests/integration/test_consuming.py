@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +18,19 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka import TopicPartition as KpTopicPartition
 
 from tests.integration.producing import create
+from tests.proofs.clients.aiokafka_client import Aiokafka
+from tests.proofs.clients.client import Client
+from tests.proofs.clients.confluent import Confluent
+from tests.proofs.clients.group import GroupMember
+from tests.proofs.clients.kafka_python import KafkaPython
+from tests.proofs.clients.load import Reading
 from tests.support.broker_process import BrokerProcess
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
 SECONDS_MAX = 20.0
+LIBRARIES: Sequence[Client] = (KafkaPython(), Aiokafka(), Confluent())
 
 
 @contextmanager
@@ -229,24 +237,21 @@ def test_cooperative_members_keep_what_they_need_not_give_up(broker: BrokerProce
 def test_one_group_of_three_client_libraries(broker: BrokerProcess, name: str) -> None:
     """With their defaults: what all three have is the round-robin assignor."""
     create(broker, name, partitions=3)
-    kafka_python = KafkaConsumer(name, bootstrap_servers=broker.bootstrap_servers, group_id=name)
-    with consuming(broker, name) as confluent:
-        confluent.subscribe([name])
-        done = threading.Event()
-        counts = {"aiokafka": 0}
-        thread = threading.Thread(target=lambda: asyncio.run(_aiokafka_member(broker, name, counts, done)))
-        thread.start()
-
-        def sizes() -> list[int]:
-            kafka_python.poll(timeout_ms=200)
-            return [len(kafka_python.assignment()), *_assigned(confluent), counts["aiokafka"]]
-
+    members = [GroupMember(client.name, Reading(0)) for client in LIBRARIES]
+    with ThreadPoolExecutor() as threads:
+        reading = [
+            threads.submit(client.read, broker.bootstrap_servers, name, name, member)
+            for client, member in zip(LIBRARIES, members, strict=True)
+        ]
         try:
-            wait_until(lambda: sizes() == [1, 1, 1], "each has a partition", 60)
+            wait_until(
+                lambda: [member.partitions for member in members] == [1, 1, 1], "one partition each", 60
+            )
         finally:
-            done.set()
-            thread.join()
-            kafka_python.close()
+            for member in members:
+                member.is_over = True
+    for each in reading:
+        each.result()
 
 
 def test_clients_recover_by_themselves_when_the_broker_comes_back(
@@ -335,17 +340,6 @@ def _assigned(*consumers: Consumer) -> list[int]:
 def _generations(broker: BrokerProcess, group: str) -> int:
     """How often the group was rebalanced, by the broker's log."""
     return broker.log_path.read_text().count(f"group {group}: stable at generation")
-
-
-async def _aiokafka_member(
-    broker: BrokerProcess, topic: str, counts: dict[str, int], done: threading.Event
-) -> None:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=broker.bootstrap_servers, group_id=topic)
-    await consumer.start()
-    while not done.is_set():
-        await consumer.getmany(timeout_ms=50)
-        counts["aiokafka"] = len(consumer.assignment())
-    await consumer.stop()
 
 
 def _next_in_spite_of_errors(consumer: Consumer) -> str:
