@@ -78,7 +78,8 @@ def bind(address: ListenerAddress) -> socket.socket:
 def _bind(address: ListenerAddress, host: str, port: int) -> socket.socket:
     try:
         family, place = _resolve(host, port)
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol named: asyncio sets TCP_NODELAY only on connections that it knows to be TCP's.
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise _naming(address, error) from error
     try:

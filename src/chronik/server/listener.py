@@ -79,7 +79,7 @@ class Listeners:
         loop = asyncio.get_running_loop()
         for name, bound in sockets:
             server = await loop.create_server(
-                partial(self._make_connection, name), sock=bound, backlog=_BACKLOG
+                partial(self.make_connection, name), sock=bound, backlog=_BACKLOG
             )
             self._servers.append(server)
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -145,7 +145,7 @@ class Listeners:
             del self._per_host[host]
         _log.debug("connection closed", extra={"client": host, "reason": reason})
 
-    def _make_connection(self, listener: str) -> Connection:
+    def make_connection(self, listener: str) -> Connection:
         self._next_id += 1
         return Connection(
             connection_id=self._next_id,

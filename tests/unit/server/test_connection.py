@@ -54,6 +54,7 @@ class Server:
         self.started: list[bytes] = []
         self.replies: dict[bytes, Reply] = {}
         self.closed: list[str] = []
+        self.received_too_much = 0
         self.now = 0.0
         self.connection = Connection(
             connection_id=1,
@@ -80,6 +81,9 @@ class Server:
 
     def on_close(self, connection: Connection, reason: str) -> None:
         self.closed.append(reason)
+
+    def on_received_too_much(self) -> None:
+        self.received_too_much += 1
 
     def later(self, name: bytes) -> asyncio.Future[list[bytes | memoryview] | None]:
         """Have the request `name` answered by setting a future."""
@@ -287,5 +291,56 @@ def test_a_lost_connection_takes_its_requests_back() -> None:
         assert fetch.cancelled()
         await settle()
         assert server.transport.written == []
+
+    asyncio.run(play())
+
+
+def test_an_answer_that_cannot_be_given_closes_the_connection() -> None:
+    async def play() -> None:
+        server = Server()
+        fetch = server.later(b"f1")
+        server.receive(request(FETCH, b"f1"))
+        fetch.set_exception(ValueError("no answer"))
+        await settle()
+        assert server.transport.is_closed
+        assert server.transport.written == []
+
+    asyncio.run(play())
+
+
+def test_a_lost_connection_takes_back_what_it_waits_for() -> None:
+    async def play() -> None:
+        server = Server()
+        fetch = server.later(b"f1")
+        server.receive(request(FETCH, b"f1"))
+        server.connection.connection_lost(None)
+        assert fetch.cancelled()
+        await settle()
+        assert server.transport.written == []
+
+    asyncio.run(play())
+
+
+def test_an_aborted_connection_gives_back_at_once_what_it_held() -> None:
+    async def play() -> None:
+        server = Server()
+        server.receive(request(FETCH, b"f1") + request(FETCH, b"half of it")[:10])
+        server.transport.unsent = 500
+        server.connection.pause_writing()
+        assert server.memory.received_bytes > 0
+        server.connection.abort("enough")
+        assert (server.memory.received_bytes, server.memory.unsent_bytes) == (0, 0)
+        server.connection.connection_lost(None)
+        assert (server.memory.received_bytes, server.memory.unsent_bytes) == (0, 0)
+
+    asyncio.run(play())
+
+
+def test_holding_too_much_is_told_when_it_happens() -> None:
+    async def play() -> None:
+        server = Server()
+        server.memory.received_bytes_max = 100
+        server.receive(request(FETCH, b"half of it")[:10])
+        assert server.received_too_much == 1
 
     asyncio.run(play())

@@ -1,0 +1,335 @@
+"""Connections as a crowd: how many there may be, what they may hold together, and how they are sent away."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from chronik.broker.memory import NodeMemory
+from chronik.server.binding import ListenerAddress, bind
+from chronik.server.connection import FRAME_SECONDS_MAX, Connection, Reply
+from chronik.server.listener import ConnectionLimits, Listeners
+from tests.support.virtual_time import settle, virtual
+from tests.unit.server.test_connection import FETCH, PRODUCE, FakeTransport, request
+
+IDLE_SECONDS = 100.0
+MIB = 1 << 20
+
+
+class Crowd:
+    """Listeners whose connections are made by hand. Requests not in `waiting` are answered at once."""
+
+    def __init__(
+        self,
+        *,
+        connections_max: int = 100,
+        per_ip_max: int = 100,
+        received_max: int = MIB,
+        unsent_max: int = MIB,
+    ) -> None:
+        self.memory = NodeMemory(received_bytes_max=received_max, unsent_bytes_max=unsent_max)
+        limits = ConnectionLimits(
+            connections_max=connections_max,
+            connections_per_ip_max=per_ip_max,
+            idle_seconds_max=IDLE_SECONDS,
+            frame_bytes_max=MIB,
+        )
+        self.listeners = Listeners(self, self.memory, limits)
+        self.waiting: dict[bytes, asyncio.Future[list[bytes | memoryview] | None]] = {}
+
+    def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
+        name = bytes(frame[8:])
+        return self.waiting.get(name, [b"<" + name + b">"])
+
+    def later(self, name: bytes) -> asyncio.Future[list[bytes | memoryview] | None]:
+        self.waiting[name] = asyncio.get_running_loop().create_future()
+        return self.waiting[name]
+
+    def connect(self, host: str = "192.0.2.1") -> "Client":
+        return Client(self.listeners.make_connection("PLAINTEXT"), host)
+
+
+class Client(FakeTransport):
+    """One connection and its other side. Tells of its end in the next turn, as transports do."""
+
+    def __init__(self, connection: Connection, host: str) -> None:
+        super().__init__()
+        self.connection = connection
+        self._host = host
+        self.is_aborted = False
+        connection.connection_made(self)
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return (self._host, 5000) if name == "peername" else default
+
+    def close(self) -> None:
+        if not self.is_closed and not self.unsent:
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+        self.is_closed = True
+
+    def abort(self) -> None:
+        if not self.is_aborted and not (self.is_closed and not self.unsent):
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+        self.is_closed = self.is_aborted = True
+
+    def send(self, data: bytes) -> None:
+        while data and not self.is_closed:
+            space = self.connection.get_buffer(-1)
+            count = min(len(space), len(data))
+            space[:count] = data[:count]
+            data = data[count:]
+            self.connection.buffer_updated(count)
+
+    def stop_reading(self, unsent: int) -> None:
+        """From now on nothing that is sent leaves the transport."""
+        self.unsent = unsent
+        self.connection.pause_writing()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.WARNING, "chronik"):
+        yield caplog
+
+
+# How many.
+
+
+@virtual
+async def test_more_than_the_limit_are_closed_at_once() -> None:
+    crowd = Crowd(connections_max=2)
+    first, second, third = (crowd.connect() for _ in range(3))
+    await settle()
+    assert [client.is_aborted for client in (first, second, third)] == [False, False, True]
+    statistics = crowd.listeners.statistics
+    assert (statistics.open, statistics.accepted, statistics.refused) == (2, 3, 1)
+    first.close()
+    await settle()
+    assert not crowd.connect().is_aborted
+
+
+@virtual
+async def test_one_address_may_have_so_many() -> None:
+    crowd = Crowd(per_ip_max=1)
+    first = crowd.connect("192.0.2.1")
+    assert not crowd.connect("192.0.2.2").is_aborted
+    assert crowd.connect("192.0.2.1").is_aborted
+    await settle()
+    first.close()
+    await settle()
+    assert not crowd.connect("192.0.2.1").is_aborted
+
+
+@virtual
+async def test_a_flood_of_clients_is_no_flood_of_lines(log: pytest.LogCaptureFixture) -> None:
+    crowd = Crowd(connections_max=0)
+    await crowd.listeners.serve([])
+    for _ in range(500):
+        crowd.connect()
+    await asyncio.sleep(5)
+    assert [record.getMessage() for record in log.records] == [
+        "connection refused: too many",
+        "connections refused: too many",
+    ]
+    assert log.records[1].__dict__["refused"] == 499
+    crowd.connect()
+    assert len(log.records) == 3
+    crowd.listeners.finish()
+
+
+# Idle ones.
+
+
+@virtual
+async def test_idle_connections_are_closed_and_busy_ones_are_not() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    idle, waiting, asking = (crowd.connect() for _ in range(3))
+    crowd.later(b"join")
+    waiting.send(request(FETCH, b"join"))
+    for _ in range(12):
+        await asyncio.sleep(10)
+        asking.send(request(FETCH, b"f"))
+    assert (idle.is_aborted, waiting.is_aborted, asking.is_aborted) == (True, False, False)
+    assert crowd.listeners.statistics.closed_idle == 1
+    crowd.listeners.finish()
+
+
+@virtual
+async def test_a_client_that_reads_slowly_is_not_idle_and_one_that_does_not_is() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    slow, deaf = crowd.connect(), crowd.connect()
+    for client in (slow, deaf):
+        client.send(request(FETCH, b"f"))
+        client.stop_reading(1000)
+    for _ in range(11):
+        await asyncio.sleep(10)
+        slow.unsent -= 1
+    assert (slow.is_aborted, deaf.is_aborted) == (False, True)
+    crowd.listeners.finish()
+
+
+@virtual
+async def test_a_closed_connection_that_is_not_read_out_is_given_up() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    client = crowd.connect()
+    client.stop_reading(1000)
+    client.connection.close("bad frame")
+    await asyncio.sleep(25)
+    assert not client.is_aborted
+    await asyncio.sleep(10)
+    assert client.is_aborted
+    assert crowd.memory.unsent_bytes == 0
+    crowd.listeners.finish()
+
+
+# What they hold.
+
+
+@virtual
+async def test_a_frame_must_go_on(log: pytest.LogCaptureFixture) -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    stalled, steady = crowd.connect(), crowd.connect()
+    for client in (stalled, steady):
+        client.send((MIB).to_bytes(4, "big"))
+    for _ in range(60):
+        await asyncio.sleep(1)
+        if not steady.is_closed:
+            steady.send(bytes(10 * 1024))
+    assert (stalled.is_aborted, steady.is_aborted) == (True, False)
+    assert [record.getMessage() for record in log.records] == ["connection closed: its request does not end"]
+    assert FRAME_SECONDS_MAX < 60
+    crowd.listeners.finish()
+
+
+@virtual
+async def test_too_many_incomplete_requests_cost_the_oldest() -> None:
+    """At once, not at the next sweep, and no more of them than it takes."""
+    crowd = Crowd()
+    clients = []
+    for _ in range(10):
+        client = crowd.connect()
+        clients.append(client)
+        client.send((MIB).to_bytes(4, "big") + bytes(90_000))
+        if len(clients) == 1:
+            crowd.memory.received_bytes_max = 4 * crowd.memory.received_bytes
+        await asyncio.sleep(1)
+        assert crowd.memory.received_bytes <= crowd.memory.received_bytes_max
+    held = [not client.is_aborted for client in clients]
+    assert held == [False] * 6 + [True] * 4
+
+
+@virtual
+async def test_a_frame_that_waits_for_the_broker_is_not_the_clients_fault() -> None:
+    crowd = Crowd()
+    patient = crowd.connect()
+    crowd.later(b"f1")
+    patient.send(request(FETCH, b"f1") + (MIB).to_bytes(4, "big") + bytes(90_000))
+    crowd.memory.received_bytes_max = crowd.memory.received_bytes
+    late = crowd.connect()
+    late.send((MIB).to_bytes(4, "big") + bytes(90_000))
+    assert (patient.is_aborted, late.is_aborted) == (False, True)
+
+
+@virtual
+async def test_when_responses_use_up_the_memory_the_longest_unread_go(log: pytest.LogCaptureFixture) -> None:
+    crowd = Crowd(unsent_max=250)
+    await crowd.listeners.serve([])
+    first = crowd.connect()
+    first.stop_reading(200)
+    await asyncio.sleep(5)
+    second = crowd.connect()
+    second.stop_reading(100)
+    assert crowd.memory.response_bytes_left == 0
+    await asyncio.sleep(4)
+    assert not first.is_aborted
+    await asyncio.sleep(3)
+    assert (first.is_aborted, second.is_aborted) == (True, False)
+    assert crowd.memory.response_bytes_left == 150
+    assert [record.getMessage() for record in log.records] == ["connection closed: it does not read"]
+    crowd.listeners.finish()
+
+
+@virtual
+async def test_what_a_transport_keeps_below_its_limit_counts_too() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    client = crowd.connect()
+    client.unsent = 70
+    await asyncio.sleep(1.5)
+    assert crowd.memory.unsent_bytes == 70
+    client.stop_reading(90)
+    assert crowd.memory.unsent_bytes == 90
+    client.unsent = 0
+    client.connection.resume_writing()
+    assert crowd.memory.unsent_bytes == 0
+    crowd.listeners.finish()
+
+
+# The end.
+
+
+@virtual
+async def test_what_is_open_is_answered_before_the_end() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    idle, busy, stuck = (crowd.connect() for _ in range(3))
+    answer = crowd.later(b"p1")
+    crowd.later(b"never")
+    busy.send(request(PRODUCE, b"p1"))
+    stuck.send(request(FETCH, b"never"))
+    crowd.listeners.finish()
+    await settle()
+    assert (idle.is_closed, busy.is_closed, stuck.is_closed) == (True, False, False)
+    asyncio.get_running_loop().call_later(1, lambda: answer.set_result([b"<p1>"]))
+    await crowd.listeners.wait_closed(3)
+    assert busy.written == [b"<p1>"]
+    assert (busy.is_closed, stuck.is_closed) == (True, False)
+    assert asyncio.get_running_loop().time() == 3
+    crowd.listeners.abort()
+    assert stuck.is_aborted
+    await crowd.listeners.wait_closed(3)
+    assert asyncio.get_running_loop().time() == 3
+    assert crowd.listeners.statistics.open == 0
+
+
+@virtual
+async def test_who_comes_during_the_end_is_sent_away() -> None:
+    crowd = Crowd()
+    await crowd.listeners.serve([])
+    crowd.listeners.finish()
+    late = crowd.connect()
+    assert late.is_aborted
+    await settle()
+    await crowd.listeners.wait_closed(1)
+    assert asyncio.get_running_loop().time() == 0
+
+
+def test_clients_are_served_over_a_socket_without_delay() -> None:
+    async def play() -> None:
+        crowd = Crowd()
+        bound = bind(ListenerAddress(name="PLAINTEXT", host="127.0.0.1", port=0))
+        port = bound.getsockname()[1]
+        await crowd.listeners.serve([("PLAINTEXT", bound)])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(FETCH, b"f1"))
+        assert await reader.readexactly(4) == b"<f1>"
+        (connection,) = crowd.listeners._connections
+        assert connection._transport is not None
+        served = connection._transport.get_extra_info("socket")
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert (connection.client_host, connection.listener) == ("127.0.0.1", "PLAINTEXT")
+        crowd.listeners.finish()
+        assert await reader.read() == b""
+        await crowd.listeners.wait_closed(5)
+        writer.close()
+        await writer.wait_closed()
+        with pytest.raises(OSError, match="refused|Connect call failed"):  # noqa: RUF043  (either will do)
+            await asyncio.open_connection("127.0.0.1", port)
+
+    asyncio.run(play())
