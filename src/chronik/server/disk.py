@@ -135,9 +135,9 @@ class RealDisk:
         return self._root
 
     def close(self) -> None:
-        """Wait for what runs and end the threads."""
+        """Wait for what runs and end the threads. Reads and removals that have not begun never will."""
         self._threads.shutdown()
-        self._readers.shutdown()
+        self._readers.shutdown(cancel_futures=True)
 
     def open(self, path: str, *, create: bool = False) -> File:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)

@@ -1,0 +1,171 @@
+"""A data directory: whose it is, and what makes it unusable."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from chronik.server.data_directory import (
+    DataDirectoryError,
+    DirectoryLock,
+    check_contents,
+    leave_clean_mark,
+    load_identity,
+    next_leader_epoch,
+    take_clean_mark,
+)
+from chronik.vocab.ids import NodeId
+from tests.support.crash_disk import CrashDisk
+
+NODE = NodeId(1)
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+def partition(disk: CrashDisk, directory: str) -> None:
+    disk.make_directory(directory)
+    disk.write(f"{directory}/partition.metadata", b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ")
+
+
+# The lock.
+
+
+def test_a_directory_belongs_to_one_process(tmp_path: Path) -> None:
+    lock = DirectoryLock(str(tmp_path / "data"))
+    with pytest.raises(DataDirectoryError, match=f"in use by the process with pid {os.getpid()}"):
+        DirectoryLock(str(tmp_path / "data"))
+    lock.release()
+    lock.release()
+    DirectoryLock(str(tmp_path / "data")).release()
+
+
+def test_a_file_system_without_locks_is_not_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", refuse)
+        with pytest.raises(OSError, match="No locks available"):
+            DirectoryLock(str(tmp_path))
+    if before is not None:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_full_disk_leaves_no_lock_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise NO_SPACE
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        with pytest.raises(OSError, match="No space"):
+            DirectoryLock(str(tmp_path))
+    DirectoryLock(str(tmp_path)).release()
+
+
+# Whose it is.
+
+
+def test_the_first_start_gives_it_an_identity_for_ever() -> None:
+    disk = CrashDisk()
+    first = load_identity(disk, NODE, None)
+    assert first.node_id == NODE
+    assert first.cluster_id != first.directory_id
+    assert load_identity(disk, NODE, None) == first
+    assert load_identity(disk, NODE, first.cluster_id) == first
+
+
+def test_the_cluster_may_be_named_at_the_first_start() -> None:
+    disk = CrashDisk()
+    assert load_identity(disk, NODE, "my-cluster").cluster_id == "my-cluster"
+
+
+def test_another_nodes_or_clusters_directory_is_refused() -> None:
+    disk = CrashDisk()
+    load_identity(disk, NODE, "my-cluster")
+    with pytest.raises(DataDirectoryError, match="belongs to node 1, not 2"):
+        load_identity(disk, NodeId(2), None)
+    with pytest.raises(DataDirectoryError, match="belongs to cluster my-cluster, not yours"):
+        load_identity(disk, NODE, "yours")
+
+
+@pytest.mark.parametrize("content", [b"", b"cluster.id=x\nnode.id=one\ndirectory.id=y\n", b"\xff\xfe"])
+def test_a_damaged_identity_is_named(content: bytes) -> None:
+    disk = CrashDisk()
+    disk.write("meta.properties", content)
+    with pytest.raises(DataDirectoryError, match=r"meta\.properties is damaged"):
+        load_identity(disk, NODE, None)
+
+
+def test_kafkas_own_file_is_understood() -> None:
+    disk = CrashDisk()
+    text = b"#\n#Mon Nov 23 05:54:48 UTC 2026\nnode.id=1\nversion=1\ndirectory.id=d_-1\ncluster.id=c==\n"
+    disk.write("meta.properties", text)
+    identity = load_identity(disk, NODE, None)
+    assert (identity.cluster_id, identity.directory_id) == ("c==", "d_-1")
+
+
+def test_data_without_an_identity_is_not_given_a_new_one() -> None:
+    disk = CrashDisk()
+    partition(disk, "__meta-0")
+    with pytest.raises(DataDirectoryError, match="which says whose it is"):
+        load_identity(disk, NODE, None)
+
+
+# What is in it.
+
+
+def test_partitions_without_a_metadata_log_are_somebody_elses() -> None:
+    disk = CrashDisk()
+    check_contents(disk)
+    partition(disk, "orders-0")
+    with pytest.raises(DataDirectoryError, match="another Kafka broker"):
+        check_contents(disk)
+    assert disk.exists("orders-0/partition.metadata")
+    partition(disk, "__meta-0")
+    check_contents(disk)
+
+
+def test_other_things_in_it_do_not_matter() -> None:
+    disk = CrashDisk()
+    disk.make_directory("holiday-2024")
+    disk.write("holiday-2024/beach.jpg", b"")
+    disk.write("notes.txt", b"")
+    check_contents(disk)
+
+
+# Epochs and the mark of a clean stop.
+
+
+def test_epochs_count_the_starts() -> None:
+    disk = CrashDisk()
+    assert [next_leader_epoch(disk) for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"seven", b"-1", b"1.5"])
+def test_a_damaged_count_is_named(content: bytes) -> None:
+    disk = CrashDisk()
+    disk.write("leader-epoch", content)
+    with pytest.raises(DataDirectoryError, match="leader-epoch is damaged"):
+        next_leader_epoch(disk)
+
+
+def test_an_epoch_that_is_not_durable_is_not_used() -> None:
+    disk = CrashDisk()
+    assert next_leader_epoch(disk) == 0
+    disk.fail("sync", "leader-epoch.tmp", NO_SPACE)
+    with pytest.raises(OSError, match="No space"):
+        next_leader_epoch(disk)
+    disk.heal()
+    assert next_leader_epoch(disk) == 1
+
+
+def test_the_mark_counts_once() -> None:
+    disk = CrashDisk()
+    assert not take_clean_mark(disk)
+    leave_clean_mark(disk)
+    assert take_clean_mark(disk)
+    assert not take_clean_mark(disk)

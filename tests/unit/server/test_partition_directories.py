@@ -1,0 +1,54 @@
+"""Names of partitions' directories, in all stages."""
+
+import pytest
+
+from chronik.server.partition_directories import deleted_name, find_deleted, find_partitions, move_aside
+from chronik.vocab.ids import TopicId, TopicPartition
+from tests.support.crash_disk import CrashDisk
+
+ID = TopicId(bytes(range(16)))
+METADATA = b"version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw"
+
+
+def directory(disk: CrashDisk, name: str, metadata: bytes | None = METADATA) -> None:
+    disk.make_directory(name)
+    if metadata is not None:
+        disk.write(f"{name}/partition.metadata", metadata)
+
+
+def test_partitions_say_whose_they_are() -> None:
+    disk = CrashDisk()
+    directory(disk, "orders-0")
+    directory(disk, "with-dashes-12")
+    directory(disk, "damaged-1", b"nonsense")
+    for name in ("orders", "photos-2024", "orders-0.x-delete", "-3"):
+        directory(disk, name, METADATA if name == "orders" else None)
+    assert find_partitions(disk) == {"orders-0": ID, "with-dashes-12": ID, "damaged-1": None}
+
+
+@pytest.mark.parametrize("topic", ["orders", "a" * 249])
+def test_a_deleted_partition_is_known_by_its_name(topic: str) -> None:
+    disk = CrashDisk()
+    names = {
+        deleted_name(TopicPartition(topic, index), TopicId(bytes([number] * 16)))
+        for index in (0, 99_999)
+        for number in (1, 2)
+    }
+    assert len(names) == 4
+    for name in names:
+        assert len(name) <= 255
+        directory(disk, name)
+    directory(disk, "orders-delete")
+    directory(disk, "orders-0.abc-delete")
+    assert set(find_deleted(disk)) == names
+    assert find_partitions(disk) == {}
+
+
+@pytest.mark.parametrize("metadata", [METADATA, b"nonsense", None])
+def test_what_is_moved_aside_is_neither(metadata: bytes | None) -> None:
+    disk = CrashDisk()
+    directory(disk, "orders-0", metadata)
+    kept = move_aside(disk, "orders-0")
+    assert disk.list("") == [kept]
+    assert find_partitions(disk) == {}
+    assert find_deleted(disk) == []
