@@ -119,6 +119,8 @@ class Stage:
 
     def on_close(self, connection: Connection, reason: str) -> None: ...
 
+    def on_received_too_much(self) -> None: ...
+
 
 class LoopTransport(FakeTransport):
     """Lets a client wait for what the connection does to it."""
