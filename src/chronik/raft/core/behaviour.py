@@ -1,5 +1,6 @@
 """What every role can do; each role changes what it must."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from chronik.raft.core.messages import Message
@@ -8,7 +9,7 @@ from chronik.raft.core.roles import Role, Transition
 from chronik.vocab.ids import NodeId
 
 
-class Behaviour:
+class Behaviour(ABC):
     """A role in one term. Made by `core.RaftCore` at a transition, ends at the next; a method that returns a
     transition ends it.
     """
@@ -31,12 +32,12 @@ class Behaviour:
     def enter(self) -> Transition | None:
         return None
 
-    def tick(self) -> Transition | None:
-        raise NotImplementedError
+    @abstractmethod
+    def tick(self) -> Transition | None: ...
 
+    @abstractmethod
     def on_message(self, message: Message) -> Transition | None:
         """One of the present term."""
-        raise NotImplementedError
 
     def on_persisted(self) -> Transition | None:
         """`replica.persisted` moved."""
@@ -48,6 +49,8 @@ class Behaviour:
 
     def on_peer_lost(self, node: NodeId) -> None:
         """The connection to `node` broke; what was on the way to it may be lost."""
+        return
 
     def flush(self) -> None:
         """Before `Ready` is made: send what can be sent."""
+        return

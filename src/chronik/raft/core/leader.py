@@ -165,8 +165,6 @@ class Leader(Behaviour):
 
     def _is_caught_up(self, node: NodeId) -> bool:
         """Whether all it lacks is on the way to it, which flow control bounds."""
-        if node == self.replica.node:
-            return True
         progress = self._progress.get(node)
         if progress is None or progress.mode is not Mode.REPLICATE:
             return False

@@ -64,10 +64,10 @@ class Progress:
         )
 
     def on_sent(self, last: RaftIndex, size: int) -> None:
-        """Entries up to `last` left; when there were none, size is 0 and last is next_index - 1."""
+        """Entries up to `last` left; in PROBE there may be none, and `last` is next_index - 1."""
         if self.mode is not Mode.REPLICATE:
             self.is_waiting = True
-        elif last >= self.next_index:
+        else:
             self._inflight.append((last, size))
             self._inflight_bytes += size
             self.next_index = RaftIndex(last + 1)

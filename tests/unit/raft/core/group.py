@@ -28,7 +28,13 @@ class Shell:
     """One node: carries out `Ready` by the rules in `RaftCore`."""
 
     def __init__(
-        self, node: int, first: Membership, options: RaftOptions, random: Random, invariants: Invariants
+        self,
+        node: int,
+        first: Membership,
+        options: RaftOptions,
+        random: Random,
+        invariants: Invariants,
+        journal: list[tuple[NodeId, Ready]],
     ) -> None:
         self.id = NodeId(node)
         self.options = options
@@ -42,6 +48,7 @@ class Shell:
         self.held: list[Message] = []
         self.outbox: list[Message] = []
         self.readies: list[Ready] = []
+        self.journal = journal
         self.is_up = True
         self.core = self._open()
 
@@ -59,6 +66,7 @@ class Shell:
         """Take `ready` and do it, but for the sync."""
         ready = self.core.ready()
         self.readies.append(ready)
+        self.journal.append((self.id, ready))
         self.log.write(ready)
         self.outbox.extend(ready.messages)
         if ready.hard_state is not None:
@@ -112,8 +120,10 @@ class Group:
     ) -> None:
         self.random = Random(seed)
         self.invariants = Invariants()
+        # Every Ready, in the order in which they were taken.
+        self.journal: list[tuple[NodeId, Ready]] = []
         self.shells = {
-            node: Shell(node, first, options or RaftOptions(), self.random, self.invariants)
+            node: Shell(node, first, options or RaftOptions(), self.random, self.invariants, self.journal)
             for node in sorted(first.members | nodes(*extra))
         }
         self.wire: list[Message] = []
@@ -148,10 +158,12 @@ class Group:
                     self.core(node).tick()
                     self._run(node)
 
-    def step(self, message: Message) -> None:
+    def step(self, message: Message, *, is_run: bool = True) -> None:
+        """`is_run` false: other inputs come before the Ready is taken."""
         if self[message.target].is_up:
             self.core(message.target).step(message)
-            self._run(message.target)
+            if is_run:
+                self._run(message.target)
 
     def propose(self, node: int, text: str, count: int = 1) -> Entries:
         entries = self.core(node).propose(count=count, payload=text, size=100 * count)

@@ -93,7 +93,7 @@ class Schedule:
             at = self.random.randrange(min(reach, len(self.group.wire)))
             message = self.group.wire.pop(at)
             if not self.group.is_cut(message):
-                self.group.step(message)
+                self.group.step(message, is_run=self.random.random() < 0.7)
 
     def tick(self) -> None:
         self.group.tick(self._up().id)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from chronik.raft.core.messages import AppendAccepted, AppendEntries, RequestVote, VoteReply
+from chronik.raft.core.messages import AppendAccepted, AppendEntries, RequestVote, TimeoutNow, VoteReply
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import RaftIndex, Term
+from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import InvariantViolation
 from tests.unit.raft.core.group import Group, membership
 
@@ -120,6 +121,20 @@ def test_a_membership_that_was_not_written_is_not_in_force() -> None:
     group.core(1).ready()
     group.core(1).on_append_failed()
     assert group.core(1).membership == THREE
+
+
+def test_a_candidate_that_cannot_write_asks_for_no_votes() -> None:
+    group = led()
+    group.propose(1, "a")
+    [message] = [m for m in group.wire if isinstance(m, AppendEntries) and m.target == 2]
+    group.core(2).step(message)
+    group.core(2).step(TimeoutNow(source=NodeId(1), target=NodeId(2), term=Term(1)))
+    assert group.core(2).ready().messages_after_persistence
+    group.core(2).on_append_failed()
+    ready = group.core(2).ready()
+    assert ready.messages_after_persistence == ()
+    assert ready.hard_state is not None
+    assert not group.core(2).is_quiet
 
 
 # Quiet groups.
