@@ -17,7 +17,7 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.log.timestamps import TimestampOffset
 from chronik.log.txn_index import AbortedTxn
 from chronik.raft.group import Group
-from chronik.records.batch import Batch
+from chronik.records.batch import TRANSACTIONAL_BIT, Batch
 from chronik.records.validate import ProduceRules, validate_produce
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.config.topic_names import INTERNAL_TOPICS
@@ -126,9 +126,10 @@ class Partition:
     def append(self, records: bytes) -> Appended:
         """Validate and propose what a producer sent. Raises KafkaError; then nothing was appended."""
         # Before duplicates are looked for: on a failed log nobody would ever tell of the first try's commit.
-        self.check_leader()
+        if self._closed is not None or not self.group.is_leader:
+            self.check_leader()
         batch = validate_produce(records, self._rules, self._clock.now_ms())
-        if batch.header.is_transactional:
+        if batch.header.attributes & TRANSACTIONAL_BIT:
             # It would open a transaction that nobody ends, and read_committed would stand still before it.
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "no transaction of this producer is open here")
         duplicate = self.log.producers.check(batch.header)

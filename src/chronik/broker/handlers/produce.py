@@ -86,6 +86,7 @@ class ProduceOperation:
         "_broker",
         "_context",
         "_future",
+        "_is_old",
         "_request",
         "_response",
         "_timer",
@@ -97,6 +98,7 @@ class ProduceOperation:
         self._broker = broker
         self._context = context
         self._request = request
+        self._is_old = context.api_version < _FIRST_VERSION_WITH_ZSTD
         self._response = ProduceResponse(responses=[])
         # What is appended but not committed yet.
         self._waiting: dict[Partition, list[PartitionProduceResponse]] = {}
@@ -136,7 +138,8 @@ class ProduceOperation:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
         try:
             partition = self._partition(topic, data.index)
-            self._check(partition, data.records)
+            if partition.is_internal or partition in self._waiting or self._is_old:
+                self._check(partition, data.records)
             appended = partition.append(data.records or b"")
         except KafkaError as error:
             self._on_error(response, topic, data.index, error)
@@ -158,7 +161,7 @@ class ProduceOperation:
         return replicas.leader(topic.name, index)
 
     def _check(self, partition: Partition, records: Records | None) -> None:
-        if self._context.api_version < _FIRST_VERSION_WITH_ZSTD and _is_zstd(records):
+        if self._is_old and _is_zstd(records):
             raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "Produce takes zstd from version 7 on")
         if partition.is_internal and self._context.client_id != _ADMIN_CLIENT:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "internal topics are written by the broker")
