@@ -14,7 +14,12 @@ from tests.unit.raft.core.group import Group, Shell
 
 # Small limits, so that a short run meets them.
 OPTIONS = RaftOptions(
-    append_bytes_max=500, inflight_bytes_max=2000, inflight_messages_max=4, peer_lost_jitter_ticks=1
+    election_ticks=4,
+    heartbeat_ticks=1,
+    append_bytes_max=500,
+    inflight_bytes_max=2000,
+    inflight_messages_max=4,
+    peer_lost_jitter_ticks=1,
 )
 
 
@@ -35,7 +40,8 @@ class Schedule:
             (2, self.double),
             (1, self.crash),
             (2, self.restart),
-            (1, self.partition),
+            (1, self.blackout),
+            (2, self.partition),
             (1, self.heal),
             (1, self.lose_peer),
             (1, self.transfer),
@@ -125,6 +131,14 @@ class Schedule:
 
     def crash(self) -> None:
         self._up().crash(self.random)
+
+    def blackout(self) -> None:
+        """Everything loses power, and comes back."""
+        self.group.wire.clear()
+        for shell in self.group.shells.values():
+            if shell.is_up:
+                shell.crash(self.random)
+            shell.restart()
 
     def restart(self) -> None:
         down = [shell for shell in self.group.shells.values() if not shell.is_up]
