@@ -77,14 +77,13 @@ class Follower(Behaviour):
         invariant(leader in (None, message.source), "two leaders in term {}", message.term)
         self.replica.leader = message.source
         self._timer.reset()
-        match message:
-            case AppendEntries():
-                self._on_append(message)
-            case Heartbeat():
-                self._on_heartbeat(message)
-            case RestartLog():
-                accepting.restart(self.replica, message)
-                self._accepted(message.source, self.replica.committed)
+        if isinstance(message, AppendEntries):
+            self._on_append(message)
+        elif isinstance(message, Heartbeat):
+            self._on_heartbeat(message)
+        else:
+            accepting.restart(self.replica, message)
+            self._accepted(message.source, self.replica.committed)
 
     def _on_append(self, message: AppendEntries) -> None:
         match = accepting.accept(self.replica, message)

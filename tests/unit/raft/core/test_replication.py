@@ -431,6 +431,32 @@ def test_7_a_lost_restart_is_repeated() -> None:
     assert group[3].log.first_index == 9
 
 
+def test_7_a_new_leader_finds_a_follower_behind_its_log_start() -> None:
+    group = behind()
+    group.isolate(3)
+    group[2].log.drop_before(7)
+    group.transfer(1, 2)
+    group.settle()
+    assert group.leaders() == [2]
+    group.heal()
+    group.tick(2, times=2)
+    group.settle()
+    assert group[3].log.first_index == 7
+    assert group.texts(3, is_committed=True) == group.texts(2)
+
+
+def test_7_entries_from_before_the_log_start_are_known() -> None:
+    group = led()
+    group.propose(1, "a")
+    old = appends(group, 2)[0]
+    group.propose(1, "b")
+    group.settle()
+    group[2].log.drop_before(2)
+    group.step(old)
+    assert group[2].log.first_index == 2
+    assert group.texts(2, is_committed=True) == ["b"]
+
+
 # Section 8: a leader's first entry.
 
 

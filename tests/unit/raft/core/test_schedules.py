@@ -7,7 +7,7 @@ from tests.unit.raft.core.schedules import OPTIONS, Schedule
 
 
 @pytest.mark.parametrize("voters", [3, 5])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(80))
 def test_safe_in_any_run_and_alive_after_it(voters: int, seed: int) -> None:
     group = Group(membership(*range(1, voters + 1)), seed=seed, options=OPTIONS, extra=[voters + 1])
     if seed % 2:
