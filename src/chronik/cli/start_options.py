@@ -113,8 +113,7 @@ class StartArguments:
         """Add one option. Raises ValueError when the value cannot belong to it."""
         match option.kind:
             case Kind.SETTING:
-                is_off = option.flag == "--http" and value == "off"
-                self.settings[option.setting] = "" if is_off else value
+                self.settings[option.setting] = value
             case Kind.ASSIGNMENT:
                 name, equals, text = value.partition("=")
                 if not equals or not name.strip():

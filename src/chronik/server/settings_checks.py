@@ -103,7 +103,7 @@ def _parse_protocols(config: BrokerConfig, name: str) -> dict[str, str]:
 
 def _parse_http(config: BrokerConfig, name: str) -> Address | None:
     text = config.str(name)
-    return parse_address(text) if text else None
+    return None if text in ("", "off") else parse_address(text)
 
 
 def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> None:

@@ -30,8 +30,8 @@ def test_nothing_is_a_start_with_defaults() -> None:
     assert not arguments.until_stdin_closes
 
 
-def test_http_off_is_an_empty_address() -> None:
-    assert settings_of("--http", "off") == {"http.address": ""}
+def test_http_off_is_left_to_the_settings() -> None:
+    assert settings_of("--http", "off") == {"http.address": "off"}
 
 
 def test_set_is_repeatable_and_keeps_what_follows_the_first_equals_sign() -> None:

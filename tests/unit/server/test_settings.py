@@ -161,8 +161,9 @@ def test_rules_between_settings(command_line: dict[str, str]) -> None:
     assert problems(command_line)
 
 
-def test_http_can_be_switched_off() -> None:
-    assert Settings.load({"http.address": ""}).http_address is None
+@pytest.mark.parametrize("text", ["off", ""])
+def test_http_can_be_switched_off(text: str) -> None:
+    assert Settings.load({"http.address": text}).http_address is None
 
 
 def test_an_address_is_advertised_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,8 +48,8 @@ NODE_DEFINITIONS = (
         "http.address",
         ConfigType.STRING,
         "localhost:9101",
-        "Host and port of `/metrics`, `/health/live` and `/health/ready`. Port 0 takes a free one; an "
-        "empty value switches HTTP off.",
+        "Host and port of `/metrics`, `/health/live` and `/health/ready`. Port 0 takes a free one; "
+        "`off` switches HTTP off.",
         importance=HIGH,
         note="Not a Kafka setting.",
     ),
