@@ -16,7 +16,7 @@ from chronik.raft.core.roles import (
     Role,
     Transition,
 )
-from chronik.raft.core.types import Term
+from chronik.raft.core.types import FIRST_TERM
 from chronik.raft.core.voting import answer_vote
 from chronik.vocab.ids import NodeId
 
@@ -37,7 +37,8 @@ class Candidate(Behaviour):
 
     def enter(self) -> Transition | None:
         replica = self.replica
-        replica.enter_term(Term(replica.term + 1), replica.node)
+        term = FIRST_TERM if self._origin.is_first else replica.next_term
+        replica.enter_term(term, replica.node)
         replica.send_after_persistence(
             VoteReply(source=replica.node, target=replica.node, term=replica.term, is_granted=True)
         )

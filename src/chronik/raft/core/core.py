@@ -133,14 +133,15 @@ class RaftCore:
 
     def bootstrap(self, first_leader: NodeId) -> None:
         """Begin a new group: every replica is made having voted for `first_leader` in term 1, which leads
-        without an election once its own vote is durable. Never for a replica that ran before.
+        without an election once its own vote is durable. Never for a replica that ran before, unless it lost
+        everything before any of it was durable.
         """
         replica = self._replica
         invariant(replica.hard_state == HardState(), "bootstrap in term {}", replica.term)
         invariant(replica.log.last_index == BEFORE_FIRST, "bootstrap of a log with entries")
         invariant(first_leader in replica.memberships.current.voters, "{} does not vote", first_leader)
         if first_leader == replica.node:
-            self._change(BecomeCandidate(votes=frozenset(replica.other_voters)))
+            self._change(BecomeCandidate(is_first=True, votes=frozenset(replica.other_voters)))
         else:
             replica.enter_term(FIRST_TERM, first_leader)
 
@@ -239,7 +240,7 @@ class RaftCore:
 
     def _is_pre_vote(self, message: Message) -> bool:
         """Whether it says yes to this node's own question about the next term."""
-        is_mine = self.role is Role.PRE_CANDIDATE and message.term == self.term + 1
+        is_mine = self.role is Role.PRE_CANDIDATE and message.term == self._replica.next_term
         return is_mine and isinstance(message, PreVoteReply) and message.is_granted
 
     def _on_pre_vote_request(self, message: RequestPreVote) -> None:

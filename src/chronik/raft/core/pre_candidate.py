@@ -10,7 +10,6 @@ from chronik.raft.core.messages import (
 )
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.roles import BecomeCandidate, BecomeFollower, BecomePreCandidate, Role, Transition
-from chronik.raft.core.types import Term
 from chronik.raft.core.voting import answer_vote
 from chronik.vocab.ids import NodeId
 
@@ -34,7 +33,7 @@ class PreCandidate(Behaviour):
                 RequestPreVote(
                     source=replica.node,
                     target=voter,
-                    term=Term(replica.term + 1),
+                    term=replica.next_term,
                     last_index=replica.log.last_index,
                     last_term=replica.log.last_term,
                 )

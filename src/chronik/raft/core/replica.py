@@ -5,7 +5,7 @@ from chronik.raft.core.memberships import Memberships
 from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.tail import LogTail
-from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import FIRST_TERM, HardState, Membership, RaftIndex, Term
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Randomness
@@ -43,6 +43,11 @@ class Replica:
     @property
     def term(self) -> Term:
         return self.hard_state.term
+
+    @property
+    def next_term(self) -> Term:
+        """The one to campaign in."""
+        return Term(max(self.term, FIRST_TERM) + 1)
 
     @property
     def is_voter(self) -> bool:

@@ -38,9 +38,11 @@ class BecomePreCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomeCandidate:
-    """In the next term, voted for itself."""
+    """In a later term, voted for itself."""
 
     is_transfer: bool = False
+    # Not an election: the first leader takes its term.
+    is_first: bool = False
     # Votes it has beside its own: those with which a group is made.
     votes: frozenset[NodeId] = frozenset()
 

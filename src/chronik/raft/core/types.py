@@ -16,7 +16,8 @@ Term = LeaderEpoch
 BEFORE_FIRST = RaftIndex(-1)
 NO_TERM = Term(0)
 
-# The term in which a group's designated first leader leads without an election.
+# The term in which a group's designated first leader leads without an election. Nobody campaigns in it, so a
+# replica that lost its bootstrap in a crash cannot elect another leader there.
 FIRST_TERM = Term(1)
 
 

@@ -53,7 +53,8 @@ def sent(group: Group, kind: type[Message]) -> list[Message]:
 
 def elected(leader: int = 1, *, voters: int = 3) -> Group:
     group = Group(membership(*range(1, voters + 1)))
-    group.campaign(leader)
+    group.bootstrap(leader)
+    group.settle()
     assert group.leaders() == [leader]
     return group
 
@@ -177,7 +178,7 @@ def test_5_2_a_split_vote_is_followed_by_another_election() -> None:
     group.elapse(2)
     group.settle()
     assert group.leaders() == []
-    assert {group.core(1).term, group.core(2).term} == {1}
+    assert {group.core(1).term, group.core(2).term} == {2}
     group.campaign(1)
     group.campaign(2)
     assert len(group.leaders()) == 1
@@ -430,6 +431,17 @@ def test_nobody_else_wins_term_1() -> None:
     group.step(request_vote(1, 3, 1, (9, 9)))
     group.sync(3)
     assert [m.is_granted for m in group.wire if isinstance(m, VoteReply)] == [False]
+
+
+def test_nobody_is_elected_in_term_1_even_if_all_others_forgot_whom_they_were_made_for() -> None:
+    group = Group(THREE)
+    group.bootstrap(1)
+    group.sync(1)
+    group.restart(2)
+    group.restart(3)
+    group.isolate(1)
+    group.campaign(2)
+    assert sorted((group.core(n).term, n) for n in group.leaders()) == [(1, 1), (2, 2)]
 
 
 def test_bootstrap_is_only_for_new_replicas() -> None:
