@@ -202,9 +202,7 @@ class ReplicaManager:
         try:
             config = self._topic_config(self._image, topic.name)
             partition = self._factory.open(name, topic.topic_id, config)
-        except (
-            Exception
-        ) as error:  # whatever is in one log's files must stop neither the metadata nor the node
+        except Exception as error:  # whatever one log's files hold must not stop the metadata, or the node
             self._on_unopened(topic, index, error)
             return
         self._offline.pop(name, None)

@@ -93,18 +93,7 @@ class LocalBroker:
         self._is_opened = False
         self.syncer = Syncer(machine.disk)
         self.traffic = Traffic()
-        self._partitions = LocalPartitions(
-            disk=machine.disk,
-            clock=machine.clock,
-            syncer=self.syncer,
-            handles=HandleCache(machine.open_files_max),
-            flush=FlushPolicy(
-                bytes_max=config.int("write.caching.flush.bytes"),
-                interval_ms=config.int("write.caching.flush.ms"),
-            ),
-            producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
-            traffic=self.traffic,
-        )
+        self._partitions = self._make_partitions(machine)
         self._leadership = LeadershipTable()
         self._replicas = ReplicaManager(
             node_id=identity.node_id,
@@ -120,6 +109,21 @@ class LocalBroker:
             self.metadata_partition, self._topic_creation_defaults, machine.randomness
         )
         self.broker = self._make_broker(machine, endpoints)
+
+    def _make_partitions(self, machine: Machine) -> LocalPartitions:
+        config = self._config
+        return LocalPartitions(
+            disk=machine.disk,
+            clock=machine.clock,
+            syncer=self.syncer,
+            handles=HandleCache(machine.open_files_max),
+            flush=FlushPolicy(
+                bytes_max=config.int("write.caching.flush.bytes"),
+                interval_ms=config.int("write.caching.flush.ms"),
+            ),
+            producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
+            traffic=self.traffic,
+        )
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
         config, replicas = self._config, self._replicas

@@ -247,6 +247,7 @@ async def test_a_log_that_does_not_close_cleanly_does_not_keep_others_from_it() 
     room.disk.fail("sync", "t-1/leader-epoch-checkpoint", BROKEN)
     await room.close()
     room.disk.heal()
+    assert not room.disk.exists(".kafka_cleanshutdown")
     for index in (0, 2):
         assert room.disk.exists(f"t-{index}/leader-epoch-checkpoint")
     again = await BrokerRoom(room.disk, room.clock).open()
