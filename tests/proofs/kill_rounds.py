@@ -2,10 +2,9 @@
 
     python -m tests.proofs.kill_rounds --rounds 100
 
-One idempotent producer (confluent-kafka, acks=all) writes numbered records to
-several partitions and outlives every broker. In the end each partition must hold the numbers 0, 1, 2, …
-exactly once and in order, and every acknowledged number at the offset it was acknowledged with. Exit code 1
-and the first differences otherwise.
+One idempotent producer (confluent-kafka, acks=all) writes numbered records to several partitions and outlives
+every broker. In the end each partition must hold the numbers 0, 1, 2, … exactly once and in order, and every
+acknowledged number at the offset it was acknowledged with. Exit code 1 and the first differences otherwise.
 """
 
 import argparse
@@ -118,7 +117,7 @@ def create_topic(broker: BrokerProcess) -> None:
 
 
 def produce_for(producer: Producer, history: History, seconds: float) -> None:
-    """Produce for so long, and until this broker has acknowledged something: every kill hits one under load."""
+    """Produce for so long, and until this broker has acknowledged something: every kill hits a busy one."""
     started = time.monotonic()
     acknowledged_before = history.acknowledged_count
     while time.monotonic() < started + seconds or history.acknowledged_count == acknowledged_before:

@@ -1,3 +1,3 @@
-"""The real world: sockets, files, threads, clock, HTTP. `node.py` is the only place where objects are
-wired.
+"""The real world: sockets, files, threads, clock, HTTP. Objects are wired together in `local_broker.py` and
+`node.py`, and nowhere else.
 """

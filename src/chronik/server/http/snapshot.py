@@ -16,6 +16,7 @@ from chronik.server.http.view import (
     RequestTotals,
 )
 from chronik.server.listener import ConnectionStatistics
+from chronik.vocab.errors import KafkaError
 from chronik.wire.apis import ApiKey
 
 if TYPE_CHECKING:
@@ -79,8 +80,16 @@ def _partition(partition: Partition) -> PartitionFigures:
         start_offset=partition.log.start_offset,
         end_offset=partition.log.end_offset,
         high_watermark=partition.high_watermark,
-        bytes=partition.log.size,
+        bytes=_size(partition),
     )
+
+
+def _size(partition: Partition) -> int:
+    """0 for a log that cannot be read: a failing disk must not take the metrics away that show it."""
+    try:
+        return partition.size()
+    except KafkaError:
+        return 0
 
 
 def _group(group: "Group") -> GroupFigures:
