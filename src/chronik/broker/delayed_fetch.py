@@ -102,6 +102,9 @@ class DelayedFetch:
 
     def _look_again(self, *, is_last: bool) -> None:
         assert self._future is not None
+        if self._future.done():
+            # Cancelled in this turn of the loop; `_stop_waiting` is called in the next.
+            return
         try:
             reading = self._read()
             if is_last or self._is_enough(reading):

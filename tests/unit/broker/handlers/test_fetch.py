@@ -375,9 +375,8 @@ async def test_a_wait_has_an_end_whatever_the_client_says() -> None:
     await room.close()
 
 
-@virtual
-async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
-    room = await room_with("t")
+def start_waiting(room: BrokerRoom) -> asyncio.Future[FetchResponse]:
+    """A fetch of an empty partition, with nine seconds to wait."""
     context = RequestContext(
         api_key=ApiKey.FETCH,
         api_version=VERSION,
@@ -389,6 +388,30 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     )
     waiting = fetch.handle(room.broker, context, fetch_request({("t", 0): 0}, max_wait_ms=9_000))
     assert isinstance(waiting, asyncio.Future)
+    return waiting
+
+
+@virtual
+async def test_a_wait_cancelled_in_the_turn_that_ends_it_stays_cancelled() -> None:
+    room = await room_with("t")
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    waiting = start_waiting(room)
+    partition = room.broker.replicas.leader("t", 0)
+    partition.on_commit(partition.high_watermark)
+    # The second look is due in this turn, and would answer.
+    room.broker.is_stopping = True
+    waiting.cancel()
+    await settle()
+    assert waiting.cancelled()
+    assert problems == []
+    await room.close()
+
+
+@virtual
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    room = await room_with("t")
+    waiting = start_waiting(room)
     waiting.cancel()
     await settle()
     await room.produce("t", b"a")
