@@ -5,19 +5,34 @@ there are: `raft.solo.SoloGroup` commits after this node's own sync, a replicate
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chronik.log.partition_log import AppendResult
 from chronik.records.batch import Batch
 from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 
 class GroupListener(Protocol):
     """What a group tells its partition. Called on the event loop, never from inside `propose`."""
 
     def on_commit(self, high_watermark: Offset) -> None:
-        """Records below `high_watermark` are committed. Never decreases."""
+        """Records below `high_watermark` are committed. Never decreases. Also on followers, later."""
+        ...
+
+    def on_truncated(self, end_offset: Offset) -> None:
+        """Records from `end_offset` on are gone from the log and will never be committed.
+
+        Until this comes, what was proposed may still be committed after leadership was lost.
+        """
+        ...
+
+    def on_leadership(self) -> None:
+        """`is_leader`, `leader_epoch` or `known_leader` changed."""
+        ...
+
+    def on_settled(self) -> None:
+        """`is_settled` became true."""
         ...
 
     def on_failure(self, error: OSError) -> None:
@@ -25,6 +40,18 @@ class GroupListener(Protocol):
         more.
         """
         ...
+
+
+class Replica(NamedTuple):
+    """One replica as its leader sees it, for DescribeQuorum, in-sync replicas and metrics."""
+
+    node: NodeId
+    is_voter: bool
+    # -1 while it is not known.
+    end_offset: int
+    # On the monotonic clock; the last time it had everything, and was heard. -1: never in this term.
+    caught_up_ms: int
+    heard_ms: int
 
 
 class Group(Protocol):
@@ -37,6 +64,18 @@ class Group(Protocol):
 
     @property
     def is_leader(self) -> bool: ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether this node leads and has committed an entry of its own term: only then is the high
+        watermark not behind what earlier leaders acknowledged (KIP-207).
+        """
+        ...
+
+    @property
+    def known_leader(self) -> NodeId | None:
+        """Who leads this term, for all this node knows."""
+        ...
 
     def refusal(self) -> KafkaError:
         """Why this node does not lead; only while `is_leader` is false.
@@ -54,11 +93,26 @@ class Group(Protocol):
         """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark`
         says already that the records are committed.
 
-        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead, KAFKA_STORAGE_ERROR when its
-        log failed.
+        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead or hands over, KAFKA_STORAGE_ERROR
+        when its log failed.
         """
         ...
 
     def sync_soon(self) -> None:
         """Have what the log wrote beside records, such as a roll, made durable with the next round."""
+        ...
+
+    def lagging(self) -> frozenset[NodeId]:
+        """On the leader: the replicas that are not in sync (replica.lag.time.max.ms, or not connected)."""
+        ...
+
+    def replicas(self) -> Sequence[Replica]:
+        """On the leader: all of them, itself first. On others: empty."""
+        ...
+
+    def transfer(self, to: NodeId) -> None:
+        """Begin to hand leadership over; `on_leadership` tells when it is done, and it may fail silently.
+
+        Raises KafkaError NOT_LEADER_OR_FOLLOWER, ELIGIBLE_LEADERS_NOT_AVAILABLE when `to` is not a voter.
+        """
         ...
