@@ -1,15 +1,16 @@
 """One partition on this node: Kafka's rules around a log and its group.
 
-Made by the replica manager when a topic record is applied, closed by it on deletion or shutdown. Handlers
-call `append` and `read`; the group calls `on_commit`. All on the event loop.
+Made by the replica manager when a topic record is applied, closed by it on deletion or shutdown. It is there
+whether or not this node leads. Handlers call `append` and `read`; the group calls `on_commit` and the like.
+All on the event loop.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from chronik.broker.commit_waiters import CommitWaiter, CommitWaiters
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
@@ -22,18 +23,10 @@ from chronik.records.validate import ProduceRules, validate_produce
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.config.topic_names import INTERNAL_TOPICS
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
 _Result = TypeVar("_Result")
-
-
-class CommitWaiter(Protocol):
-    """Someone who waits until what was appended is committed."""
-
-    def on_committed(self, partition: "Partition") -> None: ...
-
-    def on_commit_failed(self, partition: "Partition", code: ErrorCode) -> None: ...
 
 
 class FetchWaiter(Protocol):
@@ -43,7 +36,11 @@ class FetchWaiter(Protocol):
 
 
 class PartitionKeeper(Protocol):
-    """Who has the partition, and must know when it leads no more."""
+    """Who has the partition, and must know whether it leads."""
+
+    def on_partition_leadership(self, partition: "Partition") -> None:
+        """Whether this node leads, or in which epoch, may have changed; see `partition.group`."""
+        ...
 
     def on_partition_failed(self, partition: "Partition", error: OSError) -> None: ...
 
@@ -67,6 +64,7 @@ class Partition:
         *,
         name: TopicPartition,
         topic_id: TopicId,
+        replicas: Sequence[NodeId],
         log: PartitionLog,
         group: Group,
         config: TopicConfig,
@@ -75,6 +73,8 @@ class Partition:
     ) -> None:
         self.name = name
         self.topic_id = topic_id
+        # As assigned, this node among them.
+        self.replicas = tuple(replicas)
         self.log = log
         self.group = group
         self.traffic = traffic
@@ -85,8 +85,8 @@ class Partition:
         # What everybody who asks is answered; None while the partition is open.
         self._closed: ErrorCode | None = None
         self.configure(config)
-        # Invariant: end offsets ascend, and all are above the high watermark.
-        self._commit_waiters: deque[tuple[Offset, CommitWaiter]] = deque()
+        self._commit_waiters = CommitWaiters(self)
+        self._settle_waiters: list[asyncio.Future[None]] = []
         # A dict, for it keeps an order that a simulation can repeat.
         self._fetch_waiters: dict[FetchWaiter, None] = {}
         # Removals of files that run in threads. They go on when whoever waits for them is cancelled.
@@ -95,12 +95,28 @@ class Partition:
     def configure(self, config: TopicConfig) -> None:
         """Take over a changed topic configuration."""
         self.config = config
+        # More than there are replicas cannot be asked for; Kafka bounds it so as well.
+        self._in_sync_min = min(config.min_insync_replicas, len(self.replicas))
         self._rules = ProduceRules.of(config)
 
     @property
     def is_open(self) -> bool:
         """False once it was deleted or the node stops. One whose log failed is open, and leads no more."""
         return self._closed is None
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node leads, and serves."""
+        return self._closed is None and self.group.is_leader
+
+    @property
+    def is_settled(self) -> bool:
+        """See `raft.group.Group.is_settled`."""
+        return self._closed is None and self.group.is_settled
+
+    @property
+    def is_replicated(self) -> bool:
+        return len(self.replicas) > 1
 
     @property
     def leader_epoch(self) -> LeaderEpoch:
@@ -121,13 +137,40 @@ class Partition:
             is_old = epoch < self.group.leader_epoch
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH if is_old else ErrorCode.UNKNOWN_LEADER_EPOCH)
 
+    async def wait_settled(self, deadline: float | None) -> None:
+        """Wait until the high watermark is not behind what earlier leaders acknowledged (KIP-207).
+
+        `deadline` is on the loop's clock, in seconds. Raises KafkaError as `check_leader` when this node does
+        not lead, or stops while it waits; REQUEST_TIMED_OUT.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not self.is_settled:
+                    self.check_leader()
+                    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._settle_waiters.append(waiter)
+                    await waiter
+        except TimeoutError:
+            raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the new leader is not settled yet") from None
+
+    def in_sync(self) -> list[NodeId]:
+        """On the leader: the replicas that keep up, in the order of assignment."""
+        lagging = self.group.lagging()
+        return [node for node in self.replicas if node not in lagging] if lagging else list(self.replicas)
+
     # Produce.
 
-    def append(self, records: bytes) -> Appended:
-        """Validate and propose what a producer sent. Raises KafkaError; then nothing was appended."""
+    def append(self, records: bytes, *, needs_in_sync: bool = False) -> Appended:
+        """Validate and propose what a producer sent. Raises KafkaError; then nothing was appended.
+
+        With `needs_in_sync` (acks=all) that is NOT_ENOUGH_REPLICAS when fewer than `min.insync.replicas` keep
+        up.
+        """
         # Before duplicates are looked for: on a failed log nobody would ever tell of the first try's commit.
         if self._closed is not None or not self.group.is_leader:
             self.check_leader()
+        if needs_in_sync and self._in_sync_min > 1:
+            self._check_in_sync()
         batch = validate_produce(records, self._rules, self._clock.now_ms())
         if batch.header.attributes & TRANSACTIONAL_BIT:
             # It would open a transaction that nobody ends, and read_committed would stand still before it.
@@ -139,6 +182,12 @@ class Partition:
         self.traffic.messages_in += batch.header.record_count
         self.traffic.bytes_in += batch.header.size
         return appended
+
+    def _check_in_sync(self) -> None:
+        count = len(self.in_sync())
+        if count < self._in_sync_min:
+            message = f"{count} replicas are in sync, and min.insync.replicas asks for {self._in_sync_min}"
+            raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS, message)
 
     def append_internal(self, batch: Batch) -> Appended:
         """Propose a batch that the broker itself built."""
@@ -170,12 +219,7 @@ class Partition:
         """
         if end_offset <= self.high_watermark:
             return False
-        waiters = self._commit_waiters
-        position = len(waiters)
-        # A retried duplicate may wait for less than those before it.
-        while position > 0 and waiters[position - 1][0] > end_offset:
-            position -= 1
-        waiters.insert(position, (end_offset, waiter))
+        self._commit_waiters.add(end_offset, waiter)
         return True
 
     # Fetch, and looking up.
@@ -232,8 +276,13 @@ class Partition:
         return self.log.start_offset
 
     async def keep_up(self, now_ms: int) -> int:
-        """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError."""
-        self.check_leader()
+        """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError.
+
+        Each replica does so by itself: what is committed may go from any of them. One that lags behind the
+        leader's log start is told to begin there.
+        """
+        if self._closed is not None:
+            raise KafkaError(self._closed)
         _on_disk(self.log.maybe_roll)
         removed = _on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
         if self.log.has_unsynced:
@@ -268,14 +317,26 @@ class Partition:
         self._closed = code
         self._fail_waiters(code)
 
-    # The group's side.
+    # The group's side: `raft.group.GroupListener`.
 
     def on_commit(self, high_watermark: Offset) -> None:
         self.high_watermark = high_watermark
-        waiters = self._commit_waiters
-        while waiters and waiters[0][0] <= high_watermark:
-            waiters.popleft()[1].on_committed(self)
+        self._commit_waiters.on_commit(high_watermark)
         self.wake_fetchers()
+
+    def on_truncated(self, end_offset: Offset) -> None:
+        """Who appended what is gone learns so now, and not before (decision 0009, "Waiting producers")."""
+        self._commit_waiters.on_truncated(end_offset)
+
+    def on_leadership(self) -> None:
+        """Fetches look again, to be sent to the new leader. Whoever waits for a commit goes on waiting."""
+        if self.keeper is not None:
+            self.keeper.on_partition_leadership(self)
+        self._wake_settle_waiters()
+        self.wake_fetchers()
+
+    def on_settled(self) -> None:
+        self._wake_settle_waiters()
 
     def on_failure(self, error: OSError) -> None:
         if self.keeper is not None:
@@ -283,9 +344,15 @@ class Partition:
         self._fail_waiters(ErrorCode.KAFKA_STORAGE_ERROR)
 
     def _fail_waiters(self, code: ErrorCode) -> None:
-        while self._commit_waiters:
-            self._commit_waiters.popleft()[1].on_commit_failed(self, code)
+        self._commit_waiters.fail(code)
+        self._wake_settle_waiters()
         self.wake_fetchers()
+
+    def _wake_settle_waiters(self) -> None:
+        waiters, self._settle_waiters = self._settle_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def wake_fetchers(self) -> None:
         """Have everyone who waits for more to read look again."""

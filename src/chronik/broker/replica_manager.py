@@ -20,7 +20,15 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NO_EPOCH, NO_NODE, NO_TOPIC_ID, NodeId, TopicId, TopicPartition
+from chronik.vocab.ids import (
+    NO_EPOCH,
+    NO_NODE,
+    NO_TOPIC_ID,
+    LeaderEpoch,
+    NodeId,
+    TopicId,
+    TopicPartition,
+)
 from chronik.vocab.seams import Clock
 
 _log = logging.getLogger(__name__)
@@ -33,8 +41,11 @@ _OPENED_AT_ONCE = 16
 class PartitionFactory(Protocol):
     """Opens or creates one partition's log and group. Owned by the node."""
 
-    def open(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> Partition:
-        """Raises OSError or KafkaError when the log cannot be opened."""
+    def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
+        """This node's replica of a partition. It may lead already, or be told later that it does.
+
+        Raises OSError or KafkaError when the log cannot be opened.
+        """
         ...
 
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None: ...
@@ -63,6 +74,8 @@ class ReplicaStatistics:
 
     partitions: int
     offline: int
+    # Of `partitions`, those that this node leads.
+    led: int = 0
 
 
 class ReplicaManager:
@@ -79,7 +92,7 @@ class ReplicaManager:
         disk_usage: Callable[[], DiskUsage],
         clock: Clock,
     ) -> None:
-        self._node_id = node_id
+        self.node_id = node_id
         self._factory = factory
         self._leadership = leadership
         self._topic_config = topic_config
@@ -89,6 +102,8 @@ class ReplicaManager:
         # Invariant: the same partitions in both, all of topics in `_image`.
         self._by_name: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[TopicId, int], Partition] = {}
+        # What this node leads, and the epoch that was announced.
+        self._led: dict[Partition, LeaderEpoch] = {}
         # Partitions that should be here and could not be opened.
         self._offline: dict[tuple[str, int], Exception] = {}
         # Deleted partitions whose names are not free yet. New ones of these names are opened after them.
@@ -102,7 +117,10 @@ class ReplicaManager:
         return self._by_name.get((topic, index))
 
     def leader(self, topic: str, index: int) -> Partition:
-        """The partition, if this node has it. Raises KafkaError UNKNOWN_TOPIC_OR_PARTITION and others."""
+        """The partition, if this node has a replica, which need not lead: see `Partition.check_leader`.
+
+        Raises KafkaError UNKNOWN_TOPIC_OR_PARTITION; NOT_LEADER_OR_FOLLOWER when it is elsewhere; others.
+        """
         partition = self._by_name.get((topic, index))
         if partition is None:
             raise self._absent(self._image.topics.get(topic), index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -128,6 +146,10 @@ class ReplicaManager:
     def partitions(self) -> list[Partition]:
         return list(self._by_name.values())
 
+    def led(self) -> list[Partition]:
+        """Those that this node leads."""
+        return list(self._led)
+
     async def load(self, cold: ColdRead) -> LogSlice:
         """Read from the device, in a thread. Raises KafkaError."""
         try:
@@ -143,7 +165,9 @@ class ReplicaManager:
             raise storage_error(error) from error
 
     def statistics(self) -> ReplicaStatistics:
-        return ReplicaStatistics(partitions=len(self._by_name), offline=len(self._offline))
+        return ReplicaStatistics(
+            partitions=len(self._by_name), offline=len(self._offline), led=len(self._led)
+        )
 
     def _absent(self, topic: TopicImage | None, index: int, unknown_topic: ErrorCode) -> KafkaError:
         if topic is None:
@@ -186,7 +210,7 @@ class ReplicaManager:
 
     def _open_created(self, created: TopicPartitionImage) -> None:
         name = (created.topic.name, created.partition)
-        if self._node_id in created.image.replicas and name not in self._leaving:
+        if self.node_id in created.image.replicas and name not in self._leaving:
             self._open(created.topic, created.partition)
 
     def _open_if_wanted(self, topic_name: str, index: int) -> None:
@@ -194,14 +218,14 @@ class ReplicaManager:
         topic = self._image.topics.get(topic_name)
         if topic is None or index >= len(topic.partitions):
             self._offline.pop((topic_name, index), None)
-        elif self._node_id in topic.partitions[index].replicas:
+        elif self.node_id in topic.partitions[index].replicas:
             self._open(topic, index)
 
     def _open(self, topic: TopicImage, index: int) -> None:
         name = TopicPartition(topic.name, index)
         try:
             config = self._topic_config(self._image, topic.name)
-            partition = self._factory.open(name, topic.topic_id, config)
+            partition = self._factory.open(TopicPartitionImage(topic, index), config)
         except Exception as error:  # whatever one log's files hold must not stop the metadata, or the node
             self._on_unopened(topic, index, error)
             return
@@ -215,24 +239,39 @@ class ReplicaManager:
             extra = {"partition": str(name), "error": str(error)}
             _log.error("partition is offline", extra=extra, exc_info=error if is_bug else None)
         self._offline[name] = error
-        # Those who wait for a leader are told at once that there is none.
-        self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
+        if topic.partitions[index].replicas == (self.node_id,):
+            # Those who wait for a leader are told at once that there is none.
+            self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
 
     def _add(self, partition: Partition) -> None:
         topic, index = partition.name
         self._by_name[topic, index] = partition
         self._by_id[partition.topic_id, index] = partition
         partition.keeper = self
-        self._leadership.announce(
-            partition.topic_id, index, Leader(self._node_id, partition.group.leader_epoch)
-        )
+        self.on_partition_leadership(partition)
+
+    # What partitions tell.
+
+    def on_partition_leadership(self, partition: Partition) -> None:
+        """Announce that it leads, or that it no longer leads the epoch it led."""
+        announced = self._led.get(partition)
+        if partition.is_leader:
+            epoch = partition.leader_epoch
+            if announced != epoch:
+                self._led[partition] = epoch
+                self._announce(partition, Leader(self.node_id, epoch))
+        elif announced is not None:
+            del self._led[partition]
+            self._announce(partition, Leader(NO_NODE, announced))
 
     def on_partition_failed(self, partition: Partition, error: OSError) -> None:
         """Give up its leadership: it will not come back in this epoch."""
         extra = {"partition": str(partition.name), "error": str(error)}
         _log.critical("partition stopped: its log failed", extra=extra)
-        resigned = Leader(NO_NODE, partition.group.leader_epoch)
-        self._leadership.announce(partition.topic_id, partition.name.partition, resigned)
+        self.on_partition_leadership(partition)
+
+    def _announce(self, partition: Partition, leader: Leader) -> None:
+        self._leadership.announce(partition.topic_id, partition.name.partition, leader)
 
     def _delete_topic(self, topic: TopicImage) -> None:
         for index in range(len(topic.partitions)):
@@ -241,6 +280,7 @@ class ReplicaManager:
             partition = self._by_id.pop((topic.topic_id, index), None)
             if partition is not None:
                 del self._by_name[name]
+                self._led.pop(partition, None)
                 partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 self._leaving[name] = asyncio.ensure_future(self._factory.delete(partition))
                 self._leaving[name].add_done_callback(partial(self._on_left, name))
@@ -267,8 +307,8 @@ class ReplicaManager:
     # Upkeep.
 
     async def keep_up(self, partition: Partition) -> int:
-        """Roll by time, then remove segments past retention; how many were removed."""
-        if not partition.is_open or not partition.group.is_leader:
+        """Roll by time, then remove segments past retention; how many were removed. Followers too."""
+        if not partition.is_open or partition.log.is_failed:
             return 0
         try:
             return await partition.keep_up(self._clock.now_ms())
@@ -298,4 +338,5 @@ class ReplicaManager:
             _log.error("partition did not close cleanly", extra=extra)
         self._by_name.clear()
         self._by_id.clear()
+        self._led.clear()
         return not failures and not self._offline

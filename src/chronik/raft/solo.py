@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from chronik.log.disk import Syncable
 from chronik.log.partition_log import AppendResult, PartitionLog
-from chronik.raft.group import GroupListener
+from chronik.raft.group import GroupListener, Replica
 from chronik.raft.syncer import Syncer
 from chronik.records.batch import Batch
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,14 @@ class SoloGroup:
         syncer: Syncer,
         leader_epoch: LeaderEpoch,
         *,
+        node: NodeId,
         write_caching: FlushPolicy | None,
     ) -> None:
+        """`node` is this node."""
         self._log = log
         self._syncer = syncer
         self._leader_epoch = leader_epoch
+        self._node = node
         self._write_caching = write_caching
         self._listener: GroupListener | None = None
         self._failed: OSError | None = None
@@ -60,6 +63,15 @@ class SoloGroup:
     @property
     def is_leader(self) -> bool:
         return self._failed is None
+
+    @property
+    def is_settled(self) -> bool:
+        """What earlier epochs appended was committed or dropped before the group was made."""
+        return self.is_leader
+
+    @property
+    def known_leader(self) -> NodeId | None:
+        return self._node if self.is_leader else None
 
     @property
     def high_watermark(self) -> Offset:
@@ -99,6 +111,22 @@ class SoloGroup:
         """See `raft.group.Group.sync_soon`."""
         if self._failed is None and not self._is_closed:
             self._syncer.request(self)
+
+    def lagging(self) -> frozenset[NodeId]:
+        return frozenset()
+
+    def replicas(self) -> Sequence[Replica]:
+        """This node alone. Its times are -1: it waits for nobody's word."""
+        if not self.is_leader:
+            return ()
+        end_offset = self._log.end_offset
+        return (Replica(self._node, is_voter=True, end_offset=end_offset, caught_up_ms=-1, heard_ms=-1),)
+
+    def transfer(self, to: NodeId) -> None:
+        """There is nobody to hand over to. Raises KafkaError as `raft.group.Group.transfer`."""
+        if not self.is_leader:
+            raise self.refusal()
+        raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "this node has the only replica")
 
     def close(self) -> None:
         """Stop asking for syncs, and hear no more of one under way; the log's owner syncs it when it closes

@@ -35,6 +35,7 @@ class MetadataPartition:
 
     def __init__(self, partitions: LocalPartitions, replicas: ReplicaManager, clock: Clock) -> None:
         self._partitions = partitions
+        self._node = replicas.node_id
         self._partition: Partition | None = None
         self._log = InternalLog(self._find, replicas.load, clock)
         # Why no change of the metadata is possible any more; None while it is.
@@ -42,7 +43,7 @@ class MetadataPartition:
 
     def open(self) -> None:
         """Raises OSError, KafkaError."""
-        self._partition = self._partitions.open(_NAME, _TOPIC_ID, _CONFIG)
+        self._partition = self._partitions.open_solo(_NAME, _TOPIC_ID, _CONFIG, self._node)
         self._partition.keeper = self
 
     async def append(self, records: Sequence[KeyValue]) -> None:
@@ -67,6 +68,9 @@ class MetadataPartition:
             return False
         partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         return not await self._partitions.close([partition])
+
+    def on_partition_leadership(self, partition: Partition) -> None:
+        """Of no consequence: there is no other voter."""
 
     def on_partition_failed(self, partition: Partition, error: OSError) -> None:
         self.failure = error

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
+from chronik.cluster.image import TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
 from chronik.log.handles import HandleCache
@@ -19,7 +20,7 @@ from chronik.raft.syncer import Syncer
 from chronik.server.partition_directories import deleted_name, move_aside
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
 _log = logging.getLogger(__name__)
@@ -69,16 +70,24 @@ class LocalPartitions:
         self._leader_epoch = leader_epoch
         self._was_clean = was_clean
 
-    def open(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> Partition:
+    def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
         """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
+        name = TopicPartition(created.topic.name, created.partition)
+        return self.open_solo(name, created.topic.topic_id, config, created.image.replicas[0])
+
+    def open_solo(
+        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, node: NodeId
+    ) -> Partition:
+        """A partition whose only replica is this node's."""
         existed = self._disk.exists(str(name))
         log = self._open_log(name, topic_id, config)
         # An epoch never comes twice, also when the file that counts them was lost.
         epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch + 1))
-        group = SoloGroup(log, self._syncer, epoch, write_caching=self._flush_policy(config))
+        group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
         partition = Partition(
             name=name,
             topic_id=topic_id,
+            replicas=(node,),
             log=log,
             group=group,
             config=config,

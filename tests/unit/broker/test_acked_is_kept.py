@@ -23,7 +23,7 @@ from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 
@@ -52,10 +52,11 @@ def open_partition(disk: CrashDisk, epoch: int) -> tuple[Partition, Syncer]:
     topic_id = TopicId(b"0123456789abcdef")
     log = PartitionLog.open("t-0", disk, CONFIG, clock, was_clean=False, topic_id=topic_id)
     syncer = Syncer(disk)
-    group = SoloGroup(log, syncer, LeaderEpoch(epoch), write_caching=None)
+    group = SoloGroup(log, syncer, LeaderEpoch(epoch), node=NodeId(1), write_caching=None)
     partition = Partition(
         name=TopicPartition("t", 0),
         topic_id=topic_id,
+        replicas=(NodeId(1),),
         log=log,
         group=group,
         config=DEFAULT_TOPIC_CONFIG,

@@ -14,7 +14,7 @@ from chronik.records.batch import Batch
 from chronik.records.build import build_batch
 from chronik.records.record import Record
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch
+from chronik.vocab.ids import LeaderEpoch, NodeId
 from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 
@@ -34,6 +34,15 @@ class Listener:
     def on_failure(self, error: OSError) -> None:
         self.failures.append(error)
 
+    def on_truncated(self, end_offset: int) -> None:
+        raise AssertionError("a group of one truncates nothing")
+
+    def on_leadership(self) -> None:
+        raise AssertionError("nobody else can lead")
+
+    def on_settled(self) -> None:
+        raise AssertionError("it was settled before it had a listener")
+
 
 class Scene:
     """One group on a disk that can fail."""
@@ -42,7 +51,9 @@ class Scene:
         self.disk = CrashDisk()
         self.log = PartitionLog.open("t-0", self.disk, LogConfig(), ManualClock(), was_clean=False)
         self.syncer = Syncer(self.disk)
-        self.group = SoloGroup(self.log, self.syncer, LeaderEpoch(3), write_caching=write_caching)
+        self.group = SoloGroup(
+            self.log, self.syncer, LeaderEpoch(3), node=NodeId(1), write_caching=write_caching
+        )
         self.listener = Listener()
         self.group.listen(self.listener)
 
@@ -188,7 +199,7 @@ def test_what_recovery_found_is_committed() -> None:
         it.group.propose([batch(5)])
         await it.syncer.drain()
         again = PartitionLog.open("t-0", it.disk, LogConfig(), ManualClock(), was_clean=False)
-        group = SoloGroup(again, it.syncer, LeaderEpoch(4), write_caching=None)
+        group = SoloGroup(again, it.syncer, LeaderEpoch(4), node=NodeId(1), write_caching=None)
         assert group.high_watermark == 5
         assert group.leader_epoch == 4
 
@@ -219,5 +230,33 @@ def test_a_group_closed_during_a_sync_hears_no_more_of_it() -> None:
         it.group.on_sync_failed(OSError(errno.EIO, "Input/output error"))
         assert it.listener.commits == []
         assert it.listener.failures == []
+
+    play(scene)
+
+
+def test_it_is_its_only_replica() -> None:
+    async def scene(it: Scene) -> None:
+        assert it.group.is_settled
+        assert it.group.known_leader == NodeId(1)
+        assert it.group.lagging() == frozenset()
+        it.group.propose([batch(2)])
+        (replica,) = it.group.replicas()
+        assert (replica.node, replica.is_voter, replica.end_offset) == (NodeId(1), True, 2)
+        with pytest.raises(KafkaError) as refused:
+            it.group.transfer(NodeId(2))
+        assert refused.value.code is ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE
+
+    play(scene)
+
+
+def test_one_whose_log_failed_leads_nothing() -> None:
+    async def scene(it: Scene) -> None:
+        it.group.on_sync_failed(OSError(errno.EIO, "Input/output error"))
+        assert not it.group.is_settled
+        assert it.group.known_leader is None
+        assert it.group.replicas() == ()
+        with pytest.raises(KafkaError) as refused:
+            it.group.transfer(NodeId(2))
+        assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
 
     play(scene)

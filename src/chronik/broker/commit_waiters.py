@@ -1,0 +1,66 @@
+"""Who waits until what it appended is committed, in the order of the log.
+
+A partition has one. It outlives leadership: what a leader appended before it lost its term may still be
+committed by the next one, and is then acknowledged; only its truncation says that it never will be
+(decision 0009).
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import Offset
+
+if TYPE_CHECKING:
+    from chronik.broker.partition import Partition
+
+
+class CommitWaiter(Protocol):
+    """Someone who waits until what was appended is committed."""
+
+    def on_committed(self, partition: "Partition") -> None: ...
+
+    def on_commit_failed(self, partition: "Partition", code: ErrorCode) -> None: ...
+
+
+class CommitWaiters:
+    """See the module. Each waiter is told once."""
+
+    __slots__ = ("_partition", "_waiters")
+
+    def __init__(self, partition: "Partition") -> None:
+        self._partition = partition
+        # Invariant: end offsets ascend, and all are above the high watermark.
+        self._waiters: deque[tuple[Offset, CommitWaiter]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def add(self, end_offset: Offset, waiter: CommitWaiter) -> None:
+        """`end_offset` must be above the high watermark."""
+        waiters = self._waiters
+        position = len(waiters)
+        # A retried duplicate may wait for less than those before it.
+        while position > 0 and waiters[position - 1][0] > end_offset:
+            position -= 1
+        waiters.insert(position, (end_offset, waiter))
+
+    def on_commit(self, high_watermark: Offset) -> None:
+        waiters = self._waiters
+        while waiters and waiters[0][0] <= high_watermark:
+            waiters.popleft()[1].on_committed(self._partition)
+
+    def on_truncated(self, end_offset: Offset) -> None:
+        """What lay above is gone."""
+        waiters = self._waiters
+        kept = len(waiters)
+        while kept > 0 and waiters[kept - 1][0] > end_offset:
+            kept -= 1
+        lost = [waiters.pop()[1] for _ in range(len(waiters) - kept)]
+        for waiter in reversed(lost):
+            waiter.on_commit_failed(self._partition, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def fail(self, code: ErrorCode) -> None:
+        """Nothing will be committed here any more."""
+        while self._waiters:
+            self._waiters.popleft()[1].on_commit_failed(self._partition, code)
