@@ -21,6 +21,7 @@ from chronik.vocab.config.tables.coordinator import GROUP_COORDINATOR_DEFINITION
 from chronik.vocab.config.tables.log import CLEANER_DEFINITIONS, LOG_DEFINITIONS
 from chronik.vocab.config.tables.network import NETWORK_DEFINITIONS
 from chronik.vocab.config.tables.node import NODE_DEFINITIONS
+from chronik.vocab.config.tables.quorum import QUORUM_DEFINITIONS
 from chronik.vocab.config.tables.replication import REPLICATION_DEFINITIONS
 from chronik.vocab.config.values import DOUBLE_MAX, INT_MAX, LONG_MAX, format_value
 
@@ -30,6 +31,7 @@ NO_EFFECT = "**Accepted, no effect yet.**"
 
 BROKER_SECTIONS = (
     ("The node", NODE_DEFINITIONS),
+    ("The cluster", QUORUM_DEFINITIONS),
     ("Listeners, connections and requests", NETWORK_DEFINITIONS),
     ("Topics and logs", LOG_DEFINITIONS),
     ("Groups and offsets", GROUP_COORDINATOR_DEFINITIONS),

@@ -11,6 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chronik.server.settings_checks import Addresses, check_addresses, check_rules, check_values
+from chronik.server.settings_cluster import (
+    ClusterSettings,
+    check_cluster,
+    cluster_defaults,
+    replication_notes,
+)
 from chronik.server.settings_listeners import Address, Listener
 from chronik.server.settings_sources import (
     CHRONIK_PREFIX,
@@ -49,6 +55,7 @@ class Settings:
     # Where each setting that was given came from; the others have their defaults.
     origins: Mapping[str, str]
     addresses: Addresses
+    cluster: ClusterSettings
     # What a person may want to know although nothing is wrong; for the log.
     notes: tuple[str, ...]
 
@@ -67,14 +74,19 @@ class Settings:
         """
         findings = Findings()
         given = check_values(_read(command_line, config_file, environment, findings), findings)
-        config = BrokerConfig({setting.name: setting.text for setting in given})
+        texts = {setting.name: setting.text for setting in given}
+        config = BrokerConfig(texts)
         origins = {setting.name: setting.origin for setting in given}
         addresses = check_addresses(config, origins, findings)
+        cluster = check_cluster(config, origins, addresses, findings)
         check_rules(config, origins, findings)
         if findings.problems:
             raise SettingsError(tuple(findings.problems))
-        notes = (*findings.notes, *_effect_notes(given))
-        return cls(config=config, origins=origins, addresses=addresses, notes=notes)
+        nodes = max(1, len(cluster.voters))
+        if nodes > 1:
+            config = BrokerConfig(texts, defaults=cluster_defaults(nodes))
+        notes = (*findings.notes, *_effect_notes(given), *replication_notes(config, origins, nodes))
+        return cls(config=config, origins=origins, addresses=addresses, cluster=cluster, notes=notes)
 
     @property
     def node_id(self) -> NodeId:
@@ -84,6 +96,18 @@ class Settings:
     def cluster_id(self) -> str | None:
         """The cluster this node must belong to; None leaves it to the data directory."""
         return self.config.raw("cluster.id")
+
+    @property
+    def voters(self) -> Mapping[NodeId, Address]:
+        """All nodes of the cluster with the address the others reach them at; empty for a node that is its
+        own cluster.
+        """
+        return self.cluster.voters
+
+    @property
+    def raft_address(self) -> Address | None:
+        """Where to listen for the other nodes, None without any. Port 0 is a free port."""
+        return self.cluster.raft_address
 
     @property
     def data_dir(self) -> str:

@@ -30,6 +30,8 @@ class Addresses(NamedTuple):
     # As given, so perhaps fewer than the listeners.
     advertised: tuple[Listener, ...]
     http: Address | None
+    # Listeners under a name of `controller.listener.names`: not for clients.
+    controllers: tuple[Listener, ...]
 
 
 def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
@@ -47,24 +49,24 @@ def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
 
 def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) -> Addresses:
     """Parse every address; what is wrong becomes a problem."""
-    report = _Reporter(origins, findings)
+    report = Reporter(origins, findings)
     controllers = _controller_names(config)
     protocols = report.parsed("listener.security.protocol.map", _parse_protocols, config) or {}
-    listeners = report.parsed("listeners", _parse_listeners, config) or ()
-    for listener in listeners:
-        if listener.name in controllers:
-            findings.notes.append(
-                f"listener {listener.name} is not opened: the controller needs none of its own"
-            )
-    listeners = tuple(listener for listener in listeners if listener.name not in controllers)
+    everyone = report.parsed("listeners", _parse_listeners, config) or ()
+    listeners = tuple(listener for listener in everyone if listener.name not in controllers)
     advertised = report.parsed("advertised.listeners", _parse_listeners, config) or ()
     advertised = tuple(listener for listener in advertised if listener.name not in controllers)
     report.problems("listeners", listener_problems(listeners, protocols))
     report.problems("advertised.listeners", advertised_problems(advertised, listeners))
-    return Addresses(listeners, advertised, report.parsed("http.address", _parse_http, config))
+    return Addresses(
+        listeners,
+        advertised,
+        report.parsed("http.address", _parse_http, config),
+        tuple(listener for listener in everyone if listener.name in controllers),
+    )
 
 
-class _Reporter:
+class Reporter:
     """Says which setting, from where, is wrong."""
 
     def __init__(self, origins: Origins, findings: Findings) -> None:
@@ -74,6 +76,13 @@ class _Reporter:
     def problems(self, name: str, problems: Sequence[str]) -> None:
         origin = self._origins.get(name, "default")
         self._findings.problems.extend(f"{origin}: {name}: {problem}" for problem in problems)
+
+    def note(self, name: str, note: str) -> None:
+        origin = self._origins.get(name, "default")
+        self._findings.notes.append(f"{name} ({origin}): {note}")
+
+    def is_given(self, name: str) -> bool:
+        return name in self._origins
 
     def parsed(
         self, name: str, parse: Callable[[BrokerConfig, str], _Parsed], config: BrokerConfig
@@ -108,7 +117,7 @@ def _parse_http(config: BrokerConfig, name: str) -> Address | None:
 
 def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> None:
     """What must hold between settings, and what the definitions cannot say."""
-    report = _Reporter(origins, findings)
+    report = Reporter(origins, findings)
     if len(config.list("log.dirs")) != 1:
         report.problems("log.dirs", ["one directory is supported; several are not"])
     for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
@@ -120,6 +129,6 @@ def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> N
     _at_most(config, "message.max.bytes", "socket.request.max.bytes", report)
 
 
-def _at_most(config: BrokerConfig, lower: str, upper: str, report: _Reporter) -> None:
+def _at_most(config: BrokerConfig, lower: str, upper: str, report: Reporter) -> None:
     if config.int(lower) > config.int(upper):
         report.problems(lower, [f"{config.int(lower)} is more than {upper}={config.int(upper)}"])

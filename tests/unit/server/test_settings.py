@@ -85,8 +85,13 @@ def test_a_compose_file_written_for_kafka_works() -> None:
     assert settings.advertised("PLAINTEXT", 19092) == Address("broker", 19092)
     assert settings.advertised("PLAINTEXT_HOST", 9092) == Address("localhost", 9092)
     said = "\n".join(settings.notes)
-    for variable in ("KAFKA_PROCESS_ROLES", "KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_HEAP_OPTS"):
+    for variable in ("KAFKA_PROCESS_ROLES", "KAFKA_HEAP_OPTS"):
         assert f"{variable} is ignored" in said
+    assert settings.voters == {}
+    assert (
+        "controller.quorum.voters (KAFKA_CONTROLLER_QUORUM_VOTERS): it names this node alone, which then is "
+        "its own cluster" in said
+    )
     assert "listener CONTROLLER is not opened" in said
     assert (
         "inter.broker.listener.name (KAFKA_INTER_BROKER_LISTENER_NAME) is accepted and has no effect yet"

@@ -41,14 +41,16 @@ class BrokerConfig:
     # The readers are named by their types because their callers read best so. Inside the class body these
     # names mean the readers, hence `builtins`.
 
-    def __init__(self, static: Mapping[str, str]) -> None:
-        """`static`: what files, variables and flags say.
+    def __init__(self, static: Mapping[str, str], *, defaults: Mapping[str, str] = _NOTHING) -> None:
+        """`static`: what files, variables and flags say. `defaults` go before those of the tables: what only
+        the size of the cluster can tell.
 
         Raises KafkaError INVALID_CONFIG for a value that is none, KeyError for a name that no table has.
         """
         self._layers: list[tuple[ConfigSource, Mapping[str, str]]] = []
         self._values: Mapping[str, ConfigValue | None] = {}
         self._static = dict(static)
+        self._defaults = dict(defaults)
         self._put_layers(broker=_NOTHING, cluster=_NOTHING)
 
     def set_dynamic(self, *, broker: Mapping[str, str], cluster: Mapping[str, str]) -> frozenset[str]:
@@ -68,10 +70,10 @@ class BrokerConfig:
             (ConfigSource.DYNAMIC_BROKER_CONFIG, broker),
             (ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG, cluster),
             (ConfigSource.STATIC_BROKER_CONFIG, self._static),
-            (ConfigSource.DEFAULT_CONFIG, _DEFAULT_TEXTS),
+            (ConfigSource.DEFAULT_CONFIG, {**_DEFAULT_TEXTS, **self._defaults}),
         ]
         values = dict(_DEFAULT_VALUES)
-        for layer in (self._static, cluster, broker):
+        for layer in (self._defaults, self._static, cluster, broker):
             for name, text in layer.items():
                 values[name] = parse_value(BROKER_CONFIGS[name], text)
         self._values = values

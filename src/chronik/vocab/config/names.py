@@ -14,6 +14,7 @@ from chronik.vocab.config.tables.group import GROUP_DEFINITIONS
 from chronik.vocab.config.tables.log import CLEANER_DEFINITIONS, LOG_DEFINITIONS
 from chronik.vocab.config.tables.network import NETWORK_DEFINITIONS
 from chronik.vocab.config.tables.node import NODE_DEFINITIONS
+from chronik.vocab.config.tables.quorum import QUORUM_DEFINITIONS
 from chronik.vocab.config.tables.replication import REPLICATION_DEFINITIONS
 from chronik.vocab.config.tables.topic import HOUR_MS, TOPIC_DEFINITIONS
 
@@ -25,6 +26,7 @@ CLIENT_METRICS_CONFIGS: ConfigTable = make_table(CLIENT_METRICS_DEFINITIONS)
 
 BROKER_CONFIGS: ConfigTable = make_table(
     NODE_DEFINITIONS,
+    QUORUM_DEFINITIONS,
     NETWORK_DEFINITIONS,
     LOG_DEFINITIONS,
     CLEANER_DEFINITIONS,

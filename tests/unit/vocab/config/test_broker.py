@@ -57,6 +57,15 @@ def test_a_wrong_type_is_a_type_error() -> None:
         config.int("log.retention.ms")
 
 
+def test_defaults_of_a_cluster_go_before_those_of_the_tables() -> None:
+    name = "default.replication.factor"
+    config = BrokerConfig({}, defaults={name: "3"})
+    assert config.int(name) == 3
+    assert config.source(name) is DEFAULT
+    assert config.layers(name) == (LayeredValue(name, "3", DEFAULT),)
+    assert BrokerConfig({name: "2"}, defaults={name: "3"}).int(name) == 2
+
+
 def test_a_bad_static_value_is_refused() -> None:
     with pytest.raises(KafkaError) as caught:
         BrokerConfig({"num.partitions": "0"})

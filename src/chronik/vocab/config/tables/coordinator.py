@@ -19,6 +19,7 @@ _FEW_PARTITIONS = (
     "the node become a cluster."
 )
 _ONE_NODE = "One node can hold one replica."
+_AS_MANY_AS_FIT = f"{_ONE_NODE} In a cluster the default is 3, or the number of nodes where that is less."
 
 GROUP_COORDINATOR_DEFINITIONS = (
     define(
@@ -127,7 +128,7 @@ GROUP_COORDINATOR_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(1),
         kafka_default=3,
-        note=_ONE_NODE,
+        note=_AS_MANY_AS_FIT,
     ),
     define(
         "offsets.topic.segment.bytes",
@@ -267,7 +268,7 @@ TRANSACTION_DEFINITIONS = (
         validator=at_least(1),
         has_effect=False,
         kafka_default=3,
-        note=_ONE_NODE,
+        note=_AS_MANY_AS_FIT,
     ),
     define(
         "transaction.state.log.segment.bytes",

@@ -69,6 +69,7 @@ LOG_DEFINITIONS = (
         1,
         "The replication factor of topics created automatically or with replication factor -1.",
         validator=at_least(1),
+        note="In a cluster the default is 3, or the number of nodes where that is less; Kafka's is always 1.",
     ),
     define(
         "delete.topic.enable",
@@ -270,7 +271,6 @@ LOG_DEFINITIONS = (
         importance=HIGH,
         validator=at_least(1),
         update_mode=DYNAMIC,
-        has_effect=False,
     ),
     define(
         "num.partitions",

@@ -30,8 +30,9 @@ NODE_DEFINITIONS = (
         "cluster.id",
         ConfigType.STRING,
         None,
-        "The id of the cluster the node belongs to. Unset means: what its data directory says, and a new "
-        "one in a new directory. A data directory of another cluster is refused.",
+        "The id of the cluster the node belongs to. Unset means: what its data directory says; in a new "
+        "directory an id derived from `controller.quorum.voters`, or without those a random one. A data "
+        "directory of another cluster is refused.",
         validator=NotEmpty(),
         note="Not a Kafka setting: Kafka's is written when its storage is formatted.",
     ),

@@ -1,9 +1,15 @@
-"""Other brokers, leadership and threads: here so that configurations written for Kafka work."""
+"""Replicas and their leaders; and what Kafka configures about them and its threads, so that configurations
+written for Kafka work.
+"""
 
 from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import DYNAMIC, HIGH, LOW, define
 from chronik.vocab.config.tables.topic import MIB
 from chronik.vocab.config.validators import at_least, one_of
+
+# Values of `replica.selector.class` that let consumers fetch from a replica in their own rack (KIP-392).
+RACK_AWARE_SELECTORS = ("rack-aware", "org.apache.kafka.common.replica.RackAwareReplicaSelector")
+_LEADER_SELECTOR = "org.apache.kafka.common.replica.LeaderSelector"
 
 REPLICATION_DEFINITIONS = (
     define(
@@ -31,7 +37,6 @@ REPLICATION_DEFINITIONS = (
         ConfigType.BOOLEAN,
         True,
         "Whether a node that stops hands its leaderships over first.",
-        has_effect=False,
     ),
     define(
         "auto.leader.rebalance.enable",
@@ -39,15 +44,34 @@ REPLICATION_DEFINITIONS = (
         True,
         "Whether leadership returns to preferred replicas by itself.",
         importance=HIGH,
-        has_effect=False,
+    ),
+    define(
+        "leader.imbalance.check.interval.seconds",
+        ConfigType.LONG,
+        5,
+        "How often leaderships are looked over with `auto.leader.rebalance.enable`.",
+        importance=HIGH,
+        validator=at_least(1),
+        kafka_default=300,
+        note="A node that is back leads again soon; a transfer costs clients a few milliseconds.",
     ),
     define(
         "replica.lag.time.max.ms",
         ConfigType.LONG,
         30_000,
-        "How long a follower may lag before it counts as out of sync.",
+        "How long a follower may lag before it counts as out of sync. One that is not connected counts so at "
+        "once.",
         importance=HIGH,
-        has_effect=False,
+        validator=at_least(1),
+    ),
+    define(
+        "replica.selector.class",
+        ConfigType.CLASS,
+        None,
+        "`rack-aware`, or Kafka's RackAwareReplicaSelector, sends consumers that name their rack to a "
+        "replica in it (KIP-392). Unset or empty means: everybody reads from the leader.",
+        validator=one_of("", _LEADER_SELECTOR, *RACK_AWARE_SELECTORS),
+        note="There are no plug-ins: the names of Kafka's own two classes are known.",
     ),
     define(
         "num.replica.fetchers",

@@ -242,7 +242,6 @@ TOPIC_DEFINITIONS = (
         at_least(1),
         "How many replicas must have a record before a producer with acks=all is answered. With fewer in "
         "sync it gets NOT_ENOUGH_REPLICAS.",
-        has_effect=False,
     ),
     _topic(
         "preallocate",
