@@ -1,0 +1,202 @@
+"""AppendEntries as bytes: heads packed in one go, record batches untouched on either side.
+
+By this project's convention `Entries.payload` is a sequence of buffers which, joined, are whole stamped
+record batches in order, or None when the entries are only markers. Decoded, it is one slice of the frame.
+
+Almost every message has one piece of one term without markers; it has a layout of its own, which is packed
+and unpacked in one call. Where a piece begins is not said: pieces follow each other and `prev_index`.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from struct import Struct
+from typing import cast
+
+from chronik.raft.codec_membership import decode_membership, encode_membership
+from chronik.raft.core.entries import Entries, Marker, TermStart
+from chronik.raft.core.messages import AppendEntries
+from chronik.raft.core.types import RaftIndex, Term
+from chronik.raft.group_id import GroupId
+from chronik.raft.transport import Buffer, MalformedFrame
+from chronik.vocab.ids import NodeId, TopicId
+
+APPEND_ONE = 5
+APPEND_MANY = 6
+
+# Kind, topic id, partition, term, log start offset, prev index, prev term, committed; then the piece's last
+# index, its term and the bytes of its payload.
+_ONE = Struct(">B16siiqqiqqiI")
+# The same, then how many pieces follow.
+_MANY = Struct(">B16siiqqiqI")
+# Last index, bytes of the payload, how many term starts and markers.
+_PIECE = Struct(">qIII")
+_START = Struct(">qi")
+_MARKER = Struct(">q?")
+
+
+def encode_append(group: GroupId, message: AppendEntries, log_start: int, out: list[Buffer]) -> int:
+    """See `codec.encode`."""
+    pieces = message.entries
+    topic_id, partition = group
+    if len(pieces) == 1:
+        piece = pieces[0]
+        if len(piece.starts) == 1 and not piece.markers:
+            payload = cast(Sequence[Buffer], piece.payload)
+            size = sum(map(len, payload))
+            out.append(
+                _ONE.pack(
+                    APPEND_ONE,
+                    topic_id,
+                    partition,
+                    message.term,
+                    log_start,
+                    message.prev_index,
+                    message.prev_term,
+                    message.committed,
+                    piece.last,
+                    piece.starts[0].term,
+                    size,
+                )
+            )
+            out += payload
+            return _ONE.size + size
+    head = _MANY.pack(
+        APPEND_MANY,
+        topic_id,
+        partition,
+        message.term,
+        log_start,
+        message.prev_index,
+        message.prev_term,
+        message.committed,
+        len(pieces),
+    )
+    out.append(head)
+    return len(head) + sum(_encode_piece(piece, out) for piece in pieces)
+
+
+def _encode_piece(piece: Entries, out: list[Buffer]) -> int:
+    payload = cast(Sequence[Buffer], piece.payload or ())
+    size = sum(map(len, payload))
+    parts = [_PIECE.pack(piece.last, size, len(piece.starts), len(piece.markers))]
+    parts += [_START.pack(start.index, start.term) for start in piece.starts]
+    for marker in piece.markers:
+        parts.append(_MARKER.pack(marker.index, marker.membership is not None))
+        if marker.membership is not None:
+            parts.append(encode_membership(marker.membership))
+    head = b"".join(parts)
+    out.append(head)
+    out += payload
+    return len(head) + size
+
+
+def decode_append_one(
+    data: memoryview, at: int, source: NodeId, target: NodeId
+) -> tuple[GroupId, AppendEntries, int, int]:
+    """The group, the message, the leader's log start offset, and where the message ends.
+
+    Raises MalformedFrame; struct.error at the frame's end.
+    """
+    _, topic_id, partition, term, log_start, prev_index, prev_term, committed, last, entry_term, size = (
+        _ONE.unpack_from(data, at)
+    )
+    at += _ONE.size
+    end = at + size
+    is_rising = -1 <= prev_index < last and 0 <= prev_term <= entry_term <= term
+    if not is_rising or end > len(data) or not size or committed < -1:
+        raise MalformedFrame("entries that do not follow their predecessor, or end beyond their frame")
+    first = prev_index + 1
+    piece = Entries(
+        first=first,
+        last=last,
+        starts=(TermStart(index=first, term=entry_term),),
+        payload=[data[at:end]],
+        size=size,
+    )
+    message = AppendEntries(
+        source=source,
+        target=target,
+        term=term,
+        prev_index=prev_index,
+        prev_term=prev_term,
+        entries=(piece,),
+        committed=committed,
+    )
+    return GroupId(topic_id, partition), message, log_start, end
+
+
+def decode_append_many(
+    data: memoryview, at: int, source: NodeId, target: NodeId
+) -> tuple[GroupId, AppendEntries, int, int]:
+    """As `decode_append_one`."""
+    _, topic_id, partition, term, log_start, prev_index, prev_term, committed, count = _MANY.unpack_from(
+        data, at
+    )
+    at += _MANY.size
+    if prev_index < -1 or committed < -1 or not 0 <= prev_term <= term:
+        raise MalformedFrame("entries after a position that cannot be")
+    pieces, known, known_term = [], prev_index, prev_term
+    for _ in range(count):
+        piece, at = _decode_piece(data, at, RaftIndex(known + 1))
+        if not known_term <= piece.starts[0].term <= piece.last_term <= term:
+            raise MalformedFrame("entries of falling terms, or of a term that has not come")
+        pieces.append(piece)
+        known, known_term = piece.last, piece.last_term
+    message = AppendEntries(
+        source=source,
+        target=target,
+        term=term,
+        prev_index=prev_index,
+        prev_term=prev_term,
+        entries=tuple(pieces),
+        committed=committed,
+    )
+    return GroupId(TopicId(topic_id), partition), message, log_start, at
+
+
+def _decode_piece(data: memoryview, at: int, first: RaftIndex) -> tuple[Entries, int]:
+    last, size, start_count, marker_count = _PIECE.unpack_from(data, at)
+    starts, at = _decode_starts(data, at + _PIECE.size, start_count)
+    markers, at = _decode_markers(data, at, marker_count)
+    _check(first, last, starts, markers, has_payload=size > 0)
+    end = at + size
+    if end > len(data):
+        raise MalformedFrame("entries end beyond their frame")
+    payload = [data[at:end]] if size else None
+    return Entries(first=first, last=last, starts=starts, markers=markers, payload=payload, size=size), end
+
+
+def _decode_starts(data: memoryview, at: int, count: int) -> tuple[tuple[TermStart, ...], int]:
+    end = at + count * _START.size
+    if end > len(data):
+        raise MalformedFrame("terms beyond the frame's end")
+    starts = _START.iter_unpack(data[at:end])
+    return tuple(TermStart(index=RaftIndex(index), term=Term(term)) for index, term in starts), end
+
+
+def _decode_markers(data: memoryview, at: int, count: int) -> tuple[tuple[Marker, ...], int]:
+    markers = []
+    for _ in range(count):
+        index, has_membership = _MARKER.unpack_from(data, at)
+        at += _MARKER.size
+        membership = None
+        if has_membership:
+            membership, at = decode_membership(data, at)
+        markers.append(Marker(index=RaftIndex(index), membership=membership))
+    return tuple(markers), at
+
+
+def _check(
+    first: int, last: int, starts: Sequence[TermStart], markers: Sequence[Marker], *, has_payload: bool
+) -> None:
+    """The invariants of `Entries`, which the core takes for granted."""
+    if first > last or not starts or starts[0].index != first or starts[-1].index > last:
+        raise MalformedFrame("entries whose terms do not cover them")
+    for start, following in pairwise(starts):
+        if start.index >= following.index or start.term >= following.term:
+            raise MalformedFrame("entries of falling terms")
+    edges = [first - 1, *(marker.index for marker in markers), last + 1]
+    if any(edge >= following for edge, following in pairwise(edges)):
+        raise MalformedFrame("markers outside of their entries, or out of order")
+    if has_payload is (last - first + 1 == len(markers)):
+        raise MalformedFrame("entries without their batches, or batches without a place")
