@@ -48,7 +48,8 @@ class DelayedFetch:
         self._answer = answer
         self._future: asyncio.Future[FetchResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._watched: list[Partition] = []
+        # Each with whether it led when the wait began.
+        self._watched: list[tuple[Partition, bool]] = []
         # Whether a new read is due in this turn of the loop: the many commits of one sync round cause one
         # read.
         self._is_woken = False
@@ -72,7 +73,7 @@ class DelayedFetch:
     def _is_enough(self, reading: Reading) -> bool:
         return (
             reading.available >= self._limits.min_bytes
-            or reading.has_error
+            or reading.has_news
             or bool(reading.cold)
             or not self._wanted
             or self._broker.is_stopping
@@ -89,13 +90,15 @@ class DelayedFetch:
             except KafkaError:
                 continue
             partition.add_fetch_waiter(self)
-            self._watched.append(partition)
+            self._watched.append((partition, partition.is_leader))
         return self._future
 
     def _retry(self) -> None:
         self._is_woken = False
         if self._watched:
-            self._look_again(is_last=False)
+            # Another replica may lead now: the client is told at once.
+            is_moved = any(partition.is_leader != led for partition, led in self._watched)
+            self._look_again(is_last=is_moved)
 
     def _on_timeout(self) -> None:
         self._look_again(is_last=True)
@@ -116,7 +119,7 @@ class DelayedFetch:
         """Also called when the client is gone and its request cancelled."""
         if self._timer is not None:
             self._timer.cancel()
-        for partition in self._watched:
+        for partition, _ in self._watched:
             partition.remove_fetch_waiter(self)
         self._watched.clear()
 
@@ -148,7 +151,8 @@ class DelayedFetch:
             try:
                 data = await self._broker.replicas.load(cold)
                 # It may have been deleted meanwhile, and the files read be those of a new topic of its name.
-                partition.check_leader()
+                if not partition.is_open:
+                    partition.check_leader()
                 take_slice(fetched, partition, data, self._limits)
             except KafkaError as error:
                 fetched.fail(error)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from chronik.broker.context import Broker
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
+from chronik.broker.leader_hints import leader_hint
 from chronik.broker.partition import Partition
+from chronik.broker.read_replicas import NO_RACK, check_follower_has, preferred_replica
 from chronik.broker.traffic import TopicTraffic
 from chronik.cluster.leadership import Leader
 from chronik.log.reading import ColdRead, CorruptBatch, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NO_TOPIC_ID, Offset
+from chronik.vocab.ids import NO_NODE, NO_TOPIC_ID, NodeId, Offset
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,9 @@ class FetchLimits:
     max_bytes: int
     max_wait_ms: int
     is_read_committed: bool
+    # Whether a follower may answer, and where the client is (KIP-392).
+    reads_followers: bool = False
+    rack: str = NO_RACK
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +53,8 @@ class Fetched:
     traffic: TopicTraffic | None = None
     # Where the leader is, on errors that say it is elsewhere (KIP-951).
     leader: Leader | None = None
+    # A replica that is nearer to the client, which is to ask there (KIP-392).
+    preferred_read_replica: NodeId = NO_NODE
 
     def fail(self, error: KafkaError) -> None:
         if isinstance(error, CorruptBatch):
@@ -55,6 +62,8 @@ class Fetched:
             place = {"file": error.path, "position": error.position, "offset": error.offset}
             _log.error("corrupt batch", extra=place)
         self.code = error.code
+        # Nothing is told of a partition whose leader, or whose data, is elsewhere.
+        self.high_watermark = self.last_stable_offset = self.log_start_offset = -1
         self.buffers = []
         self.size = 0
 
@@ -70,11 +79,12 @@ class Reading:
     # What counts for `min_bytes`: as much as there is for the client within its limits, also where a batch
     # ends short of them.
     available: int = 0
-    has_error: bool = False
+    # Errors, and replicas to ask instead, are told at once.
+    has_news: bool = False
 
 
 def find_partition(broker: Broker, key: PartitionKey) -> Partition:
-    """The partition a request names, if this node leads it. Raises KafkaError."""
+    """The partition a request names, if this node has a replica. Raises KafkaError."""
     topic, index = key
     if isinstance(topic, bytes):
         return broker.replicas.leader_by_id(topic, index)
@@ -98,7 +108,7 @@ def read_partitions(
             _read_one(broker, reading, fetched, left, at_least_one and reading.size == 0, limits)
         except KafkaError as error:
             _on_error(broker, fetched, error)
-            reading.has_error = True
+            reading.has_news = True
         left = max(0, left - fetched.size)
         reading.size += fetched.size
     return reading
@@ -109,18 +119,22 @@ def _read_one(
 ) -> None:
     wanted = fetched.wanted
     partition = find_partition(broker, fetched.key)
-    partition.check_leader(wanted.current_leader_epoch)
+    offset = Offset(wanted.fetch_offset)
+    _check_replica(partition, wanted.current_leader_epoch, offset, limits)
+    _tell_offsets(fetched, partition)
+    if limits.rack and partition.is_leader:
+        fetched.preferred_read_replica = preferred_replica(broker, partition, limits.rack, offset)
+        if fetched.preferred_read_replica != NO_NODE:
+            reading.has_news = True
+            return
     # A client may ask for less than nothing.
     max_bytes = max(0, min(wanted.partition_max_bytes, left))
     data = partition.read(
-        Offset(wanted.fetch_offset),
+        offset,
         max_bytes,
         is_read_committed=limits.is_read_committed,
         at_least_one=at_least_one,
     )
-    fetched.high_watermark = partition.high_watermark
-    fetched.last_stable_offset = partition.last_stable_offset
-    fetched.log_start_offset = partition.log.start_offset
     if isinstance(data, ColdRead):
         # There is something to read; it counts as much as it may become.
         fetched.size = max_bytes
@@ -130,6 +144,21 @@ def _read_one(
     take_slice(fetched, partition, data, limits)
     end_offset = fetched.last_stable_offset if limits.is_read_committed else fetched.high_watermark
     reading.available += data.size if data.end_offset >= end_offset else max(max_bytes, data.size)
+
+
+def _check_replica(partition: Partition, epoch: int, offset: Offset, limits: FetchLimits) -> None:
+    """Raises KafkaError when another node is to be asked."""
+    if partition.is_leader or not limits.reads_followers:
+        partition.check_leader(epoch)
+    else:
+        partition.check_reader(epoch)
+        check_follower_has(partition, offset)
+
+
+def _tell_offsets(fetched: Fetched, partition: Partition) -> None:
+    fetched.high_watermark = partition.high_watermark
+    fetched.last_stable_offset = partition.last_stable_offset
+    fetched.log_start_offset = partition.log.start_offset
 
 
 def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: FetchLimits) -> None:
@@ -144,9 +173,6 @@ def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: F
 
 def _on_error(broker: Broker, fetched: Fetched, error: KafkaError) -> None:
     fetched.fail(error)
-    if error.code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH):
-        topic, index = fetched.key
-        if isinstance(topic, bytes):
-            fetched.leader = broker.replicas.known_leader(topic, "", index)
-        else:
-            fetched.leader = broker.replicas.known_leader(NO_TOPIC_ID, topic, index)
+    topic, index = fetched.key
+    topic_id, name = (topic, "") if isinstance(topic, bytes) else (NO_TOPIC_ID, topic)
+    fetched.leader = leader_hint(broker, error.code, topic_id, name, index)

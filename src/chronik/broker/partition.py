@@ -133,6 +133,18 @@ class Partition:
             raise KafkaError(self._closed)
         if not self.group.is_leader:
             raise self.group.refusal()
+        self._check_epoch(epoch)
+
+    def check_reader(self, epoch: int = -1) -> None:
+        """As `check_leader`, but a follower that hears its leader will do (KIP-392)."""
+        if self._closed is not None:
+            raise KafkaError(self._closed)
+        if not self.group.is_leader and (self.log.is_failed or self.group.known_leader is None):
+            # Cut off, it may be far behind without knowing.
+            raise self.group.refusal()
+        self._check_epoch(epoch)
+
+    def _check_epoch(self, epoch: int) -> None:
         if epoch >= 0 and epoch != self.group.leader_epoch:
             is_old = epoch < self.group.leader_epoch
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH if is_old else ErrorCode.UNKNOWN_LEADER_EPOCH)

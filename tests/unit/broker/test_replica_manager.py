@@ -62,7 +62,7 @@ async def test_a_log_that_cannot_be_made_is_offline_until_it_can() -> None:
     assert refusal(room, "t") is ErrorCode.KAFKA_STORAGE_ERROR
     assert leader(room, "t") is None
     assert leader(room, "t", 1) is not None
-    assert room.broker.replicas.statistics() == ReplicaStatistics(partitions=1, offline=1)
+    assert room.broker.replicas.statistics() == ReplicaStatistics(partitions=1, offline=1, led=1)
     assert room.broker.replicas.retry_offline()
     room.disk.heal()
     assert not room.broker.replicas.retry_offline()

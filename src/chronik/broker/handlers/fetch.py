@@ -1,12 +1,14 @@
 """Fetch (key 1), versions 4 to 18: whole record batches, now or as soon as there are enough.
 
-Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. Left out: what only
-followers send (replica ids, last fetched epoch, snapshots), because replication here does not go through
-Fetch.
+Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. With a rack-aware
+`replica.selector.class` the leader sends consumers that name their rack (version 11) to a replica in it, and
+followers answer (KIP-392); otherwise, unlike in Kafka, only leaders do, so that nobody is left reading from
+a replica that lost its leader. Left out: what only followers send (replica ids, last fetched epoch,
+snapshots), because replication here does not go through Fetch.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.delayed_fetch import Answer, DelayedFetch
@@ -19,16 +21,21 @@ from chronik.broker.fetch_session import (
     FetchSession,
     PartitionKey,
 )
+from chronik.broker.leader_hints import endpoints_of
+from chronik.broker.read_replicas import NO_RACK, is_rack_aware
 from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import NO_NODE
 from chronik.wire.messages.fetch import (
     AbortedTransaction,
     FetchableTopicResponse,
     FetchRequest,
     FetchResponse,
     LeaderIdAndEpoch,
+    NodeEndpoint,
     PartitionData,
 )
 
+_FIRST_VERSION_WITH_RACKS = 11
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
 
@@ -43,7 +50,7 @@ def handle(
         session = None
         if wanted and request.session_epoch == INITIAL_EPOCH:
             session = broker.fetch_sessions.open(wanted, uses_topic_ids=uses_topic_ids)
-        answer: Answer = _FullAnswer(session)
+        answer: Answer = _FullAnswer(broker, context, session)
         partitions = wanted
     else:
         session = broker.fetch_sessions.use(
@@ -51,15 +58,22 @@ def handle(
         )
         broker.fetch_sessions.update(session, wanted, _forgotten(request, uses_topic_ids))
         # A session that has become empty is closed, as in Kafka, and its last answer names none.
-        answer = _IncrementalAnswer(session) if session.partitions else _FullAnswer(None)
+        answer = (
+            _IncrementalAnswer(broker, context, session)
+            if session.partitions
+            else _FullAnswer(broker, context, None)
+        )
         partitions = dict(session.partitions)
     max_bytes = min(request.max_bytes, broker.settings.int("fetch.max.bytes"))
+    reads_followers = context.api_version >= _FIRST_VERSION_WITH_RACKS and is_rack_aware(broker.settings)
     limits = FetchLimits(
         # Who wants more than may be given at once gets that.
         min_bytes=min(request.min_bytes, max_bytes),
         max_bytes=max_bytes,
         max_wait_ms=request.max_wait_ms,
         is_read_committed=request.isolation_level == _READ_COMMITTED,
+        reads_followers=reads_followers,
+        rack=request.rack_id if reads_followers else NO_RACK,
     )
     return DelayedFetch(broker, partitions, limits, answer).start()
 
@@ -90,7 +104,9 @@ def _forgotten(request: FetchRequest, uses_topic_ids: bool) -> Iterator[Partitio
 class _FullAnswer:
     """Tells everything that was asked for."""
 
-    def __init__(self, session: FetchSession | None) -> None:
+    def __init__(self, broker: Broker, context: RequestContext, session: FetchSession | None) -> None:
+        self._broker = broker
+        self._context = context
         self._session = session
 
     def build(self, fetched: Iterable[Fetched]) -> FetchResponse:
@@ -99,13 +115,15 @@ class _FullAnswer:
             for one in fetched:
                 _remember(one)
         session_id = NO_SESSION if self._session is None else self._session.session_id
-        return FetchResponse(session_id=session_id, responses=_by_topic(fetched))
+        return _response(self._broker, self._context, session_id, fetched)
 
 
 class _IncrementalAnswer:
     """Tells what has changed, and lets the others go first next time."""
 
-    def __init__(self, session: FetchSession) -> None:
+    def __init__(self, broker: Broker, context: RequestContext, session: FetchSession) -> None:
+        self._broker = broker
+        self._context = context
         self._session = session
 
     def build(self, fetched: Iterable[Fetched]) -> FetchResponse:
@@ -114,7 +132,7 @@ class _IncrementalAnswer:
             _remember(one)
             if one.size and one.key in self._session.partitions:
                 self._session.partitions.move_to_end(one.key)
-        return FetchResponse(session_id=self._session.session_id, responses=_by_topic(news))
+        return _response(self._broker, self._context, self._session.session_id, news)
 
 
 def _is_news(one: Fetched) -> bool:
@@ -122,6 +140,7 @@ def _is_news(one: Fetched) -> bool:
     return (
         one.size > 0
         or one.code is not ErrorCode.NONE
+        or one.preferred_read_replica != NO_NODE
         or wanted.told_error
         or wanted.told_high_watermark != one.high_watermark
         or wanted.told_log_start_offset != one.log_start_offset
@@ -132,6 +151,20 @@ def _remember(one: Fetched) -> None:
     one.wanted.told_high_watermark = one.high_watermark
     one.wanted.told_log_start_offset = one.log_start_offset
     one.wanted.told_error = one.code is not ErrorCode.NONE
+
+
+def _response(
+    broker: Broker, context: RequestContext, session_id: int, fetched: Sequence[Fetched]
+) -> FetchResponse:
+    leaders = [one.leader for one in fetched if one.leader is not None]
+    return FetchResponse(
+        session_id=session_id,
+        responses=_by_topic(fetched),
+        node_endpoints=[
+            NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
+            for view in endpoints_of(broker, context.listener, leaders)
+        ],
+    )
 
 
 def _by_topic(fetched: Iterable[Fetched]) -> list[FetchableTopicResponse]:
@@ -158,7 +191,7 @@ def _partition_data(one: Fetched) -> PartitionData:
         log_start_offset=one.log_start_offset,
         # Never null: librdkafka rejects it.
         records=one.buffers,
-        preferred_read_replica=-1,
+        preferred_read_replica=one.preferred_read_replica,
     )
     if one.aborted is not None:
         data.aborted_transactions = [

@@ -1,7 +1,14 @@
 """Produce (key 0), versions 3 to 13: append record batches, answer when they are committed.
 
 Versions 0 to 2 are advertised, because librdkafka stops compressing without them (KAFKA-18659), and answered
-with UNSUPPORTED_VERSION. `acks` 1 waits like -1 does: with one voter both mean "on this node's device".
+with UNSUPPORTED_VERSION.
+
+`acks` -1 answers when the records are committed, and appends nothing while fewer than `min.insync.replicas`
+keep up (NOT_ENOUGH_REPLICAS). `acks` 1 answers once the leader has appended, as Kafka does; with one replica
+it waits like -1, for both mean "on this node's device" there. `acks` 0 is not answered.
+
+A leader that loses its term goes on waiting for what it appended: the next leader's commit acknowledges it,
+its truncation is NOT_LEADER_OR_FOLLOWER. Such answers name the leader and its address (KIP-951).
 Transactions are not served yet: a transactional id never gets this far, because InitProducerId refuses it.
 """
 
@@ -9,12 +16,15 @@ import asyncio
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.leader_hints import endpoints_of, leader_hint
 from chronik.broker.partition import Partition
+from chronik.cluster.leadership import Leader
 from chronik.records.batch import HEADER_BYTES, Codec, parse_header
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
+    NodeEndpoint,
     PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
@@ -24,7 +34,10 @@ from chronik.wire.messages.produce import (
 )
 from chronik.wire.schema import Records
 
-_ACKS = (-1, 0, 1)
+_ALL = -1
+_LEADER = 1
+_NOBODY = 0
+_ACKS = (_ALL, _NOBODY, _LEADER)
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _FIRST_VERSION_SERVED = 3
 # KIP-110: consumers of that age could not read it.
@@ -45,7 +58,7 @@ def handle(
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     operation = ProduceOperation(broker, context, request)
     operation.append()
-    if request.acks == 0:
+    if request.acks == _NOBODY:
         if operation.has_failed:
             raise NoAnswer("a produce request with acks=0 failed")
         return None
@@ -87,6 +100,7 @@ class ProduceOperation:
         "_context",
         "_future",
         "_is_old",
+        "_leaders",
         "_request",
         "_response",
         "_timer",
@@ -100,6 +114,8 @@ class ProduceOperation:
         self._request = request
         self._is_old = context.api_version < _FIRST_VERSION_WITH_ZSTD
         self._response = ProduceResponse(responses=[])
+        # Those that the answer names.
+        self._leaders: list[Leader] = []
         # What is appended but not committed yet.
         self._waiting: dict[Partition, list[PartitionProduceResponse]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
@@ -118,6 +134,7 @@ class ProduceOperation:
 
     def answer(self) -> ProduceResponse | asyncio.Future[ProduceResponse]:
         if not self._waiting:
+            self._name_endpoints()
             return self._response
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
@@ -131,6 +148,7 @@ class ProduceOperation:
     def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
         for response in self._waiting.pop(partition, []):
             self._mark_failed(response, code)
+            self._name_leader(response, code, partition.topic_id, "")
         if not self._waiting:
             self._finish()
 
@@ -140,9 +158,9 @@ class ProduceOperation:
             partition = self._partition(topic, data.index)
             if partition.is_internal or partition in self._waiting or self._is_old:
                 self._check(partition, data.records)
-            appended = partition.append(data.records or b"")
+            appended = partition.append(data.records or b"", needs_in_sync=self._request.acks == _ALL)
         except KafkaError as error:
-            self._on_error(response, topic, data.index, error)
+            self._on_error(response, topic, error)
             return response
         finally:
             # The kernel has them, and the request waits for the device: hundreds of them may.
@@ -150,9 +168,13 @@ class ProduceOperation:
         response.base_offset = appended.base_offset
         response.log_append_time_ms = appended.log_append_time_ms
         response.log_start_offset = partition.log.start_offset
-        if self._request.acks != 0 and partition.wait_committed(appended.end_offset, self):
+        if self._waits_for(partition) and partition.wait_committed(appended.end_offset, self):
             self._waiting.setdefault(partition, []).append(response)
         return response
+
+    def _waits_for(self, partition: Partition) -> bool:
+        acks = self._request.acks
+        return acks == _ALL or (acks == _LEADER and not partition.is_replicated)
 
     def _partition(self, topic: TopicProduceData, index: int) -> Partition:
         replicas = self._broker.replicas
@@ -170,7 +192,7 @@ class ProduceOperation:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
 
     def _on_error(
-        self, response: PartitionProduceResponse, topic: TopicProduceData, index: int, error: KafkaError
+        self, response: PartitionProduceResponse, topic: TopicProduceData, error: KafkaError
     ) -> None:
         self._mark_failed(response, error.code)
         response.error_message = error.message
@@ -178,10 +200,21 @@ class ProduceOperation:
             response.record_errors = [
                 BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)
             ]
-        if error.code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
-            leader = self._broker.replicas.known_leader(topic.topic_id, topic.name, index)
-            if leader is not None:
-                response.current_leader = LeaderIdAndEpoch(leader_id=leader.node, leader_epoch=leader.epoch)
+        self._name_leader(response, error.code, topic.topic_id, topic.name)
+
+    def _name_leader(
+        self, response: PartitionProduceResponse, code: ErrorCode, topic_id: bytes, topic: str
+    ) -> None:
+        leader = leader_hint(self._broker, code, topic_id, topic, response.index)
+        if leader is not None:
+            self._leaders.append(leader)
+            response.current_leader = LeaderIdAndEpoch(leader_id=leader.node, leader_epoch=leader.epoch)
+
+    def _name_endpoints(self) -> None:
+        self._response.node_endpoints = [
+            NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
+            for view in endpoints_of(self._broker, self._context.listener, self._leaders)
+        ]
 
     def _mark_failed(self, response: PartitionProduceResponse, code: ErrorCode) -> None:
         self.has_failed = True
@@ -201,6 +234,7 @@ class ProduceOperation:
         if self._timer is not None:
             self._timer.cancel()
         if self._future is not None and not self._future.done():
+            self._name_endpoints()
             self._future.set_result(self._response)
 
 

@@ -1,0 +1,62 @@
+"""Which replica a consumer reads from (KIP-392): one in its own rack, when the node is configured so.
+
+The leader decides, for it alone knows who is in sync; a follower only makes sure that it is not asked for
+what it does not have yet.
+"""
+
+from typing import TYPE_CHECKING
+
+from chronik.broker.partition import Partition
+from chronik.raft.group import Replica
+from chronik.vocab.config.tables.replication import RACK_AWARE_SELECTORS
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NO_NODE, NodeId, Offset
+
+if TYPE_CHECKING:
+    from chronik.broker.context import Broker
+    from chronik.vocab.config.broker import BrokerConfig
+
+# A client that does not say where it is.
+NO_RACK = ""
+
+
+def is_rack_aware(settings: "BrokerConfig") -> bool:
+    """Whether consumers are sent to replicas in their racks."""
+    return settings.raw("replica.selector.class") in RACK_AWARE_SELECTORS
+
+
+def preferred_replica(broker: "Broker", partition: Partition, rack: str, offset: Offset) -> NodeId:
+    """On the leader: the replica that a client in `rack` is to read from; NO_NODE when that is this one.
+
+    As Kafka's RackAwareReplicaSelector: the leader when it is in that rack, else the one in sync that has
+    most. Who asks for an offset that is not to be had is answered here.
+    """
+    brokers = broker.metadata.image.brokers
+    own = brokers.get(broker.node_id)
+    is_near = own is not None and own.rack == rack
+    if is_near or not partition.log.start_offset <= offset <= partition.high_watermark:
+        return NO_NODE
+    in_sync = set(partition.in_sync())
+    near = [
+        replica
+        for replica in partition.group.replicas()
+        if replica.node in in_sync
+        and replica.end_offset >= offset
+        and (registered := brokers.get(replica.node)) is not None
+        and registered.rack == rack
+    ]
+    return max(near, key=_by_end_offset).node if near else NO_NODE
+
+
+def check_follower_has(partition: Partition, offset: Offset) -> None:
+    """Raises KafkaError OFFSET_NOT_AVAILABLE where a follower cannot tell whether the offset exists.
+
+    The client then asks the leader, who knows. Between high watermark and log end it simply waits: it was
+    told of the offset by somebody who had it committed.
+    """
+    if not partition.log.start_offset <= offset <= partition.log.end_offset:
+        raise KafkaError(ErrorCode.OFFSET_NOT_AVAILABLE, f"this replica does not have offset {offset}")
+
+
+def _by_end_offset(replica: Replica) -> int:
+    return replica.end_offset
