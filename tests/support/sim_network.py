@@ -1,0 +1,329 @@
+"""A network of one process on virtual time: every delay and every loss is drawn from the seed.
+
+A connection keeps order and loses nothing while it lives, as TCP does. What is on the way when the network is
+cut waits, and arrives after `heal`, unless a side took the silence for a lost peer first. What is on the way
+when a node crashes arrives up to a point that is drawn. What is due at one time comes in one turn.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+
+from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo, TransportListener
+from chronik.server.peers.liveness import Liveness, Verdict
+from chronik.server.peers.timings import PeerTimings
+from chronik.vocab.ids import NodeId
+
+DEFAULT_TIMINGS = PeerTimings(silence_ms=1000, heartbeat_ms=100)
+
+# As the real one's.
+UNSENT_BYTES_MAX = 64 * 1024 * 1024
+
+# The loop calls a timer when its time has come to within this.
+_RESOLUTION_SECONDS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    extra: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    kind: FrameKind
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Heartbeat:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    pass
+
+
+_Item = _Up | _Frame | _Heartbeat | _Close
+
+
+class _End:
+    """One side of a connection: what it is sent arrives at `far`, in order."""
+
+    def __init__(self, owner: "SimTransport", silent_ticks_max: int) -> None:
+        self.owner = owner
+        self.liveness = Liveness(silent_ticks_max)
+        self.far: _End
+        self.is_up = False
+        self.is_closed = False
+        # On the way to this side, each with the time at which it arrives if the network lets it.
+        self.arriving: deque[tuple[float, _Item]] = deque()
+        self.arriving_bytes = 0
+
+    @property
+    def peer(self) -> "SimTransport":
+        return self.far.owner
+
+
+class SimNetwork:
+    """Made by a test in the virtual loop that everything runs in."""
+
+    def __init__(
+        self,
+        random: Random,
+        timings: PeerTimings = DEFAULT_TIMINGS,
+        delay_ms: tuple[float, float] = (0.1, 2.0),
+        unsent_bytes_max: int = UNSENT_BYTES_MAX,
+    ) -> None:
+        self.random = random
+        self.timings = timings
+        self.unsent_bytes_max = unsent_bytes_max
+        self._delay_ms = delay_ms
+        self._nodes: dict[NodeId, SimTransport] = {}
+        # Directed: what the first says to the second does not arrive.
+        self._cuts: set[tuple[NodeId, NodeId]] = set()
+
+    def join(
+        self, node: NodeId, directory_id: str | None = None, extra: Callable[[], bytes] = bytes
+    ) -> "SimTransport":
+        """The transport of a process that begins: the node's first, or the one after a crash."""
+        before = self._nodes.get(node)
+        assert before is None or before.is_ended, f"node {node} runs"
+        own = PeerInfo(node, directory_id or f"directory-{node}", self.random.randrange(1, 1 << 62))
+        self._nodes[node] = transport = SimTransport(self, own, extra)
+        return transport
+
+    def crash(self, node: NodeId, *, is_silent: bool = False) -> None:
+        """The process ends: nothing of its transport is called any more. Its kernel closes its connections,
+        unless it is lost with the machine.
+        """
+        self._nodes[node].end(is_silent=is_silent)
+
+    def cut(self, a: NodeId, b: NodeId, *, is_one_way: bool = False) -> None:
+        """Nothing from `a` arrives at `b`, nor back unless `is_one_way`."""
+        self._cuts.add((a, b))
+        if not is_one_way:
+            self._cuts.add((b, a))
+
+    def heal(self, a: NodeId, b: NodeId) -> None:
+        """Both ways."""
+        self._cuts -= {(a, b), (b, a)}
+        for transport in self._nodes.values():
+            transport.look()
+
+    def isolate(self, node: NodeId) -> None:
+        """Cut it from all that are known by now."""
+        for other in self._nodes:
+            if other != node:
+                self.cut(node, other)
+
+    def heal_all(self) -> None:
+        for a, b in combinations(sorted(self._nodes), 2):
+            self.heal(a, b)
+
+    # For its transports.
+
+    def is_cut(self, source: NodeId, target: NodeId) -> bool:
+        return (source, target) in self._cuts
+
+    def runs(self, node: NodeId) -> bool:
+        """Whether a process of it does."""
+        return not self._nodes[node].is_ended
+
+    def delay(self) -> float:
+        """Seconds, on a grid, so that some things happen at one time."""
+        low, high = self._delay_ms
+        return round(self.random.uniform(low, high) * 10) / 10_000
+
+    def others(self, node: NodeId) -> Iterator["SimTransport"]:
+        return (self._nodes[other] for other in sorted(self._nodes) if other != node)
+
+
+class SimTransport:
+    """`raft.transport.Transport` of one process of a node. `start` it once its listener is made."""
+
+    def __init__(self, network: SimNetwork, own: PeerInfo, extra: Callable[[], bytes]) -> None:
+        self.own = own
+        self.is_ended = False
+        self.extra = extra
+        self._network = network
+        self._listener: TransportListener | None = None
+        # Where there is a connection, up or about to be.
+        self._ends: dict[NodeId, _End] = {}
+        self._extras: dict[NodeId, bytes] = {}
+        self._is_turn_open = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def start(self, listener: TransportListener) -> None:
+        """Begin to look for the others."""
+        self._listener = listener
+        self._after("tick", self._network.random.random() * self._network.timings.tick_seconds, self._tick)
+        self._after("dial", self._network.delay(), self._dial)
+
+    async def close(self) -> None:
+        """As the process does when it ends."""
+        self.end(is_silent=False)
+
+    def send(self, node: NodeId, kind: FrameKind, buffers: Sequence[Buffer]) -> bool:
+        end = self._ends.get(node)
+        if end is None or not end.is_up:
+            return False
+        payload = b"".join(buffers)
+        if end.far.arriving_bytes + len(payload) > self._network.unsent_bytes_max:
+            return False
+        self._put(end, _Frame(kind, payload))
+        return True
+
+    def peers(self) -> Sequence[PeerInfo]:
+        return [end.peer.own for _, end in sorted(self._ends.items()) if end.is_up]
+
+    def extra_of(self, node: NodeId) -> bytes:
+        """What the peer said in its last handshake."""
+        return self._extras.get(node, b"")
+
+    # Connecting: the higher node id dials.
+
+    def _dial(self) -> None:
+        timings, random = self._network.timings, self._network.random
+        self._after("dial", timings.redial_ms / 1000 * random.uniform(0.75, 1.25), self._dial)
+        for other in self._network.others(self.own.node):
+            node = other.own.node
+            if node < self.own.node and node not in self._ends and self._reaches(other):
+                self._connect(other)
+
+    def _reaches(self, other: "SimTransport") -> bool:
+        mine, theirs = self.own.node, other.own.node
+        is_cut = self._network.is_cut(mine, theirs) or self._network.is_cut(theirs, mine)
+        return other.is_listening and not is_cut
+
+    @property
+    def is_listening(self) -> bool:
+        return self._listener is not None and not self.is_ended
+
+    def _connect(self, other: "SimTransport") -> None:
+        ticks = self._network.timings.silent_ticks_max
+        near, far = _End(self, ticks), _End(other, ticks)
+        near.far, far.far = far, near
+        # The peer may still have a connection whose end it has not noticed: the new one takes its place.
+        old = other._ends.get(self.own.node)
+        if old is not None:
+            other._drop(old)
+        self._ends[other.own.node] = near
+        other._ends[self.own.node] = far
+        self._put(far, _Up(other.extra()))
+        self._put(near, _Up(self.extra()))
+
+    # Sending and receiving.
+
+    def _put(self, end: _End, item: _Item) -> None:
+        end.liveness.has_spoken = True
+        far = end.far
+        loop = asyncio.get_running_loop()
+        arrival = loop.time() + self._network.delay()
+        if far.arriving:
+            arrival = max(arrival, far.arriving[-1][0])
+        far.arriving.append((arrival, item))
+        if isinstance(item, _Frame):
+            far.arriving_bytes += len(item.payload)
+        loop.call_at(arrival, far.owner._receive, far)
+
+    def look(self) -> None:
+        """See what waited for the network to be whole."""
+        for end in list(self._ends.values()):
+            asyncio.get_running_loop().call_later(self._network.delay(), self._receive, end)
+
+    def _receive(self, end: _End) -> None:
+        """Take what has arrived."""
+        if self.is_ended:
+            self._refuse(end)
+        now = asyncio.get_running_loop().time() + _RESOLUTION_SECONDS
+        while end.arriving and end.arriving[0][0] <= now and not end.is_closed:
+            if self._network.is_cut(end.peer.own.node, self.own.node):
+                return
+            _, item = end.arriving.popleft()
+            end.liveness.has_heard = True
+            self._take(end, item)
+
+    def _refuse(self, end: _End) -> None:
+        """A machine that is back knows nothing of the connections it had, and says so to who uses them."""
+        end.arriving.clear()
+        if not end.far.is_closed and self._network.runs(self.own.node):
+            self._put(end, _Close())
+
+    def _take(self, end: _End, item: _Item) -> None:
+        assert self._listener is not None
+        match item:
+            case _Up(extra):
+                end.is_up = True
+                self._extras[end.peer.own.node] = extra
+                self._listener.on_peer_up(end.peer.own)
+            case _Frame(kind, payload):
+                end.arriving_bytes -= len(payload)
+                self._deliver(end, kind, payload)
+            case _Heartbeat():
+                pass
+            case _Close():
+                self._drop(end)
+
+    def _deliver(self, end: _End, kind: FrameKind, payload: bytes) -> None:
+        assert self._listener is not None
+        if not self._is_turn_open:
+            self._is_turn_open = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        try:
+            self._listener.on_frame(end.peer.own.node, kind, memoryview(payload))
+        except MalformedFrame:
+            self._abort(end)
+
+    def _end_turn(self) -> None:
+        self._is_turn_open = False
+        if not self.is_ended and self._listener is not None:
+            self._listener.on_turn_end()
+
+    # Ends.
+
+    def _tick(self) -> None:
+        self._after("tick", self._network.timings.tick_seconds, self._tick)
+        for end in list(self._ends.values()):
+            match end.liveness.tick():
+                case Verdict.SILENT:
+                    self._abort(end)
+                case Verdict.SPEAK if end.is_up:
+                    self._put(end, _Heartbeat())
+                case _:
+                    pass
+
+    def _abort(self, end: _End) -> None:
+        self._put(end, _Close())
+        self._drop(end)
+
+    def _drop(self, end: _End) -> None:
+        """This side knows that the connection is gone."""
+        if end.is_closed:
+            return
+        end.is_closed = True
+        node = end.peer.own.node
+        del self._ends[node]
+        if end.is_up and self._listener is not None:
+            self._listener.on_peer_down(node)
+
+    def end(self, *, is_silent: bool) -> None:
+        """See `SimNetwork.crash`."""
+        self.is_ended = True
+        for timer in self._timers.values():
+            timer.cancel()
+        for _, end in sorted(self._ends.items()):
+            end.is_closed = True
+            far = end.far
+            kept = self._network.random.randrange(0, len(far.arriving) + 1)
+            while len(far.arriving) > kept:
+                far.arriving.pop()
+            if not is_silent:
+                self._put(end, _Close())
+        self._ends.clear()
+
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)
