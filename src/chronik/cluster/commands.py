@@ -25,6 +25,8 @@ class CreateTopic:
     assignments: Mapping[int, Sequence[NodeId]] = field(default_factory=dict)
     # A None value leaves the default in place.
     configs: Mapping[str, str | None] = field(default_factory=dict)
+    # Chosen by who asks, so that asking again finds what the first time made. None: by the controller.
+    topic_id: TopicId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +84,27 @@ class AlterConfigs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterBroker:
-    """A node tells where it is. Leaves no record when the cluster knows it so already."""
+    """A node tells where it is, and that it serves.
+
+    Leaves no record when the cluster knows it so already. One that was fenced no longer is. Another directory
+    than before is a disk that was replaced.
+    """
 
     node: NodeId
     directory_id: str
     endpoints: Sequence[BrokerEndpoint]
     rack: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceBroker:
+    """Take a node out of what clients see and out of placement: it is lost, or about to stop.
+
+    Leaves no record when the node has registered anew since registration `epoch`, or is unknown or fenced.
+    """
+
+    node: NodeId
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +121,6 @@ Command = (
     | IncrementalAlterConfigs
     | AlterConfigs
     | RegisterBroker
+    | FenceBroker
     | AllocateProducerIds
 )

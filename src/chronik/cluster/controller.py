@@ -4,7 +4,8 @@ It decides everything two clients could disagree about: names, placement, ids. I
 records count once they are committed and applied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from chronik.cluster.commands import (
@@ -14,14 +15,15 @@ from chronik.cluster.commands import (
     CreatePartitions,
     CreateTopic,
     DeleteTopic,
+    FenceBroker,
     IncrementalAlterConfigs,
     RegisterBroker,
 )
 from chronik.cluster.config_decisions import alter_configs, incremental_alter_configs
 from chronik.cluster.image import ClusterImage
-from chronik.cluster.records import BrokerRegistered, MetadataRecord, ProducerIdsAllocated
+from chronik.cluster.records import BrokerFenced, BrokerRegistered, MetadataRecord, ProducerIdsAllocated
 from chronik.cluster.topic_decisions import TopicDefaults, create_partitions, create_topic, delete_topic
-from chronik.vocab.ids import ProducerId
+from chronik.vocab.ids import NodeId, ProducerId
 from chronik.vocab.seams import Randomness
 
 # Kafka's ProducerIdsBlock: large enough that a node asks rarely, small enough that restarts do not eat up the
@@ -30,25 +32,32 @@ PRODUCER_ID_BLOCK = 1000
 
 
 def decide(
-    image: ClusterImage, command: Command, defaults: TopicDefaults, randomness: Randomness
+    image: ClusterImage,
+    command: Command,
+    defaults: TopicDefaults,
+    randomness: Randomness,
+    live: Collection[NodeId] | None = None,
 ) -> Sequence[MetadataRecord]:
     """The records that carry out `command`, to be committed together; empty when it is so already.
 
-    Raises KafkaError when the command is refused.
+    New replicas go to brokers among `live`, those that whoever decides is connected to; None: all are. Raises
+    KafkaError when the command is refused.
     """
     match command:
         case CreateTopic():
-            return create_topic(image, command, defaults, randomness)
+            return create_topic(image, command, defaults, randomness, live)
         case DeleteTopic():
             return delete_topic(image, command)
         case CreatePartitions():
-            return create_partitions(image, command, defaults, randomness)
+            return create_partitions(image, command, defaults, randomness, live)
         case IncrementalAlterConfigs():
             return incremental_alter_configs(image, command, defaults.settings)
         case AlterConfigs():
             return alter_configs(image, command, defaults.settings)
         case RegisterBroker():
             return _register_broker(image, command)
+        case FenceBroker():
+            return _fence_broker(image, command)
         case AllocateProducerIds():
             return _allocate_producer_ids(image, command)
         case _:
@@ -62,7 +71,19 @@ def _register_broker(image: ClusterImage, command: RegisterBroker) -> list[Metad
         endpoints=tuple(command.endpoints),
         rack=command.rack,
     )
-    return [] if image.brokers.get(command.node) == record else [record]
+    before = image.brokers.get(command.node)
+    if before is None:
+        return [record]
+    if replace(record, epoch=before.epoch) == before and command.node not in image.fenced:
+        return []
+    return [replace(record, epoch=before.epoch + 1)]
+
+
+def _fence_broker(image: ClusterImage, command: FenceBroker) -> list[MetadataRecord]:
+    registered = image.brokers.get(command.node)
+    if registered is None or registered.epoch != command.epoch or command.node in image.fenced:
+        return []
+    return [BrokerFenced(node=command.node)]
 
 
 def _allocate_producer_ids(image: ClusterImage, command: AllocateProducerIds) -> list[MetadataRecord]:

@@ -26,6 +26,8 @@ class PartitionImage(NamedTuple):
 
     replicas: tuple[NodeId, ...]
     first_leader: NodeId
+    # Where each replica began, in the order of `replicas`; empty when its record did not say.
+    directories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class ClusterDelta:
     partitions_created: tuple[TopicPartitionImage, ...] = ()
     configs_changed: tuple[ConfigResource, ...] = ()
     brokers_registered: tuple[BrokerRegistered, ...] = ()
+    # That were not fenced before. Those that no longer are have registered.
+    brokers_fenced: tuple[NodeId, ...] = ()
     producer_ids_allocated: tuple[ProducerIdBlock, ...] = ()
 
 
@@ -89,6 +93,8 @@ class ClusterImage:
     """Everything the cluster knows."""
 
     brokers: SharedMap[NodeId, BrokerRegistered] = field(default_factory=SharedMap)
+    # Invariant: all of them in `brokers`.
+    fenced: frozenset[NodeId] = frozenset()
     topics: SharedMap[str, TopicImage] = field(default_factory=SharedMap)
     topics_by_id: SharedMap[TopicId, TopicImage] = field(default_factory=SharedMap)
     # Invariant: exactly the topic names with a '.' or '_' in them, by `collision_key`, which is
@@ -129,4 +135,5 @@ def delta_from_nothing(image: ClusterImage) -> ClusterDelta:
         ),
         configs_changed=tuple(image.configs),
         brokers_registered=tuple(image.brokers.values()),
+        brokers_fenced=tuple(sorted(image.fenced)),
     )

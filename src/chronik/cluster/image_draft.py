@@ -17,6 +17,7 @@ from chronik.cluster.image import (
     collision_key,
 )
 from chronik.cluster.records import (
+    BrokerFenced,
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
@@ -28,7 +29,7 @@ from chronik.cluster.records import (
     topic_resource,
 )
 from chronik.vocab.config.definition import ResourceType
-from chronik.vocab.ids import TopicId
+from chronik.vocab.ids import NodeId, TopicId
 from chronik.vocab.invariant import InvariantViolation, invariant
 
 
@@ -68,6 +69,7 @@ class ImageDraft:
     def __init__(self, base: ClusterImage) -> None:
         self._base = base
         self._brokers = base.brokers.edit()
+        self._fenced = base.fenced
         # Invariant: growing topics are in these two only once `finish` has frozen them.
         self._topics = base.topics.edit()
         self._topics_by_id = base.topics_by_id.edit()
@@ -80,7 +82,7 @@ class ImageDraft:
         self._deleted: list[TopicImage] = []
         # Dictionaries for their order.
         self._changed_configs: dict[ConfigResource, None] = {}
-        self._registered: dict[int, BrokerRegistered] = {}
+        self._registered: dict[NodeId, BrokerRegistered] = {}
         self._blocks: list[ProducerIdBlock] = []
 
     def apply(self, record: MetadataRecord) -> None:
@@ -97,7 +99,11 @@ class ImageDraft:
                 self._allocate_producer_ids(record)
             case BrokerRegistered():
                 self._brokers[record.node] = record
+                self._fenced -= {record.node}
                 self._registered[record.node] = record
+            case BrokerFenced():
+                invariant(record.node in self._brokers, "unknown broker {} is fenced", record.node)
+                self._fenced |= {record.node}
             case _:
                 assert_never(record)
 
@@ -105,6 +111,7 @@ class ImageDraft:
         created, partitions = self._freeze_growing_topics()
         image = ClusterImage(
             brokers=self._brokers.finish(),
+            fenced=self._fenced,
             topics=self._topics.finish(),
             topics_by_id=self._topics_by_id.finish(),
             collision_names=self._collision_names.finish(),
@@ -118,6 +125,7 @@ class ImageDraft:
             partitions_created=tuple(partitions),
             configs_changed=tuple(self._changed_configs),
             brokers_registered=tuple(self._registered.values()),
+            brokers_fenced=tuple(sorted(self._fenced - self._base.fenced)),
             producer_ids_allocated=tuple(self._blocks),
         )
         return image, delta
@@ -146,7 +154,11 @@ class ImageDraft:
             len(set(replicas)) == len(replicas), "partition {} of {} names a replica twice", index, topic.name
         )
         invariant(record.leader in replicas, "partition {} of {} is led by no replica", index, topic.name)
-        partition = PartitionImage(replicas, record.leader)
+        directories = record.directories
+        invariant(
+            len(directories) in (0, len(replicas)), "partition {} of {} lacks directories", index, topic.name
+        )
+        partition = PartitionImage(replicas, record.leader, directories)
         topic.partitions.append(partition)
         self._count(partition, 1)
 

@@ -45,7 +45,7 @@ def place(
     if replication_factor > len(nodes):
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"Replication factor {replication_factor} cannot be reached: {len(nodes)} broker(s) registered",
+            f"Replication factor {replication_factor} cannot be reached: {len(nodes)} broker(s) available",
         )
     candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
     return [_place_one(candidates, replication_factor, randomness) for _ in range(partitions)]

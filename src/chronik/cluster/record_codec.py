@@ -6,11 +6,13 @@ not know; a version is raised when an old reader would be wrong to go on, which 
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from chronik.cluster.records import (
     BrokerEndpoint,
+    BrokerFenced,
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
@@ -31,6 +33,10 @@ class UnreadableRecord(Exception):
 Fields = Mapping[str, Any]
 
 
+# Made once: `json.dumps` makes one for each call.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class _Codec(NamedTuple):
     version: int
     write: Callable[[Any], dict[str, Any]]
@@ -41,7 +47,7 @@ def encode(record: MetadataRecord) -> tuple[bytes, bytes]:
     """The key and value of the Kafka record that carries `record`."""
     name = type(record).__name__
     codec = _CODECS[name]
-    value = json.dumps({"v": codec.version, **codec.write(record)}, separators=(",", ":"))
+    value = _to_json({"v": codec.version, **codec.write(record)})
     return name.encode(), value.encode()
 
 
@@ -86,6 +92,7 @@ def _write_broker(record: BrokerRegistered) -> dict[str, Any]:
         "directory_id": record.directory_id,
         "endpoints": endpoints,
         "rack": record.rack,
+        "epoch": record.epoch,
     }
 
 
@@ -103,7 +110,16 @@ def _read_broker(fields: Fields) -> BrokerRegistered:
             for e in fields["endpoints"]
         ),
         rack=fields["rack"],
+        epoch=fields.get("epoch", 0),
     )
+
+
+def _write_fenced(record: BrokerFenced) -> dict[str, Any]:
+    return {"node": record.node}
+
+
+def _read_fenced(fields: Fields) -> BrokerFenced:
+    return BrokerFenced(node=NodeId(fields["node"]))
 
 
 def _write_topic(record: TopicCreated) -> dict[str, Any]:
@@ -120,6 +136,7 @@ def _write_partition(record: PartitionCreated) -> dict[str, Any]:
         "partition": record.partition,
         "replicas": record.replicas,
         "leader": record.leader,
+        "directories": record.directories,
     }
 
 
@@ -129,6 +146,8 @@ def _read_partition(fields: Fields) -> PartitionCreated:
         partition=fields["partition"],
         replicas=tuple(NodeId(node) for node in fields["replicas"]),
         leader=NodeId(fields["leader"]),
+        # One string for all replicas in a directory: there are thousands.
+        directories=tuple(sys.intern(directory) for directory in fields.get("directories", ())),
     )
 
 
@@ -166,6 +185,7 @@ def _read_producer_ids(fields: Fields) -> ProducerIdsAllocated:
 
 _CODECS: dict[str, _Codec] = {
     BrokerRegistered.__name__: _Codec(1, _write_broker, _read_broker),
+    BrokerFenced.__name__: _Codec(1, _write_fenced, _read_fenced),
     TopicCreated.__name__: _Codec(1, _write_topic, _read_topic),
     PartitionCreated.__name__: _Codec(1, _write_partition, _read_partition),
     TopicDeleted.__name__: _Codec(1, _write_topic_deleted, _read_topic_deleted),

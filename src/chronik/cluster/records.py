@@ -42,13 +42,22 @@ class BrokerEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerRegistered:
-    """A node came up with these addresses. The latest registration of a node counts."""
+    """A node came up with these addresses. The latest registration of a node counts; it ends its fencing."""
 
     node: NodeId
     # Names the data directory, not the process: a node that lost its disk registers with another one.
     directory_id: str
     endpoints: tuple[BrokerEndpoint, ...]
     rack: str | None = None
+    # Counts the registrations of this node: what was decided about an earlier one does not concern this one.
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerFenced:
+    """A node is not to be shown to clients, nor given replicas, until it registers again."""
+
+    node: NodeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +79,9 @@ class PartitionCreated:
     partition: int
     replicas: tuple[NodeId, ...]
     leader: NodeId
+    # The data directory each replica begins in, in the order of `replicas`. Empty: decided by a release that
+    # did not say.
+    directories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +110,11 @@ class ProducerIdsAllocated:
 
 
 MetadataRecord = (
-    BrokerRegistered | TopicCreated | PartitionCreated | TopicDeleted | ConfigChanged | ProducerIdsAllocated
+    BrokerRegistered
+    | BrokerFenced
+    | TopicCreated
+    | PartitionCreated
+    | TopicDeleted
+    | ConfigChanged
+    | ProducerIdsAllocated
 )

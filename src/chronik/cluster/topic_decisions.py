@@ -1,6 +1,6 @@
 """What the controller decides about topics and partitions, after Kafka's ReplicationControlManager."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from chronik.cluster.commands import USE_DEFAULT, CreatePartitions, CreateTopic, DeleteTopic
@@ -36,10 +36,23 @@ class TopicDefaults:
     settings: TopicSettings = None
 
 
+# The brokers that whoever decides is connected to. None: all are.
+Live = Collection[NodeId] | None
+
+
 def create_topic(
-    image: ClusterImage, command: CreateTopic, defaults: TopicDefaults, randomness: Randomness
+    image: ClusterImage,
+    command: CreateTopic,
+    defaults: TopicDefaults,
+    randomness: Randomness,
+    live: Live = None,
 ) -> list[MetadataRecord]:
-    """Records of a new topic: itself, its partitions, its settings. Raises KafkaError."""
+    """Records of a new topic: itself, its partitions, its settings. None when this very command made it.
+
+    Raises KafkaError.
+    """
+    if made_already(image, command) is not None:
+        return []
     _check_new_name(image, command.name)
     configs = {key: value for key, value in command.configs.items() if value is not None}
     resource = topic_resource(command.name)
@@ -48,12 +61,18 @@ def create_topic(
     if command.assignments:
         replicas = _assigned(image, command, defaults)
     else:
-        replicas = _placed(image, command, defaults, randomness)
-    topic_id = _new_topic_id(image, randomness)
+        replicas = _placed(image, command, defaults, randomness, live)
+    topic_id = _topic_id(image, command, randomness)
     records: list[MetadataRecord] = [TopicCreated(name=command.name, topic_id=topic_id)]
-    records.extend(_partition_records(topic_id, 0, replicas))
+    records.extend(_partition_records(image, topic_id, 0, replicas, live))
     records.extend(ConfigChanged(resource=resource, key=key, value=value) for key, value in configs.items())
     return records
+
+
+def made_already(image: ClusterImage, command: CreateTopic) -> TopicImage | None:
+    """The topic, when `command` comes a second time because its sender lost the answer to the first."""
+    topic = image.topics.get(command.name)
+    return topic if topic is not None and topic.topic_id == command.topic_id else None
 
 
 def delete_topic(image: ClusterImage, command: DeleteTopic) -> list[MetadataRecord]:
@@ -71,7 +90,11 @@ def delete_topic(image: ClusterImage, command: DeleteTopic) -> list[MetadataReco
 
 
 def create_partitions(
-    image: ClusterImage, command: CreatePartitions, defaults: TopicDefaults, randomness: Randomness
+    image: ClusterImage,
+    command: CreatePartitions,
+    defaults: TopicDefaults,
+    randomness: Randomness,
+    live: Live = None,
 ) -> list[MetadataRecord]:
     """Records of a topic's additional partitions. Raises KafkaError."""
     topic = existing_topic(image, command.name)
@@ -88,8 +111,8 @@ def create_partitions(
             )
         replicas = [_check_replicas(image, nodes, replication_factor) for nodes in command.assignments]
     else:
-        replicas = place(_placement_nodes(image), image.loads, added, replication_factor, randomness)
-    return _partition_records(topic.topic_id, current, replicas)
+        replicas = place(_placement_nodes(image, live), image.loads, added, replication_factor, randomness)
+    return _partition_records(image, topic.topic_id, current, replicas, live)
 
 
 def existing_topic(image: ClusterImage, name: str) -> TopicImage:
@@ -124,7 +147,7 @@ def _check_growth(current: int, count: int) -> None:
 
 
 def _placed(
-    image: ClusterImage, command: CreateTopic, defaults: TopicDefaults, randomness: Randomness
+    image: ClusterImage, command: CreateTopic, defaults: TopicDefaults, randomness: Randomness, live: Live
 ) -> list[tuple[NodeId, ...]]:
     partitions = defaults.partitions if command.partitions == USE_DEFAULT else command.partitions
     factor = (
@@ -142,7 +165,7 @@ def _placed(
             f"Replication factor {factor}: at least 1, or -1 for the default",
         )
     _check_partitions_per_node(image, partitions, factor, defaults)
-    return place(_placement_nodes(image), image.loads, partitions, factor, randomness)
+    return place(_placement_nodes(image, live), image.loads, partitions, factor, randomness)
 
 
 def _assigned(image: ClusterImage, command: CreateTopic, defaults: TopicDefaults) -> list[tuple[NodeId, ...]]:
@@ -197,22 +220,60 @@ def _check_partitions_per_node(
         )
 
 
-def _placement_nodes(image: ClusterImage) -> list[PlacementNode]:
-    return [PlacementNode(broker.node, broker.rack) for broker in image.brokers.values()]
+def _placement_nodes(image: ClusterImage, live: Live) -> list[PlacementNode]:
+    return [
+        PlacementNode(broker.node, broker.rack)
+        for broker in image.brokers.values()
+        if _is_usable(image, broker.node, live)
+    ]
 
 
-def _new_topic_id(image: ClusterImage, randomness: Randomness) -> TopicId:
+def _is_usable(image: ClusterImage, node: NodeId, live: Live) -> bool:
+    return node not in image.fenced and (live is None or node in live)
+
+
+def draw_topic_id(randomness: Randomness) -> TopicId:
+    """An id that no topic has."""
     while True:
         topic_id = TopicId(randomness.randbytes(16))
         # Kafka's tools print ids in URL-safe base64; one that begins with '-' would be taken for an option.
-        if topic_id != NO_TOPIC_ID and topic_id[0] >> 2 != 62 and topic_id not in image.topics_by_id:
+        if topic_id != NO_TOPIC_ID and topic_id[0] >> 2 != 62:
+            return topic_id
+
+
+def _topic_id(image: ClusterImage, command: CreateTopic, randomness: Randomness) -> TopicId:
+    if command.topic_id is not None:
+        if command.topic_id == NO_TOPIC_ID or command.topic_id in image.topics_by_id:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "The topic id asked for is taken")
+        return command.topic_id
+    while True:
+        topic_id = draw_topic_id(randomness)
+        if topic_id not in image.topics_by_id:
             return topic_id
 
 
 def _partition_records(
-    topic_id: TopicId, first: int, replicas: Sequence[tuple[NodeId, ...]]
+    image: ClusterImage, topic_id: TopicId, first: int, replicas: Sequence[tuple[NodeId, ...]], live: Live
 ) -> list[MetadataRecord]:
     return [
-        PartitionCreated(topic_id=topic_id, partition=first + n, replicas=nodes, leader=nodes[0])
+        PartitionCreated(
+            topic_id=topic_id,
+            partition=first + n,
+            replicas=nodes,
+            leader=_first_leader(image, nodes, live),
+            directories=tuple(image.brokers[node].directory_id for node in nodes),
+        )
         for n, nodes in enumerate(replicas)
     ]
+
+
+def _first_leader(image: ClusterImage, replicas: tuple[NodeId, ...], live: Live) -> NodeId:
+    """The first that can lead at once: an assignment by hand may name brokers that are away."""
+    usable = (node for node in replicas if _is_usable(image, node, live))
+    leader = next(usable, None)
+    if leader is None:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            f"None of the brokers {list(replicas)} of the manual assignment is there now",
+        )
+    return leader

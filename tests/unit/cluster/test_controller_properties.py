@@ -18,6 +18,7 @@ from chronik.cluster.commands import (
     CreatePartitions,
     CreateTopic,
     DeleteTopic,
+    FenceBroker,
     IncrementalAlterConfigs,
 )
 from chronik.cluster.controller import PRODUCER_ID_BLOCK, decide
@@ -61,6 +62,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(IncrementalAlterConfigs, resource=resources, changes=st.lists(changes, max_size=3)),
     st.builds(AlterConfigs, resource=resources, entries=st.dictionaries(keys, values, max_size=2)),
     st.integers(1, 4).map(register),
+    st.builds(FenceBroker, node=nodes, epoch=st.integers(0, 2)),
     st.builds(AllocateProducerIds, node=nodes),
 )
 
@@ -95,6 +97,7 @@ def check_whole(image: ClusterImage) -> None:
         assert topic.partitions
         for partition in topic.partitions:
             assert set(partition.replicas) <= set(image.brokers)
+            assert len(partition.directories) == len(partition.replicas)
             for node in partition.replicas:
                 load = loads.get(node, NodeLoad())
                 loads[node] = NodeLoad(load.leaders + (node == partition.first_leader), load.replicas + 1)
@@ -103,6 +106,7 @@ def check_whole(image: ClusterImage) -> None:
     assert sum(load.replicas for load in loads.values()) <= room
     assert {r.name for r in image.configs if r != CLUSTER_DEFAULT} <= set(image.topics)
     assert all(image.configs.values())
+    assert image.fenced <= set(image.brokers)
     assert image.next_producer_id % PRODUCER_ID_BLOCK == 0
 
 
@@ -125,6 +129,8 @@ def check_delta(before: ClusterImage, after: ClusterImage, delta: ClusterDelta) 
     assert set(delta.configs_changed) == differing
     registered: set[BrokerRegistered] = set(after.brokers.values()) - set(before.brokers.values())
     assert set(delta.brokers_registered) == registered
+    assert set(delta.brokers_fenced) == after.fenced - before.fenced
+    assert before.fenced - after.fenced <= {broker.node for broker in registered}
 
 
 def check_replay(records: Sequence[MetadataRecord], image: ClusterImage, batch: int) -> None:

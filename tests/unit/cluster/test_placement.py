@@ -80,3 +80,17 @@ def test_too_few_nodes_are_named() -> None:
     with pytest.raises(KafkaError, match=r"Replication factor 3 .* 2 broker") as caught:
         place(nodes_without_racks(2), {}, 1, 3, random.Random(0))
     assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR
+
+
+@given(per_rack=st.integers(1, 4), partitions=st.integers(1, 40), seed=st.integers(0, 2**32))
+def test_three_racks_hold_a_replica_each_and_share_the_load(
+    per_rack: int, partitions: int, seed: int
+) -> None:
+    nodes = [
+        PlacementNode(NodeId(3 * n + rack), f"rack-{rack}") for n in range(per_rack) for rack in range(3)
+    ]
+    racks = {node.node: node.rack for node in nodes}
+    placed = place(nodes, {}, partitions, 3, random.Random(seed))
+    assert all(len({racks[node] for node in replicas}) == 3 for replicas in placed)
+    assert spread(Counter(node for replicas in placed for node in replicas), nodes) <= 2
+    assert spread(Counter(replicas[0] for replicas in placed), nodes) <= 1

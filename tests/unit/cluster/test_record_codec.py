@@ -10,6 +10,7 @@ from chronik.cluster.record_codec import UnreadableRecord, decode, encode
 from chronik.cluster.records import (
     CLUSTER_DEFAULT,
     BrokerEndpoint,
+    BrokerFenced,
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
@@ -38,7 +39,9 @@ records: st.SearchStrategy[MetadataRecord] = st.one_of(
         directory_id=texts,
         endpoints=st.lists(endpoints, max_size=3).map(tuple),
         rack=st.none() | texts,
+        epoch=st.integers(0, 2**31),
     ),
+    st.builds(BrokerFenced, node=nodes),
     st.builds(TopicCreated, name=texts, topic_id=topic_ids),
     st.builds(
         PartitionCreated,
@@ -46,6 +49,7 @@ records: st.SearchStrategy[MetadataRecord] = st.one_of(
         partition=st.integers(0, 10_000),
         replicas=st.lists(nodes, max_size=5).map(tuple),
         leader=nodes,
+        directories=st.lists(texts, max_size=5).map(tuple),
     ),
     st.builds(TopicDeleted, topic_id=topic_ids),
     st.builds(ConfigChanged, resource=resources, key=texts, value=st.none() | texts),
@@ -65,10 +69,24 @@ def test_a_person_can_read_a_record() -> None:
             partition=3,
             replicas=(NodeId(1), NodeId(2)),
             leader=NodeId(2),
+            directories=("d1", "d2"),
         )
     )
     assert key == b"PartitionCreated"
-    assert value == b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","partition":3,"replicas":[1,2],"leader":2}'
+    assert value == (
+        b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","partition":3,"replicas":[1,2],"leader":2,'
+        b'"directories":["d1","d2"]}'
+    )
+
+
+def test_what_an_older_release_wrote_lacks_epochs_and_directories() -> None:
+    partition = b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","partition":0,"replicas":[1],"leader":1}'
+    read = decode(b"PartitionCreated", partition)
+    assert isinstance(read, PartitionCreated)
+    assert read.directories == ()
+    broker = decode(b"BrokerRegistered", b'{"v":1,"node":1,"directory_id":"d","endpoints":[],"rack":null}')
+    assert isinstance(broker, BrokerRegistered)
+    assert broker.epoch == 0
 
 
 def test_a_config_record_names_its_resource() -> None:
@@ -90,8 +108,8 @@ def test_a_newer_version_is_refused_by_name() -> None:
 
 
 def test_an_unknown_type_is_refused_by_name() -> None:
-    with pytest.raises(UnreadableRecord, match="'BrokerFenced' is not known"):
-        decode(b"BrokerFenced", b'{"v":1}')
+    with pytest.raises(UnreadableRecord, match="'BrokerRetired' is not known"):
+        decode(b"BrokerRetired", b'{"v":1}')
 
 
 @pytest.mark.parametrize(

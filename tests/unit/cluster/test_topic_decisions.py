@@ -34,8 +34,16 @@ def test_a_topic_is_created_with_its_partitions_and_settings() -> None:
     assert isinstance(created, TopicCreated)
     assert created.name == "orders"
     assert records[1:] == [
-        PartitionCreated(topic_id=created.topic_id, partition=0, replicas=(ONE,), leader=ONE),
-        PartitionCreated(topic_id=created.topic_id, partition=1, replicas=(ONE,), leader=ONE),
+        *(
+            PartitionCreated(
+                topic_id=created.topic_id,
+                partition=partition,
+                replicas=(ONE,),
+                leader=ONE,
+                directories=("directory-1",),
+            )
+            for partition in range(2)
+        ),
         ConfigChanged(resource=topic_resource("orders"), key="retention.ms", value="1000"),
     ]
 
