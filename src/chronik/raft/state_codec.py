@@ -1,0 +1,292 @@
+"""The records of the state journal as bytes.
+
+A file header, then records. A record is framed by a magic, its CRC-32C, its length, and how much of the file
+was known to be durable when it was written, by which an unfinished write can be told from damage. Its body is
+a kind, a group and the kind's fields, all big-endian.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from crc32c import crc32c
+
+from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.raft.group_id import GroupId
+from chronik.raft.markers import MarkerBase, MarkerRecord
+from chronik.vocab.ids import NodeId, Offset, TopicId
+
+FILE_MAGIC = b"CHRNKRST"
+VERSION = 1
+FILE_HEADER = struct.Struct(">8sHxxI")
+FILE_HEADER_BYTES = FILE_HEADER.size
+
+# No byte of it is zero or ASCII, so that it is found seldom where no record begins.
+_RECORD_MAGIC = b"\xc4\x9eRS"
+# Magic, CRC of all that follows it, length of the body, durable bytes of the file.
+_FRAME = struct.Struct(">4sIIQ")
+_CRC_FROM = 8
+_FRAME_BYTES = _FRAME.size
+# Kind, topic id, partition.
+_GROUP = struct.Struct(">B16si")
+# Far more than the markers of one group in one record; less would be a length that was damaged.
+_BODY_BYTES_MAX = 64 << 20
+
+_HARD_STATE = struct.Struct(">ii")
+_FLAGS = struct.Struct(">B")
+_INDEX = struct.Struct(">q")
+_COUNT = struct.Struct(">I")
+# Index, offset, term, bytes of the membership that follows.
+_MARKER = struct.Struct(">qqiI")
+# Index, offset, term, index of the membership, its bytes.
+_BASE = struct.Struct(">qqiqI")
+_MEMBERSHIP = struct.Struct(">HHH")
+_DIRECTORY = struct.Struct(">iB")
+
+_NOBODY = -1
+_IS_WIPED = 1
+_IS_RESTARTED = 2
+
+
+class Kind(IntEnum):
+    """What a record says of its group."""
+
+    # All of it, in place of whatever was known.
+    STATE = 1
+    HARD_STATE = 2
+    WIPED = 3
+    MARKERS = 4
+    TRUNCATE = 5
+    RESTART = 6
+    REBASE = 7
+    FORGET = 8
+
+
+class Frame(NamedTuple):
+    """A whole record in the file. `end` is the position after it; `durable_bytes` what its writer knew."""
+
+    body: memoryview
+    end: int
+    durable_bytes: int
+
+
+class GroupImage(NamedTuple):
+    """The fields of a STATE record."""
+
+    hard_state: HardState
+    base: MarkerBase
+    markers: Sequence[MarkerRecord]
+    is_wiped: bool
+    # The base is where a leader had the log restarted, not where retention left it.
+    is_restarted: bool
+
+
+# Writing.
+
+
+def format_file_header() -> bytes:
+    start = FILE_HEADER.pack(FILE_MAGIC, VERSION, 0)[:-4]
+    return start + int(crc32c(start)).to_bytes(4)
+
+
+def frame(body: bytes, durable_bytes: int) -> bytes:
+    covered = _FRAME.pack(_RECORD_MAGIC, 0, len(body), durable_bytes)[_CRC_FROM:] + body
+    return _RECORD_MAGIC + int(crc32c(covered)).to_bytes(4) + covered
+
+
+def format_state(group: GroupId, image: GroupImage) -> bytes:
+    flags = _IS_WIPED * image.is_wiped | _IS_RESTARTED * image.is_restarted
+    return b"".join(
+        (
+            _group(Kind.STATE, group),
+            _format_hard_state(image.hard_state),
+            _FLAGS.pack(flags),
+            _format_base(image.base),
+            _format_markers(image.markers),
+        )
+    )
+
+
+def format_hard_state(group: GroupId, hard_state: HardState) -> bytes:
+    return _group(Kind.HARD_STATE, group) + _format_hard_state(hard_state)
+
+
+def format_wiped(group: GroupId, *, is_wiped: bool) -> bytes:
+    return _group(Kind.WIPED, group) + _FLAGS.pack(is_wiped)
+
+
+def format_markers(group: GroupId, markers: Sequence[MarkerRecord]) -> bytes:
+    return _group(Kind.MARKERS, group) + _format_markers(markers)
+
+
+def format_truncate(group: GroupId, to: RaftIndex) -> bytes:
+    return _group(Kind.TRUNCATE, group) + _INDEX.pack(to)
+
+
+def format_restart(group: GroupId, base: MarkerBase) -> bytes:
+    return _group(Kind.RESTART, group) + _format_base(base)
+
+
+def format_rebase(group: GroupId, index: RaftIndex) -> bytes:
+    return _group(Kind.REBASE, group) + _INDEX.pack(index)
+
+
+def format_forget(group: GroupId) -> bytes:
+    return _group(Kind.FORGET, group)
+
+
+def _group(kind: Kind, group: GroupId) -> bytes:
+    return _GROUP.pack(kind, group.topic_id, group.partition)
+
+
+def _format_hard_state(hard_state: HardState) -> bytes:
+    vote = _NOBODY if hard_state.voted_for is None else hard_state.voted_for
+    return _HARD_STATE.pack(hard_state.term, vote)
+
+
+def _format_base(base: MarkerBase) -> bytes:
+    membership = format_membership(base.membership)
+    return _BASE.pack(base.index, base.offset, base.term, base.membership_index, len(membership)) + membership
+
+
+def _format_markers(markers: Sequence[MarkerRecord]) -> bytes:
+    parts = [_COUNT.pack(len(markers))]
+    for index, offset, term, membership in markers:
+        body = b"" if membership is None else format_membership(membership)
+        parts += _MARKER.pack(index, offset, term, len(body)), body
+    return b"".join(parts)
+
+
+# Groups share few memberships, each of which is a few hundred bytes.
+@lru_cache(maxsize=1024)
+def format_membership(membership: Membership) -> bytes:
+    """Never empty."""
+    voters, learners = sorted(membership.voters), sorted(membership.learners)
+    parts = [
+        _MEMBERSHIP.pack(len(voters), len(learners), len(membership.directories)),
+        struct.pack(f">{len(voters) + len(learners)}i", *voters, *learners),
+    ]
+    for node, directory in sorted(membership.directories):
+        name = directory.encode()
+        parts += _DIRECTORY.pack(node, len(name)), name
+    return b"".join(parts)
+
+
+# Reading. What has a valid CRC and makes no sense raises ValueError or struct.error.
+
+
+def is_file_header(content: bytes) -> bool:
+    """Whether the file begins as this release writes it."""
+    return content[:FILE_HEADER_BYTES] == format_file_header()
+
+
+def read_frame(content: bytes, position: int) -> Frame | None:
+    """The record at `position`, None when there is no whole one."""
+    if len(content) - position < _FRAME_BYTES:
+        return None
+    magic, crc, length, durable_bytes = _FRAME.unpack_from(content, position)
+    start = position + _FRAME_BYTES
+    if magic != _RECORD_MAGIC or length > min(len(content) - start, _BODY_BYTES_MAX):
+        return None
+    view = memoryview(content)[position + _CRC_FROM : start + length]
+    if crc32c(view) != crc:
+        return None
+    return Frame(view[_FRAME_BYTES - _CRC_FROM :], start + length, durable_bytes)
+
+
+def find_frames(content: bytes, position: int) -> Iterator[tuple[int, Frame]]:
+    """Position and record of each whole one from `position` on, whatever lies between them."""
+    while (position := content.find(_RECORD_MAGIC, position)) >= 0:
+        found = read_frame(content, position)
+        if found is not None:
+            yield position, found
+        position = position + 1 if found is None else found.end
+
+
+def parse_group(body: memoryview) -> tuple[Kind, GroupId]:
+    kind, topic_id, partition = _GROUP.unpack_from(body)
+    return Kind(kind), GroupId(TopicId(topic_id), partition)
+
+
+def parse_state(body: memoryview) -> GroupImage:
+    position = _GROUP.size
+    hard_state = _parse_hard_state(body, position)
+    position += _HARD_STATE.size
+    (flags,) = _FLAGS.unpack_from(body, position)
+    base, position = _parse_base(body, position + _FLAGS.size)
+    markers = _parse_markers(body, position)
+    return GroupImage(hard_state, base, markers, bool(flags & _IS_WIPED), bool(flags & _IS_RESTARTED))
+
+
+def parse_hard_state(body: memoryview) -> HardState:
+    return _parse_hard_state(body, _GROUP.size)
+
+
+def parse_wiped(body: memoryview) -> bool:
+    return bool(_FLAGS.unpack_from(body, _GROUP.size)[0])
+
+
+def parse_markers(body: memoryview) -> list[MarkerRecord]:
+    return _parse_markers(body, _GROUP.size)
+
+
+def parse_index(body: memoryview) -> RaftIndex:
+    """Of TRUNCATE and REBASE."""
+    return RaftIndex(_INDEX.unpack_from(body, _GROUP.size)[0])
+
+
+def parse_restart(body: memoryview) -> MarkerBase:
+    return _parse_base(body, _GROUP.size)[0]
+
+
+def _parse_hard_state(body: memoryview, position: int) -> HardState:
+    term, vote = _HARD_STATE.unpack_from(body, position)
+    return HardState(term=Term(term), voted_for=None if vote == _NOBODY else NodeId(vote))
+
+
+def _parse_base(body: memoryview, position: int) -> tuple[MarkerBase, int]:
+    index, offset, term, membership_index, size = _BASE.unpack_from(body, position)
+    start = position + _BASE.size
+    membership = parse_membership(bytes(body[start : start + size]))
+    base = MarkerBase(RaftIndex(index), Offset(offset), Term(term), membership, RaftIndex(membership_index))
+    return base, start + size
+
+
+def _parse_markers(body: memoryview, position: int) -> list[MarkerRecord]:
+    (count,) = _COUNT.unpack_from(body, position)
+    position += _COUNT.size
+    markers = []
+    for _ in range(count):
+        index, offset, term, size = _MARKER.unpack_from(body, position)
+        start = position + _MARKER.size
+        position = start + size
+        membership = parse_membership(bytes(body[start:position])) if size else None
+        markers.append(MarkerRecord(RaftIndex(index), Offset(offset), Term(term), membership))
+    if position != len(body):
+        raise ValueError(f"{len(body) - position} bytes after the last marker")
+    return markers
+
+
+@lru_cache(maxsize=1024)
+def parse_membership(content: bytes) -> Membership:
+    """The inverse of `format_membership`; the same object for the same bytes."""
+    voter_count, learner_count, directory_count = _MEMBERSHIP.unpack_from(content)
+    position = _MEMBERSHIP.size
+    nodes = struct.unpack_from(f">{voter_count + learner_count}i", content, position)
+    position += 4 * len(nodes)
+    directories = set()
+    for _ in range(directory_count):
+        node, size = _DIRECTORY.unpack_from(content, position)
+        position += _DIRECTORY.size
+        directories.add((NodeId(node), content[position : position + size].decode()))
+        position += size
+    if position != len(content):
+        raise ValueError("a membership of another length")
+    voters, learners = nodes[:voter_count], nodes[voter_count:]
+    return Membership(
+        voters=frozenset(map(NodeId, voters)),
+        learners=frozenset(map(NodeId, learners)),
+        directories=frozenset(directories),
+    )

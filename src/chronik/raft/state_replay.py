@@ -1,0 +1,82 @@
+"""Reading the state journal at the start of a node.
+
+A crash may leave any part of what was not synced, so the journal ends before the first record that is not
+whole. Nothing that was durable may be lost that way: votes would be forgotten. Each record says how much of the
+file was durable when it was written; if one says so of a place behind the end that was found, the file is damaged.
+"""
+
+import struct
+from typing import assert_never
+
+from chronik.raft import state_codec as codec
+from chronik.raft.group_id import GroupId
+from chronik.raft.group_state import GroupState
+from chronik.raft.state_codec import Kind
+from chronik.vocab.invariant import InvariantViolation
+
+
+class StoreDamaged(Exception):
+    """The journal does not say what it said; this node must not vote on what is left of it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the Raft state file is damaged: {what}. This node may have forgotten votes, so it does not "
+            "start. Empty its data directory: it then comes back as a new replica and catches up from the "
+            "others. Never put an older copy of the file in its place"
+        )
+
+
+def replay(content: bytes) -> tuple[dict[GroupId, GroupState], int]:
+    """The groups, and where the journal ends. Raises StoreDamaged."""
+    if not codec.is_file_header(content):
+        raise StoreDamaged(_describe_header(content))
+    groups: dict[GroupId, GroupState] = {}
+    position = codec.FILE_HEADER_BYTES
+    while (found := codec.read_frame(content, position)) is not None:
+        try:
+            _apply(groups, found.body)
+        except (ValueError, KeyError, struct.error, InvariantViolation) as error:
+            raise StoreDamaged(f"the record at byte {position} makes no sense ({error!r})") from error
+        position = found.end
+    _check_end(content, position)
+    return groups, position
+
+
+def _describe_header(content: bytes) -> str:
+    if content.startswith(codec.FILE_MAGIC):
+        return "it was written by another release, or its header is broken"
+    return "it does not begin as one"
+
+
+def _check_end(content: bytes, end: int) -> None:
+    for position, found in codec.find_frames(content, end):
+        if found.durable_bytes > end:
+            raise StoreDamaged(
+                f"no record can be read at byte {end}, but the one at byte {position} was written when "
+                f"{found.durable_bytes} bytes were durable"
+            )
+
+
+def _apply(groups: dict[GroupId, GroupState], body: memoryview) -> None:
+    kind, group = codec.parse_group(body)
+    match kind:
+        case Kind.STATE:
+            groups[group] = GroupState.of(codec.parse_state(body))
+        case Kind.HARD_STATE:
+            groups[group].hard_state = codec.parse_hard_state(body)
+        case Kind.WIPED:
+            groups[group].is_wiped = codec.parse_wiped(body)
+        case Kind.MARKERS:
+            markers = groups[group].markers
+            for record in codec.parse_markers(body):
+                markers.append(record)
+        case Kind.TRUNCATE:
+            groups[group].markers.truncate(codec.parse_index(body))
+        case Kind.RESTART:
+            groups[group].restart(codec.parse_restart(body))
+        case Kind.REBASE:
+            groups[group].rebase(codec.parse_index(body))
+        case Kind.FORGET:
+            del groups[group]
+        case _:
+            assert_never(kind)
