@@ -14,10 +14,13 @@ from chronik.vocab.seams import Clock, Randomness
 if TYPE_CHECKING:
     from chronik.broker.fetch_session import FetchSessionCache
     from chronik.broker.groups.service import GroupService
+    from chronik.broker.leadership_transfer import LeadershipTransfer
     from chronik.broker.memory import NodeMemory
+    from chronik.broker.quorum import Quorum
     from chronik.broker.replica_manager import ReplicaManager
     from chronik.cluster.leadership import LeadershipTable
     from chronik.cluster.metadata_service import MetadataService
+    from chronik.cluster.peers import Peers
     from chronik.cluster.producer_ids import ProducerIds
 
 
@@ -62,6 +65,11 @@ class Broker:
     endpoints: Mapping[str, Endpoint]
     metadata: "MetadataService"
     leadership: "LeadershipTable"
+    # The other nodes; nothing else reaches them.
+    peers: "Peers"
+    # Of `__meta`.
+    quorum: "Quorum"
+    transfers: "LeadershipTransfer"
     replicas: "ReplicaManager"
     groups: "GroupService"
     producer_ids: "ProducerIds"

@@ -1,7 +1,8 @@
 """Internal topics as what coordinators and the metadata service write: keys and values, committed or not.
 
 One per internal topic. Appends are in the order of calls; each resolves when its batch is committed. An
-append that fails either left nothing in the log, or the log takes nothing more.
+append that fails left nothing in the log, or the log takes nothing more; one that was on its way when this
+node ceased to lead may still be committed, and is told when that is known.
 """
 
 import asyncio
@@ -78,8 +79,11 @@ class InternalLog:
             offset = _next_offset(found, offset)
 
     async def read(self, index: int, /) -> AsyncIterator[KeyValues]:
-        """As `replay`, without holding the loop."""
+        """As `replay`, without holding the loop, and not before what earlier leaders acknowledged is known to
+        be committed here too.
+        """
         partition = self._find(index)
+        await partition.wait_settled(None)
         offset = partition.log.start_offset
         while offset < partition.high_watermark:
             found = _read(partition, offset)

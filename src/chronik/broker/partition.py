@@ -39,7 +39,9 @@ class PartitionKeeper(Protocol):
     """Who has the partition, and must know whether it leads."""
 
     def on_partition_leadership(self, partition: "Partition") -> None:
-        """Whether this node leads, or in which epoch, may have changed; see `partition.group`."""
+        """Whether this node leads, in which epoch, or whether it is settled, may have changed: look at
+        `partition.group`.
+        """
         ...
 
     def on_partition_failed(self, partition: "Partition", error: OSError) -> None: ...
@@ -348,6 +350,8 @@ class Partition:
         self.wake_fetchers()
 
     def on_settled(self) -> None:
+        if self.keeper is not None:
+            self.keeper.on_partition_leadership(self)
         self._wake_settle_waiters()
 
     def on_failure(self, error: OSError) -> None:

@@ -17,7 +17,9 @@ from chronik.broker.fetch_session import FetchSessionCache
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
 from chronik.broker.internal_log import InternalLog
+from chronik.broker.leadership_transfer import LeadershipTransfer
 from chronik.broker.memory import NodeMemory
+from chronik.broker.quorum import Quorum
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
 from chronik.broker.traffic import Traffic
 from chronik.cluster.commands import RegisterBroker
@@ -25,6 +27,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
+from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
@@ -127,6 +130,7 @@ class LocalBroker:
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
         config, replicas = self._config, self._replicas
+        peers = NoPeers(self._identity.node_id)
         offsets_log = InternalLog(
             partial(replicas.leader, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
         )
@@ -139,6 +143,9 @@ class LocalBroker:
             endpoints=endpoints,
             metadata=self._metadata,
             leadership=self._leadership,
+            peers=peers,
+            quorum=Quorum(lambda: self.metadata_partition.partition, peers, machine.clock),
+            transfers=LeadershipTransfer(replicas, self._leadership, peers),
             replicas=replicas,
             groups=GroupService(
                 log=offsets_log,

@@ -2,6 +2,9 @@
 
 Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest
 local, -5 latest tiered (KIP-405, KIP-1005); without tiering the local log is all there is.
+
+A leader that has just been elected may not know yet what its predecessor acknowledged: until it does, only
+the earliest offset is told (KIP-207).
 """
 
 from chronik.broker.context import Broker, RequestContext
@@ -21,6 +24,8 @@ _MAX_TIMESTAMP = -3
 _EARLIEST_LOCAL = -4
 _LATEST_TIERED = -5
 _FIRST_VERSION_WITH = {_MAX_TIMESTAMP: 7, _EARLIEST_LOCAL: 8, _LATEST_TIERED: 9}
+_FIRST_VERSION_WITH_OFFSET_NOT_AVAILABLE = 5
+_EARLIEST_KINDS = (_EARLIEST, _EARLIEST_LOCAL, _LATEST_TIERED)
 _READ_COMMITTED = 1
 _UNKNOWN = -1
 
@@ -60,6 +65,8 @@ def _answer(
         partition.check_leader(wanted.current_leader_epoch)
         if api_version < _FIRST_VERSION_WITH.get(wanted.timestamp, 0):
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
+        if wanted.timestamp not in _EARLIEST_KINDS and not partition.is_settled:
+            raise KafkaError(_not_settled(api_version))
         timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
     except KafkaError as error:
         return _failed(wanted, error.code)
@@ -67,6 +74,12 @@ def _answer(
     return ListOffsetsPartitionResponse(
         partition_index=wanted.partition_index, timestamp=timestamp, offset=offset, leader_epoch=epoch
     )
+
+
+def _not_settled(api_version: int) -> ErrorCode:
+    if api_version < _FIRST_VERSION_WITH_OFFSET_NOT_AVAILABLE:
+        return ErrorCode.LEADER_NOT_AVAILABLE
+    return ErrorCode.OFFSET_NOT_AVAILABLE
 
 
 def _find(partition: Partition, timestamp: int, is_read_committed: bool) -> tuple[int, int]:

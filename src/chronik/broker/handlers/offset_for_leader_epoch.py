@@ -58,8 +58,9 @@ def _find(partition: Partition, wanted: int) -> tuple[int, int]:
     """The largest epoch that is not above `wanted`, and where it ends; -1, -1 when nothing is known."""
     log, current = partition.log, partition.leader_epoch
     if wanted == current:
-        # It has not ended: it reaches as far as a consumer may read.
-        return wanted, partition.high_watermark
+        # It has not ended: it reaches as far as a consumer may read. A new leader does not know how far that
+        # is, and must not look as if it had lost something.
+        return wanted, partition.high_watermark if partition.is_settled else log.end_offset
     latest = log.latest_epoch
     if latest <= wanted < current and latest < current:
         # Nothing is written in the current epoch yet. It begins where the log ends, as Kafka notes at once.
