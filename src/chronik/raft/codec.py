@@ -111,7 +111,7 @@ _FIXED: dict[type[Message], _Fixed] = {
     RequestVote: _fixed(3, "qi?", "last_index", "last_term", "is_transfer"),
     VoteReply: _fixed(4, "?", "is_granted"),
     # 5 and 6 are AppendEntries.
-    AppendAccepted: _fixed(7, "q", "match"),
+    AppendAccepted: _fixed(7, "q?", "match", "is_counted"),
     AppendRejected: _fixed(8, "qqi", "prev_index", "hint_index", "hint_term"),
     # 9 is Heartbeat.
     HeartbeatReply: _fixed(10, "qq", "match", "sent"),

@@ -45,7 +45,12 @@ def restart(replica: Replica, message: RestartLog) -> None:
     if replica.log.has(message.index, message.index_term):
         replica.commit(message.index)
         return
-    start = LogStart(index=message.index, term=message.index_term, membership=message.membership)
+    start = LogStart(
+        index=message.index,
+        term=message.index_term,
+        membership=message.membership,
+        payload=message.payload,
+    )
     replica.log.restart(start)
     replica.memberships.restart(message.index, message.membership)
     # Nothing, until the shell says that the restart itself is durable.

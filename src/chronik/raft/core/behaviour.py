@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from chronik.raft.core.messages import Message
 from chronik.raft.core.replica import Replica
-from chronik.raft.core.roles import Role, Transition
+from chronik.raft.core.roles import BecomeFollower, Role, Transition
 from chronik.vocab.ids import NodeId
 
 
@@ -50,6 +50,18 @@ class Behaviour(ABC):
     def on_peer_lost(self, node: NodeId) -> None:
         """The connection to `node` broke; what was on the way to it may be lost."""
         return
+
+    def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
+        """There is a connection to `node`, or a new one."""
+        return
+
+    def on_search(self, node: NodeId) -> None:
+        """`node` would campaign in a later term: it neither leads nor hears a leader."""
+        return
+
+    def on_may_vote(self) -> Transition | None:
+        """`replica.may_vote` changed."""
+        return None if self.replica.may_vote else BecomeFollower(term=self.replica.term)
 
     def flush(self) -> None:
         """Before `Ready` is made: send what can be sent."""

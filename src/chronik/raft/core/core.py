@@ -56,6 +56,9 @@ class RaftCore:
     * `on_persisted` says how far the log is durable. A sync that began before a later truncation or restart
       says nothing any more.
     * The log is durable up to its end when the core is made: recovery has synced what it found.
+    * Peers that are not connected when the core is made are told of with `on_peer_lost`. With
+      `RaftOptions.is_quiet_used` all depends on these words: a connection loses nothing while it lives, and
+      each one that ends is told of on both sides. A leader's replica that is closed `resign`s before.
     """
 
     def __init__(
@@ -68,11 +71,14 @@ class RaftCore:
         hard_state: HardState,
         memberships: Sequence[tuple[RaftIndex, Membership]],
         committed: RaftIndex = BEFORE_FIRST,
+        may_vote: bool = True,
     ) -> None:
         """`memberships`: those in the log, behind the one in force before its first entry, with their
-        indexes. `committed`: as far as is known for sure, if only the log's beginning.
+        indexes. `committed`: as far as is known for sure, if only the log's beginning. It may be beyond the
+        log of a node that acknowledges before it syncs.
         """
         tail = LogTail(log)
+        known = min(max(committed, RaftIndex(tail.first_index - 1)), tail.last_index)
         self._replica = Replica(
             node=node,
             options=options,
@@ -80,7 +86,8 @@ class RaftCore:
             hard_state=hard_state,
             log=tail,
             memberships=Memberships(memberships),
-            committed=max(committed, RaftIndex(tail.first_index - 1)),
+            committed=known,
+            may_vote=may_vote,
         )
         # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
         self._replica.enter_term(max(hard_state.term, tail.last_term), None)
@@ -106,9 +113,19 @@ class RaftCore:
         return self._replica.term
 
     @property
+    def hard_state(self) -> HardState:
+        """With what the next `ready` will have made durable."""
+        return self._replica.hard_state
+
+    @property
     def committed(self) -> RaftIndex:
         """The last committed index."""
         return self._replica.committed
+
+    @property
+    def persisted(self) -> RaftIndex:
+        """How far `on_persisted` has said that the log is durable."""
+        return self._replica.persisted
 
     @property
     def last_index(self) -> RaftIndex:
@@ -120,9 +137,60 @@ class RaftCore:
         return self._replica.memberships.current
 
     @property
+    def may_vote(self) -> bool:
+        """Whether this replica remembers all it ever promised as a member of this group.
+
+        One on a wiped disk does not, though the group still counts it as a voter. It follows and catches up;
+        but it neither votes nor campaigns, and says with each acceptance that it counts for no commit. Not
+        voting would not be enough: to accept entries of a term is to promise that no later term was voted in.
+        An entry that a leader commits with the acceptance of a node that forgot its vote for the next leader
+        would be lost. That a leader counted what the earlier incarnation accepted is no worse than the loss
+        of a disk after a commit; but it must forget it (`on_peer_found`), or it never sends that again.
+
+        Set it by `is_directory_settled`. A leader or candidate that may not vote any more follows.
+        """
+        return self._replica.may_vote
+
+    @may_vote.setter
+    def may_vote(self, may_vote: bool) -> None:
+        if may_vote != self._replica.may_vote:
+            self._settle()
+            self._replica.may_vote = may_vote
+            self._change(self._behaviour.on_may_vote())
+
+    def is_directory_settled(self, directory: str) -> bool:
+        """Whether the last membership that is surely committed names `directory` as this node's, or none:
+        then what an earlier directory promised can do no harm any more. It changes only with
+        `Ready.membership` and `Ready.committed`.
+
+        That the membership in force names it is not enough: without knowing, the leader that proposed this
+        may have been replaced by one that the lost disk had voted for. Committed by a majority that did not
+        count this node, it has met every majority that did. The first membership of a group counts as
+        committed, so it must name the directories of when the group was made, also when it is given to a
+        replica that is made later.
+
+        The safe and lively order for a leader is to make the voter a learner with its new directory, and a
+        voter again when it has caught up: two memberships in a log prove even after a crash that the first
+        is committed.
+        """
+        replica = self._replica
+        settled = replica.memberships.settled(replica.committed)
+        return dict(settled.directories).get(replica.node, directory) == directory
+
+    @property
     def is_quiet(self) -> bool:
         """Whether it need not be ticked (`RaftOptions.is_quiet_used`)."""
         return self._behaviour.is_quiet
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it leads and has committed an entry of its own term, and so all that was before it."""
+        return isinstance(self._behaviour, Leader) and self._behaviour.is_settled
+
+    @property
+    def transferring_to(self) -> NodeId | None:
+        """To whom leadership is being handed over; nothing can be proposed meanwhile."""
+        return self._behaviour.transferring_to if isinstance(self._behaviour, Leader) else None
 
     @property
     def followers(self) -> Mapping[NodeId, FollowerState]:
@@ -134,9 +202,11 @@ class RaftCore:
     def bootstrap(self, first_leader: NodeId) -> None:
         """Begin a new group: every replica is made having voted for `first_leader` in term 1, which leads
         without an election once its own vote is durable. Never for a replica that ran before, unless it lost
-        everything before any of it was durable.
+        everything before any of it was durable. Nothing happens to one that may not vote.
         """
         replica = self._replica
+        if not replica.may_vote:
+            return
         invariant(replica.hard_state == HardState(), "bootstrap in term {}", replica.term)
         invariant(replica.log.last_index == BEFORE_FIRST, "bootstrap of a log with entries")
         invariant(first_leader in replica.memberships.current.voters, "{} does not vote", first_leader)
@@ -155,6 +225,7 @@ class RaftCore:
         replica = self._replica
         invariant(message.target == replica.node, "a message to {}", message.target)
         self._settle()
+        replica.lost_peers.discard(message.source)
         if isinstance(message, RequestPreVote):
             self._on_pre_vote_request(message)
         elif message.term == replica.term or self._is_pre_vote(message):
@@ -181,10 +252,18 @@ class RaftCore:
 
     def transfer_leadership(self, to: NodeId) -> None:
         """Hand over to another voter, within an election timeout or not at all; nothing can be proposed
-        meanwhile. Raises Refused.
+        meanwhile, and what was is committed as ever. Raises Refused.
         """
         self._settle()
         self._leader().transfer_leadership(to)
+
+    def resign(self) -> None:
+        """Lead no more, whoever comes after; for a replica that cannot go on or is closed. Nothing happens to
+        one that does not lead.
+        """
+        self._settle()
+        if isinstance(self._behaviour, Leader):
+            self._change(self._behaviour.resign())
 
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
         """The log is durable up to `last_index`, whose entry is of `term`."""
@@ -195,9 +274,22 @@ class RaftCore:
             self._change(self._behaviour.on_persisted())
 
     def on_peer_lost(self, node: NodeId) -> None:
-        """The connection to `node` closed, or its heartbeats stopped."""
+        """The connection to `node` closed, or its heartbeats stopped. A leader sends nothing to it until
+        `on_peer_found`, or until it is heard.
+        """
         self._settle()
+        self._replica.lost_peers.add(node)
         self._behaviour.on_peer_lost(node)
+
+    def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
+        """There is a connection to `node` (again). What was sent before it and not answered may be lost.
+
+        `is_restarted`: to another incarnation of its process than the last one told of. It does not lead, and
+        may have lost what it accepted if it acknowledges before it syncs.
+        """
+        self._settle()
+        self._replica.lost_peers.discard(node)
+        self._behaviour.on_peer_found(node, is_restarted=is_restarted)
 
     def on_append_failed(self) -> None:
         """The last Ready was not, or not wholly, written. None of its messages has left.
@@ -244,6 +336,8 @@ class RaftCore:
         return is_mine and isinstance(message, PreVoteReply) and message.is_granted
 
     def _on_pre_vote_request(self, message: RequestPreVote) -> None:
+        if message.term > self.term:
+            self._behaviour.on_search(message.source)
         answer_pre_vote(self._replica, message, is_loyal=self._is_loyal_against(message.source))
 
     def _is_loyal_against(self, candidate: NodeId) -> bool:

@@ -29,6 +29,13 @@ class ElectionTimer:
         self.timeout = min(self.timeout, self.elapsed + 1 + jitter)
         self.is_hastened = True
 
+    def calm(self) -> None:
+        """Take `hasten` back."""
+        if self.is_hastened:
+            ticks = self._options.election_ticks
+            self.timeout = self._randomness.randrange(ticks, 2 * ticks)
+            self.is_hastened = False
+
     def tick(self) -> bool:
         """Whether it fired."""
         self.elapsed += 1

@@ -31,6 +31,8 @@ class Follower(Behaviour):
         self._timer = ElectionTimer(replica.options, replica.randomness)
         # Invariant: committed <= _match <= last index. The log is the present leader's up to here.
         self._match = replica.committed
+        # Whether the leader spoke, and nothing since then says that it may lead no more.
+        self._is_heard = False
 
     @property
     def is_loyal(self) -> bool:
@@ -39,7 +41,7 @@ class Follower(Behaviour):
 
     @property
     def is_quiet(self) -> bool:
-        return self.is_loyal
+        return self._is_heard and self.is_loyal
 
     def tick(self) -> Transition | None:
         if self._timer.tick():
@@ -57,8 +59,9 @@ class Follower(Behaviour):
             case RequestVote():
                 if answer_vote(self.replica, message):
                     self._timer.reset()
-            case TimeoutNow() if self.replica.may_campaign:
-                return BecomeCandidate(is_transfer=True)
+            case TimeoutNow():
+                self._is_heard = False
+                return BecomeCandidate(is_transfer=True) if self.replica.may_campaign else None
             case _:
                 pass
         return None
@@ -66,6 +69,26 @@ class Follower(Behaviour):
     def on_peer_lost(self, node: NodeId) -> None:
         if node == self.replica.leader:
             self._timer.hasten()
+            self._is_heard = False
+
+    def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
+        """A process that lived on may lead as before, and says so at once if it does; a new one does not."""
+        if node != self.replica.leader:
+            return
+        if is_restarted:
+            self.on_peer_lost(node)
+        else:
+            self._timer.calm()
+
+    def on_search(self, node: NodeId) -> None:
+        if node == self.replica.leader:
+            self._is_heard = False
+
+    def on_may_vote(self) -> Transition | None:
+        """From now on its log counts: the leader hears of it again."""
+        if self.replica.may_vote and self.replica.leader is not None:
+            self._accepted(self.replica.leader, self._match)
+        return None
 
     def on_append_failed(self) -> Transition | None:
         # Not even a truncation is sure to have happened.
@@ -77,6 +100,7 @@ class Follower(Behaviour):
         invariant(leader in (None, message.source), "two leaders in term {}", message.term)
         self.replica.leader = message.source
         self._timer.reset()
+        self._is_heard = True
         if isinstance(message, AppendEntries):
             self._on_append(message)
         elif isinstance(message, Heartbeat):
@@ -97,7 +121,13 @@ class Follower(Behaviour):
         self._match = max(self._match, match)
         replica = self.replica
         replica.send_after_persistence(
-            AppendAccepted(source=replica.node, target=leader, term=replica.term, match=self._match)
+            AppendAccepted(
+                source=replica.node,
+                target=leader,
+                term=replica.term,
+                match=self._match,
+                is_counted=replica.may_vote,
+            )
         )
 
     def _on_heartbeat(self, message: Heartbeat) -> None:

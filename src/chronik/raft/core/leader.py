@@ -1,6 +1,6 @@
 """The leader: appends, replicates, counts, and steps down when a majority is out of reach."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.entries import Entries
@@ -39,6 +39,8 @@ class Leader(Behaviour):
         # Ticks since CheckQuorum last looked, and since the last heartbeat.
         self._check_elapsed = 0
         self._heartbeat_elapsed = 0
+        # The marker that opens the term.
+        self._start = RaftIndex(replica.log.last_index + 1)
         # To whom leadership goes, and for how many ticks this has been tried. Invariant: another voter.
         self._transfer_to: NodeId | None = None
         self._transfer_elapsed = 0
@@ -50,19 +52,32 @@ class Leader(Behaviour):
 
     @property
     def is_quiet(self) -> bool:
-        last = self.replica.log.last_index
-        return (
-            self.replica.committed == last
-            and self._transfer_to is None
-            and all(
-                p.mode is Mode.REPLICATE and p.match == last and p.told_commit == last
-                for p in self._progress.values()
-            )
-        )
+        """Whether those that can be reached have everything, and are a majority with this node. Without one,
+        ticks let CheckQuorum end this.
+        """
+        replica = self.replica
+        last = replica.log.last_index
+        if replica.committed != last or self._transfer_to is not None:
+            return False
+        lost = replica.lost_peers
+        if not all(p.is_complete(last) for node, p in self._progress.items() if node not in lost):
+            return False
+        reachable = frozenset(self._progress.keys() - lost | {replica.node})
+        return replica.memberships.current.is_majority(reachable)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether an entry of its own term is committed."""
+        return self.replica.committed >= self._start
+
+    @property
+    def transferring_to(self) -> NodeId | None:
+        return self._transfer_to
 
     @property
     def followers(self) -> Mapping[NodeId, FollowerState]:
-        return {node: progress.state() for node, progress in self._progress.items()}
+        lost = self.replica.lost_peers
+        return {node: progress.state(is_lost=node in lost) for node, progress in self._progress.items()}
 
     def enter(self) -> Transition | None:
         replica = self.replica
@@ -79,7 +94,7 @@ class Leader(Behaviour):
         self._heartbeat_elapsed += 1
         if self._heartbeat_elapsed >= self.replica.options.heartbeat_ticks:
             self._heartbeat_elapsed = 0
-            for node, progress in self._progress.items():
+            for node, progress in self._reachable():
                 send_heartbeat(self.replica, node, progress, is_unanswered=False)
         self._tick_transfer()
         return self._tick_check()
@@ -112,16 +127,36 @@ class Leader(Behaviour):
         return self._maybe_commit()
 
     def on_append_failed(self) -> Transition | None:
-        return BecomeFollower(term=self.replica.term)
+        return self.resign()
 
     def on_peer_lost(self, node: NodeId) -> None:
         progress = self._progress.get(node)
         if progress is not None:
-            progress.is_active = False
-            progress.probe(RaftIndex(progress.match + 1))
+            progress.on_lost()
+        if node == self._transfer_to:
+            self._transfer_to = None
+
+    def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
+        progress = self._progress.get(node)
+        if progress is None:
+            return
+        self._wake()
+        progress.on_lost()
+        if is_restarted:
+            progress.forget_match()
+
+    def on_search(self, node: NodeId) -> None:
+        """It does not hear this leader, which may have been quiet for long: speak to it."""
+        progress = self._progress.get(node)
+        if progress is not None:
+            self._wake()
+            progress.probe_again()
+
+    def on_may_vote(self) -> Transition | None:
+        return None if self.replica.may_vote else self.resign()
 
     def flush(self) -> None:
-        for node, progress in self._progress.items():
+        for node, progress in self._reachable():
             send_to(self.replica, node, progress)
             if self.replica.options.is_commit_told_at_once:
                 tell_commit(self.replica, node, progress)
@@ -129,12 +164,14 @@ class Leader(Behaviour):
     def propose(self, count: int, payload: object, size: int) -> Entries:
         if self._transfer_to is not None:
             raise Refused(Refusal.IS_TRANSFERRING)
+        self._wake()
         return self.replica.append_own(count, marker=False, membership=None, payload=payload, size=size)
 
     def propose_membership(self, membership: Membership) -> Entries:
         refusal = self._refusal(membership)
         if refusal is not None:
             raise Refused(refusal)
+        self._wake()
         entries = self.replica.append_own(1, marker=True, membership=membership, payload=None, size=0)
         self._follow_membership()
         return entries
@@ -142,10 +179,30 @@ class Leader(Behaviour):
     def transfer_leadership(self, to: NodeId) -> None:
         if to == self.replica.node or to not in self.replica.memberships.current.voters:
             raise Refused(Refusal.NOT_A_VOTER)
+        if to in self.replica.lost_peers:
+            raise Refused(Refusal.NOT_CONNECTED)
+        self._wake()
         self._transfer_to = to
         self._transfer_elapsed = 0
         self._is_told_to_time_out = False
         self._maybe_hand_over()
+
+    def resign(self) -> Transition:
+        """Lead no more; the best of the others is told to campaign."""
+        voters = self.replica.memberships.current.voters
+        reachable = [node for node, _ in self._reachable() if node in voters]
+        if reachable:
+            self._tell_to_time_out(max(reachable, key=self._match))
+        return BecomeFollower(term=self.replica.term)
+
+    def _reachable(self) -> Iterable[tuple[NodeId, Progress]]:
+        lost = self.replica.lost_peers
+        return [item for item in self._progress.items() if item[0] not in lost]
+
+    def _wake(self) -> None:
+        """Before what ends a quiet time: CheckQuorum asked nobody in it, and begins now."""
+        if self.replica.options.is_quiet_used and self.is_quiet:
+            self._start_check()
 
     def _refusal(self, membership: Membership) -> Refusal | None:
         replica = self.replica
@@ -157,16 +214,14 @@ class Leader(Behaviour):
             return Refusal.NO_VOTERS
         if len(membership.voters ^ current.voters) > 1:
             return Refusal.MORE_THAN_ONE_VOTER
-        # The marker that opened this term is the first entry of it.
-        is_started = replica.log.term_at(replica.committed) == replica.term
-        if not is_started or replica.memberships.current_index > replica.committed:
+        if not self.is_settled or replica.memberships.current_index > replica.committed:
             return Refusal.CHANGE_PENDING
         return None if all(self._is_caught_up(node) for node in added) else Refusal.NOT_CAUGHT_UP
 
     def _is_caught_up(self, node: NodeId) -> bool:
         """Whether all it lacks is on the way to it, which flow control bounds."""
         progress = self._progress.get(node)
-        if progress is None or progress.mode is not Mode.REPLICATE:
+        if progress is None or node in self.replica.lost_peers or progress.mode is not Mode.REPLICATE:
             return False
         return progress.next_index > self.replica.log.last_index
 
@@ -183,7 +238,7 @@ class Leader(Behaviour):
     def _on_accepted(self, message: AppendAccepted, progress: Progress) -> Transition | None:
         last = self.replica.log.last_index
         invariant(message.match <= last, "{} accepted beyond {}", message.match, last)
-        moved = progress.on_accepted(message.match)
+        moved = progress.on_accepted(message.match, is_counted=message.is_counted)
         self._maybe_hand_over()
         return self._maybe_commit() if moved else None
 
@@ -198,14 +253,13 @@ class Leader(Behaviour):
         return self._leave() if is_removed else None
 
     def _match(self, node: NodeId) -> RaftIndex:
-        return self.replica.persisted if node == self.replica.node else self._progress[node].match
+        """What counts for a commit."""
+        return self.replica.persisted if node == self.replica.node else self._progress[node].counted_match
 
     def _leave(self) -> Transition:
         """Thesis 4.2.2: a leader that was removed leads until its removal is committed, then hands over."""
         self.flush()
-        voters = self.replica.other_voters
-        self._tell_to_time_out(max(voters, key=lambda node: self._progress[node].match))
-        return BecomeFollower(term=self.replica.term)
+        return self.resign()
 
     def _maybe_hand_over(self) -> None:
         to = self._transfer_to

@@ -28,13 +28,18 @@ class Memberships:
         """The last one at or before `committed`."""
         return next((m for index, m in reversed(self._known) if index <= committed), self._known[0][1])
 
+    def settled(self, committed: RaftIndex) -> Membership:
+        """The last one that is committed for sure. What comes before the one in force always is, even if this
+        node was not told: a leader changes members only when the change before is committed.
+        """
+        is_current = len(self._known) == 1 or self.current_index <= committed
+        return self._known[-1 if is_current else -2][1]
+
     def may_campaign(self, node: NodeId, committed: RaftIndex) -> bool:
         """Whether `node` votes in the one in force, or did before it and it is not committed: until then the
         group may need a leader with this log to commit it (thesis 4.2.2).
         """
-        since = self.committed(committed)
-        later = [m for index, m in self._known if index > committed]
-        return any(node in m.voters for m in (since, *later))
+        return node in self.current.voters or node in self.settled(committed).voters
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Take those of `entries` from `first` on into force."""

@@ -64,6 +64,8 @@ class AppendAccepted(_Message):
     """The sender's log is the leader's up to `match`, durably."""
 
     match: RaftIndex
+    # False: the sender may not vote, and this counts for no commit (`RaftCore.may_vote`).
+    is_counted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ class RestartLog(_Message):
     index_term: Term
     # The last committed one; may be of a later index, and is then met again in the log.
     membership: Membership
+    # The shell's, filled in when it sends this: where the log starts for it, a state beside the log. Unseen.
+    payload: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class FollowerState:
     next_index: RaftIndex
     mode: Mode
     is_active: bool
+    # No connection to it: nothing is sent.
+    is_lost: bool
 
 
 class Progress:
@@ -37,6 +39,8 @@ class Progress:
         # entries in (match, next_index) are on the way.
         self.match = BEFORE_FIRST
         self.next_index = next_index
+        # Whether it may vote; if not, its log counts for no commit.
+        self.is_counted = True
         # In PROBE and RESTART: the one message was sent, and is not answered.
         self.is_waiting = False
         # Whether it was heard since CheckQuorum last looked.
@@ -58,9 +62,22 @@ class Progress:
             )
         return self.is_waiting
 
-    def state(self) -> FollowerState:
+    @property
+    def counted_match(self) -> RaftIndex:
+        """What counts for a commit."""
+        return self.match if self.is_counted else BEFORE_FIRST
+
+    def is_complete(self, last: RaftIndex) -> bool:
+        """Whether it has everything up to `last`, and was told that this is committed."""
+        return self.match == last == self.told_commit and self.mode is Mode.REPLICATE
+
+    def state(self, *, is_lost: bool) -> FollowerState:
         return FollowerState(
-            match=self.match, next_index=self.next_index, mode=self.mode, is_active=self.is_active
+            match=self.match,
+            next_index=self.next_index,
+            mode=self.mode,
+            is_active=self.is_active,
+            is_lost=is_lost,
         )
 
     def on_sent(self, last: RaftIndex, size: int) -> None:
@@ -76,16 +93,17 @@ class Progress:
         self._become(Mode.RESTART, RaftIndex(index + 1))
         self.is_waiting = True
 
-    def on_accepted(self, match: RaftIndex) -> bool:
-        """Whether `match` moved."""
+    def on_accepted(self, match: RaftIndex, *, is_counted: bool) -> bool:
+        """Whether `counted_match` rose."""
+        counted = self.counted_match
+        self.is_counted = is_counted
         while self._inflight and self._inflight[0][0] <= match:
             self._inflight_bytes -= self._inflight.popleft()[1]
-        moved = match > self.match
         self.match = max(self.match, match)
         if self.mode is not Mode.REPLICATE and match >= self.next_index - 1:
             self._become(Mode.REPLICATE, RaftIndex(match + 1))
         self.next_index = max(self.next_index, RaftIndex(self.match + 1))
-        return moved
+        return self.counted_match > counted
 
     def on_rejected(self, prev_index: RaftIndex, next_index: RaftIndex) -> None:
         """It lacks `prev_index`; probe at `next_index` unless this answers something older."""
@@ -102,6 +120,22 @@ class Progress:
             self.is_waiting = False
         elif match < sent:
             self.probe(RaftIndex(match + 1))
+
+    def on_lost(self) -> None:
+        """What was on the way, entries and word of commits, may not arrive."""
+        self.is_active = False
+        self.told_commit = BEFORE_FIRST
+        self.probe_again()
+
+    def forget_match(self) -> None:
+        """It may have lost what it accepted."""
+        self.probe_again()
+        self.match = BEFORE_FIRST
+
+    def probe_again(self) -> None:
+        """Where it was; a new leader knows no match yet, and must not begin at the beginning for that."""
+        is_known = self.mode is Mode.REPLICATE
+        self.probe(RaftIndex(self.match + 1) if is_known else self.next_index)
 
     def probe(self, next_index: RaftIndex) -> None:
         """Nothing on the way counts any more; find again from where to send."""

@@ -16,6 +16,8 @@ class LogStart:
     index: RaftIndex
     term: Term
     membership: Membership
+    # What came with `RestartLog`.
+    payload: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

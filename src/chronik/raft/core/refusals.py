@@ -13,6 +13,7 @@ class Refusal(Enum):
     NO_VOTERS = "a group needs a voter"
     NOT_CAUGHT_UP = "a new voter must first have the log, as a learner"
     NOT_A_VOTER = "leadership goes to another voter"
+    NOT_CONNECTED = "leadership goes to a voter that can be reached"
 
 
 class Refused(Exception):

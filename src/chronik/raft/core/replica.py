@@ -24,6 +24,7 @@ class Replica:
         log: LogTail,
         memberships: Memberships,
         committed: RaftIndex,
+        may_vote: bool,
     ) -> None:
         self.node = node
         self.options = options
@@ -31,6 +32,10 @@ class Replica:
         self.hard_state = hard_state
         self.log = log
         self.memberships = memberships
+        # False: it lost what it promised. See `RaftCore.may_vote`.
+        self.may_vote = may_vote
+        # Those it has no connection to, members or not.
+        self.lost_peers: set[NodeId] = set()
         # Invariant: never decreases; <= log.last_index.
         self.committed = committed
         # Invariant: <= log.last_index. What is up to here survives a crash of this node.
@@ -55,7 +60,7 @@ class Replica:
 
     @property
     def may_campaign(self) -> bool:
-        return self.memberships.may_campaign(self.node, self.committed)
+        return self.may_vote and self.memberships.may_campaign(self.node, self.committed)
 
     @property
     def other_voters(self) -> list[NodeId]:

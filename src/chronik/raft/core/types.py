@@ -39,8 +39,8 @@ class Membership:
     voters: frozenset[NodeId]
     # Invariant: disjoint from voters.
     learners: frozenset[NodeId] = frozenset()
-    # The data directory of each member, where it is known: a node that lost its disk is another replica, which
-    # must not vote on what the lost one knew (as KIP-853). The core only carries it.
+    # The data directory of each member, where it is known: a node that lost its disk is another replica,
+    # which must not vote on what the lost one knew (as KIP-853). See `RaftCore.is_directory_settled`.
     directories: frozenset[tuple[NodeId, str]] = frozenset()
 
     @property

@@ -6,7 +6,8 @@ from chronik.raft.core.replica import Replica
 
 def answer_pre_vote(replica: Replica, request: RequestPreVote, *, is_loyal: bool) -> None:
     """Thesis 9.6: yes to whom it would vote for, if it has no leader that it hears. Promises nothing."""
-    is_granted = request.term > replica.term and not is_loyal and _is_up_to_date(replica, request)
+    is_free = replica.may_vote and request.term > replica.term and not is_loyal
+    is_granted = is_free and _is_up_to_date(replica, request)
     replica.send(
         PreVoteReply(
             source=replica.node,
@@ -20,7 +21,7 @@ def answer_pre_vote(replica: Replica, request: RequestPreVote, *, is_loyal: bool
 def answer_vote(replica: Replica, request: RequestVote) -> bool:
     """Sections 5.2 and 5.4.1, for a request of the present term. Whether it was granted."""
     is_free = replica.hard_state.voted_for in (None, request.source) and replica.leader is None
-    is_granted = is_free and _is_up_to_date(replica, request)
+    is_granted = replica.may_vote and is_free and _is_up_to_date(replica, request)
     reply = VoteReply(source=replica.node, target=request.source, term=replica.term, is_granted=is_granted)
     if is_granted:
         replica.vote_for(request.source)

@@ -183,6 +183,10 @@ class Group:
         self.core(node).on_peer_lost(NodeId(peer))
         self._run(node)
 
+    def find_peer(self, node: int, peer: int, *, is_restarted: bool = False) -> None:
+        self.core(node).on_peer_found(NodeId(peer), is_restarted=is_restarted)
+        self._run(node)
+
     def sync(self, *only: int) -> None:
         for node in only or sorted(self.shells):
             if self[node].is_up:

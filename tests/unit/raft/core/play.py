@@ -36,6 +36,9 @@ class Play:
             "change": lambda w: self._group.change(int(w[0]), _membership(w[1:])),
             "transfer": lambda w: self._group.transfer(int(w[0]), int(w[1])),
             "lose-peer": lambda w: self._group.lose_peer(int(w[0]), int(w[1])),
+            "find-peer": lambda w: self._group.find_peer(int(w[0]), int(w[1])),
+            # Another incarnation of its process.
+            "find-restarted": lambda w: self._group.find_peer(int(w[0]), int(w[1]), is_restarted=True),
             "isolate": lambda w: self._group.isolate(*map(int, w)),
             "heal": lambda _: self._group.heal(),
             "restart": lambda w: self._group.restart(int(w[0])),
@@ -116,6 +119,10 @@ def _value(value: str | Membership | None) -> str:
 
 def _message(message: Message) -> str:
     fields = {name: getattr(message, name) for name in _fields(message)}
+    # What is as nearly always goes unsaid.
+    for name, usual in (("is_counted", True), ("payload", None)):
+        if fields.get(name) == usual:
+            fields.pop(name, None)
     if isinstance(message, AppendEntries):
         fields["entries"] = ",".join(map(_entries, message.entries)) or "none"
     shown = " ".join(

@@ -44,6 +44,7 @@ class Schedule:
             (2, self.partition),
             (1, self.heal),
             (1, self.lose_peer),
+            (1, self.find_peer),
             (1, self.transfer),
             (1, self.change),
             (1, self.drop_beginning),
@@ -71,6 +72,9 @@ class Schedule:
             shell.log.is_cold = False
             if not shell.is_up:
                 self.group.restart(node)
+        for node in self.group.shells:
+            for peer in self.group.shells.keys() - {node}:
+                self.group.find_peer(node, peer)
         for _ in range(40 * OPTIONS.election_ticks):
             self.group.tick()
             self.group.deliver()
@@ -161,6 +165,12 @@ class Schedule:
 
     def lose_peer(self) -> None:
         self.group.lose_peer(self._up().id, self.random.choice(list(self.group.shells)))
+
+    def find_peer(self) -> None:
+        """Of the same process or another one; here disks are durable, so it makes no difference."""
+        is_restarted = self.random.random() < 0.5
+        peer = self.random.choice(list(self.group.shells))
+        self.group.find_peer(self._up().id, peer, is_restarted=is_restarted)
 
     def transfer(self) -> None:
         for node in self.group.leaders():
