@@ -5,7 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chronik.testing.broker import Broker, SettingValue
+from chronik.testing.broker import Broker
+from chronik.testing.setting_texts import SettingValue
 
 
 class AsyncBroker:

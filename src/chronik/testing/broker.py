@@ -11,15 +11,7 @@ from typing import Self
 
 from chronik.testing.errors import BrokerError
 from chronik.testing.running import RunningBroker
-
-SettingValue = str | int | float | bool
-
-# What a test suite wants and a production broker does not.
-_TEST_SETTINGS: Mapping[str, str] = {
-    # Acknowledged from memory: what is acknowledged survives `kill()`, as it is in the kernel's memory, but
-    # not a power failure, which no test suite stages. False gives an fsync before each acknowledgement.
-    "write.caching": "true",
-}
+from chronik.testing.setting_texts import TEST_SETTINGS, SettingValue, dotted, setting_texts
 
 
 class Broker:
@@ -58,8 +50,7 @@ class Broker:
         self._port = port
         self._has_http = http
         self._http_port = 0
-        named = {name.replace("_", "."): value for name, value in settings.items()}
-        self._settings = {name: _text(value) for name, value in ({**(config or {}), **named}).items()}
+        self._settings = setting_texts({**(config or {}), **dotted(settings)})
         self._running: RunningBroker | None = None
 
     def __enter__(self) -> Self:
@@ -155,9 +146,8 @@ class Broker:
         """Create a topic, ready for use when this returns. Raises chronik.cli.client.ClientError."""
         from chronik.cli.client import Client, topics
 
-        texts = {key: _text(value) for key, value in (config or {}).items()}
         with Client(self.bootstrap_servers) as client:
-            topics.create(client, name, partitions=partitions, config=texts)
+            topics.create(client, name, partitions=partitions, config=setting_texts(config or {}))
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic. Raises chronik.cli.client.ClientError."""
@@ -168,7 +158,7 @@ class Broker:
 
     def _resolved_settings(self) -> dict[str, str]:
         return {
-            **_TEST_SETTINGS,
+            **TEST_SETTINGS,
             "listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
             "http.address": f"127.0.0.1:{self._chosen_http_port()}" if self._has_http else "",
             **self._settings,
@@ -192,10 +182,6 @@ class Broker:
         running, self._running = self._running, None
         if running is not None:
             running.stop()
-
-
-def _text(value: SettingValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _port_of(address: str) -> int:

@@ -8,6 +8,9 @@
 * `chronik_topic`: the name of a topic that was created for this test.
   `@pytest.mark.chronik_topic(partitions=3, config={"cleanup.policy": "compact"})` says how.
 * `chronik_config`: the broker's settings; override it in your conftest, session-scoped, to change them.
+* `chronik_cluster`: a running `chronik.testing.Cluster` of three nodes, one per session. Tests that share it
+  leave it whole: what kills a node makes a cluster of its own.
+* `chronik_cluster_config`: the settings of its nodes; override it as `chronik_config`.
 
 A test that needs a broker of its own, to stop or kill it, makes one with `chronik.testing.Broker`.
 """
@@ -20,7 +23,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from chronik.testing.broker import Broker, SettingValue
+    from chronik.testing.broker import Broker
+    from chronik.testing.cluster import Cluster
+    from chronik.testing.setting_texts import SettingValue
 
 # Kafka allows 249 characters; the rest is for what makes the name unique.
 _NAME_CHARS_MAX = 200
@@ -46,6 +51,21 @@ def chronik_broker(chronik_config: "Mapping[str, SettingValue]") -> "Iterator[Br
 
     with Broker(config=chronik_config) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def chronik_cluster_config() -> "Mapping[str, SettingValue]":
+    """Settings of the session's cluster under Kafka's names. Override it to change them."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def chronik_cluster(chronik_cluster_config: "Mapping[str, SettingValue]") -> "Iterator[Cluster]":
+    """A running cluster of three nodes, shared by all tests of the session."""
+    from chronik.testing.cluster import Cluster
+
+    with Cluster(config=chronik_cluster_config) as cluster:
+        yield cluster
 
 
 @pytest.fixture
