@@ -105,7 +105,8 @@ class Syncer:
                 work.append((log, *log.files_to_sync()))
             except OSError as error:
                 self._fail(log, error)
-        files = [file for _, log_files, _ in work for file in log_files]
+        # Once each: the store of terms and markers is among the files of many groups.
+        files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
         loop = asyncio.get_running_loop()
         started = loop.time()
         results = await self._sync(files)

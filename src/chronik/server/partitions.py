@@ -1,27 +1,35 @@
 """Opens, changes, closes and deletes this node's partitions: log, group and Kafka's rules put together.
 
-Implements `broker.replica_manager.PartitionFactory` for a node whose groups have one voter.
+Implements `broker.replica_manager.PartitionFactory`. A partition with one replica is a group of one
+(`raft.solo`); all others are replicated, by the node's `raft.host.RaftHost`.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
-from chronik.cluster.image import TopicPartitionImage
+from chronik.cluster.image import PartitionImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
 from chronik.log.handles import HandleCache
 from chronik.log.partition_log import LogFailed, PartitionLog
+from chronik.raft.group import Group, GroupListener
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
 from chronik.server.partition_directories import deleted_name, move_aside
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
+
+if TYPE_CHECKING:
+    # A node alone has no use for them, and starts sooner without.
+    from chronik.raft.replicated import ReplicatedGroup
+    from chronik.server.replication import NewReplica, Replication
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +37,22 @@ _log = logging.getLogger(__name__)
 _CLOSED_AT_ONCE = 64
 
 
+class LocalGroup(Group, Protocol):
+    """A group of either kind, as its maker sees it."""
+
+    def listen(self, listener: GroupListener) -> None: ...
+
+    def set_write_caching(self, policy: FlushPolicy | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class _Opened(NamedTuple):
     """What is to be known of an open partition at its end."""
 
-    group: SoloGroup
+    group: LocalGroup
+    # None for a group of one.
+    replica: "ReplicatedGroup | None"
     # Where the log ended when its files were as a clean close leaves them; None when they were not.
     clean_end_offset: Offset | None
 
@@ -60,20 +80,59 @@ class LocalPartitions:
         self._traffic = traffic
         self._leader_epoch = LeaderEpoch(0)
         self._was_clean = False
+        self._replication: Replication | None = None
         self._opened: dict[Partition, _Opened] = {}
         # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
         self._removing = asyncio.Lock()
         self._removals: set[asyncio.Task[None]] = set()
 
-    def begin(self, *, leader_epoch: LeaderEpoch, was_clean: bool) -> None:
+    def begin(
+        self, *, leader_epoch: LeaderEpoch, was_clean: bool, replication: "Replication | None" = None
+    ) -> None:
         """What is known of this start; before anything is opened."""
         self._leader_epoch = leader_epoch
         self._was_clean = was_clean
+        self._replication = replication
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
         """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
         name = TopicPartition(created.topic.name, created.partition)
-        return self.open_solo(name, created.topic.topic_id, config, created.image.replicas[0])
+        image = created.image
+        if len(image.replicas) == 1:
+            self._check_only_replica(name, image)
+            return self.open_solo(name, created.topic.topic_id, config, image.replicas[0])
+        replication = self._replication
+        invariant(replication is not None, "a replicated partition on a node alone")
+        assert replication is not None
+        return self.open_replicated(replication.new_replica(created), config, image.replicas)
+
+    def _check_only_replica(self, name: TopicPartition, image: PartitionImage) -> None:
+        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
+        if self._replication is None or self._disk.exists(str(name)):
+            return
+        named, own = image.directories[0], self._replication.directory_id
+        if named not in ("", own):
+            raise KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR,
+                f"the only replica was in the data directory {named}, which this node no longer has: "
+                "bring that directory back, or delete the topic",
+            )
+
+    def open_replicated(
+        self, new: "NewReplica", config: TopicConfig, replicas: Sequence[NodeId]
+    ) -> Partition:
+        """This node's replica of a group of several; made and begun when it is not there yet."""
+        replication = self._replication
+        invariant(replication is not None, "a replicated partition on a node alone")
+        assert replication is not None
+        existed = self._disk.exists(str(new.name))
+        log = self._open_log(new.name, new.topic_id, config)
+        group = replication.open(new, log, self._flush_policy(config))
+        partition = self._partition(new.name, new.topic_id, replicas, log, group, config)
+        is_clean = existed and not log.recovery.was_scanned
+        self._opened[partition] = _Opened(group, group, log.end_offset if is_clean else None)
+        replication.begin(group, new)
+        return partition
 
     def open_solo(
         self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, node: NodeId
@@ -84,10 +143,24 @@ class LocalPartitions:
         # An epoch never comes twice, also when the file that counts them was lost.
         epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch + 1))
         group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
+        partition = self._partition(name, topic_id, (node,), log, group, config)
+        is_clean = existed and not log.recovery.was_scanned
+        self._opened[partition] = _Opened(group, None, log.end_offset if is_clean else None)
+        return partition
+
+    def _partition(
+        self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        replicas: Sequence[NodeId],
+        log: PartitionLog,
+        group: LocalGroup,
+        config: TopicConfig,
+    ) -> Partition:
         partition = Partition(
             name=name,
             topic_id=topic_id,
-            replicas=(node,),
+            replicas=replicas,
             log=log,
             group=group,
             config=config,
@@ -95,8 +168,6 @@ class LocalPartitions:
             traffic=self._traffic.of(name.topic),
         )
         group.listen(partition)
-        is_clean = existed and not log.recovery.was_scanned
-        self._opened[partition] = _Opened(group, log.end_offset if is_clean else None)
         return partition
 
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None:
@@ -144,7 +215,7 @@ class LocalPartitions:
     def _flush_log(self, partition: Partition) -> Sequence[Syncable]:
         """Write what waits in memory, if there is anything; what to sync then. Raises OSError."""
         opened, log = self._opened.pop(partition), partition.log
-        opened.group.close()
+        self._end_group(opened)
         if log.is_failed:
             raise LogFailed("the log failed earlier")
         if log.end_offset == opened.clean_end_offset and not log.has_unsynced:
@@ -156,10 +227,18 @@ class LocalPartitions:
 
     def delete(self, partition: Partition) -> Awaitable[None]:
         """See `PartitionFactory.delete`. The files are removed in the background."""
-        self._opened.pop(partition).group.close()
+        opened = self._opened.pop(partition)
+        self._end_group(opened)
+        if opened.replica is not None and self._replication is not None:
+            self._replication.forget(opened.replica)
         partition.log.fail(LogFailed("the topic was deleted"))
         self._traffic.forget(partition.name.topic)
         return self._free_name(partition)
+
+    def _end_group(self, opened: _Opened) -> None:
+        opened.group.close()
+        if opened.replica is not None and self._replication is not None:
+            self._replication.end(opened.replica)
 
     async def _free_name(self, partition: Partition) -> None:
         # A thread that still removed old segments would remove the new topic's.

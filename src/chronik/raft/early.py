@@ -1,0 +1,55 @@
+"""Messages for groups that are not here yet.
+
+A leader may apply the record of a new topic a moment before this node does, and speak at once. What it says
+is kept for a moment, so that its first entries need not be lost, noticed by a heartbeat and sent again.
+"""
+
+from collections.abc import Sequence
+
+from chronik.raft.core.messages import AppendEntries, Message
+from chronik.raft.group_id import GroupId
+
+# A topic of a few thousand partitions is created in one record batch; each leader sends a message or two.
+_MESSAGES_MAX = 20_000
+# First entries are markers and small batches; what is beyond comes again.
+_BYTES_MAX = 16 * 1024 * 1024
+# Metadata is applied within milliseconds of each other; a group that is still not here was deleted.
+_TICKS_MAX = 100
+
+Early = tuple[Message, int]
+
+
+class EarlyMessages:
+    """Owned by the host."""
+
+    def __init__(self) -> None:
+        self._kept: dict[GroupId, list[Early]] = {}
+        # Those of the last _TICKS_MAX ticks are in the two generations.
+        self._older: dict[GroupId, list[Early]] = {}
+        self._count = 0
+        self._bytes = 0
+        self._ticks = 0
+
+    def keep(self, group: GroupId, message: Message, log_start: int) -> None:
+        size = _size(message)
+        if self._count >= _MESSAGES_MAX or self._bytes + size > _BYTES_MAX:
+            return
+        self._count += 1
+        self._bytes += size
+        self._kept.setdefault(group, []).append((message, log_start))
+
+    def take(self, group: GroupId) -> Sequence[Early]:
+        """In the order in which they came."""
+        return [*self._older.pop(group, ()), *self._kept.pop(group, ())]
+
+    def tick(self) -> None:
+        self._ticks += 1
+        if self._ticks >= _TICKS_MAX:
+            self._older, self._kept = self._kept, {}
+            self._count = self._bytes = self._ticks = 0
+
+
+def _size(message: Message) -> int:
+    if isinstance(message, AppendEntries):
+        return sum(piece.size for piece in message.entries)
+    return 0

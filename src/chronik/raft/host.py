@@ -1,0 +1,270 @@
+"""All replicated groups of a node: their ticks, their messages, their peers.
+
+Made by the server with the transport, for the node's life. Groups are ticked only while they are not quiet;
+what the groups say in one turn of the loop leaves in one frame for each peer. Connections that come and go
+are told to every group that has the peer as a member.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from chronik.log.reading import ColdRead, LogSlice
+from chronik.raft.codec import decode, encode
+from chronik.raft.core.messages import AppendEntries, Heartbeat, Message, RestartLog
+from chronik.raft.early import EarlyMessages
+from chronik.raft.group_id import GroupId
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.raft.restart import RestartPayload
+from chronik.raft.transport import Buffer, FrameKind, PeerInfo, Transport
+from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import NodeId, Offset
+from chronik.vocab.invariant import InvariantViolation
+
+_log = logging.getLogger(__name__)
+
+_NO_LOG_START = -1
+
+# How often leaders look who lags: a tenth of a second is far below replica.lag.time.max.ms, and three
+# thousand groups are looked at in some milliseconds.
+_LAG_LOOK_SECONDS = 0.5
+
+
+class HostStatistics(NamedTuple):
+    """At one moment, and totals since start."""
+
+    groups: int
+    # Those that are ticked.
+    active: int
+    led: int
+    elections: int
+    ticks: int
+
+
+class RaftHost:
+    """See the module. Implements `raft.replicated.GroupHost`."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        transport: Transport,
+        *,
+        tick_ms: int,
+        load_cold: Callable[[ColdRead], Awaitable[LogSlice]],
+        on_lag: Callable[[ReplicatedGroup], None],
+    ) -> None:
+        """`on_lag` is told of led groups whose replicas in sync changed."""
+        self._node = node
+        self._transport = transport
+        self._tick_seconds = tick_ms / 1000
+        self._load_cold = load_cold
+        self._on_lag = on_lag
+        self._groups: dict[GroupId, ReplicatedGroup] = {}
+        self._up: dict[NodeId, PeerInfo] = {}
+        # The last incarnation of each peer that was ever up.
+        self._incarnations: dict[NodeId, int] = {}
+        # Those to run at the end of this turn; dicts, for an order that a simulation can repeat.
+        self._marked: dict[ReplicatedGroup, None] = {}
+        self._is_scheduled = False
+        # Invariant: every group that is not quiet.
+        self._active: dict[ReplicatedGroup, None] = {}
+        self._outboxes: dict[NodeId, list[Buffer]] = {}
+        self._early = EarlyMessages()
+        self._timer: asyncio.TimerHandle | None = None
+        self._lag_timer: asyncio.TimerHandle | None = None
+        self._loads: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._ticks = 0
+
+    # Groups.
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._tick_later()
+        self._look_later()
+
+    def add(self, group: ReplicatedGroup) -> None:
+        """From now on it hears its peers, time, and what came for it a moment too early."""
+        self._groups[group.id] = group
+        for node in group.members - self._up.keys() - {self._node}:
+            self._guard(group, lambda node=node: group.on_peer_lost(node))  # type: ignore[misc]
+        self.mark(group)
+        for message, log_start in self._early.take(group.id):
+            self._step(group, message, log_start)
+
+    def remove(self, group: ReplicatedGroup) -> None:
+        if self._groups.get(group.id) is group:
+            del self._groups[group.id]
+        self._marked.pop(group, None)
+        self._active.pop(group, None)
+
+    def group(self, group_id: GroupId) -> ReplicatedGroup | None:
+        return self._groups.get(group_id)
+
+    def groups(self) -> list[ReplicatedGroup]:
+        return list(self._groups.values())
+
+    def statistics(self) -> HostStatistics:
+        groups = self._groups.values()
+        return HostStatistics(
+            groups=len(groups),
+            active=len(self._active),
+            led=sum(group.is_leader for group in groups),
+            elections=sum(group.elections for group in groups),
+            ticks=self._ticks,
+        )
+
+    async def close(self) -> None:
+        """No more ticks and frames; groups are closed by whoever opened them."""
+        self._is_closed = True
+        for timer in (self._timer, self._lag_timer):
+            if timer is not None:
+                timer.cancel()
+        for load in self._loads:
+            load.cancel()
+        if self._loads:
+            await asyncio.wait(self._loads)
+
+    # What groups ask.
+
+    def mark(self, group: ReplicatedGroup) -> None:
+        """See `GroupHost.mark`."""
+        self._marked[group] = None
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_scheduled)
+
+    def send(self, group: GroupId, message: Message, log_start: Offset) -> None:
+        """See `GroupHost.send`."""
+        target = message.target
+        if target not in self._up:
+            return
+        if isinstance(message, RestartLog):
+            message = self._with_payload(group, message)
+        is_leaders = isinstance(message, AppendEntries | Heartbeat)
+        outbox = self._outboxes.get(target)
+        if outbox is None:
+            outbox = self._outboxes[target] = []
+        encode(group, message, log_start if is_leaders else _NO_LOG_START, outbox)
+
+    def is_up(self, node: NodeId) -> bool:
+        """See `GroupHost.is_up`."""
+        return node in self._up
+
+    def load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
+        """See `GroupHost.load`."""
+        task = asyncio.get_running_loop().create_task(self._load(group, cold))
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
+
+    def _with_payload(self, group_id: GroupId, message: RestartLog) -> RestartLog:
+        from dataclasses import replace
+
+        offset, snapshot = self._groups[group_id].restart_payload(message.index)
+        return replace(message, payload=RestartPayload(offset, snapshot))
+
+    async def _load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
+        try:
+            read = await self._load_cold(cold)
+        except (OSError, KafkaError) as error:
+            _log.error(
+                "a follower's records cannot be read", extra={"group": str(group.id), "error": str(error)}
+            )
+            group.on_loaded(None)
+        else:
+            group.on_loaded(read)
+
+    # The transport's side.
+
+    def on_peer_up(self, peer: PeerInfo) -> None:
+        known = self._incarnations.get(peer.node)
+        is_restarted = known is not None and known != peer.incarnation
+        self._up[peer.node] = peer
+        self._incarnations[peer.node] = peer.incarnation
+        for group in self._members_of(peer.node):
+            self._guard(
+                group,
+                lambda group=group: group.on_peer_found(peer.node, is_restarted=is_restarted),  # type: ignore[misc]
+            )
+
+    def on_peer_down(self, node: NodeId) -> None:
+        self._up.pop(node, None)
+        self._outboxes.pop(node, None)
+        for group in self._members_of(node):
+            self._guard(group, lambda group=group: group.on_peer_lost(node))  # type: ignore[misc]
+
+    def on_frame(self, node: NodeId, payload: memoryview) -> None:
+        """Raises MalformedFrame."""
+        for group_id, message, log_start in decode(payload, node, self._node):
+            group = self._groups.get(group_id)
+            if group is None:
+                self._early.keep(group_id, message, log_start)
+            else:
+                self._step(group, message, log_start)
+
+    def on_turn_end(self) -> None:
+        if self._marked:
+            self._run()
+
+    def _members_of(self, node: NodeId) -> list[ReplicatedGroup]:
+        return [group for group in self._groups.values() if node in group.members]
+
+    def _step(self, group: ReplicatedGroup, message: Message, log_start: int) -> None:
+        self._guard(group, lambda: group.step(message, log_start))
+
+    # Turns.
+
+    def _run_scheduled(self) -> None:
+        self._is_scheduled = False
+        if self._marked:
+            self._run()
+
+    def _run(self) -> None:
+        """Have every marked group do its work, then send what they all said. Work leads to more work."""
+        while self._marked and not self._is_closed:
+            marked, self._marked = self._marked, {}
+            for group in marked:
+                self._guard(group, group.run)
+                if group.is_quiet:
+                    self._active.pop(group, None)
+                elif self._groups.get(group.id) is group:
+                    self._active[group] = None
+        self._flush()
+
+    def _flush(self) -> None:
+        if not self._outboxes:
+            return
+        outboxes, self._outboxes = self._outboxes, {}
+        for node, buffers in outboxes.items():
+            self._transport.send(node, FrameKind.RAFT, buffers)
+
+    def _guard(self, group: ReplicatedGroup, work: Callable[[], None]) -> None:
+        """A bug, or a message that cannot be, stops its group loudly, and no other."""
+        try:
+            work()
+        except InvariantViolation as error:
+            _log.critical("a group stops", extra={"group": str(group.id)}, exc_info=error)
+            group.fail(OSError(f"an invariant is violated: {error}"))
+
+    # Time.
+
+    def _tick_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
+
+    def _tick(self) -> None:
+        # One tick however late it is: after a pause of this process the others must be heard first.
+        self._tick_later()
+        self._ticks += 1
+        self._early.tick()
+        for group in list(self._active):
+            self._guard(group, group.tick)
+
+    def _look_later(self) -> None:
+        self._lag_timer = asyncio.get_running_loop().call_later(_LAG_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
+        for group in list(self._active):
+            if group.look_for_laggards():
+                self._on_lag(group)

@@ -1,0 +1,197 @@
+"""A partition's log and its markers as one Raft log: `raft.core.log_view.LogView`, and the writes of a
+`Ready`.
+
+Offsets are the log's, indexes the core's; `Markers` turns one into the other. Writes go to the kernel, in the
+order that recovery expects (`raft.reconcile`); the group syncs them in rounds.
+"""
+
+from collections.abc import Callable, Sequence
+
+from chronik.log.disk import Buffer
+from chronik.log.partition_log import PartitionLog
+from chronik.log.reading import ColdRead, LogSlice
+from chronik.raft.core.entries import Append, Entries, Marker
+from chronik.raft.core.ready import LogStart
+from chronik.raft.core.types import RaftIndex, Term
+from chronik.raft.group_id import GroupId
+from chronik.raft.markers import MarkerBase, MarkerRecord
+from chronik.raft.restart import RestartPayload
+from chronik.raft.state_store import StateStore
+from chronik.records.batch import split_batches
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import Offset
+from chronik.vocab.invariant import invariant
+
+Payload = Sequence[Buffer]
+
+
+class ReplicatedLog:
+    """Made with its group, which alone writes to it."""
+
+    def __init__(
+        self, group: GroupId, log: PartitionLog, store: StateStore, load: Callable[[ColdRead], None]
+    ) -> None:
+        """`load` has a cold read loaded in a thread and given back through `on_loaded`."""
+        state = store.get(group)
+        invariant(state is not None, "no state of {}", group)
+        assert state is not None
+        self.log = log
+        self._group = group
+        self._store = store
+        self._state = state
+        self._load = load
+        self._is_loading = False
+        # What was loaded from the device: taken by the next `slice` that asks for it.
+        self._loaded: LogSlice | None = None
+
+    # The core's view.
+
+    @property
+    def first_index(self) -> RaftIndex:
+        markers, first_offset = self._state.markers, self.log.first_offset
+        if first_offset <= markers.base.offset:
+            return RaftIndex(markers.base.index + 1)
+        return markers.index_of(first_offset)
+
+    @property
+    def last_index(self) -> RaftIndex:
+        return RaftIndex(self._state.markers.index_of(self.log.end_offset) - 1)
+
+    def term_at(self, index: RaftIndex) -> Term:
+        return self._state.markers.term_at(index)
+
+    def slice(self, next_index: RaftIndex, max_bytes: int) -> Entries | None:
+        """See `LogView.slice`. Raises KafkaError, OSError when the log cannot be read."""
+        markers = self._state.markers
+        start = markers.offset_after(RaftIndex(next_index - 1))
+        if start >= self.log.end_offset:
+            return self._entries(next_index, self.last_index, None, 0)
+        read = self._read(start, max_bytes)
+        if read is None:
+            return None
+        invariant(read.base_offset == start, "no batch starts at {}", start)
+        last = RaftIndex(markers.index_of(Offset(read.end_offset)) - 1)
+        return self._entries(next_index, last, read.buffers, read.size)
+
+    def offset_after(self, index: RaftIndex) -> Offset:
+        """The exclusive bound of the records up to `index`."""
+        return self._state.markers.offset_after(index)
+
+    def on_loaded(self, read: LogSlice | None) -> None:
+        """A cold read ended; None when it failed."""
+        self._is_loading = False
+        self._loaded = read
+
+    def _read(self, start: Offset, max_bytes: int) -> LogSlice | None:
+        loaded = self._loaded
+        if loaded is not None and loaded.base_offset == start and loaded.end_offset <= self.log.end_offset:
+            return loaded
+        if self._is_loading:
+            return None
+        self._loaded = None
+        read = self.log.read_for_replication(start, max_bytes)
+        if isinstance(read, ColdRead):
+            self._is_loading = True
+            self._load(read)
+            return None
+        if not read.buffers:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"nothing to read at {start}")
+        return read
+
+    def _entries(self, first: RaftIndex, last: RaftIndex, payload: Payload | None, size: int) -> Entries:
+        markers = self._state.markers
+        return Entries(
+            first=first,
+            last=last,
+            starts=markers.term_starts(first, last),
+            markers=tuple(
+                Marker(index=record.index, membership=record.membership)
+                for record in markers.between(first, last)
+            ),
+            payload=payload,
+            size=size,
+        )
+
+    # Writing.
+
+    def restart(self, start: LogStart) -> None:
+        """Throw everything away for a log that begins after `start.index`. Raises OSError."""
+        payload = start.payload
+        invariant(isinstance(payload, RestartPayload), "a restart without an offset")
+        assert isinstance(payload, RestartPayload)
+        base = MarkerBase(
+            index=start.index,
+            offset=payload.offset,
+            term=start.term,
+            membership=start.membership,
+            membership_index=start.index,
+        )
+        self._loaded = None
+        self._store.restart(self._group, base)
+        # First, so that a crash in the middle finds a log that is to be dropped.
+        self._store.sync_now()
+        self.log.reset(payload.offset)
+
+    def truncate(self, to: RaftIndex) -> Offset:
+        """Drop everything after `to`; where the log ends then. The log first: see `raft.reconcile`."""
+        end_offset = self.offset_after(to)
+        self._loaded = None
+        self.log.truncate(end_offset)
+        self._store.truncate_markers(self._group, to)
+        return end_offset
+
+    def append(self, append: Append) -> None:
+        """Write [first, last] of replicated entries. Raises OSError; then nothing was appended."""
+        entries = append.entries
+        records = self._records(append)
+        payload = self._payload(append)
+        has_membership = any(record.membership is not None for record in records)
+        if has_membership:
+            # Recovery could not see that one is missing among batches of one epoch.
+            self._store.append_markers(self._group, records)
+            self._store.sync_now()
+        if payload:
+            try:
+                self.log.append_stamped(payload)
+            except OSError:
+                if has_membership:
+                    self._store.truncate_markers(self._group, RaftIndex(append.first - 1))
+                raise
+        if records and not has_membership:
+            self._store.append_markers(self._group, records)
+        invariant(self.last_index == append.last, "{} written up to {}", entries.last, self.last_index)
+
+    def _records(self, append: Append) -> list[MarkerRecord]:
+        """The markers in `append`, with the offsets where they stand."""
+        entries, end_offset = append.entries, self.log.end_offset
+        wanted = [marker for marker in entries.markers if append.first <= marker.index <= append.last]
+        return [
+            MarkerRecord(
+                index=marker.index,
+                offset=Offset(end_offset + marker.index - append.first - position),
+                term=entries.term_at(marker.index),
+                membership=marker.membership,
+            )
+            for position, marker in enumerate(wanted)
+        ]
+
+    def _payload(self, append: Append) -> Payload:
+        entries = append.entries
+        if entries.payload is None:
+            return ()
+        payload: Payload = entries.payload  # type: ignore[assignment]
+        if append.first == entries.first and append.last == entries.last:
+            return payload
+        markers = sum(append.first <= marker.index <= append.last for marker in entries.markers)
+        first = self.log.end_offset
+        return _cut(payload, first, first + append.last - append.first + 1 - markers)
+
+
+def _cut(payload: Payload, first_offset: int, end_offset: int) -> Payload:
+    """The batches with offsets in [first_offset, end_offset)."""
+    return [
+        batch.data
+        for buffer in payload
+        for batch in split_batches(buffer)
+        if first_offset <= batch.header.base_offset < end_offset
+    ]

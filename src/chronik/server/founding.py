@@ -1,0 +1,80 @@
+"""How a cluster begins: who votes on its metadata, settled once by all who are to vote.
+
+A new data directory may be that of a new cluster, or of a node that lost its disk, whose earlier self has
+voted and acknowledged. So nobody votes in `__meta` before it has either seen every other voter, all of them
+new as well, or been told by one that is not new with which directories the cluster began. A directory that
+is not named among those is a replaced one: it follows, and votes when the leader has taken it in.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Collection, Mapping
+
+from chronik.raft.core.types import Membership
+from chronik.vocab.ids import NodeId
+
+_log = logging.getLogger(__name__)
+
+Directories = Mapping[NodeId, str]
+
+# A handshake's extra bytes are from another node of the same cluster, but may be damaged all the same.
+_SAID_BYTES_MAX = 64 * 1024
+
+
+class Founding:
+    """One per node of a cluster. `said` is what it tells others in the handshake."""
+
+    def __init__(self, node: NodeId, directory_id: str, voters: Collection[NodeId]) -> None:
+        self._node = node
+        self._directory_id = directory_id
+        self._voters = frozenset(voters)
+        self._founders: Directories | None = None
+        # New directories that were seen.
+        self._new: dict[NodeId, str] = {node: directory_id}
+        self._settled = asyncio.Event()
+
+    def said(self) -> bytes:
+        """With which directories the cluster began; empty while this node is new."""
+        if self._founders is None:
+            return b""
+        return json.dumps({str(node): name for node, name in sorted(self._founders.items())}).encode()
+
+    def know(self, membership: Membership) -> None:
+        """This node is not new: it has its `__meta`, which began with `membership`."""
+        self._settle(dict(membership.directories))
+
+    def on_peer(self, node: NodeId, directory_id: str, said: bytes) -> None:
+        """A peer came up and said this."""
+        if self._founders is not None:
+            return
+        founders = _parse(said)
+        if founders is not None:
+            self._settle(founders)
+            return
+        if node in self._voters:
+            self._new[node] = directory_id
+        if self._new.keys() >= self._voters:
+            self._settle({voter: self._new[voter] for voter in self._voters})
+
+    async def membership(self) -> Membership:
+        """Wait until it is settled."""
+        if not self._settled.is_set():
+            missing = ", ".join(str(node) for node in sorted(self._voters - self._new.keys()))
+            _log.info("waiting for the other nodes of a new cluster", extra={"missing": missing})
+        await self._settled.wait()
+        founders = self._founders or {}
+        return Membership(voters=frozenset(founders), directories=frozenset(founders.items()))
+
+    def _settle(self, founders: Directories) -> None:
+        self._founders = founders
+        self._settled.set()
+
+
+def _parse(said: bytes) -> Directories | None:
+    if not said or len(said) > _SAID_BYTES_MAX:
+        return None
+    try:
+        return {NodeId(int(node)): str(name) for node, name in json.loads(said).items()}
+    except (ValueError, AttributeError):
+        return None

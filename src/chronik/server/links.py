@@ -1,0 +1,147 @@
+"""This node's place among the others: transport, consensus, calls and gossip, wired together.
+
+Made for a node that has peers, by `server.local_broker`; a node alone has none of it. Everything a peer
+sends comes by here and goes to the part it is for.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chronik.cluster.gossip import Gossip
+from chronik.cluster.leadership import LeadershipTable
+from chronik.cluster.peer_calls import PeerCalls
+from chronik.log.reading import ColdRead, LogSlice
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.host import RaftHost
+from chronik.raft.replicated import GroupSetting, ReplicatedGroup
+from chronik.raft.state_store import StateStore
+from chronik.raft.syncer import Syncer
+from chronik.raft.transport import FrameKind, PeerInfo, Transport, TransportListener
+from chronik.server.data_directory import Identity
+from chronik.server.founding import Founding
+from chronik.server.replication import Replication
+from chronik.server.settings_cluster import RaftTicks
+from chronik.vocab.ids import NodeId
+from chronik.vocab.seams import Clock, Randomness
+
+
+class RunningTransport(Transport, Protocol):
+    """A transport with a life."""
+
+    async def start(self, listener: TransportListener) -> None:
+        """Listen for the others, and look for them. Raises OSError."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def extra_of(self, node: NodeId) -> bytes:
+        """What the peer said in its handshake beside who it is."""
+        ...
+
+
+# Given who this node is, its cluster, and what it says in its handshakes.
+MakeTransport = Callable[[PeerInfo, str, Callable[[], bytes]], RunningTransport]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """What makes a node one of several."""
+
+    # All nodes, this one included.
+    voters: frozenset[NodeId]
+    store: StateStore
+    make_transport: MakeTransport
+    ticks: RaftTicks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinksContext:
+    """What the links stand on."""
+
+    identity: Identity
+    syncer: Syncer
+    clock: Clock
+    randomness: Randomness
+    leadership: LeadershipTable
+    load_cold: Callable[[ColdRead], Awaitable[LogSlice]]
+    lag_ms: Callable[[], int]
+
+
+class Links:
+    """One per node of a cluster, for its life. Implements `raft.transport.TransportListener`."""
+
+    def __init__(self, seat: Seat, context: LinksContext) -> None:
+        identity, node = context.identity, context.identity.node_id
+        self.seat = seat
+        self.founding = Founding(node, identity.directory_id, seat.voters)
+        own = PeerInfo(node, identity.directory_id, context.randomness.randrange(1, 1 << 62))
+        self.transport = seat.make_transport(own, identity.cluster_id, self.founding.said)
+        self.host = RaftHost(
+            node,
+            self.transport,
+            tick_ms=seat.ticks.tick_ms,
+            load_cold=context.load_cold,
+            on_lag=self._on_lag,
+        )
+        self.calls = PeerCalls(node, self.transport)
+        self.gossip = Gossip(self.transport, context.leadership, node)
+        self.replication = Replication(self.host, self._group_setting(context))
+        self._leadership = context.leadership
+        # Told of peers that come and go, after all the others.
+        self.on_peers_changed: Callable[[], None] = lambda: None
+
+    def _group_setting(self, context: LinksContext) -> GroupSetting:
+        ticks = self.seat.ticks
+        return GroupSetting(
+            node=context.identity.node_id,
+            directory_id=context.identity.directory_id,
+            options=RaftOptions(
+                election_ticks=ticks.election, heartbeat_ticks=ticks.heartbeat, is_quiet_used=True
+            ),
+            randomness=context.randomness,
+            clock=context.clock,
+            store=self.seat.store,
+            syncer=context.syncer,
+            host=self.host,
+            lag_ms=context.lag_ms,
+        )
+
+    async def start(self) -> None:
+        """Raises OSError when the peers' port cannot be had."""
+        self.host.start()
+        await self.transport.start(self)
+
+    async def close(self) -> None:
+        """The others see this node go. Groups are closed by whoever opened them."""
+        await self.host.close()
+        await self.transport.close()
+
+    # The transport's side.
+
+    def on_peer_up(self, peer: PeerInfo) -> None:
+        self.founding.on_peer(peer.node, peer.directory_id, self.transport.extra_of(peer.node))
+        self.gossip.on_peer_up(peer.node)
+        self.host.on_peer_up(peer)
+        self.on_peers_changed()
+
+    def on_peer_down(self, node: NodeId) -> None:
+        self.calls.on_peer_down(node)
+        self.gossip.on_peer_down(node)
+        self.host.on_peer_down(node)
+        self.on_peers_changed()
+
+    def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
+        match kind:
+            case FrameKind.RAFT:
+                self.host.on_frame(node, payload)
+            case FrameKind.GOSSIP:
+                self.gossip.on_frame(node, payload)
+            case FrameKind.CALL | FrameKind.ANSWER:
+                self.calls.on_frame(node, kind, payload)
+
+    def on_turn_end(self) -> None:
+        self.host.on_turn_end()
+
+    def _on_lag(self, group: ReplicatedGroup) -> None:
+        self.gossip.on_lagging(group.id.topic_id, group.id.partition, group.lagging())

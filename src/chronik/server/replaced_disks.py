@@ -1,0 +1,86 @@
+"""Replicas whose node came back with another data directory: out of the voters, and in again when caught up.
+
+What such a node voted for and acknowledged went with its disk, so it must not vote as if it remembered
+(KIP-853; decision 0009, "Lost disks"). The leader of each group sees to it, one step at a time: the member
+becomes a learner under its new directory, is sent the log, and becomes a voter once it has it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from chronik.cluster.image import ClusterImage
+from chronik.raft.core.types import Membership
+from chronik.raft.group_id import GroupId
+from chronik.raft.host import RaftHost
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.vocab.ids import NodeId
+
+_log = logging.getLogger(__name__)
+
+# A replaced disk is a matter of minutes; looking costs a comparison for each led group.
+_LOOK_SECONDS = 0.5
+
+
+class ReplacedDisks:
+    """One per node of a cluster; made, started and ended with it."""
+
+    def __init__(self, host: RaftHost, image: Callable[[], ClusterImage]) -> None:
+        self._host = host
+        self._image = image
+        # Groups in which everybody was as registered, with what that was judged by.
+        self._settled: dict[GroupId, tuple[Membership, object]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._on_timer)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_timer(self) -> None:
+        self.start()
+        self.look()
+
+    def look(self) -> None:
+        """One step for each group that needs one."""
+        brokers = self._image().brokers
+        registered = {node: broker.directory_id for node, broker in brokers.items()}
+        for group in self._host.groups():
+            if not group.is_leader or not group.is_settled:
+                continue
+            membership = group.membership
+            known = self._settled.get(group.id)
+            if known is not None and known[0] is membership and known[1] is brokers:
+                continue
+            wanted = _next(membership, registered, group)
+            if wanted is None:
+                if not membership.learners:
+                    self._settled[group.id] = (membership, brokers)
+            elif group.propose_membership(wanted):
+                extra = {"group": str(group.id), "voters": sorted(wanted.voters)}
+                _log.info("replica on a replaced disk: members change", extra=extra)
+
+
+def _next(
+    membership: Membership, registered: Mapping[NodeId, str], group: ReplicatedGroup
+) -> Membership | None:
+    named = dict(membership.directories)
+    for node in sorted(membership.members):
+        directory = registered.get(node)
+        if directory is None:
+            continue
+        if named.get(node, "") not in ("", directory) and len(membership.voters) > 1:
+            return Membership(
+                voters=membership.voters - {node},
+                learners=membership.learners | {node},
+                directories=frozenset({**named, node: directory}.items()),
+            )
+        if node in membership.learners and group.is_complete(node):
+            return Membership(
+                voters=membership.voters | {node},
+                learners=membership.learners - {node},
+                directories=membership.directories,
+            )
+    return None

@@ -1,0 +1,187 @@
+"""Replicated groups over simulated disks and network."""
+
+import asyncio
+
+import pytest
+
+from chronik.raft.solo import FlushPolicy
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NodeId
+from tests.support.virtual_time import virtual
+from tests.unit.raft.trio import NODES, Trio
+
+ONE, TWO, THREE = NODES
+
+
+@virtual
+async def test_the_designated_first_leader_leads_term_1_without_an_election() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    assert (leader.node, leader.group.leader_epoch, leader.group.elections) == (ONE, 1, 0)
+
+
+@virtual
+async def test_a_proposal_is_on_every_node_and_committed_there() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    end_offset = leader.propose("a")
+    await trio.until_equal(["a"])
+    async with asyncio.timeout(5):
+        while any(node.told.high_watermark < end_offset for node in trio.nodes.values()):
+            await asyncio.sleep(0.01)
+
+
+@virtual
+async def test_proposals_of_one_turn_keep_their_order() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    for number in range(100):
+        leader.propose(str(number))
+    await trio.until_equal([str(number) for number in range(100)])
+
+
+@virtual
+async def test_a_follower_refuses_proposals() -> None:
+    trio = await Trio().start()
+    await trio.settled_leader()
+    with pytest.raises(KafkaError) as caught:
+        trio.nodes[TWO].propose("a")
+    assert caught.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+@virtual
+async def test_what_was_committed_survives_the_power_loss_of_the_leader() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    end_offset = leader.propose("a")
+    while leader.told.high_watermark < end_offset:
+        await asyncio.sleep(0.001)
+    await trio.crash(leader.node)
+    second = await trio.settled_leader()
+    assert second.values(second.told.high_watermark) == ["a"]
+    second.propose("b")
+    await trio.until_equal(["a", "b"])
+    await trio.start_node(leader.node)
+    await trio.until_equal(["a", "b"])
+
+
+@virtual
+async def test_a_lost_leader_is_replaced_soon_after_its_connections_close() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    started = asyncio.get_running_loop().time()
+    await trio.crash(leader.node)
+    await trio.settled_leader()
+    assert asyncio.get_running_loop().time() - started < 0.3
+
+
+@virtual
+async def test_leadership_is_handed_over_on_request() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    leader.propose("a")
+    leader.group.transfer(THREE)
+    async with asyncio.timeout(1):
+        while not trio.nodes[THREE].group.is_leader:
+            await asyncio.sleep(0.001)
+    await trio.until_equal(["a"])
+
+
+@virtual
+async def test_an_uncommitted_suffix_is_truncated_and_its_partition_told() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    trio.network.isolate(leader.node)
+    leader.propose("lost")
+    async with asyncio.timeout(10):
+        while not any(node.group.is_leader for node in trio.nodes.values() if node is not leader):
+            await asyncio.sleep(0.01)
+    (other,) = [node for node in trio.nodes.values() if node.group.is_leader and node is not leader]
+    other.propose("kept")
+    trio.network.heal_all()
+    await trio.until_equal(["kept"])
+    assert leader.told.truncations == [0]
+    assert not leader.group.is_leader
+
+
+@virtual
+async def test_quiet_groups_elect_nobody_and_are_not_ticked() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    leader.propose("a")
+    await asyncio.sleep(60)
+    assert {node.group.leader_epoch for node in trio.nodes.values()} == {1}
+    assert all(node.host.statistics().active == 0 for node in trio.nodes.values())
+
+
+@virtual
+async def test_write_caching_commits_without_a_sync() -> None:
+    trio = Trio()
+    for node in NODES:
+        await trio.start_node(node)
+    for replica in trio.nodes.values():
+        replica.group.set_write_caching(FlushPolicy(bytes_max=1 << 30, interval_ms=60_000))
+    leader = await trio.settled_leader()
+    await asyncio.sleep(1)
+    syncs = leader.group._setting.syncer.statistics().rounds
+    end_offset = leader.propose("a")
+    async with asyncio.timeout(1):
+        while leader.told.high_watermark < end_offset:
+            await asyncio.sleep(0.001)
+    assert leader.group._setting.syncer.statistics().rounds == syncs
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_acknowledged_is_lost_under_random_faults(seed: int) -> None:
+    @virtual
+    async def run() -> None:
+        trio = await Trio(seed).start()
+        random, acked = trio.random, list[str]()
+        number = 0
+        for _ in range(60):
+            await asyncio.sleep(random.random() * 0.2)
+            match random.randrange(10):
+                case 0 if len(trio.nodes) == 3:
+                    await trio.crash(random.choice(NODES), power=random.random() < 0.7)
+                case 1 | 2 if len(trio.nodes) < 3:
+                    for node in NODES:
+                        if node not in trio.nodes:
+                            await trio.start_node(node)
+                case 3:
+                    trio.network.isolate(NodeId(random.choice(NODES)))
+                case 4:
+                    trio.network.heal_all()
+                case _:
+                    leader = trio.leader()
+                    if leader is not None:
+                        number += 1
+                        await _try(trio, leader.node, str(number), acked)
+        trio.network.heal_all()
+        for node in NODES:
+            if node not in trio.nodes:
+                await trio.start_node(node)
+        leader = await trio.settled_leader()
+        leader.propose("last")
+        await asyncio.sleep(3)
+        values = (await trio.settled_leader()).values()
+        assert [value for value in values if value in set(acked)] == acked
+        assert len(set(values)) == len(values)
+        await trio.until_equal(values)
+
+    run()
+
+
+async def _try(trio: Trio, node: NodeId, value: str, acked: list[str]) -> None:
+    replica = trio.nodes[node]
+    try:
+        end_offset = replica.propose(value)
+    except KafkaError:
+        return
+    epoch = replica.group.leader_epoch
+    for _ in range(200):
+        await asyncio.sleep(0.001)
+        if trio.nodes.get(node) is not replica or replica.group.leader_epoch != epoch:
+            return
+        if replica.told.high_watermark >= end_offset:
+            acked.append(value)
+            return
