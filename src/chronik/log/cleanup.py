@@ -47,13 +47,24 @@ class Cleanup:
         if snapshots:
             self._doomed.append(snapshots)
 
-    async def run(self) -> int:
-        """Do all that was added; the durable log start. Raises OSError; then it is tried again next time."""
+    def on_reset(self, start_offset: int) -> None:
+        """The log begins at `start_offset`, durably; a run under way may yet write an older start."""
+        if self._start_offset is not None:
+            self._start_offset = start_offset
+
+    async def run(self, bound: int) -> int:
+        """Do what was added, with a start up to `bound`; the durable log start.
+
+        Raises OSError; then it is tried again next time.
+        """
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
             while self._start_offset is not None:
-                await self._run_once(self._start_offset)
+                start_offset = min(self._start_offset, bound)
+                await self._run_once(start_offset)
+                if start_offset == bound:
+                    break
         return self._durable_start_offset
 
     async def _run_once(self, start_offset: int) -> None:

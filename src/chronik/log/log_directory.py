@@ -3,7 +3,7 @@
 from chronik.log.checkpoint import format_offset, parse_offset_line, read_file, replace_unsynced
 from chronik.log.disk import DirectorySync, Disk, Syncable, write_atomically
 from chronik.log.handles import HandleCache, LazyFile
-from chronik.log.names import LEADER_EPOCHS, RECOVERY_POINT
+from chronik.log.names import LEADER_EPOCHS, LOG_START, RECOVERY_POINT
 from chronik.log.segment import Segment
 
 
@@ -46,6 +46,24 @@ class LogDirectory:
 
     def write_recovery_point_durably(self, offset: int) -> None:
         write_atomically(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
+
+    def write_log_start(self, offset: int) -> None:
+        """Durable when the directory is synced next. Not under the name of `write_atomically`, which a
+        cleanup may be using in a thread.
+        """
+        temporary = self.join(f"{LOG_START}.reset.tmp")
+        file = self.disk.open(temporary, create=True)
+        try:
+            file.truncate(0)
+            file.append([self.format_offset(offset)])
+            file.sync()
+        finally:
+            file.close()
+        self.disk.rename(temporary, self.join(LOG_START))
+
+    def remove_recovery_point(self) -> None:
+        """Without it all segments are read."""
+        self.file(RECOVERY_POINT).remove()
 
     def write_epochs(self, content: bytes) -> LazyFile:
         """Replace the epoch checkpoint; the file to sync."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from chronik.log.cleanup import Cleanup
 from chronik.log.config import LogConfig
 from chronik.log.disk import Buffer, Disk, Syncable
-from chronik.log.epochs import EpochEnd
+from chronik.log.epochs import EpochEnd, EpochStart, LeaderEpochs
 from chronik.log.handles import HandleCache
 from chronik.log.intake import take_in
 from chronik.log.log_directory import LogDirectory
@@ -27,7 +27,7 @@ from chronik.log.source import BLOCKING
 from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
 from chronik.log.txn_index import AbortedTxn
-from chronik.records.batch import PREFIX_BYTES, Batch, split_batches, stamped_prefix
+from chronik.records.batch import PREFIX_BYTES, Batch, compute_crc, split_batches, stamped_prefix
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import invariant
@@ -118,6 +118,13 @@ class PartitionLog:
         return Offset(self._start_offset)
 
     @property
+    def first_offset(self) -> Offset:
+        """The first offset that is on disk. Not above `start_offset`: what lies between is hidden from
+        consumers, not from followers.
+        """
+        return Offset(self._bases[0])
+
+    @property
     def end_offset(self) -> Offset:
         """The offset the next record gets."""
         return Offset(self._end_offset)
@@ -166,28 +173,35 @@ class PartitionLog:
         self._epochs.on_batch(leader_epoch, self._end_offset)
         return self._take_in(batches, size)
 
-    def append_stamped(self, data: Buffer) -> AppendResult:
-        """Write batches that have their offsets and epochs already (replication), from the log's end on."""
-        batches = split_batches(data)
+    def append_stamped(self, buffers: Sequence[Buffer]) -> AppendResult:
+        """Write batches that have their offsets and epochs already (replication), from the log's end on, with
+        one call. Each buffer has whole batches.
+
+        Checks CRCs, because the network's own checksums are weak: raises KafkaError CORRUPT_MESSAGE. Raises
+        OSError as `append`. After both nothing was appended.
+        """
+        batches = [batch for buffer in buffers for batch in split_batches(buffer)]
         invariant(batches, "nothing to append")
-        offset = self._end_offset
-        for header, _ in batches:
+        offset, epoch = self._end_offset, self._epochs.latest
+        size = 0
+        for header, data in batches:
+            if compute_crc(data) != header.crc:
+                raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"the batch for {offset} has a wrong CRC")
             invariant(header.base_offset == offset, "batch {} is not at {}", header.base_offset, offset)
-            self._check_epoch(header.leader_epoch)
-            offset = header.next_offset
-        self._write(batches, [data], len(data), offset)
-        offset = self._end_offset
+            invariant(header.leader_epoch >= epoch, "epoch {} after {}", header.leader_epoch, epoch)
+            offset, epoch = header.next_offset, header.leader_epoch
+            size += len(data)
+        self._write(batches, list(buffers), size, offset)
         for header, _ in batches:
             self._epochs.on_batch(header.leader_epoch, header.base_offset)
-        return self._take_in(batches, len(data))
+        return self._take_in(batches, size)
 
     def _check_epoch(self, leader_epoch: int) -> None:
         latest = self._epochs.latest
         invariant(leader_epoch >= latest, "epoch {} after {}", leader_epoch, latest)
 
     def _write(self, batches: Sequence[Batch], buffers: list[Buffer], size: int, end_offset: int) -> None:
-        if self._failure is not None:
-            raise LogFailed(f"the log failed: {self._failure}") from self._failure
+        self._check_failure()
         max_timestamp = max([batch.header.max_timestamp for batch in batches])
         if self._active.must_roll(size, end_offset - 1, max_timestamp, self.config):
             self.roll()
@@ -197,6 +211,10 @@ class PartitionLog:
             if self._active.is_damaged:
                 self.fail(error)
             raise
+
+    def _check_failure(self) -> None:
+        if self._failure is not None:
+            raise LogFailed(f"the log failed: {self._failure}") from self._failure
 
     def _take_in(self, batches: Sequence[Batch], size: int) -> AppendResult:
         active, config = self._active, self.config
@@ -277,6 +295,8 @@ class PartitionLog:
         """Drop everything from `end_offset` on, and the whole batch that holds it; durable when this returns.
 
         Blocks: only a replica that disagrees with its leader does this. After an OSError the log `is_failed`.
+        Never below the log start: what DeleteRecords and retention took was committed, and that is not
+        truncated.
         """
         invariant(end_offset >= self._start_offset, "truncate {} below {}", end_offset, self._start_offset)
         if end_offset >= self._end_offset:
@@ -308,6 +328,45 @@ class PartitionLog:
         self._snapshots.remove_after(self._end_offset)
         self._producers = replay_producers(kept, self._snapshots, self._end_offset, self.config)
         self._syncs.truncate(active, self._end_offset)
+
+    def reset(self, offset: int) -> None:
+        """Drop everything and go on, empty, at `offset`; durable when this returns.
+
+        Blocks: only a replica that is far behind its leader does this. A crash meanwhile leaves the log as it
+        was, perhaps less of it, or done. After an OSError the log `is_failed` and nothing in it can be read.
+        """
+        self._check_failure()
+        invariant(offset >= self._bases[0] or self._cleanup.is_done, "reset to {} in a cleanup", offset)
+        try:
+            self._reset(offset)
+        except OSError as error:
+            self.fail(error)
+            raise
+
+    def _reset(self, offset: int) -> None:
+        directory = self._directory
+        self._snapshots.remove_after(-1)
+        # From here on recovery drops what is below, and takes nothing for durable.
+        directory.remove_recovery_point()
+        directory.write_log_start(offset)
+        directory.disk.sync_directory(directory.path)
+        for segment in reversed(self._segments):
+            for file in segment.files():
+                file.remove()
+        active = directory.segment(offset, self._clock.now_ms())
+        active.create()
+        directory.disk.sync_directory(directory.path)
+        if not self._cleanup.is_done:
+            # For as long as it may have put back an older start: this segment's base is then no hole.
+            directory.write_recovery_point_durably(offset)
+            self._cleanup.on_reset(offset)
+        self._segments, self._bases, self._active = [active], [offset], active
+        self._start_offset = self._end_offset = offset
+        self._reader.forget()
+        self._producers, self._epochs = ProducerState(), LeaderEpochs()
+        # The file still has the old ones.
+        self._epochs.is_dirty = True
+        self._syncs = SyncState(offset)
 
     def advance_start(self, offset: int) -> None:
         """Raise the log start (DeleteRecords); `tidy` makes it durable and frees the space."""
@@ -347,10 +406,13 @@ class PartitionLog:
     async def tidy(self) -> None:
         """Make a raised log start durable and remove what lies below it. Raises OSError; call again later
         then.
+
+        Only as far as records are durable: a crash must not leave a log that begins where a replica does not
+        know which entries came before.
         """
         if not self._cleanup.is_done:
             # Only what is durably gone leaves the epochs: a crash before this brings the old start back.
-            self._epochs.truncate_start(await self._cleanup.run())
+            self._epochs.truncate_start(await self._cleanup.run(self._syncs.synced_offset))
 
     # Reading.
 
@@ -375,6 +437,12 @@ class PartitionLog:
         request = ReadRequest(offset, max_bytes, end_offset, at_least_one)
         return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
 
+    def read_for_replication(self, offset: int, max_bytes: int) -> LogSlice | ColdRead:
+        """As `read`, but from `first_offset` on and to the log's end; at least one batch."""
+        invariant(self._bases[0] <= offset < self._end_offset, "nothing to replicate at {}", offset)
+        request = ReadRequest(offset, max_bytes, self._end_offset, True)
+        return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
+
     # Looking up.
 
     @property
@@ -387,6 +455,10 @@ class PartitionLog:
     def epoch_at(self, offset: int) -> LeaderEpoch:
         """The leader epoch of the record at `offset`, -1 when it is not known."""
         return LeaderEpoch(self._epochs.epoch_at(offset))
+
+    def epoch_starts(self) -> list[EpochStart]:
+        """The epochs of the log from its start on, and the offset from which each has records."""
+        return self._epochs.entries()
 
     def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
         """Where the largest epoch that is not above `epoch` ends (OffsetForLeaderEpoch); (-1, -1) when

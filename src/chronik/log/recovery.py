@@ -214,7 +214,8 @@ class _Recovery:
         start = self._segments[first].base_offset
         self._snapshots.remove_after(start)
         self._load_producers(start)
-        self._epochs.truncate_end(start)
+        # Before the first segment there are none, but after a reset the file may still have an older log's.
+        self._epochs.truncate_end(start if first else 0)
         self._end_offset = start
         for number in range(first, len(self._segments)):
             segment = self._segments[number]

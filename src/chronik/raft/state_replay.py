@@ -1,8 +1,8 @@
 """Reading the state journal at the start of a node.
 
 A crash may leave any part of what was not synced, so the journal ends before the first record that is not
-whole. Nothing that was durable may be lost that way: votes would be forgotten. Each record says how much of the
-file was durable when it was written; if one says so of a place behind the end that was found, the file is damaged.
+whole. Nothing that was durable may be lost that way: votes would be forgotten. Each record says how much of
+the file was durable when it was written; if that is more than was found up to the end, the file is damaged.
 """
 
 import struct

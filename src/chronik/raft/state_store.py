@@ -1,8 +1,8 @@
 """Term, vote and markers of all groups of a node, in one journal: the file `raft-state`.
 
-A journal, so that an election of a thousand groups costs one sync. Every change is one record, written when it
-is made and durable after the next sync; nothing that depends on it may leave the node earlier. All state is in
-memory. When the file has grown to a multiple of what it says it is written anew, with one record per group.
+A journal, so that an election of a thousand groups costs one sync. Every change is one record, written when
+it is made and durable after the next sync; nothing that depends on it may leave the node earlier. All state
+is in memory. When the file has grown to a multiple of what it says it is written anew, one record per group.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

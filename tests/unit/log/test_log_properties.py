@@ -162,7 +162,7 @@ class World:
         for batch in batches:
             assert batch.header.is_control or self.log.producers.check(batch.header) is None
         if self.random.random() < 0.2:
-            result = self.log.append_stamped(b"".join(batch.data for batch in stamped))
+            result = self.log.append_stamped([batch.data for batch in stamped])
         else:
             result = self.log.append(batches, LeaderEpoch(self.epoch))
         assert result.base_offset == stamped[0].header.base_offset

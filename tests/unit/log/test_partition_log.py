@@ -78,7 +78,7 @@ class TestAppend:
         first, second = bytearray(batch_of(2).data), bytearray(batch_of(3).data)
         stamp(first, 0, 4)
         stamp(second, 2, 6)
-        result = log.append_stamped(bytes(first + second))
+        result = log.append_stamped([bytes(first + second)])
         assert (result.base_offset, result.end_offset) == (0, 5)
         assert [batch.header.leader_epoch for batch in read_all(log)] == [4, 6]
         assert log.end_offset_for_epoch(LeaderEpoch(5)) == (4, 2)
@@ -87,9 +87,9 @@ class TestAppend:
         stray = bytearray(batch_of(2).data)
         stamp(stray, 1, 0)
         with pytest.raises(InvariantViolation):
-            log.append_stamped(stray)
+            log.append_stamped([stray])
         with pytest.raises(InvariantViolation):
-            log.append_stamped(b"")
+            log.append_stamped([])
         assert log.end_offset == 0
 
     def test_epochs_do_not_go_back(self, log: PartitionLog) -> None:
@@ -99,7 +99,7 @@ class TestAppend:
         older = bytearray(batch_of().data)
         stamp(older, 1, 2)
         with pytest.raises(InvariantViolation):
-            log.append_stamped(older)
+            log.append_stamped([older])
         log.append([batch_of()], LeaderEpoch(3))
         assert offsets_of(read_all(log)) == [0, 1], "what was refused was not written either"
 
@@ -317,6 +317,7 @@ class TestStart:
 
     def test_tidying_that_failed_is_done_the_next_time(self, disk: CrashDisk, log: PartitionLog) -> None:
         log.append([batch_of(5)], EPOCH)
+        sync(log, disk)
         log.advance_start(3)
         disk.fail("rename", "", BROKEN)
         with pytest.raises(OSError, match="input/output"):
@@ -333,8 +334,20 @@ class TestStart:
             await asyncio.gather(first, log.tidy())
 
         log.append([batch_of(5)], EPOCH)
+        sync(log, disk)
         asyncio.run(both())
         assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 2\n"
+
+    def test_is_durable_no_further_than_the_records(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of(5)], EPOCH)
+        sync(log, disk)
+        log.append([batch_of(5)], EPOCH)
+        log.advance_start(8)
+        asyncio.run(log.tidy())
+        assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 5\n"
+        sync(log, disk)
+        asyncio.run(log.tidy())
+        assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 8\n"
 
 
 class TestRetention:
