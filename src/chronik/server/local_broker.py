@@ -292,7 +292,12 @@ class LocalBroker:
         self.broker.groups.on_topics_deleted(names)
 
     async def _ensure_offsets_topic(self) -> int:
-        """The partitions of `__consumer_offsets`, made when the first group needs it."""
+        """The partitions of `__consumer_offsets`, made when the first group needs it. One that exists need not
+        have all its leaders: others' are no concern of a group.
+        """
+        existing = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+        if existing is not None:
+            return len(existing.partitions)
         command = internal_topic(CONSUMER_OFFSETS_TOPIC, self._config)
         invariant(command is not None, "{} has no definition", CONSUMER_OFFSETS_TOPIC)
         assert command is not None

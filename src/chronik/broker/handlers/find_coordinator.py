@@ -1,7 +1,9 @@
 """FindCoordinator (key 10), versions 0 to 6: who coordinates a group. One key up to version 3, many from 4
 (KIP-699).
 
-The first question creates `__consumer_offsets`, and is answered when its partitions have leaders.
+The coordinator of a group is the leader of its partition of `__consumer_offsets`, on whatever node, as the
+leadership table has it. The first question creates that topic, and is answered when its partitions have
+leaders. An election of the one that is asked for is waited for, shortly.
 
 Transactions are not served yet. From version 4 a transactional id is answered UNSUPPORTED_VERSION, as
 InitProducerId answers it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would let them try for
@@ -13,7 +15,9 @@ by a Kafka that has them switched off.
 import asyncio
 
 from chronik.broker.context import Broker, RequestContext
-from chronik.cluster.views import BrokerView, broker_views
+from chronik.broker.elections import ELECTION_WAIT_SECONDS
+from chronik.cluster.leadership import Leader, PartitionKey
+from chronik.cluster.views import broker_views
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NO_NODE
 from chronik.wire.messages.find_coordinator import (
@@ -59,21 +63,25 @@ def _check_key_type(key_type: int, version: int) -> None:
 async def _find(broker: Broker, context: RequestContext, group_id: str) -> Coordinator:
     try:
         partition = await broker.groups.partition_for(group_id)
-        view = _leader(broker, context, partition)
+        leader = await _leader(broker, partition)
+        view = broker_views(broker.metadata.image, context.listener).get(leader.node)
+        if view is None:
+            raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "this listener does not reach it")
     except KafkaError as error:
         return _failed(group_id, error)
     return Coordinator(key=group_id, node_id=view.node, host=view.host, port=view.port, error_message=None)
 
 
-def _leader(broker: Broker, context: RequestContext, partition: int) -> BrokerView:
-    """Raises KafkaError while nobody leads the partition, or nobody whom this client could reach."""
-    image = broker.metadata.image
-    topic = image.topics.get(CONSUMER_OFFSETS_TOPIC)
-    leader = broker.leadership.leader(topic.topic_id, partition) if topic is not None else None
-    view = broker_views(image, context.listener).get(leader.node) if leader is not None else None
-    if view is None:
-        raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-    return view
+async def _leader(broker: Broker, partition: int) -> Leader:
+    """Raises KafkaError while nobody leads the partition."""
+    topic = broker.metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+    if topic is not None:
+        key = PartitionKey(topic.topic_id, partition)
+        await broker.leadership.wait_for([key], asyncio.get_running_loop().time() + ELECTION_WAIT_SECONDS)
+        leader = broker.leadership.leader(*key)
+        if leader is not None:
+            return leader
+    raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
 
 def _failed(key: str, error: KafkaError) -> Coordinator:

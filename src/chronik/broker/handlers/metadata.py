@@ -1,9 +1,10 @@
 """Metadata (key 3), versions 0 to 13: brokers, topics, partitions and their leaders.
 
 Creates topics when asked to. Leaders come from the leadership table alone. A topic that is shown has leaders:
-one that is being created, by this request or by another, is waited for, so that a client's first send works.
-Without an authorizer every topic is visible and every operation allowed. The controller named is this node:
-it takes all requests for the controller.
+one that is being created, by this request or by another, is waited for, so that a client's first send works,
+and so is, for half a second, an election that must be on its way. Without an authorizer every topic is
+visible and every operation allowed. The controller named is this node: it takes all requests for the
+controller, and forwards them.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ from typing import Any
 
 from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.elections import soon_led, wait_until_led
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import ClusterImage, TopicImage
 from chronik.cluster.internal_topics import internal_topic
-from chronik.cluster.topic_creation import ensure_topics, partition_keys
+from chronik.cluster.topic_creation import ensure_topics
 from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -71,14 +73,16 @@ class _Request:
         self._failures: dict[str, KafkaError] = {}
 
     def is_ready(self) -> bool:
-        return not self._creations() and not self._unled()
+        return not self._creations() and not soon_led(self._broker, self._existing())
 
     async def answer_later(self) -> MetadataResponse:
-        deadline = asyncio.get_running_loop().time() + _LEADER_WAIT_S
+        now = asyncio.get_running_loop().time()
+        deadline = now + _LEADER_WAIT_S
         creations = self._creations()
         if creations:
             await self._create(creations, deadline)
-        await self._broker.leadership.wait_for(partition_keys(self._unled()), deadline)
+        unled = soon_led(self._broker, self._existing())
+        await wait_until_led(self._broker, unled, now, deadline)
         return self.answer()
 
     def answer(self) -> MetadataResponse:
@@ -114,19 +118,9 @@ class _Request:
             if isinstance(outcome, KafkaError):
                 self._failures[name] = outcome
 
-    def _unled(self) -> list[TopicImage]:
-        """Topics asked for with partitions that nobody has announced yet.
-
-        Those whose leader resigned are not among them.
-        """
-        leadership = self._broker.leadership
-        return [
-            topic
-            for topic in self._existing(self._broker.metadata.image)
-            if len(leadership.leaders(topic.topic_id)) < len(topic.partitions)
-        ]
-
-    def _existing(self, image: ClusterImage) -> Iterable[TopicImage]:
+    def _existing(self) -> Iterable[TopicImage]:
+        """The topics asked for."""
+        image = self._broker.metadata.image
         if self._names is None:
             return image.topics.values()
         by_name = (image.topics.get(name) for name in self._names)

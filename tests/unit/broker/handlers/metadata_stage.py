@@ -10,6 +10,7 @@ from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.cluster.metadata_service import MetadataService
+from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.records import BrokerEndpoint
 from chronik.cluster.topic_decisions import TopicDefaults
@@ -52,6 +53,7 @@ class MetadataStage:
             "randomness": random.Random(0),
             "metadata": self.metadata,
             "leadership": self.leadership,
+            "peers": NoPeers(NODE),
             "producer_ids": ProducerIds(self.metadata, NODE),
         }
 
