@@ -1,0 +1,73 @@
+"""Whether to have a connection with who says HELLO. Pure."""
+
+from collections.abc import Mapping, Set
+from typing import NamedTuple
+
+from chronik.raft.transport import PeerInfo
+from chronik.server.peers.hello import PROTOCOL_VERSION, Hello, OtherVersion, Refusal, Refused
+from chronik.vocab.ids import NodeId
+
+
+class Admission(NamedTuple):
+    """What this node knows when it judges."""
+
+    own: PeerInfo
+    cluster_id: str
+    # The other nodes of the configuration.
+    others: Set[NodeId]
+    # Those that are up now.
+    connected: Mapping[NodeId, PeerInfo]
+
+
+def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | None) -> Refused | None:
+    """Why not; None when it is welcome. `dialled` is whom this node dialled, None when it was dialled.
+
+    A node that is connected and comes again from the same directory is welcome: it lost a connection whose
+    end this node has not seen yet.
+    """
+    own = admission.own
+    if isinstance(hello, OtherVersion):
+        return Refused(
+            Refusal.OTHER_VERSION,
+            f"node {own.node} speaks version {PROTOCOL_VERSION} between nodes, the other one "
+            f"{hello.version}: upgrade the older of them",
+        )
+    peer = hello.peer
+    if hello.cluster_id != admission.cluster_id:
+        return Refused(
+            Refusal.OTHER_CLUSTER,
+            f"node {own.node} belongs to cluster {admission.cluster_id}, node {peer.node} to cluster "
+            f"{hello.cluster_id}: correct controller.quorum.voters or cluster.id where they are wrong, or "
+            "give the node that was moved an empty data directory",
+        )
+    if peer.node == own.node:
+        return Refused(
+            Refusal.SAME_NODE,
+            f"two nodes have node.id {own.node}: give each its own, and see that the addresses in "
+            "controller.quorum.voters are not those of the node itself",
+        )
+    if hello.target != own.node:
+        return _other_node(own.node, hello.target)
+    if dialled not in (None, peer.node):
+        return _other_node(peer.node, dialled)
+    if peer.node not in admission.others or (dialled is None and peer.node < own.node):
+        return Refused(
+            Refusal.UNKNOWN_NODE,
+            f"node {own.node} does not expect node {peer.node} to connect: give all nodes the same "
+            "controller.quorum.voters",
+        )
+    connected = admission.connected.get(peer.node)
+    if connected is not None and connected.directory_id != peer.directory_id:
+        return Refused(
+            Refusal.ID_IN_USE,
+            f"node {own.node} is connected to a node {peer.node} with another data directory: stop one of "
+            "the two, or give it another node.id",
+        )
+    return None
+
+
+def _other_node(found: NodeId, meant: NodeId | None) -> Refused:
+    return Refused(
+        Refusal.OTHER_NODE,
+        f"node {found} answers at the address of node {meant}: correct controller.quorum.voters",
+    )

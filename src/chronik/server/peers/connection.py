@@ -1,0 +1,263 @@
+"""One connection to another node: its handshake, then frames in and out.
+
+Made by `PeerTransport` when it dials or accepts, called by the event loop, gone when the socket is. It knows
+nothing of other connections; its owner decides whom to let in and who is up.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
+
+from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
+from chronik.server.peers.framing import (
+    FRAME_BYTES_MAX,
+    HEAD,
+    FrameReceiver,
+    LinkKind,
+    frame,
+)
+from chronik.server.peers.hello import (
+    Hello,
+    OtherVersion,
+    Refused,
+    decode_hello,
+    decode_refused,
+    encode_hello,
+    encode_refused,
+)
+from chronik.server.peers.liveness import Liveness
+from chronik.server.peers.network import tune
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+
+# What may wait for one peer to read. A peer that is this far behind is slower than what is produced; Raft
+# sends again what it lacks, from the log.
+UNSENT_BYTES_MAX = 64 * 1024 * 1024
+
+_BEFORE_HELLO = frozenset({LinkKind.HELLO, LinkKind.REFUSED})
+_BEFORE_READY = frozenset({LinkKind.READY, LinkKind.REFUSED})
+_UP = frozenset({LinkKind.HEARTBEAT, *FrameKind})
+_FRAME_KINDS = {int(kind): kind for kind in FrameKind}
+
+_HEARTBEAT = frame(LinkKind.HEARTBEAT)
+
+# Buffers above this are worth a system call of their own rather than a copy.
+_COPIED_BYTES_MAX = 32 * 1024
+
+
+class LinkOwner(Protocol):
+    """`PeerTransport`, as its connections see it."""
+
+    def on_made(self, link: "PeerConnection") -> None: ...
+
+    def hello_for(self, target: NodeId) -> Hello: ...
+
+    def judge(self, hello: Hello | OtherVersion, dialled: NodeId | None) -> Refused | None: ...
+
+    def on_ready(self, link: "PeerConnection") -> None:
+        """The handshake is over; both sides say so."""
+        ...
+
+    def on_refused(self, link: "PeerConnection", refused: Refused, *, by_peer: bool) -> None: ...
+
+    def on_frame(self, link: "PeerConnection", kind: FrameKind, payload: memoryview) -> None: ...
+
+    def on_lost(self, link: "PeerConnection") -> None: ...
+
+
+class PeerConnection(asyncio.BufferedProtocol):
+    """See the module."""
+
+    def __init__(
+        self, owner: LinkOwner, *, dialled: NodeId | None, scratch: memoryview, silent_ticks_max: int
+    ) -> None:
+        self.dialled = dialled
+        # Who said HELLO; set before `on_ready`.
+        self.hello: Hello | None = None
+        self.remote_address = "?"
+        self.liveness = Liveness(silent_ticks_max)
+        self.is_up = False
+        # Nothing more is taken from it, and nothing given to it.
+        self.is_closed = False
+        self.close_reason = "the other side closed it"
+        # By either side, for a reason that was said.
+        self.is_refused = False
+        self.bytes_received = 0
+        # Done when the socket is gone.
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._owner = owner
+        self._receiver = FrameReceiver(scratch, _BEFORE_HELLO)
+        self._transport: asyncio.Transport | None = None
+        # Collected until `flush`.
+        self._out: list[Buffer] = []
+        self._out_bytes = 0
+
+    @property
+    def peer(self) -> PeerInfo:
+        assert self.hello is not None
+        return self.hello.peer
+
+    # The event loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports do not inherit from asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        tune(self._transport)
+        address = transport.get_extra_info("peername")
+        if isinstance(address, tuple):
+            self.remote_address = f"{address[0]}:{address[1]}"
+        self._owner.on_made(self)
+        if self.dialled is not None and not self.is_closed:
+            self._say_hello(self.dialled)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._receiver.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.liveness.has_heard = True
+        self.bytes_received += nbytes
+        try:
+            for kind, payload in self._receiver.received(nbytes):
+                if self.is_closed:
+                    return
+                self._take(kind, payload)
+        except MalformedFrame as error:
+            self.abort(str(error))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self.is_closed:
+            self.close_reason = str(exc)
+        self.is_closed = True
+        self._out.clear()
+        if not self.lost.done():
+            self.lost.set_result(None)
+        self._owner.on_lost(self)
+
+    # The owner's side.
+
+    @property
+    def unsent_bytes(self) -> int:
+        if self._transport is None or self.is_closed:
+            return 0
+        return self._out_bytes + self._transport.get_write_buffer_size()
+
+    def queue(self, kind: FrameKind, buffers: Sequence[Buffer], size: int) -> bool:
+        """Collect a frame of `size` bytes until `flush`; false when too much waits already.
+
+        A frame is taken when nothing waits, however large it is.
+        """
+        invariant(size <= FRAME_BYTES_MAX, "a frame of {} bytes", size)
+        unsent_bytes = self.unsent_bytes
+        if unsent_bytes and unsent_bytes + size > UNSENT_BYTES_MAX:
+            return False
+        self._out.append(HEAD.pack(size, kind))
+        self._out += buffers
+        self._out_bytes += HEAD.size + size
+        return True
+
+    def heartbeat(self) -> None:
+        """Unless something waits to be sent, which says as much."""
+        if not self.unsent_bytes:
+            self._out.append(_HEARTBEAT)
+            self._out_bytes += len(_HEARTBEAT)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        out, self._out = self._out, []
+        self._out_bytes = 0
+        if not out or self.is_closed or self._transport is None:
+            return
+        self.liveness.has_spoken = True
+        if isinstance(self._transport, asyncio.Transport) and sys.version_info < (3, 12):
+            for piece in _pieces(out):
+                self._transport.write(piece)
+        else:
+            self._transport.writelines(out)
+
+    def close(self, reason: str) -> None:
+        """Take nothing more from it; close when what was written is sent."""
+        if not self.is_closed and self._transport is not None:
+            self.flush()
+            self.is_closed = True
+            self.close_reason = reason
+            self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Close at once."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.close_reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Frames in.
+
+    def _take(self, kind: int, payload: memoryview) -> None:
+        if self.is_up:
+            known = _FRAME_KINDS.get(kind)
+            if known is not None:
+                self._owner.on_frame(self, known, payload)
+        elif kind == LinkKind.HELLO:
+            self._on_hello(decode_hello(payload))
+        elif kind == LinkKind.READY:
+            self._be_ready()
+        else:
+            self.is_refused = True
+            self._owner.on_refused(self, decode_refused(payload), by_peer=True)
+            self.abort("refused by the other side")
+
+    def _on_hello(self, hello: Hello | OtherVersion) -> None:
+        refused = self._owner.judge(hello, self.dialled)
+        if isinstance(hello, Hello):
+            self.hello = hello
+        if refused is not None:
+            self._owner.on_refused(self, refused, by_peer=False)
+            self.refuse(refused)
+        elif self.dialled is not None:
+            self._write(frame(LinkKind.READY))
+            self._be_ready()
+        else:
+            assert isinstance(hello, Hello)
+            self._say_hello(hello.peer.node)
+            self._receiver.kinds = _BEFORE_READY
+
+    def refuse(self, refused: Refused) -> None:
+        """Say why, and close."""
+        self.is_refused = True
+        self._write(frame(LinkKind.REFUSED, encode_refused(refused)))
+        self.close(refused.reason)
+
+    def _say_hello(self, target: NodeId) -> None:
+        self._write(frame(LinkKind.HELLO, encode_hello(self._owner.hello_for(target))))
+
+    def _be_ready(self) -> None:
+        self._receiver.kinds = _UP
+        self._receiver.frame_bytes_max = FRAME_BYTES_MAX
+        self.is_up = True
+        self._owner.on_ready(self)
+
+    def _write(self, data: bytes) -> None:
+        assert self._transport is not None
+        if not self.is_closed:
+            self.liveness.has_spoken = True
+            self._transport.write(data)
+
+
+def _pieces(buffers: Sequence[Buffer]) -> Iterator[Buffer]:
+    """Small buffers joined, large ones as they are: before 3.12 asyncio's own `writelines` joins all."""
+    small: list[Buffer] = []
+    for buffer in buffers:
+        if len(buffer) <= _COPIED_BYTES_MAX:
+            small.append(buffer)
+            continue
+        if small:
+            yield b"".join(small)
+            small = []
+        yield buffer
+    if small:
+        yield b"".join(small)

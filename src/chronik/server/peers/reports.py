@@ -1,0 +1,67 @@
+"""Log lines about connections, each said once: peers that are away are redialled ten times a second."""
+
+import logging
+from collections.abc import Callable
+
+from chronik.server.peers.hello import Refusal, Refused
+from chronik.vocab.ids import NodeId
+
+_log = logging.getLogger("chronik.server.peers")
+
+# What is wrong and stays wrong is said again after so long.
+_AGAIN_SECONDS = 60.0
+
+# Of strangers' connections, which could name any number of nodes, so many are told apart.
+_STRANGERS_MAX = 64
+
+
+class Reports:
+    """One per transport. `now` is in seconds, on a clock that does not step."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        # Peers whose absence was logged.
+        self._away: set[NodeId] = set()
+        # When a refusal was logged last.
+        self._refusals: dict[tuple[NodeId | str, Refusal, bool], float] = {}
+        self._strangers_untold = 0
+        self._stranger_told = -_AGAIN_SECONDS
+
+    def unreachable(self, node: NodeId, address: str, reason: str) -> None:
+        """An attempt to reach it failed. Logged the first time after it was there, or this node began."""
+        if node not in self._away:
+            self._away.add(node)
+            extra = {"peer": node, "address": address, "reason": reason}
+            _log.info("node %d is not reached; trying on", node, extra=extra)
+
+    def up(self, node: NodeId, address: str) -> None:
+        self._away.discard(node)
+        self._refusals = {key: told for key, told in self._refusals.items() if key[0] != node}
+        _log.info("node %d is connected", node, extra={"peer": node, "address": address})
+
+    def down(self, node: NodeId, reason: str) -> None:
+        self._away.add(node)
+        _log.info("node %d is lost", node, extra={"peer": node, "reason": reason})
+
+    def refused(self, who: NodeId | str, refused: Refused, address: str, *, by_peer: bool) -> None:
+        """`who` is the node as far as it is known, or its address."""
+        key = (who, refused.refusal, by_peer)
+        now = self._now()
+        if now - self._refusals.get(key, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
+            return
+        if len(self._refusals) >= _STRANGERS_MAX:
+            del self._refusals[next(iter(self._refusals))]
+        self._refusals[key] = now
+        side = "the other node refuses" if by_peer else "this node refuses"
+        extra = {"peer": who, "address": address, "refusal": refused.refusal.name}
+        _log.error("no connection with a node: %s: %s", side, refused.reason, extra=extra)
+
+    def stranger(self, address: str, reason: str) -> None:
+        """Something that is no node connected."""
+        now = self._now()
+        if now - self._stranger_told < _AGAIN_SECONDS:
+            self._strangers_untold += 1
+            return
+        extra = {"address": address, "reason": reason, "untold": self._strangers_untold}
+        _log.warning("a connection to the port for nodes was none of a node", extra=extra)
+        self._stranger_told, self._strangers_untold = now, 0
