@@ -172,6 +172,13 @@ class Partition:
         lagging = self.group.lagging()
         return [node for node in self.replicas if node not in lagging] if lagging else list(self.replicas)
 
+    def has_committed(self, node: NodeId) -> bool:
+        """On the leader: whether `node` has all that is committed."""
+        return any(
+            replica.node == node and replica.end_offset >= self.high_watermark
+            for replica in self.group.replicas()
+        )
+
     # Produce.
 
     def append(self, records: bytes, *, needs_in_sync: bool = False) -> Appended:

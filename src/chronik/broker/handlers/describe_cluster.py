@@ -1,12 +1,15 @@
 """DescribeCluster (key 60), versions 0 to 2: the brokers as this listener's clients reach them (KIP-700).
 
 Controllers are not an endpoint of their own here (KIP-919): asked for those, the answer is
-MISMATCHED_ENDPOINT_TYPE, as a Kafka broker gives. No broker is ever fenced yet.
+MISMATCHED_ENDPOINT_TYPE, as a Kafka broker gives. Fenced brokers, which are registered and not there, are
+told when they are asked for (version 2).
 """
+
+from collections.abc import Iterator
 
 from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED
 from chronik.broker.context import Broker, RequestContext
-from chronik.cluster.views import broker_views
+from chronik.cluster.image import ClusterImage
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -22,18 +25,30 @@ def handle(
     broker: Broker, context: RequestContext, request: DescribeClusterRequest
 ) -> DescribeClusterResponse:
     _check_endpoint_type(request.endpoint_type)
-    brokers = broker_views(broker.metadata.image, context.listener)
     asked = request.include_cluster_authorized_operations
     return DescribeClusterResponse(
         endpoint_type=_BROKERS,
         cluster_id=broker.cluster_id,
         controller_id=broker.node_id,
-        brokers=[
-            DescribeClusterBroker(broker_id=view.node, host=view.host, port=view.port, rack=view.rack)
-            for view in brokers.values()
-        ],
+        brokers=list(_brokers(broker.metadata.image, context.listener, request.include_fenced_brokers)),
         cluster_authorized_operations=CLUSTER_OPERATIONS if asked else NOT_ASKED,
     )
+
+
+def _brokers(image: ClusterImage, listener: str, includes_fenced: bool) -> Iterator[DescribeClusterBroker]:
+    for node, registered in image.brokers.items():
+        is_fenced = node in image.fenced
+        if is_fenced and not includes_fenced:
+            continue
+        for endpoint in registered.endpoints:
+            if endpoint.listener == listener:
+                yield DescribeClusterBroker(
+                    broker_id=node,
+                    host=endpoint.host,
+                    port=endpoint.port,
+                    rack=registered.rack,
+                    is_fenced=is_fenced,
+                )
 
 
 def on_error(

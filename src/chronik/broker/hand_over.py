@@ -1,0 +1,116 @@
+"""What a node does about its leaderships before it stops: gives each to a replica that keeps up.
+
+Clients then find a leader that is there, instead of waiting for an election. It is asked for once, before the
+listener closes; what nobody can take over stays.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from chronik.broker.leadership_transfer import LeadershipTransfer
+from chronik.broker.partition import Partition
+from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
+from chronik.cluster.peers import Peers
+from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import METADATA_TOPIC, NodeId
+
+# Under way at once: each stops its partition's producers for a round trip, and all share the links.
+_AT_ONCE = 256
+
+# A transfer that has not come about in so long is begun again, perhaps to another replica.
+_RETRY_SECONDS = 0.5
+
+# Without news it is looked again after so long.
+_LOOK_SECONDS = 0.05
+
+
+class HandOver:
+    """Made for one stop."""
+
+    def __init__(
+        self,
+        led: Callable[[], Sequence[Partition]],
+        leadership: LeadershipTable,
+        transfers: LeadershipTransfer,
+        peers: Peers,
+    ) -> None:
+        """`led` gives what this node leads now, `__meta` included."""
+        self._led = led
+        self._leadership = leadership
+        self._transfers = transfers
+        self._peers = peers
+        # Partitions of which nobody else is known to have taken over, with when that was begun last.
+        self._begun: dict[Partition, float] = {}
+        # Leaderships that each node has or is being given.
+        self._load: Counter[NodeId] = Counter()
+
+    async def run(self, deadline: float) -> int:
+        """Hand over until every partition has another leader, or `deadline` on the loop's clock in seconds.
+
+        Returns how many this node still leads although others have replicas.
+        """
+        self._load.update({node: len(self._leadership.led_by(node)) for node in self._peers.live()})
+        news = asyncio.Event()
+
+        def on_leader(key: PartitionKey, leader: Leader) -> None:
+            news.set()
+
+        unsubscribe = self._leadership.subscribe(on_leader)
+        try:
+            while self._step() and asyncio.get_running_loop().time() < deadline:
+                await _wait(news, deadline)
+        finally:
+            unsubscribe()
+        return sum(partition.is_replicated for partition in self._led())
+
+    def _step(self) -> bool:
+        """Begin what can be begun; whether there is anything left to wait for."""
+        now = asyncio.get_running_loop().time()
+        for partition in [one for one in self._begun if self._is_taken(one)]:
+            del self._begun[partition]
+        hopeful = [one for one in self._led() if self._has_heir(one)]
+        under_way = {one for one, begun in self._begun.items() if now - begun < _RETRY_SECONDS}
+        due = [one for one in hopeful if one not in under_way]
+        for partition in due[: max(0, _AT_ONCE - len(under_way))]:
+            self._begin(partition, now)
+        return bool(hopeful or self._begun)
+
+    def _begin(self, partition: Partition, now: float) -> None:
+        candidates = self._transfers.candidates(partition)
+        if not candidates:
+            # Those that are there lag; they may catch up yet.
+            return
+        heir = min(candidates, key=lambda node: (not partition.has_committed(node), self._load[node]))
+        try:
+            self._transfers.begin(partition, heir)
+        except KafkaError:
+            # It leads no more, or hands over already.
+            pass
+        else:
+            self._load[heir] += 1
+        self._begun[partition] = now
+
+    def _has_heir(self, partition: Partition) -> bool:
+        live = self._peers.live()
+        return any(node in live and node != self._peers.node for node in partition.replicas)
+
+    def _is_taken(self, partition: Partition) -> bool:
+        if not partition.is_open:
+            return True
+        if partition.is_leader:
+            return False
+        if partition.name.topic == METADATA_TOPIC:
+            return partition.group.known_leader is not None
+        leader = self._leadership.leader(partition.topic_id, partition.name.partition)
+        return leader is not None and leader.node != self._peers.node
+
+
+async def _wait(news: asyncio.Event, deadline: float) -> None:
+    news.clear()
+    soon = asyncio.get_running_loop().time() + _LOOK_SECONDS
+    try:
+        async with asyncio.timeout_at(min(soon, deadline)):
+            await news.wait()
+    except TimeoutError:
+        pass
