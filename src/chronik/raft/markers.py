@@ -71,17 +71,24 @@ class Markers:
 
     def append(self, record: MarkerRecord) -> None:
         """Take one after all others; any number of records may lie between."""
-        index, offset, term, membership = record
-        expected = self._last_index + 1 + offset - self._last_offset
-        invariant(offset >= self._last_offset, "marker at offset {} after {}", offset, self._last_offset)
-        invariant(index == expected, "marker {} at offset {} is not at {}", index, offset, expected)
-        # The first entry of a term is its leader start.
-        is_next_term = term > self._last_term if membership is None else term == self._last_term
-        invariant(is_next_term, "marker {} of term {} after {}", index, term, self._last_term)
+        self.check((record,))
+        index, offset, term, _ = record
         self._records.append(record)
         self._indexes.append(index)
         self._offsets.append(offset)
         self._last_index, self._last_offset, self._last_term = index, offset, term
+
+    def check(self, records: Iterable[MarkerRecord]) -> None:
+        """Stop unless `append` can take these."""
+        before, offset_before, term_before = self._last_index, self._last_offset, self._last_term
+        for index, offset, term, membership in records:
+            expected = before + 1 + offset - offset_before
+            invariant(offset >= offset_before, "marker at offset {} after {}", offset, offset_before)
+            invariant(index == expected, "marker {} at offset {} is not at {}", index, offset, expected)
+            # The first entry of a term is its leader start.
+            is_next = term > term_before if membership is None else term == term_before
+            invariant(is_next, "marker {} of term {} after {}", index, term, term_before)
+            before, offset_before, term_before = index, offset, term
 
     def truncate(self, to: RaftIndex) -> None:
         """Drop those after `to`, which is not before the base."""

@@ -49,6 +49,9 @@ def reconcile(log: PartitionLog, store: StateStore, group: GroupId) -> None:
 def _first_contradiction(log: PartitionLog, markers: Markers) -> Offset | None:
     """The first record that is not of the term which the markers say; None when all agree."""
     starts = log.epoch_starts()
+    if not starts:
+        # An empty log; one that had records and lost them all to retention keeps the last epoch.
+        return None
     ends = [start.start_offset for start in starts[1:]] + [log.end_offset]
     for (epoch, start), end in zip(starts, ends, strict=True):
         # What is before the base is not described, and committed.

@@ -20,8 +20,9 @@ from chronik.vocab.ids import NodeId, Offset, TopicId
 
 FILE_MAGIC = b"CHRNKRST"
 VERSION = 1
-FILE_HEADER = struct.Struct(">8sHxxI")
-FILE_HEADER_BYTES = FILE_HEADER.size
+# Magic, version, CRC of the rest, bytes of the records that were durable when the file got its name.
+_FILE_HEADER = struct.Struct(">8sHxxIQ")
+FILE_HEADER_BYTES = _FILE_HEADER.size
 
 # No byte of it is zero or ASCII, so that it is found seldom where no record begins.
 _RECORD_MAGIC = b"\xc4\x9eRS"
@@ -86,9 +87,13 @@ class GroupImage(NamedTuple):
 # Writing.
 
 
-def format_file_header() -> bytes:
-    start = FILE_HEADER.pack(FILE_MAGIC, VERSION, 0)[:-4]
-    return start + int(crc32c(start)).to_bytes(4)
+def format_file_header(state_bytes: int) -> bytes:
+    """`state_bytes` of records are synced together with it."""
+    return _FILE_HEADER.pack(FILE_MAGIC, VERSION, _header_crc(VERSION, state_bytes), state_bytes)
+
+
+def _header_crc(version: int, state_bytes: int) -> int:
+    return int(crc32c(_FILE_HEADER.pack(FILE_MAGIC, version, 0, state_bytes)))
 
 
 def frame(body: bytes, durable_bytes: int) -> bytes:
@@ -177,9 +182,22 @@ def format_membership(membership: Membership) -> bytes:
 # Reading. What has a valid CRC and makes no sense raises ValueError or struct.error.
 
 
-def is_file_header(content: bytes) -> bool:
-    """Whether the file begins as this release writes it."""
-    return content[:FILE_HEADER_BYTES] == format_file_header()
+class FileHeader(NamedTuple):
+    """What stands before the records."""
+
+    version: int
+    # The file was durable up to here when it got its name.
+    durable_bytes: int
+
+
+def parse_file_header(content: bytes) -> FileHeader | None:
+    """None for what is not the beginning of a journal, or a damaged one."""
+    if len(content) < FILE_HEADER_BYTES:
+        return None
+    magic, version, crc, state_bytes = _FILE_HEADER.unpack_from(content)
+    if magic != FILE_MAGIC or crc != _header_crc(version, state_bytes):
+        return None
+    return FileHeader(version, FILE_HEADER_BYTES + state_bytes)
 
 
 def read_frame(content: bytes, position: int) -> Frame | None:

@@ -28,8 +28,11 @@ class StoreDamaged(Exception):
 
 def replay(content: bytes) -> tuple[dict[GroupId, GroupState], int]:
     """The groups, and where the journal ends. Raises StoreDamaged."""
-    if not codec.is_file_header(content):
-        raise StoreDamaged(_describe_header(content))
+    header = codec.parse_file_header(content)
+    if header is None:
+        raise StoreDamaged("it does not begin as one")
+    if header.version != codec.VERSION:
+        raise StoreDamaged(f"it has version {header.version}, and this release reads {codec.VERSION}")
     groups: dict[GroupId, GroupState] = {}
     position = codec.FILE_HEADER_BYTES
     while (found := codec.read_frame(content, position)) is not None:
@@ -38,14 +41,10 @@ def replay(content: bytes) -> tuple[dict[GroupId, GroupState], int]:
         except (ValueError, KeyError, struct.error, InvariantViolation) as error:
             raise StoreDamaged(f"the record at byte {position} makes no sense ({error!r})") from error
         position = found.end
+    if position < header.durable_bytes:
+        raise StoreDamaged(f"no record can be read at byte {position}, which was durable from the beginning")
     _check_end(content, position)
     return groups, position
-
-
-def _describe_header(content: bytes) -> str:
-    if content.startswith(codec.FILE_MAGIC):
-        return "it was written by another release, or its header is broken"
-    return "it does not begin as one"
 
 
 def _check_end(content: bytes, end: int) -> None:

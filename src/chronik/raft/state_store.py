@@ -6,7 +6,6 @@ is in memory. When the file has grown to a multiple of what it says it is writte
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Self
 
 from chronik.log.checkpoint import read_file
@@ -94,7 +93,9 @@ class StateStore:
 
     def set_hard_state(self, group: GroupId, hard_state: HardState) -> None:
         state = self._groups[group]
-        if hard_state != state.hard_state:
+        known = state.hard_state
+        invariant(hard_state.term >= known.term, "term {} after {}", hard_state.term, known.term)
+        if hard_state != known:
             self._write(codec.format_hard_state(group, hard_state))
             state.hard_state = hard_state
 
@@ -109,6 +110,8 @@ class StateStore:
         """Add to the group's markers; one write."""
         if records:
             markers = self._groups[group].markers
+            # Before they are written: a node does not start on a journal that makes no sense.
+            markers.check(records)
             self._write(codec.format_markers(group, records))
             for record in records:
                 markers.append(record)
@@ -117,6 +120,7 @@ class StateStore:
         """Drop those after `to`; nothing happens when there are none."""
         markers = self._groups[group].markers
         if markers.last is not None and markers.last.index > to:
+            invariant(to >= markers.base.index, "truncation to {} before {}", to, markers.base.index)
             self._write(codec.format_truncate(group, to))
             markers.truncate(to)
 
@@ -232,10 +236,11 @@ def _states(groups: Mapping[GroupId, GroupState]) -> Iterator[bytes]:
 
 def _write_temporary(disk: Disk, groups: Mapping[GroupId, GroupState]) -> File:
     """The whole state in a file of its own, durably."""
-    with suppress(FileNotFoundError):
+    if disk.exists(_TEMPORARY):
         disk.remove(_TEMPORARY)
     file = disk.open(_TEMPORARY, create=True)
-    file.append([codec.format_file_header() + b"".join(_states(groups))])
+    states = b"".join(_states(groups))
+    file.append([codec.format_file_header(len(states)), states])
     file.sync()
     return file
 
