@@ -48,10 +48,8 @@ class ReplicatedLog:
 
     @property
     def first_index(self) -> RaftIndex:
-        markers, first_offset = self._state.markers, self.log.first_offset
-        if first_offset <= markers.base.offset:
-            return RaftIndex(markers.base.index + 1)
-        return markers.index_of(first_offset)
+        # Markers between a record that is gone and the next stay: they may not be committed yet.
+        return RaftIndex(self._state.markers.index_before(self.log.first_offset) + 1)
 
     @property
     def last_index(self) -> RaftIndex:
