@@ -355,7 +355,9 @@ class PartitionLog:
                 file.remove()
         active = directory.segment(offset, self._clock.now_ms())
         active.create()
-        directory.disk.sync_directory(directory.path)
+        # With the directory's own name, which may be as new as the log.
+        for names in directory.syncs_of_names():
+            names.sync()
         if not self._cleanup.is_done:
             # For as long as it may have put back an older start: this segment's base is then no hole.
             directory.write_recovery_point_durably(offset)
