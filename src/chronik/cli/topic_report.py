@@ -18,6 +18,7 @@ class PartitionReport:
     leader_epoch: int
     replicas: tuple[int, ...]
     in_sync: tuple[int, ...]
+    offline: tuple[int, ...]
     start_offset: int | None
     end_offset: int | None
     bytes: int | None
@@ -38,9 +39,8 @@ class TopicReport:
 def read_report(client: Client, name: str) -> TopicReport:
     """Ask for everything. Raises ClientError; a partition without leader only lacks its offsets."""
     topic = topics.find(client, name)
-    has_leaders = all(partition.leader is not None for partition in topic.partitions)
-    starts = offsets.earliest(client, name) if has_leaders else {}
-    ends = offsets.latest(client, name) if has_leaders else {}
+    starts = offsets.earliest(client, name, all_needed=False)
+    ends = offsets.latest(client, name, all_needed=False)
     sizes: dict[int, int] = {}
     for directory in cluster.log_directories(client):
         for (owner, partition), size in directory.sizes.items():
@@ -59,6 +59,7 @@ def read_report(client: Client, name: str) -> TopicReport:
                 leader_epoch=place.leader_epoch,
                 replicas=place.replicas,
                 in_sync=place.in_sync,
+                offline=place.offline,
                 start_offset=starts.get(place.partition),
                 end_offset=ends.get(place.partition),
                 bytes=sizes.get(place.partition),
@@ -87,6 +88,7 @@ def print_report(report: TopicReport) -> None:
             right("Epoch"),
             left("Replicas"),
             left("In sync"),
+            left("Offline"),
             right("First"),
             right("End"),
             right("Size"),
@@ -98,6 +100,7 @@ def print_report(report: TopicReport) -> None:
                 partition.leader_epoch,
                 partition.replicas,
                 partition.in_sync,
+                partition.offline,
                 partition.start_offset,
                 partition.end_offset,
                 format_bytes(partition.bytes),

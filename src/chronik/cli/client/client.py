@@ -110,14 +110,19 @@ class Client:
         """Connections to all nodes by id."""
         return {node_id: self.node(address) for node_id, address in node_addresses(self.metadata(())).items()}
 
-    def leaders(self, topic: str) -> dict[int, Connection]:
-        """The partitions of a topic with their leaders. Raises ClientError when it or a leader is missing."""
+    def leaders(self, topic: str, *, all_needed: bool = True) -> dict[int, Connection]:
+        """The partitions of a topic with their leaders.
+
+        Raises ClientError when it is missing, and when a leader is, unless those that have one will do.
+        """
         metadata = self.metadata([topic])
         addresses = node_addresses(metadata)
         described = only(metadata.topics, f"find topic {topic}")
         check(described.error_code, f"find topic {topic}")
         leaders = {}
         for partition in sorted(described.partitions, key=lambda partition: partition.partition_index):
+            if partition.leader_id not in addresses and not all_needed:
+                continue
             if partition.leader_id not in addresses:
                 what = f"find the leader of {topic}-{partition.partition_index}"
                 raise error_of(partition.error_code or ErrorCode.LEADER_NOT_AVAILABLE, what)

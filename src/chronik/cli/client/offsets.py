@@ -33,22 +33,26 @@ class Position(IntEnum):
     EARLIEST = -2
 
 
-def earliest(client: Client, topic: str) -> dict[int, int]:
+def earliest(client: Client, topic: str, *, all_needed: bool = True) -> dict[int, int]:
     """The first offset that can be read, by partition."""
-    return at_timestamp(client, topic, Position.EARLIEST)
+    return at_timestamp(client, topic, Position.EARLIEST, all_needed=all_needed)
 
 
-def latest(client: Client, topic: str) -> dict[int, int]:
+def latest(client: Client, topic: str, *, all_needed: bool = True) -> dict[int, int]:
     """The offset after the last record that can be read, by partition."""
-    return at_timestamp(client, topic, Position.LATEST)
+    return at_timestamp(client, topic, Position.LATEST, all_needed=all_needed)
 
 
-def at_timestamp(client: Client, topic: str, timestamp_ms: int) -> dict[int, int]:
-    """The first offset at or after a time, by partition; -1 where there is none."""
+def at_timestamp(client: Client, topic: str, timestamp_ms: int, *, all_needed: bool = True) -> dict[int, int]:
+    """The first offset at or after a time, by partition; -1 where there is none.
+
+    Partitions without leader are waited for and then an error, or without `all_needed` left out.
+    """
 
     def attempt() -> dict[int, int]:
         found: dict[int, int] = {}
-        for leader, partitions in _by_leader(client.leaders(topic)).items():
+        leaders = client.leaders(topic, all_needed=all_needed)
+        for leader, partitions in _by_leader(leaders).items():
             found |= _ask(leader, topic, dict.fromkeys(partitions, timestamp_ms))
         return dict(sorted(found.items()))
 
