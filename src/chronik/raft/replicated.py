@@ -319,6 +319,16 @@ class ReplicatedGroup:
         self._input()
         self._core.tick()
 
+    def campaign_soon(self) -> None:
+        """Let the time pass that a follower waits for a leader. Nothing happens to those who listen to one:
+        it asks first (PreVote).
+        """
+        if self.known_leader is None:
+            self._input()
+            for _ in range(2 * self._setting.options.election_ticks):
+                if self._core.role is Role.FOLLOWER:
+                    self._core.tick()
+
     def on_peer_lost(self, node: NodeId) -> None:
         self._input()
         self._core.on_peer_lost(node)

@@ -4,15 +4,19 @@ Made for a node that has peers, by `server.local_broker`; a node alone has none 
 sends comes by here and goes to the part it is for.
 """
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from chronik.cluster.gossip import Gossip
+from chronik.cluster.image import TopicPartitionImage
 from chronik.cluster.leadership import LeadershipTable
 from chronik.cluster.peer_calls import PeerCalls
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.types import Membership
+from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
 from chronik.raft.replicated import GroupSetting, ReplicatedGroup
 from chronik.raft.state_store import StateStore
@@ -20,10 +24,15 @@ from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo, Transport, TransportListener
 from chronik.server.data_directory import Identity
 from chronik.server.founding import Founding
+from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.server.replication import Replication
 from chronik.server.settings_cluster import RaftTicks
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Clock, Randomness
+
+_log = logging.getLogger(__name__)
+
+_METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 
 
 class RunningTransport(Transport, Protocol):
@@ -87,7 +96,7 @@ class Links:
         self.calls = PeerCalls(node, self.transport)
         self.gossip = Gossip(self.transport, context.leadership, node)
         self.replication = Replication(self.host, self._group_setting(context))
-        self._leadership = context.leadership
+        self._node = node
         # Told of peers that come and go, after all the others.
         self.on_peers_changed: Callable[[], None] = lambda: None
 
@@ -107,15 +116,49 @@ class Links:
             lag_ms=context.lag_ms,
         )
 
-    async def start(self) -> None:
-        """Raises OSError when the peers' port cannot be had."""
+    async def join(self) -> Membership:
+        """Look for the others, and find out with whom the metadata began; waits for them in a new cluster.
+
+        Raises OSError when the peers' port cannot be had.
+        """
+        known = self.seat.store.get(_METADATA_GROUP)
+        if known is not None:
+            self.founding.know(known.markers.base.membership)
         self.host.start()
         await self.transport.start(self)
+        return await self.founding.membership()
 
-    async def close(self) -> None:
-        """The others see this node go. Groups are closed by whoever opened them."""
+    def hasten(self) -> None:
+        """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader."""
+        group = self.host.group(_METADATA_GROUP)
+        if group is not None and self._node == min(self.seat.voters):
+            group.campaign_soon()
+
+    def forget_unknown(self, partitions: Iterable[TopicPartitionImage]) -> None:
+        """Drop terms and markers of groups that were deleted while this node was away."""
+        known = {GroupId(created.topic.topic_id, created.partition) for created in partitions}
+        self.replication.forget_others({*known, _METADATA_GROUP})
+
+    def on_ready(self) -> None:
+        """The node serves: from now on it does its part in the cluster's upkeep."""
+
+    def on_stopping(self) -> None:
+        """The node begins to stop."""
+
+    async def close(self) -> bool:
+        """The others see this node go; partitions are closed already. Whether all terms and votes are
+        durable.
+        """
         await self.host.close()
         await self.transport.close()
+        try:
+            self.seat.store.sync_now()
+        except OSError as error:
+            _log.error("the store of terms and votes is not closed cleanly", extra={"error": str(error)})
+            return False
+        finally:
+            self.seat.store.close()
+        return True
 
     # The transport's side.
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.fetch_session import FetchSessionCache
@@ -31,6 +31,7 @@ from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
+from chronik.cluster.snapshot import UnreadableSnapshot
 from chronik.cluster.topic_creation import ensure_topic
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.log.disk import Disk
@@ -44,7 +45,9 @@ from chronik.server.data_directory import (
     next_leader_epoch,
     take_clean_mark,
 )
+from chronik.server.hand_over import hand_over
 from chronik.server.metadata_partition import MetadataPartition
+from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partition_directories import (
     METADATA_DIRECTORY,
     find_deleted,
@@ -60,10 +63,19 @@ from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.vocab.invariant import InvariantViolation, invariant
 from chronik.vocab.seams import Clock, Randomness
 
+if TYPE_CHECKING:
+    from chronik.server.links import Links, Seat
+
 _log = logging.getLogger(__name__)
 
 # A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
 _INTERNAL_TOPIC_SECONDS_MAX = 5.0
+
+# Between two lines of the log while a start waits for other nodes.
+_CATCH_UP_SECONDS = 5.0
+
+# A transfer takes two round trips; what takes longer is lost with the connection, and elected then.
+_HAND_OVER_SECONDS_MAX = 2.0
 
 
 class Machine(NamedTuple):
@@ -75,6 +87,8 @@ class Machine(NamedTuple):
     disk_usage: Callable[[], DiskUsage]
     # Files that logs may hold open.
     open_files_max: int
+    # Among which others it stands; None for a node that is its cluster.
+    seat: "Seat | None" = None
 
 
 class LocalBroker:
@@ -98,6 +112,7 @@ class LocalBroker:
         self.traffic = Traffic()
         self._partitions = self._make_partitions(machine)
         self._leadership = LeadershipTable()
+        self._links = self._make_links(machine)
         self._replicas = ReplicaManager(
             node_id=identity.node_id,
             factory=self._partitions,
@@ -107,9 +122,20 @@ class LocalBroker:
             disk_usage=machine.disk_usage,
             clock=machine.clock,
         )
-        self.metadata_partition = MetadataPartition(self._partitions, self._replicas, machine.clock)
+        self.metadata_partition = MetadataPartition(
+            self._partitions,
+            self._replicas,
+            MetadataSnapshots(machine.disk),
+            machine.clock,
+            config.int("metadata.log.max.record.bytes.between.snapshots"),
+        )
+        links = self._links
         self._metadata = MetadataService(
-            self.metadata_partition, self._topic_creation_defaults, machine.randomness
+            self.metadata_partition,
+            self._topic_creation_defaults,
+            machine.randomness,
+            peers=None if links is None else links.calls,
+            spread=None if links is None else links.gossip,
         )
         self.broker = self._make_broker(machine, endpoints)
 
@@ -128,9 +154,26 @@ class LocalBroker:
             traffic=self.traffic,
         )
 
+    def _make_links(self, machine: Machine) -> "Links | None":
+        if machine.seat is None:
+            return None
+        # A node alone has no use for it, and starts sooner without.
+        from chronik.server.links import Links, LinksContext
+
+        context = LinksContext(
+            identity=self._identity,
+            syncer=self.syncer,
+            clock=machine.clock,
+            randomness=machine.randomness,
+            leadership=self._leadership,
+            load_cold=lambda cold: machine.disk.run_blocking(cold.load),
+            lag_ms=lambda: self._config.int("replica.lag.time.max.ms"),
+        )
+        return Links(machine.seat, context)
+
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
         config, replicas = self._config, self._replicas
-        peers = NoPeers(self._identity.node_id)
+        peers = NoPeers(self._identity.node_id) if self._links is None else self._links.calls
         offsets_log = InternalLog(
             partial(replicas.leader, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
         )
@@ -173,53 +216,85 @@ class LocalBroker:
 
         `close` is due afterwards in any case.
         """
-        leader_epoch = next_leader_epoch(self._disk)
-        self._partitions.begin(leader_epoch=leader_epoch, was_clean=take_clean_mark(self._disk))
+        links = self._links
+        self._partitions.begin(
+            leader_epoch=next_leader_epoch(self._disk),
+            was_clean=take_clean_mark(self._disk),
+            replication=None if links is None else links.replication,
+        )
         try:
-            self._open_metadata()
+            await self._open_metadata()
             await self._open_partitions()
-        except (KafkaError, UnreadableRecord, InvariantViolation) as error:
+        except (KafkaError, UnreadableRecord, UnreadableSnapshot, InvariantViolation) as error:
             raise DataDirectoryError(
                 f"the metadata log in {METADATA_DIRECTORY} cannot be used: {error}"
             ) from error
         self._is_opened = True
-        try:
-            await self._register()
-        except KafkaError as error:
-            raise OSError(f"the metadata log takes no records: {error}") from error
+        await self._register()
+        if links is not None:
+            links.on_ready()
+
+    async def hand_over(self) -> None:
+        """Before a node of a cluster stops: have others lead what it leads, and clients told to go to
+        them.
+        """
+        if self._links is not None and self._is_opened and self._config.bool("controlled.shutdown.enable"):
+            deadline = asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX
+            await hand_over(self.broker, self.metadata_partition, deadline)
 
     async def close(self) -> None:
         """Sync and close everything. Requests must have ended."""
+        links = self._links
+        if links is not None:
+            links.on_stopping()
         await self._metadata.close()
         await self.broker.groups.close()
         await self.syncer.drain()
         is_clean = await self._replicas.close()
         is_clean = await self.metadata_partition.close() and is_clean
+        if links is not None:
+            is_clean = await links.close() and is_clean
         if is_clean and self._is_opened:
             try:
                 leave_clean_mark(self._disk)
             except OSError as error:
                 _log.warning("the next start will check all logs", extra={"error": str(error)})
 
-    def _open_metadata(self) -> None:
+    async def _open_metadata(self) -> None:
         metadata = self._metadata
-        self.metadata_partition.open()
-        metadata.replay()
+        self.metadata_partition.load_snapshot(metadata)
+        if self._links is None:
+            self.metadata_partition.open_solo(self._identity.node_id, metadata)
+            metadata.replay()
+        else:
+            await self._join(self._links)
         self._leadership.subscribe(self._on_leader)
-        metadata.subscribe(self._on_configuration)
-        metadata.subscribe(self._replicas.on_metadata)
-        metadata.subscribe(self._on_topics_deleted)
-        metadata.subscribe(_log_topics)
+
+    async def _join(self, links: "Links") -> None:
+        """Find the others, and learn all they know. Takes as long as it takes a majority to be there."""
+        membership = await links.join()
+        self.metadata_partition.open_replica(membership, self._metadata)
+        links.hasten()
+        while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
+            _log.info("waiting for a majority of the nodes")
+        self.metadata_partition.pause()
 
     async def _open_partitions(self) -> None:
         """Bring this node to what the metadata says."""
-        image = self._metadata.image
+        metadata, image = self._metadata, self._metadata.image
         delta = delta_from_nothing(image)
         self._on_configuration(delta, image)
         self._clear_strays(
             {f"{created.topic.name}-{created.partition}" for created in delta.partitions_created}
         )
+        if self._links is not None:
+            self._links.forget_unknown(delta.partitions_created)
         await self._replicas.start(delta, image)
+        metadata.subscribe(self._on_configuration)
+        metadata.subscribe(self._replicas.on_metadata)
+        metadata.subscribe(self._on_topics_deleted)
+        metadata.subscribe(_log_topics)
+        self.metadata_partition.resume()
 
     def _clear_strays(self, wanted: set[str]) -> None:
         """Remove what is left of deleted topics. What else the metadata does not know is kept out of the way:
@@ -244,17 +319,24 @@ class LocalBroker:
                 )
 
     async def _register(self) -> None:
-        await self._metadata.submit(
-            RegisterBroker(
-                node=self._identity.node_id,
-                directory_id=self._identity.directory_id,
-                endpoints=[
-                    BrokerEndpoint(listener=endpoint.listener, host=endpoint.host, port=endpoint.port)
-                    for endpoint in self.broker.endpoints.values()
-                ],
-                rack=self._config.raw("broker.rack"),
-            )
+        """Raises OSError when a node alone cannot write; a node of a cluster tries until it is let."""
+        command = RegisterBroker(
+            node=self._identity.node_id,
+            directory_id=self._identity.directory_id,
+            endpoints=[
+                BrokerEndpoint(listener=endpoint.listener, host=endpoint.host, port=endpoint.port)
+                for endpoint in self.broker.endpoints.values()
+            ],
+            rack=self._config.raw("broker.rack"),
         )
+        while True:
+            try:
+                await self._metadata.submit(command)
+                return
+            except KafkaError as error:
+                if self._links is None:
+                    raise OSError(f"the metadata log takes no records: {error}") from error
+                _log.info("not registered yet", extra={"reason": str(error)})
 
     # What the rooms ask of each other.
 
@@ -292,8 +374,8 @@ class LocalBroker:
         self.broker.groups.on_topics_deleted(names)
 
     async def _ensure_offsets_topic(self) -> int:
-        """The partitions of `__consumer_offsets`, made when the first group needs it. One that exists need not
-        have all its leaders: others' are no concern of a group.
+        """The partitions of `__consumer_offsets`, made when the first group needs it. One that exists need
+        not have all its leaders: others' are no concern of a group.
         """
         existing = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
         if existing is not None:
