@@ -20,7 +20,8 @@ class MetadataLog(Protocol):
         """Whether this node leads, and all records of earlier leaders are committed and were told by
         `on_committed`.
 
-        After an `append` that failed it is False until whatever that left in the log is committed or gone.
+        It may be False while an append is under way. After an `append` that failed it is False until whatever
+        that left in the log is committed or gone.
         """
         ...
 

@@ -1,113 +1,116 @@
-"""The metadata of the cluster on this node: commands become committed records, records become the next image.
+"""The metadata of the cluster on this node: commands become committed records, records the next image.
 
-Commands queue. While one append to the metadata log is on its way, those that come gather, and go into the
-log together with the next one, so a thousand clients that create topics share a few syncs. Each is still
-decided after all that came before it. An answer, refusals included, is given only when everything it builds
-on is committed and applied.
+A command is decided by the node that leads `__meta`; the others send it there. Every node applies the
+committed records to its own image, and whoever submitted a command is answered when this node's image shows
+it.
 """
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Protocol
 
-from chronik.cluster.commands import Command
-from chronik.cluster.controller import decide
+from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Fate, refused
+from chronik.cluster.applied_metadata import AppliedMetadata, ImageCallback
+from chronik.cluster.commands import (
+    AllocateProducerIds,
+    Command,
+    CreateTopic,
+    FenceBroker,
+    RegisterBroker,
+)
+from chronik.cluster.decider import Decider, Premises
 from chronik.cluster.image import ClusterDelta, ClusterImage
-from chronik.cluster.image_draft import apply_records
-from chronik.cluster.record_codec import decode, encode
-from chronik.cluster.records import MetadataRecord
-from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.cluster.metadata_log import MetadataLog
+from chronik.cluster.peers import Peers
+from chronik.cluster.topic_decisions import TopicDefaults, draw_topic_id
+from chronik.cluster.wakeups import Wakeups
 from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import NodeId, Offset
 from chronik.vocab.seams import Randomness
 
-_log = logging.getLogger(__name__)
+# How long a command waits for a leader and its answer when its sender does not say: some elections.
+SUBMIT_SECONDS = 5.0
 
-KeyValue = tuple[bytes, bytes]
-ImageCallback = Callable[[ClusterDelta, ClusterImage], None]
+# What is waited before a node is asked again, when nothing shows that it knows better now.
+RETRY_SECONDS = 0.05
 
-# The loop is held while a batch is decided and applied; this many commands and records take about 20 ms. A
-# single command may exceed it, for its records are committed together.
-BATCH_MAX = 1_000
+SUBMIT = "metadata.submit"
+OFFSET = "metadata.offset"
 
-# Commands are small, and their clients wait; beyond this the controller is not keeping up, and waiting longer
-# helps nobody.
-QUEUE_MAX = 10_000
+# Carried out twice they are as if carried out once, or cost nothing but a block of ids. A creation names the
+# id of its topic.
+_REPEATABLE = (AllocateProducerIds, CreateTopic, FenceBroker, RegisterBroker)
 
 
-class MetadataLog(Protocol):
-    """The `__meta` log as the service needs it."""
+class Spread(Protocol):
+    """How far the other nodes are. `gossip.Gossip` knows."""
 
-    async def append(self, records: Sequence[KeyValue]) -> None:
-        """Append all of `records` as one record batch, and return when they are committed.
-
-        Never called again before it returned. Raises KafkaError when it failed. If records of a failed append
-        may be in the log all the same, every later append must fail too, until the log has been replayed.
-        """
+    def on_applied(self, offset: Offset) -> None:
+        """This node serves, and has applied everything below `offset`."""
         ...
 
-    def replay(self) -> Iterable[KeyValue]:
-        """All committed records from the beginning."""
+    async def wait_applied(self, offset: Offset, deadline: float) -> bool:
+        """Whether all who are there have applied everything below `offset` before `deadline`."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
-    command: Command
-    validate_only: bool
-    answer: asyncio.Future[ClusterDelta]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """What was decided on a waiting command; told to its sender after the commit."""
-
-    waiting: _Waiting
-    result: ClusterDelta | KafkaError
-
-    def tell(self) -> None:
-        if self.waiting.answer.done():
-            return
-        if isinstance(self.result, KafkaError):
-            self.waiting.answer.set_exception(self.result)
-        else:
-            self.waiting.answer.set_result(self.result)
 
 
 class MetadataService:
     """One per node, for the node's life. Made and replayed by the server before anything else is started."""
 
     def __init__(
-        self, log: MetadataLog, defaults: Callable[[], TopicDefaults], randomness: Randomness
+        self,
+        log: MetadataLog,
+        defaults: Callable[[], TopicDefaults],
+        randomness: Randomness,
+        *,
+        peers: Peers | None = None,
+        spread: Spread | None = None,
     ) -> None:
+        """Without `peers` the node is its own cluster."""
         self._log = log
-        self._defaults = defaults
         self._randomness = randomness
-        # Invariant: what the committed records add up to, and nothing else.
-        self._image = ClusterImage()
-        self._callbacks: list[ImageCallback] = []
-        self._queue: deque[_Waiting] = deque()
-        # Commands of the batch that is on its way into the log.
-        self._writing: list[_Waiting] = []
-        # Invariant: not None while anything is queued.
-        self._writer: asyncio.Task[None] | None = None
-        self._refusal: KafkaError | None = None
+        self._peers = peers
+        self._spread = spread
+        self._applied = AppliedMetadata(log)
+        premises = Premises(defaults=defaults, randomness=randomness, live=self._live)
+        self._decider = Decider(log, self._applied, premises)
+        self._changes = Wakeups()
+        self._is_closing = False
+        self._is_caught_up = False
+        if peers is not None:
+            peers.serve(SUBMIT, self._on_question)
+            peers.serve(OFFSET, self._on_offset_asked)
+
+    # The image.
 
     @property
     def image(self) -> ClusterImage:
-        """The latest committed image."""
-        return self._image
+        """The latest committed image that this node has applied."""
+        return self._applied.image
+
+    @property
+    def applied_offset(self) -> Offset:
+        """`image` is what the records below it add up to."""
+        return self._applied.offset
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether commands are decided here."""
+        return self._decider.can_decide
+
+    @property
+    def controller(self) -> NodeId | None:
+        """Who leads `__meta`, for all this node knows."""
+        return self._log.leader
 
     def replay(self) -> None:
-        """Build the image from the log. Subscribers are not called: they look at the image when they start.
+        """Build the image from the log, or go on from a snapshot that was loaded.
 
-        Raises UnreadableRecord, InvariantViolation when the log cannot be understood: the node must not start
-        then.
+        Subscribers are not called: they look at the image when they start. Raises UnreadableRecord,
+        InvariantViolation when the log cannot be understood: the node must not start then.
         """
-        records = [decode(key, value) for key, value in self._log.replay()]
-        self._image, _ = apply_records(ClusterImage(), records)
+        self._applied.replay()
 
     def subscribe(self, callback: ImageCallback) -> Callable[[], None]:
         """Call `callback` with each change and the image after it, before any sender is answered.
@@ -115,95 +118,187 @@ class MetadataService:
         It is called on the loop, in the order of subscription, and must not raise. Returns what ends the
         subscription.
         """
-        self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback)
+        return self._applied.subscribe(callback)
 
-    async def submit(self, command: Command, *, validate_only: bool = False) -> ClusterDelta:
-        """Carry out `command`. Returns what it changed, once committed and told to all subscribers.
+    def snapshot(self) -> tuple[Offset, bytes]:
+        """The image now, and the offset up to which it counts."""
+        return self._applied.snapshot()
 
-        With `validate_only` it returns what would change, and nothing changes. Raises KafkaError when the
-        command is refused or could not be committed. A command whose sender is cancelled is carried out all
-        the same.
+    def load_snapshot(self, data: bytes) -> bool:
+        """Go on from a snapshot. False when this node has applied as much already.
+
+        Subscribers are told of the difference. Raises UnreadableSnapshot.
         """
-        if self._refusal is not None:
-            raise KafkaError(self._refusal.code, self._refusal.message)
-        if len(self._queue) >= QUEUE_MAX:
-            raise KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED, "Too many metadata changes are waiting")
-        answer: asyncio.Future[ClusterDelta] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(command=command, validate_only=validate_only, answer=answer))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write(), name="metadata-writer")
-            self._writer.add_done_callback(self._on_writer_end)
-        return await answer
+        is_news = self._applied.load_snapshot(data)
+        if is_news:
+            self._on_applied()
+        return is_news
+
+    # What the log says.
+
+    def on_committed(self) -> None:
+        """The high watermark moved. Called before those who wait for an append are woken."""
+        before = self._applied.offset
+        self._applied.follow()
+        if self._applied.offset != before:
+            self._on_applied()
+        self._changes.wake_all()
+
+    def on_leadership(self) -> None:
+        """`leader` or `can_decide` of the log changed."""
+        self._changes.wake_all()
+
+    def _on_applied(self) -> None:
+        if self._spread is not None and self._is_caught_up:
+            self._spread.on_applied(self._applied.offset)
+
+    # Commands.
+
+    async def submit(
+        self, command: Command, *, validate_only: bool = False, deadline: float | None = None
+    ) -> ClusterDelta:
+        """Carry out `command`. Returns what it changed, once committed, applied here and told to subscribers.
+
+        With `validate_only` it returns what would change, and nothing changes. `deadline` is on the loop's
+        clock, in seconds, and bounds the way to the controller and back, not the commit where this node is
+        the controller. Raises KafkaError: why the command is refused or could not be committed, or
+        NOT_CONTROLLER when nobody decided on it or nobody knows. A command whose sender is cancelled is
+        carried out all the same.
+        """
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + SUBMIT_SECONDS
+        if self._peers is not None and isinstance(command, CreateTopic) and command.topic_id is None:
+            command = replace(command, topic_id=draw_topic_id(self._randomness))
+        is_repeatable = validate_only or isinstance(command, _REPEATABLE)
+        while True:
+            self._check_open()
+            answer = await self._ask(command, validate_only, deadline)
+            if answer.fate is Fate.UNKNOWN and not (is_repeatable and self._peers is not None):
+                raise self._lost(answer)
+            if answer.fate not in (Fate.UNKNOWN, Fate.NOT_DECIDED):
+                break
+            await self._wait_for_change(deadline)
+        if not await self._applied.wait(answer.offset, deadline):
+            raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "The change was made, and is not seen here yet")
+        return answer.changed()
+
+    async def catch_up(self, deadline: float) -> bool:
+        """Wait until this node has applied all that was committed when it was called. False past `deadline`.
+
+        From then on the others wait for it: due once, before clients are served.
+        """
+        while not self._decider.can_decide:
+            offset = await self._leader_offset(deadline)
+            if offset is not None:
+                if not await self._applied.wait(offset, deadline):
+                    return False
+                break
+            try:
+                await self._wait_for_change(deadline)
+            except KafkaError:
+                return False
+        self._is_caught_up = True
+        self._on_applied()
+        return True
+
+    async def wait_applied_everywhere(self, deadline: float) -> bool:
+        """Whether every node that is there has applied what this one has, before `deadline`."""
+        return self._spread is None or await self._spread.wait_applied(self.applied_offset, deadline)
 
     async def close(self) -> None:
         """Take no more commands and wait until those that were taken are answered."""
-        self._refusal = KafkaError(ErrorCode.NOT_CONTROLLER, "The broker is shutting down")
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        self._is_closing = True
+        self._changes.wake_all()
+        await self._decider.drain()
 
-    async def _write(self) -> None:
-        while self._queue:
-            records, outcomes = self._decide_batch()
-            if records:
-                try:
-                    await self._log.append([encode(record) for record in records])
-                except KafkaError as error:
-                    self._fail_batch(error)
-                    continue
-                self._apply(records)
-            else:
-                # Many refusals in a row must not hold the loop either.
-                await asyncio.sleep(0)
-            self._writing.clear()
-            for outcome in outcomes:
-                outcome.tell()
-        # In the same step in which the queue was found empty: a command that comes now starts another writer.
-        self._writer = None
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise KafkaError(ErrorCode.NOT_CONTROLLER, "The broker is shutting down")
+        if self._applied.failure is not None:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "This broker's metadata service has failed")
 
-    def _decide_batch(self) -> tuple[list[MetadataRecord], list[_Outcome]]:
-        """Decide queued commands one after the other, each on the image after those before it."""
-        image, records, outcomes = self._image, list[MetadataRecord](), list[_Outcome]()
-        defaults = self._defaults()
-        while self._queue and len(records) + len(outcomes) < BATCH_MAX:
-            waiting = self._queue.popleft()
-            self._writing.append(waiting)
-            try:
-                decided = decide(image, waiting.command, defaults, self._randomness)
-            except KafkaError as refusal:
-                outcomes.append(_Outcome(waiting=waiting, result=refusal))
-                continue
-            after, delta = apply_records(image, decided)
-            if not waiting.validate_only:
-                image = after
-                records.extend(decided)
-            outcomes.append(_Outcome(waiting=waiting, result=delta))
-        return records, outcomes
+    def _lost(self, answer: Answer) -> KafkaError:
+        if self._peers is None:
+            return KafkaError(answer.error, answer.message)
+        return KafkaError(ErrorCode.NOT_CONTROLLER, "The controller was lost; the change may have been made")
 
-    def _apply(self, records: Sequence[MetadataRecord]) -> None:
-        # Once more from the records, as a node does that did not decide them: subscribers see one change per
-        # batch.
-        self._image, delta = apply_records(self._image, records)
-        for callback in self._callbacks:
-            callback(delta, self._image)
+    # The way to the controller.
 
-    def _fail_batch(self, error: KafkaError) -> None:
-        for waiting in self._writing:
-            _Outcome(waiting=waiting, result=KafkaError(error.code, error.message)).tell()
-        self._writing.clear()
+    async def _ask(self, command: Command, validate_only: bool, deadline: float) -> Answer:
+        if self._decider.can_decide:
+            return await self._decider.decide(command, validate_only=validate_only)
+        leader = self._remote_leader()
+        if self._peers is None or leader is None:
+            return NOT_DECIDED
+        # Only where there are other nodes: a start on one must not pay for it.
+        from chronik.cluster.command_codec import Question, decode_answer, encode_question
 
-    def _on_writer_end(self, writer: asyncio.Task[None]) -> None:
-        failure = None if writer.cancelled() else writer.exception()
-        if failure is None and not writer.cancelled():
-            return
-        self._writer = None
-        # A bug, or the loop is closing. Nobody may wait for ever, and nothing may be decided on an image that
-        # may be wrong.
-        if failure is not None:
-            _log.critical("metadata service failed, no further change is accepted", exc_info=failure)
-        self._refusal = KafkaError(
-            ErrorCode.UNKNOWN_SERVER_ERROR, "This broker's metadata service has failed"
+        timeout_ms = int(1000 * (deadline - asyncio.get_running_loop().time()))
+        question = encode_question(Question(command, validate_only, timeout_ms))
+        try:
+            return decode_answer(await self._peers.call(leader, SUBMIT, question, deadline))
+        except KafkaError as error:
+            return NOT_DECIDED if error.code in _NEVER_ASKED else UNKNOWN
+        except ValueError:
+            return UNKNOWN
+
+    async def _leader_offset(self, deadline: float) -> Offset | None:
+        """How far the controller is; None when it cannot be asked."""
+        leader = self._remote_leader()
+        if self._peers is None or leader is None:
+            return None
+        try:
+            return Offset(int(await self._peers.call(leader, OFFSET, b"", deadline)))
+        except (KafkaError, ValueError):
+            return None
+
+    def _remote_leader(self) -> NodeId | None:
+        """The leader, if it is another node that is connected."""
+        leader, peers = self._log.leader, self._peers
+        return leader if peers is not None and leader != peers.node and leader in peers.live() else None
+
+    def _live(self) -> Collection[NodeId] | None:
+        return None if self._peers is None else self._peers.live()
+
+    async def _wait_for_change(self, deadline: float) -> None:
+        """Raises NOT_CONTROLLER past `deadline`."""
+        now = asyncio.get_running_loop().time()
+        if now >= deadline:
+            raise KafkaError(ErrorCode.NOT_CONTROLLER, "No controller answered in time")
+        await self._changes.wait(min(deadline, now + RETRY_SECONDS))
+
+    # What other nodes ask of this one.
+
+    async def _on_question(self, node: NodeId, data: bytes) -> bytes:
+        from chronik.cluster.command_codec import decode_question, encode_answer
+
+        try:
+            question = decode_question(data)
+        except ValueError as error:
+            return encode_answer(refused(KafkaError(ErrorCode.INVALID_REQUEST, f"node {node}: {error}")))
+        await self._wait_until_settled(question.timeout_ms / 1000)
+        if not self.is_controller or self._is_closing:
+            return encode_answer(NOT_DECIDED)
+        return encode_answer(
+            await self._decider.decide(question.command, validate_only=question.validate_only)
         )
-        self._writing.extend(self._queue)
-        self._queue.clear()
-        self._fail_batch(self._refusal)
+
+    async def _on_offset_asked(self, node: NodeId, data: bytes) -> bytes:
+        if not self.is_controller:
+            raise KafkaError(ErrorCode.NOT_CONTROLLER)
+        return str(self.applied_offset).encode()
+
+    async def _wait_until_settled(self, seconds: float) -> None:
+        """Whoever was just elected can decide as soon as it knows what its predecessors committed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._is_settling() and loop.time() < deadline:
+            await self._changes.wait(deadline)
+
+    def _is_settling(self) -> bool:
+        is_leader = self._peers is not None and self._log.leader == self._peers.node
+        return is_leader and not self._decider.can_decide and not self._is_closing
+
+
+# The node that was asked knew that it does not decide, or did not know the question.
+_NEVER_ASKED = frozenset({ErrorCode.NOT_CONTROLLER, ErrorCode.UNSUPPORTED_VERSION})

@@ -1,17 +1,22 @@
-"""Topics that are there when the call returns: created unless they exist, every partition with a leader.
+"""Topics that are there when the call returns: every partition with a leader, every node knows it.
 
-This is the promise "the first send works": what these functions return may be shown to clients.
+This is the promise "the first send works": what these functions return may be shown to clients. A topic that
+was there before only needs leaders; one that is created now is waited for until every node that serves has
+applied its records, so that no client meets a node that has not heard of it.
 """
 
 import asyncio
 from collections.abc import Iterable, Sequence
 
 from chronik.cluster.commands import CreateTopic
-from chronik.cluster.image import TopicImage
+from chronik.cluster.image import ClusterDelta, TopicImage
 from chronik.cluster.leadership import LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.invariant import invariant
+
+# The change was not made, or it is not known here: it may still come.
+_NOT_YET = frozenset({ErrorCode.NOT_CONTROLLER, ErrorCode.REQUEST_TIMED_OUT})
 
 
 async def ensure_topics(
@@ -42,16 +47,54 @@ async def ensure_topic(
     `deadline` is on the loop's clock, in seconds; past it LEADER_NOT_AVAILABLE is raised, and the topic may
     come later. Raises KafkaError when it cannot be created.
     """
-    try:
-        async with asyncio.timeout_at(deadline):
-            topic = await _create_unless_exists(metadata, command)
-    except TimeoutError:
-        raise KafkaError(
-            ErrorCode.LEADER_NOT_AVAILABLE, f"Topic {command.name} is still being created"
-        ) from None
+    existing = metadata.image.topics.get(command.name)
+    topic = existing or await _create_unless_exists(metadata, command, deadline)
     if await leadership.wait_for(partition_keys([topic]), deadline):
         raise KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"Topic {command.name} has no leaders yet")
+    if existing is None and not await metadata.wait_applied_everywhere(deadline):
+        raise KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"Topic {command.name} is not known everywhere yet")
     return topic
+
+
+async def create_topic(
+    metadata: MetadataService,
+    leadership: LeadershipTable,
+    command: CreateTopic,
+    deadline: float,
+    *,
+    validate_only: bool = False,
+) -> TopicImage:
+    """The topic that `command` created, or would create, for CreateTopics.
+
+    `deadline` is on the loop's clock, in seconds; past it REQUEST_TIMED_OUT is raised, and the topic may come
+    later, as from Kafka. Raises KafkaError when it cannot be created.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            delta = await metadata.submit(command, validate_only=validate_only, deadline=deadline)
+    except TimeoutError:
+        message = "The topic was not yet created when the request timed out"
+        raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, message) from None
+    if not validate_only:
+        await wait_ready(metadata, leadership, delta, deadline)
+    (topic,) = delta.topics_created
+    return topic
+
+
+async def wait_ready(
+    metadata: MetadataService, leadership: LeadershipTable, delta: ClusterDelta, deadline: float
+) -> None:
+    """Wait until the partitions that `delta` created have leaders and are known everywhere.
+
+    Raises REQUEST_TIMED_OUT past `deadline`, on the loop's clock in seconds.
+    """
+    created = [PartitionKey(new.topic.topic_id, new.partition) for new in delta.partitions_created]
+    if await leadership.wait_for(created, deadline):
+        message = "The partitions had no leaders yet when the request timed out"
+        raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, message)
+    if not await metadata.wait_applied_everywhere(deadline):
+        message = "The partitions were not known to all brokers yet when the request timed out"
+        raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, message)
 
 
 def partition_keys(topics: Iterable[TopicImage]) -> list[PartitionKey]:
@@ -63,13 +106,28 @@ def partition_keys(topics: Iterable[TopicImage]) -> list[PartitionKey]:
     ]
 
 
-async def _create_unless_exists(metadata: MetadataService, command: CreateTopic) -> TopicImage:
+async def _create_unless_exists(
+    metadata: MetadataService, command: CreateTopic, deadline: float
+) -> TopicImage:
+    """Raises LEADER_NOT_AVAILABLE past `deadline`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await _create(metadata, command, deadline)
+    except TimeoutError:
+        pass
+    except KafkaError as error:
+        if error.code not in _NOT_YET:
+            raise
+    raise KafkaError(ErrorCode.LEADER_NOT_AVAILABLE, f"Topic {command.name} is still being created")
+
+
+async def _create(metadata: MetadataService, command: CreateTopic, deadline: float) -> TopicImage:
     while True:
         existing = metadata.image.topics.get(command.name)
         if existing is not None:
             return existing
         try:
-            delta = await metadata.submit(command)
+            delta = await metadata.submit(command, deadline=deadline)
         except KafkaError as error:
             if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
                 raise

@@ -243,9 +243,10 @@ def draw_topic_id(randomness: Randomness) -> TopicId:
 
 def _topic_id(image: ClusterImage, command: CreateTopic, randomness: Randomness) -> TopicId:
     if command.topic_id is not None:
-        if command.topic_id == NO_TOPIC_ID or command.topic_id in image.topics_by_id:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, "The topic id asked for is taken")
-        return command.topic_id
+        asked = command.topic_id
+        if len(asked) != len(NO_TOPIC_ID) or asked == NO_TOPIC_ID or asked in image.topics_by_id:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "The topic id asked for cannot be had")
+        return asked
     while True:
         topic_id = draw_topic_id(randomness)
         if topic_id not in image.topics_by_id:

@@ -41,9 +41,11 @@ BrokerViews = Mapping[NodeId, BrokerView]
 
 
 def broker_views(image: ClusterImage, listener: str) -> BrokerViews:
-    """The brokers that advertise an endpoint under the name of `listener`."""
+    """The brokers that serve, and advertise an endpoint under the name of `listener`."""
     found: dict[NodeId, BrokerView] = {}
     for node, broker in image.brokers.items():
+        if node in image.fenced:
+            continue
         endpoint = _endpoint(broker.endpoints, listener)
         if endpoint is not None:
             found[node] = BrokerView(node, endpoint.host, endpoint.port, broker.rack)
@@ -57,7 +59,7 @@ def partition_views(
 
     Lists may be shared: nobody writes to them.
     """
-    leaders = leadership.leaders(topic.topic_id)
+    leaders, lost = leadership.leaders(topic.topic_id), leadership.lost
     for partition in range(first, len(topic.partitions)):
         replicas = topic.partitions[partition].replicas
         leader = leaders.get(partition)
@@ -68,8 +70,9 @@ def partition_views(
             error = ErrorCode.LISTENER_NOT_FOUND
         else:
             node, epoch = leader
-        in_sync: list[int] = [replica for replica in replicas if replica in brokers]
-        offline: list[int] = [replica for replica in replicas if replica not in brokers]
+        following = leadership.in_sync(topic.topic_id, partition, replicas)
+        in_sync: list[int] = [replica for replica in following if replica in brokers]
+        offline: list[int] = [node for node in replicas if node not in brokers or node in lost]
         yield PartitionView(partition, error, node, epoch, list(replicas), in_sync, offline)
 
 

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from chronik.cluster.metadata_service import KeyValue
+from chronik.cluster.metadata_log import KeyValue
 from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import NodeId, Offset
 
 
 class FakeMetadataLog:
-    """Holds what was committed. With `is_held`, appends wait for `commit` or `fail`."""
+    """Holds what was committed. With `is_held`, appends wait for `commit` or `fail`.
+
+    It is led here while `can_decide` says so.
+    """
 
     def __init__(self, records: Iterable[KeyValue] = ()) -> None:
         self.batches: list[list[KeyValue]] = [list(records)] if records else []
@@ -16,6 +20,8 @@ class FakeMetadataLog:
         self.is_held = False
         self._pending: asyncio.Future[None] | None = None
         self.failure: Exception | None = None
+        self.can_decide = True
+        self.leader: NodeId | None = NodeId(1)
 
     async def append(self, records: Sequence[KeyValue]) -> None:
         assert self._pending is None, "appends never overlap"
@@ -39,6 +45,17 @@ class FakeMetadataLog:
     def fail(self, error: KafkaError) -> None:
         assert self._pending is not None
         self._pending.set_exception(error)
+
+    @property
+    def high_watermark(self) -> Offset:
+        return Offset(sum(map(len, self.batches)))
+
+    def read(self, offset: Offset) -> Iterable[tuple[Offset, Sequence[KeyValue]]]:
+        end = 0
+        for batch in self.batches:
+            end += len(batch)
+            if end > offset:
+                yield Offset(end), batch
 
     def replay(self) -> Iterable[KeyValue]:
         return (record for batch in self.batches for record in batch)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from chronik.cluster import metadata_service
+from chronik.cluster import decider
 from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata_service import MetadataService
@@ -182,7 +182,7 @@ def test_validation_says_what_would_be_and_changes_nothing() -> None:
 
 
 def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata_service, "BATCH_MAX", 4)
+    monkeypatch.setattr(decider, "BATCH_MAX", 4)
 
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         # Each is two records and one command.
@@ -196,7 +196,7 @@ def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_refusals_do_not_hold_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata_service, "BATCH_MAX", 1)
+    monkeypatch.setattr(decider, "BATCH_MAX", 1)
 
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         refused = [create(service, "") for _ in range(3)]
@@ -212,7 +212,7 @@ def test_many_refusals_do_not_hold_the_loop(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata_service, "QUEUE_MAX", 2)
+    monkeypatch.setattr(decider, "QUEUE_MAX", 2)
 
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         tasks = [create(service, f"t{n}") for n in range(3)]

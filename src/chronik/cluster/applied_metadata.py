@@ -1,0 +1,118 @@
+"""The image as far as this node has applied `__meta`: leaders and followers make it the same way.
+
+The committed records are the only thing that changes it. Those that a node decided itself come back to it by
+the log as those of any other do.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from chronik.cluster.delta import delta_between
+from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image_draft import ImageDraft, apply_records
+from chronik.cluster.metadata_log import KeyValue, MetadataLog
+from chronik.cluster.offset_waiters import OffsetWaiters
+from chronik.cluster.record_codec import decode
+from chronik.cluster.records import MetadataRecord
+from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
+from chronik.vocab.ids import Offset, TopicId
+from chronik.vocab.invariant import invariant
+
+_log = logging.getLogger(__name__)
+
+# More than are deleted while one creation is under way.
+_DELETED_MAX = 10_000
+
+ImageCallback = Callable[[ClusterDelta, ClusterImage], None]
+
+
+class AppliedMetadata:
+    """One per node, for the node's life; the part of `MetadataService` that follows the log."""
+
+    def __init__(self, log: MetadataLog) -> None:
+        self._log = log
+        # Invariant: what the committed records below _offset add up to, and nothing else.
+        self.image = ClusterImage()
+        self.offset = Offset(0)
+        # The topics deleted last, in order: a creation that comes late must not bring one back.
+        self.deleted: dict[TopicId, None] = {}
+        # Set when a record could not be applied: the image stays as it is from then on.
+        self.failure: Exception | None = None
+        self._callbacks: list[ImageCallback] = []
+        self._waiters = OffsetWaiters()
+        self._is_applying = False
+
+    def subscribe(self, callback: ImageCallback) -> Callable[[], None]:
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def replay(self) -> None:
+        """Apply all that is committed, telling nobody.
+
+        Raises UnreadableRecord, InvariantViolation, KafkaError; nothing is applied then.
+        """
+        draft, offset = ImageDraft(self.image), self.offset
+        for end, batch in self._log.read(offset):
+            for record in _decoded(batch):
+                draft.apply(record)
+            offset = end
+        self.image, _ = draft.finish()
+        self.offset = offset
+
+    def follow(self) -> None:
+        """Apply what is committed, batch by batch, and tell subscribers. Does not raise: see `failure`."""
+        # A subscriber may make the log move; what it moved is applied after it has returned.
+        if self._is_applying or self.failure is not None:
+            return
+        self._is_applying = True
+        try:
+            while (offset := self.offset) < self._log.high_watermark:
+                for end, batch in self._log.read(offset):
+                    self._apply(end, batch)
+                invariant(self.offset > offset, "nothing to read at {} below the high watermark", offset)
+        except Exception as error:  # whatever it is, the image must not skip a record and go on
+            self.failure = error
+            _log.critical("metadata cannot be applied, it stays as it is", exc_info=error)
+            self._waiters.give_up()
+        finally:
+            self._is_applying = False
+
+    def snapshot(self) -> tuple[Offset, bytes]:
+        """The offset up to which it counts, and its bytes."""
+        return self.offset, encode_snapshot(self.image, self.offset)
+
+    def load_snapshot(self, data: bytes) -> bool:
+        """Become what a snapshot says, unless it is older. Raises UnreadableSnapshot."""
+        image, offset = decode_snapshot(data)
+        if offset <= self.offset:
+            return False
+        delta = delta_between(self.image, image)
+        self._become(image, offset, delta)
+        return True
+
+    async def wait(self, offset: Offset, deadline: float) -> bool:
+        """Whether everything below `offset` is applied before `deadline`."""
+        if self.offset >= offset:
+            return True
+        return self.failure is None and await self._waiters.wait(offset, deadline)
+
+    def _apply(self, end: Offset, batch: Iterable[KeyValue]) -> None:
+        image, delta = apply_records(self.image, _decoded(batch))
+        self._become(image, end, delta)
+
+    def _become(self, image: ClusterImage, offset: Offset, delta: ClusterDelta) -> None:
+        self.image, self.offset = image, offset
+        self._remember_deleted(delta)
+        for callback in self._callbacks:
+            callback(delta, image)
+        self._waiters.on_reached(offset)
+
+    def _remember_deleted(self, delta: ClusterDelta) -> None:
+        for topic in delta.topics_deleted:
+            self.deleted[topic.topic_id] = None
+            if len(self.deleted) > _DELETED_MAX:
+                del self.deleted[next(iter(self.deleted))]
+
+
+def _decoded(batch: Iterable[KeyValue]) -> Iterable[MetadataRecord]:
+    return (decode(key, value) for key, value in batch)
