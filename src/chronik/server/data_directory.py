@@ -8,6 +8,7 @@ import base64
 import fcntl
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chronik.log.disk import Disk, write_atomically
@@ -18,6 +19,8 @@ _LOCK = ".lock"
 _META = "meta.properties"
 _CLEAN = ".kafka_cleanshutdown"
 _EPOCH = "leader-epoch"
+# `raft.state_store.STATE_FILE`, whose module a node alone does not import.
+_RAFT_STATE = "raft-state"
 
 
 class DataDirectoryError(Exception):
@@ -77,9 +80,29 @@ def check_contents(disk: Disk) -> None:
     )
 
 
-def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identity:
-    """The directory's identity, made at the first start. Raises DataDirectoryError when it is another
-    node's.
+def has_identity(disk: Disk) -> bool:
+    """Whether a node ever started here."""
+    return disk.exists(_META)
+
+
+def check_alone(disk: Disk) -> None:
+    """Raise DataDirectoryError for a cluster's directory: a node alone would lead what others lead."""
+    if disk.exists(_RAFT_STATE):
+        raise DataDirectoryError(
+            "the data directory is that of a node of a cluster. Set controller.quorum.voters as it was, "
+            "or choose another directory with --data-dir."
+        )
+
+
+def load_identity(
+    disk: Disk,
+    node_id: NodeId,
+    cluster_id: str | None,
+    *,
+    new_cluster_id: Callable[[], str] | None = None,
+) -> Identity:
+    """The directory's identity, made at the first start: in the cluster `cluster_id`, or else the one that
+    `new_cluster_id` says, or a new one. Raises DataDirectoryError when it is another node's.
     """
     if not disk.exists(_META):
         if disk.exists(METADATA_DIRECTORY):
@@ -87,7 +110,8 @@ def load_identity(disk: Disk, node_id: NodeId, cluster_id: str | None) -> Identi
                 f"the data directory has data, but no {_META}, which says whose it is. "
                 "Restore it, or choose another directory with --data-dir."
             )
-        identity = Identity(cluster_id=cluster_id or _new_id(), node_id=node_id, directory_id=_new_id())
+        new_cluster = cluster_id or (new_cluster_id or _new_id)()
+        identity = Identity(cluster_id=new_cluster, node_id=node_id, directory_id=_new_id())
         write_atomically(disk, _META, _format(identity))
         return identity
     identity = _parse(_read(disk, _META))

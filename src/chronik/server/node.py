@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
@@ -23,7 +24,13 @@ from chronik.log.handles import OPEN_FILES_MAX
 from chronik.raft.syncer import Syncer
 from chronik.server.binding import ListenerAddress, bind_all
 from chronik.server.clock import RealClock
-from chronik.server.data_directory import DirectoryLock, check_contents, load_identity
+from chronik.server.data_directory import (
+    DirectoryLock,
+    Identity,
+    check_alone,
+    check_contents,
+    load_identity,
+)
 from chronik.server.descriptors import raise_limit, room_for_connections
 from chronik.server.disk import RealDisk
 from chronik.server.http.server import HttpServer
@@ -32,6 +39,9 @@ from chronik.server.http.view import NodeStatistics
 from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.settings import Settings
+
+if TYPE_CHECKING:
+    from chronik.server.links import Seat
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +109,7 @@ class Node:
         for note in self.settings.notes:
             _log.info("setting", extra={"note": note})
         disk = self._open_directory()
-        identity = load_identity(disk, self.settings.node_id, self.settings.cluster_id)
+        identity, seat = self._identify(disk)
         # What may be another process's comes first: a port in use must not cost the mark of a clean stop.
         sockets = self._bind()
         self._clock = RealClock()
@@ -110,6 +120,7 @@ class Node:
             randomness=random.SystemRandom(),
             disk_usage=lambda: _disk_usage(disk.root),
             open_files_max=OPEN_FILES_MAX,
+            seat=seat,
         )
         self._local = LocalBroker(machine, self.settings.config, identity, self.endpoints)
         self._dispatcher = Dispatcher(self.broker, time.perf_counter)
@@ -128,6 +139,16 @@ class Node:
         self._closing.callback(disk.close)
         check_contents(disk)
         return disk
+
+    def _identify(self, disk: RealDisk) -> "tuple[Identity, Seat | None]":
+        settings = self.settings
+        if settings.voters:
+            # A node alone starts sooner without.
+            from chronik.server.seat import take_seat
+
+            return take_seat(settings, disk)
+        check_alone(disk)
+        return load_identity(disk, settings.node_id, settings.cluster_id), None
 
     def _bind(self) -> list[tuple[str, socket.socket]]:
         """Bind every listener and find out what to advertise. Nothing is accepted yet."""
@@ -174,9 +195,10 @@ class Node:
         self._closing.push_async_callback(upkeep.stop)
 
     async def _stop_serving(self) -> None:
-        """Accept nobody, and give what is open a moment to be answered; what waits for nothing but time is
-        answered at once.
+        """Have others lead what this node leads. Then accept nobody, and give what is open a moment to be
+        answered; what waits for nothing but time is answered at once.
         """
+        await self._local.hand_over()
         self._listeners.finish()
         self.broker.is_stopping = True
         self.broker.replicas.wake_fetchers()

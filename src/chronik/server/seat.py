@@ -1,0 +1,72 @@
+"""What makes a node one of several: its store of terms and votes, and its way to the others.
+
+Used by `server.node` only where there are other nodes.
+"""
+
+from collections.abc import Callable
+
+from chronik.log.disk import Disk
+from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged
+from chronik.raft.transport import PeerInfo
+from chronik.server.cluster_identity import derive_cluster_id
+from chronik.server.data_directory import DataDirectoryError, Identity, has_identity, load_identity
+from chronik.server.links import RunningTransport, Seat
+from chronik.server.peers.timings import PeerTimings
+from chronik.server.peers.transport import PeerTransport
+from chronik.server.settings import Settings
+from chronik.server.settings_cluster import raft_ticks
+
+
+def take_seat(settings: Settings, disk: Disk) -> tuple[Identity, Seat]:
+    """This node's identity and its place in the cluster; both are made in a new directory.
+
+    The store is made before the identity: a directory with an identity and no store has lost its votes.
+    Raises DataDirectoryError, OSError.
+    """
+    if has_identity(disk) and not disk.exists(STATE_FILE):
+        raise DataDirectoryError(
+            f"the data directory has no {STATE_FILE}: it is that of a node alone, or has lost what this node "
+            "voted for. Choose an empty directory with --data-dir; the other nodes will fill it."
+        )
+    try:
+        store = StateStore.open(disk)
+    except StoreDamaged as error:
+        raise DataDirectoryError(
+            f"{error}. Move the data directory away, and start with an empty one: the others fill it."
+        ) from error
+    identity = load_identity(
+        disk,
+        settings.node_id,
+        settings.cluster_id,
+        new_cluster_id=lambda: derive_cluster_id(settings.voters),
+    )
+    seat = Seat(
+        voters=frozenset(settings.voters),
+        store=store,
+        make_transport=_transports(settings),
+        ticks=raft_ticks(settings.config),
+    )
+    return identity, seat
+
+
+def _transports(settings: Settings) -> Callable[[PeerInfo, str, Callable[[], bytes]], RunningTransport]:
+    address = settings.raft_address
+    assert address is not None
+    config = settings.config
+
+    def make(own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> RunningTransport:
+        return PeerTransport(
+            own=own,
+            cluster_id=cluster_id,
+            address=(address.host, address.port),
+            others={
+                node: (voter.host, voter.port) for node, voter in settings.voters.items() if node != own.node
+            },
+            timings=PeerTimings(
+                silence_ms=config.int("controller.quorum.election.timeout.ms"),
+                heartbeat_ms=config.int("raft.heartbeat.interval.ms"),
+            ),
+            extra=extra,
+        )
+
+    return make
