@@ -56,7 +56,7 @@ class Behaviour(ABC):
         return
 
     def on_search(self, node: NodeId) -> None:
-        """`node` would campaign in a later term: it neither leads nor hears a leader."""
+        """`node` would campaign in a later term: it does not lead, nor hear a leader."""
         return
 
     def on_may_vote(self) -> Transition | None:

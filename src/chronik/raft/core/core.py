@@ -74,11 +74,12 @@ class RaftCore:
         may_vote: bool = True,
     ) -> None:
         """`memberships`: those in the log, behind the one in force before its first entry, with their
-        indexes. `committed`: as far as is known for sure, if only the log's beginning. It may be beyond the
-        log of a node that acknowledges before it syncs.
+        indexes. `committed`: as far as is known for sure, if only the log's beginning; one that was noted
+        before must not have been beyond `persisted` then, or the log may have something else there.
         """
         tail = LogTail(log)
-        known = min(max(committed, RaftIndex(tail.first_index - 1)), tail.last_index)
+        known = max(committed, RaftIndex(tail.first_index - 1))
+        invariant(known <= tail.last_index, "committed {} beyond the log's end {}", known, tail.last_index)
         self._replica = Replica(
             node=node,
             options=options,

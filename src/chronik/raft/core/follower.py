@@ -16,7 +16,7 @@ from chronik.raft.core.messages import (
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.roles import BecomeCandidate, BecomePreCandidate, Role, Transition
 from chronik.raft.core.types import RaftIndex
-from chronik.raft.core.voting import answer_vote
+from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
@@ -81,8 +81,11 @@ class Follower(Behaviour):
             self._timer.calm()
 
     def on_search(self, node: NodeId) -> None:
-        if node == self.replica.leader:
-            self._is_heard = False
+        """If this one is quiet, its leader may have gone without a word. It answers if it leads."""
+        replica = self.replica
+        if replica.options.is_quiet_used and self.is_quiet and replica.leader not in (None, node):
+            replica.send(request_pre_vote(replica, replica.leader))
+        self._is_heard = False
 
     def on_may_vote(self) -> Transition | None:
         """From now on its log counts: the leader hears of it again."""

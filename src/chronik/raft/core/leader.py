@@ -22,7 +22,7 @@ from chronik.raft.core.replica import Replica
 from chronik.raft.core.roles import BecomeFollower, Role, Transition
 from chronik.raft.core.sending import next_probe, send_heartbeat, send_to, tell_commit
 from chronik.raft.core.types import Membership, RaftIndex
-from chronik.raft.core.voting import answer_vote
+from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
@@ -188,12 +188,19 @@ class Leader(Behaviour):
         self._maybe_hand_over()
 
     def resign(self) -> Transition:
-        """Lead no more; the best of the others is told to campaign."""
-        voters = self.replica.memberships.current.voters
-        reachable = [node for node, _ in self._reachable() if node in voters]
-        if reachable:
-            self._tell_to_time_out(max(reachable, key=self._match))
-        return BecomeFollower(term=self.replica.term)
+        """Lead no more. The best of the others is told to campaign. Those that are quiet must hear of it,
+        too, and do by a question that no leader asks.
+        """
+        replica = self.replica
+        reachable = [node for node, _ in self._reachable()]
+        voters = [node for node in reachable if node in replica.memberships.current.voters]
+        best = max(voters, key=self._match, default=None)
+        for node in reachable:
+            if node == best:
+                self._tell_to_time_out(node)
+            elif replica.options.is_quiet_used:
+                replica.send(request_pre_vote(replica, node))
+        return BecomeFollower(term=replica.term)
 
     def _reachable(self) -> Iterable[tuple[NodeId, Progress]]:
         lost = self.replica.lost_peers

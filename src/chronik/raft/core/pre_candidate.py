@@ -5,12 +5,11 @@ from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
     Message,
     PreVoteReply,
-    RequestPreVote,
     RequestVote,
 )
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.roles import BecomeCandidate, BecomeFollower, BecomePreCandidate, Role, Transition
-from chronik.raft.core.voting import answer_vote
+from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
 
 
@@ -29,15 +28,7 @@ class PreCandidate(Behaviour):
         replica = self.replica
         replica.leader = None
         for voter in replica.other_voters:
-            replica.send(
-                RequestPreVote(
-                    source=replica.node,
-                    target=voter,
-                    term=replica.next_term,
-                    last_index=replica.log.last_index,
-                    last_term=replica.log.last_term,
-                )
-            )
+            replica.send(request_pre_vote(replica, voter))
         return self._count()
 
     def tick(self) -> Transition | None:

@@ -46,11 +46,19 @@ def send_heartbeat(replica: Replica, node: NodeId, progress: Progress, *, is_una
 
 
 def next_probe(replica: Replica, rejected: AppendRejected) -> RaftIndex:
-    """Go back behind every entry of terms the follower has not: one probe per term, not per entry."""
+    """Go back behind every entry of terms the follower has not: one probe per term, not per entry.
+
+    Always to where an entry begins. What the follower has at the hint ends an entry of its own log, but may
+    be in the middle of one of this log if that is of an earlier term. Then this log's last entry of that term
+    is the next to ask for; the answer is the follower's last one of it.
+    """
     log = replica.log
     nearest = min(rejected.hint_index, log.last_index)
     if nearest < log.first_index - 1:
         return RaftIndex(nearest + 1)
+    term = log.term_at(nearest)
+    if term < rejected.hint_term:
+        return RaftIndex(log.last_at_most(term, log.last_index) + 1)
     return RaftIndex(log.last_at_most(rejected.hint_term, nearest) + 1)
 
 

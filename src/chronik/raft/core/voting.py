@@ -2,6 +2,18 @@
 
 from chronik.raft.core.messages import PreVoteReply, RequestPreVote, RequestVote, VoteReply
 from chronik.raft.core.replica import Replica
+from chronik.vocab.ids import NodeId
+
+
+def request_pre_vote(replica: Replica, target: NodeId) -> RequestPreVote:
+    """For the next term."""
+    return RequestPreVote(
+        source=replica.node,
+        target=target,
+        term=replica.next_term,
+        last_index=replica.log.last_index,
+        last_term=replica.log.last_term,
+    )
 
 
 def answer_pre_vote(replica: Replica, request: RequestPreVote, *, is_loyal: bool) -> None:

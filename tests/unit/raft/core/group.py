@@ -24,6 +24,16 @@ def membership(*voters: int, learners: Iterable[int] = ()) -> Membership:
     return Membership(voters=nodes(*voters), learners=nodes(*learners))
 
 
+def directory_of(node: int, number: int) -> str:
+    """The name of the `number`th disk of a node."""
+    return f"{node}-{number}"
+
+
+def with_directories(plain: Membership) -> Membership:
+    """All of them on their first disks."""
+    return replace(plain, directories=frozenset((n, directory_of(n, 0)) for n in plain.members))
+
+
 class Shell:
     """One node: carries out `Ready` by the rules in `RaftCore`."""
 
@@ -43,24 +53,31 @@ class Shell:
         self.log = ModelLog(first)
         self.hard_state = HardState()
         self.durable_hard_state = HardState()
-        # Durable as well: what a checkpoint would say.
+        # What was last said to be committed, and as much of it as was durable.
         self.committed = BEFORE_FIRST
+        self.checkpoint = BEFORE_FIRST
         self.held: list[Message] = []
         self.outbox: list[Message] = []
         self.readies: list[Ready] = []
         self.journal = journal
         self.is_up = True
+        # The name of its disk; memberships with directories are of `directory_of`.
+        self.directory = directory_of(node, 0)
         self.core = self._open()
 
     def _open(self) -> RaftCore:
-        return RaftCore(
+        core = RaftCore(
             node=self.id,
             options=self.options,
             randomness=self.random,
             log=self.log,
             hard_state=self.durable_hard_state,
             memberships=self.log.memberships(),
+            committed=self.committed,
+            may_vote=False,
         )
+        core.may_vote = core.is_directory_settled(self.directory)
+        return core
 
     def run(self) -> None:
         """Take `ready` and do it, but for the sync."""
@@ -76,6 +93,8 @@ class Shell:
         if ready.committed is not None:
             self.invariants.on_commit(self.id, self.log, self.committed, ready.committed)
             self.committed = ready.committed
+        if ready.membership is not None or ready.committed is not None:
+            self.core.may_vote = self.core.is_directory_settled(self.directory)
         if ready.leadership is not None and ready.leadership.role is Role.LEADER:
             self.invariants.on_leader(self.id, self.log, ready.leadership.term)
 
@@ -83,6 +102,17 @@ class Shell:
         """All that was written becomes durable, and what waited for it leaves."""
         self.log.sync()
         self.durable_hard_state = self.hard_state
+        self.checkpoint = self.committed
+        self._release()
+
+    def cache(self) -> None:
+        """What waited leaves, though only a crash of the process would not lose what was written. Not if
+        a term, vote, membership or restart was.
+        """
+        if self.hard_state == self.durable_hard_state and self.log.may_be_cached:
+            self._release()
+
+    def _release(self) -> None:
         held, self.held = self.held, []
         last = self.log.last_index
         self.core.on_persisted(last, self.log.term_at(last))
@@ -101,10 +131,17 @@ class Shell:
         self.held.clear()
         self.outbox.clear()
 
-    def restart(self) -> None:
+    def restart(self, *, is_checkpoint_kept: bool = False) -> None:
         self.is_up = True
-        self.committed = BEFORE_FIRST
+        self.committed = self.checkpoint if is_checkpoint_kept else BEFORE_FIRST
         self.core = self._open()
+
+    def wipe(self, first: Membership) -> None:
+        """While it is down: a new disk, with the membership with which the group was made."""
+        self.directory = directory_of(self.id, int(self.directory.partition("-")[2]) + 1)
+        self.log = ModelLog(first)
+        self.hard_state = self.durable_hard_state = HardState()
+        self.committed = self.checkpoint = BEFORE_FIRST
 
 
 class Group:
@@ -191,7 +228,7 @@ class Group:
         for node in only or sorted(self.shells):
             if self[node].is_up:
                 self[node].sync()
-                self._collect(node)
+                self.collect(node)
 
     # Whole courses of events.
 
@@ -261,8 +298,8 @@ class Group:
 
     def _run(self, node: int) -> None:
         self[node].run()
-        self._collect(node)
+        self.collect(node)
 
-    def _collect(self, node: int) -> None:
+    def collect(self, node: int) -> None:
         self.wire.extend(self[node].outbox)
         self[node].outbox.clear()

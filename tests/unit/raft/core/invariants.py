@@ -9,6 +9,9 @@ class Invariants:
     """Told of everything by all nodes of a group; asserts."""
 
     def __init__(self) -> None:
+        # Whether leaders have whatever was committed in earlier terms. Where memory can be lost, a node may
+        # win an old term in which it can commit nothing any more.
+        self.is_complete = True
         self.leaders: dict[int, NodeId] = {}
         # By last index. Whatever any node ever knew to be committed.
         self.committed: dict[int, Unit] = {}
@@ -24,6 +27,8 @@ class Invariants:
     def on_leader(self, node: NodeId, log: ModelLog, term: Term) -> None:
         assert self.leaders.setdefault(term, node) == node, f"two leaders in term {term}"
         units = {u.last: u for u in log.content.units}
+        if not self.is_complete:
+            return
         for last, unit in self.committed.items():
             if self.committed_in[last] < term and last >= log.first_index:
                 assert units.get(last) == unit, f"leader {node} of {term} lacks {unit}"

@@ -103,6 +103,15 @@ class ModelLog:
     def sync(self) -> None:
         self.synced = self.content
 
+    @property
+    def may_be_cached(self) -> bool:
+        """Whether what is not synced is neither a restart nor has memberships."""
+        synced = self.synced.units
+        is_same_start = self.content.before == self.synced.before
+        return is_same_start and all(
+            u in synced for u in self.content.units if isinstance(u.value, Membership)
+        )
+
     def crash(self, random: Random | None = None) -> None:
         """Lose what was not synced; with `random`, keep some of it when it only adds to what was."""
         kept, written = self.synced.units, self.content.units
