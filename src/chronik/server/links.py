@@ -12,6 +12,7 @@ from typing import Protocol
 from chronik.cluster.gossip import Gossip
 from chronik.cluster.image import TopicPartitionImage
 from chronik.cluster.leadership import LeadershipTable
+from chronik.cluster.liveness import Liveness
 from chronik.cluster.peer_calls import PeerCalls
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.options import RaftOptions
@@ -97,8 +98,8 @@ class Links:
         self.gossip = Gossip(self.transport, context.leadership, node)
         self.replication = Replication(self.host, self._group_setting(context))
         self._node = node
-        # Told of peers that come and go, after all the others.
-        self.on_peers_changed: Callable[[], None] = lambda: None
+        # Told of peers as well, once the node serves.
+        self.liveness: Liveness | None = None
 
     def _group_setting(self, context: LinksContext) -> GroupSetting:
         ticks = self.seat.ticks
@@ -139,12 +140,6 @@ class Links:
         known = {GroupId(created.topic.topic_id, created.partition) for created in partitions}
         self.replication.forget_others({*known, _METADATA_GROUP})
 
-    def on_ready(self) -> None:
-        """The node serves: from now on it does its part in the cluster's upkeep."""
-
-    def on_stopping(self) -> None:
-        """The node begins to stop."""
-
     async def close(self) -> bool:
         """The others see this node go; partitions are closed already. Whether all terms and votes are
         durable.
@@ -166,13 +161,15 @@ class Links:
         self.founding.on_peer(peer.node, peer.directory_id, self.transport.extra_of(peer.node))
         self.gossip.on_peer_up(peer.node)
         self.host.on_peer_up(peer)
-        self.on_peers_changed()
+        if self.liveness is not None:
+            self.liveness.on_peer_up(peer.node)
 
     def on_peer_down(self, node: NodeId) -> None:
         self.calls.on_peer_down(node)
         self.gossip.on_peer_down(node)
         self.host.on_peer_down(node)
-        self.on_peers_changed()
+        if self.liveness is not None:
+            self.liveness.on_peer_down(node)
 
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         match kind:

@@ -26,11 +26,12 @@ from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
-from chronik.cluster.metadata_service import MetadataService
+from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
 from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
+from chronik.cluster.registration import Registration
 from chronik.cluster.snapshot import UnreadableSnapshot
 from chronik.cluster.topic_creation import ensure_topic
 from chronik.cluster.topic_decisions import TopicDefaults
@@ -45,7 +46,6 @@ from chronik.server.data_directory import (
     next_leader_epoch,
     take_clean_mark,
 )
-from chronik.server.hand_over import hand_over
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partition_directories import (
@@ -64,6 +64,7 @@ from chronik.vocab.invariant import InvariantViolation, invariant
 from chronik.vocab.seams import Clock, Randomness
 
 if TYPE_CHECKING:
+    from chronik.server.duties import Duties
     from chronik.server.links import Links, Seat
 
 _log = logging.getLogger(__name__)
@@ -73,9 +74,6 @@ _INTERNAL_TOPIC_SECONDS_MAX = 5.0
 
 # Between two lines of the log while a start waits for other nodes.
 _CATCH_UP_SECONDS = 5.0
-
-# A transfer takes two round trips; what takes longer is lost with the connection, and elected then.
-_HAND_OVER_SECONDS_MAX = 2.0
 
 
 class Machine(NamedTuple):
@@ -137,7 +135,9 @@ class LocalBroker:
             peers=None if links is None else links.calls,
             spread=None if links is None else links.gossip,
         )
+        self._registration = Registration(self._metadata, self._describe)
         self.broker = self._make_broker(machine, endpoints)
+        self._duties = self._make_duties()
 
     def _make_partitions(self, machine: Machine) -> LocalPartitions:
         config = self._config
@@ -170,6 +170,13 @@ class LocalBroker:
             lag_ms=lambda: self._config.int("replica.lag.time.max.ms"),
         )
         return Links(machine.seat, context)
+
+    def _make_duties(self) -> "Duties | None":
+        if self._links is None:
+            return None
+        from chronik.server.duties import Duties
+
+        return Duties(self._links, self.broker, self.metadata_partition, self._registration)
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
         config, replicas = self._config, self._replicas
@@ -231,22 +238,19 @@ class LocalBroker:
             ) from error
         self._is_opened = True
         await self._register()
-        if links is not None:
-            links.on_ready()
+        if self._duties is not None:
+            self._duties.start()
 
     async def hand_over(self) -> None:
-        """Before a node of a cluster stops: have others lead what it leads, and clients told to go to
-        them.
-        """
-        if self._links is not None and self._is_opened and self._config.bool("controlled.shutdown.enable"):
-            deadline = asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX
-            await hand_over(self.broker, self.metadata_partition, deadline)
+        """Before a node of a cluster stops: have others lead what it leads, and clients sent to them."""
+        if self._duties is not None and self._is_opened and self._config.bool("controlled.shutdown.enable"):
+            await self._duties.hand_over()
 
     async def close(self) -> None:
         """Sync and close everything. Requests must have ended."""
         links = self._links
-        if links is not None:
-            links.on_stopping()
+        if self._duties is not None:
+            await self._duties.stop()
         await self._metadata.close()
         await self.broker.groups.close()
         await self.syncer.drain()
@@ -293,6 +297,7 @@ class LocalBroker:
         metadata.subscribe(self._on_configuration)
         metadata.subscribe(self._replicas.on_metadata)
         metadata.subscribe(self._on_topics_deleted)
+        metadata.subscribe(self._registration.on_metadata)
         metadata.subscribe(_log_topics)
         self.metadata_partition.resume()
 
@@ -320,7 +325,19 @@ class LocalBroker:
 
     async def _register(self) -> None:
         """Raises OSError when a node alone cannot write; a node of a cluster tries until it is let."""
-        command = RegisterBroker(
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._registration.register(loop.time() + SUBMIT_SECONDS)
+                return
+            except KafkaError as error:
+                if self._links is None:
+                    raise OSError(f"the metadata log takes no records: {error}") from error
+                _log.info("not registered yet", extra={"reason": str(error)})
+
+    def _describe(self) -> RegisterBroker:
+        """Where this node is reached."""
+        return RegisterBroker(
             node=self._identity.node_id,
             directory_id=self._identity.directory_id,
             endpoints=[
@@ -329,14 +346,6 @@ class LocalBroker:
             ],
             rack=self._config.raw("broker.rack"),
         )
-        while True:
-            try:
-                await self._metadata.submit(command)
-                return
-            except KafkaError as error:
-                if self._links is None:
-                    raise OSError(f"the metadata log takes no records: {error}") from error
-                _log.info("not registered yet", extra={"reason": str(error)})
 
     # What the rooms ask of each other.
 
