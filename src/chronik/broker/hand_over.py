@@ -1,19 +1,22 @@
 """What a node does about its leaderships before it stops: gives each to a replica that keeps up.
 
 Clients then find a leader that is there, instead of waiting for an election. It is asked for once, before the
-listener closes; what nobody can take over stays.
+listener closes; what nobody can take over stays. `__meta` is its owner's affair.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from chronik.broker.leadership_transfer import LeadershipTransfer
 from chronik.broker.partition import Partition
+from chronik.broker.replica_manager import ReplicaManager
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.peers import Peers
 from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import METADATA_TOPIC, NodeId
+from chronik.vocab.ids import NodeId
+
+if TYPE_CHECKING:
+    from chronik.broker.leadership_transfer import LeadershipTransfer
 
 # Under way at once: each stops its partition's producers for a round trip, and all share the links.
 _AT_ONCE = 256
@@ -30,13 +33,12 @@ class HandOver:
 
     def __init__(
         self,
-        led: Callable[[], Sequence[Partition]],
+        replicas: ReplicaManager,
         leadership: LeadershipTable,
-        transfers: LeadershipTransfer,
+        transfers: "LeadershipTransfer",
         peers: Peers,
     ) -> None:
-        """`led` gives what this node leads now, `__meta` included."""
-        self._led = led
+        self._replicas = replicas
         self._leadership = leadership
         self._transfers = transfers
         self._peers = peers
@@ -45,10 +47,10 @@ class HandOver:
         # Leaderships that each node has or is being given.
         self._load: Counter[NodeId] = Counter()
 
-    async def run(self, deadline: float) -> int:
+    async def run(self, deadline: float) -> list[Partition]:
         """Hand over until every partition has another leader, or `deadline` on the loop's clock in seconds.
 
-        Returns how many this node still leads although others have replicas.
+        Returns those that this node still leads although others have replicas.
         """
         self._load.update({node: len(self._leadership.led_by(node)) for node in self._peers.live()})
         news = asyncio.Event()
@@ -62,14 +64,14 @@ class HandOver:
                 await _wait(news, deadline)
         finally:
             unsubscribe()
-        return sum(partition.is_replicated for partition in self._led())
+        return [partition for partition in self._replicas.led() if partition.is_replicated]
 
     def _step(self) -> bool:
         """Begin what can be begun; whether there is anything left to wait for."""
         now = asyncio.get_running_loop().time()
         for partition in [one for one in self._begun if self._is_taken(one)]:
             del self._begun[partition]
-        hopeful = [one for one in self._led() if self._has_heir(one)]
+        hopeful = [one for one in self._replicas.led() if self._has_heir(one)]
         under_way = {one for one, begun in self._begun.items() if now - begun < _RETRY_SECONDS}
         due = [one for one in hopeful if one not in under_way]
         for partition in due[: max(0, _AT_ONCE - len(under_way))]:
@@ -100,8 +102,6 @@ class HandOver:
             return True
         if partition.is_leader:
             return False
-        if partition.name.topic == METADATA_TOPIC:
-            return partition.group.known_leader is not None
         leader = self._leadership.leader(partition.topic_id, partition.name.partition)
         return leader is not None and leader.node != self._peers.node
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from chronik.broker.hand_over import HandOver
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import ReplicaManager
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
@@ -63,6 +64,10 @@ class LeadershipTransfer:
         """Who could take over from this node, which leads."""
         live = self._peers.live()
         return [node for node in partition.in_sync() if node in live and node != self._peers.node]
+
+    async def hand_over_all(self, deadline: float) -> list[Partition]:
+        """Before this node stops: see `broker.hand_over`. What it could not hand over before `deadline`."""
+        return await HandOver(self._replicas, self._leadership, self, self._peers).run(deadline)
 
     async def wait_led_by(
         self, wanted: Mapping[PartitionKey, NodeId], deadline: float

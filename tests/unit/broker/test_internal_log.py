@@ -1,5 +1,6 @@
 """Internal topics: appends that are told when they are committed, and replays."""
 
+import asyncio
 import errno
 
 import pytest
@@ -9,6 +10,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from tests.support.broker_room import BrokerRoom
 from tests.support.held_disk import HeldDisk
 from tests.support.virtual_time import settle, virtual
+from tests.unit.broker.cluster_stage import ClusterStage
 
 BROKEN = OSError(errno.EIO, "Input/output error")
 LOG = "t-0/00000000000000000000.log"
@@ -122,3 +124,50 @@ async def test_a_topic_that_is_deleted_while_it_is_read_says_so() -> None:
             pass
     assert gone.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     await room.close()
+
+
+@virtual
+async def test_a_new_leader_reads_when_it_knows_what_was_acknowledged() -> None:
+    it = ClusterStage()
+    it.create("t")
+    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    it.group("t").lead(1)
+    for number in range(2):
+        log.append(0, [(b"k", b"%d" % number)])
+    it.group("t").commit(1)
+    it.group("t").lead(2, is_settled=False)
+    reading = asyncio.create_task(read_all(log))
+    await settle()
+    assert not reading.done()
+    it.group("t").commit()
+    it.group("t").settle()
+    assert await reading == [[(b"k", b"0")], [(b"k", b"1")]]
+
+
+@virtual
+async def test_who_does_not_lead_reads_nothing() -> None:
+    it = ClusterStage()
+    it.create("t")
+    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    it.group("t").follow(2, 1)
+    with pytest.raises(KafkaError) as refused:
+        await read_all(log)
+    assert refused.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+@virtual
+async def test_an_append_may_be_committed_by_the_next_leader() -> None:
+    it = ClusterStage()
+    it.create("t")
+    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    it.group("t").lead(1)
+    kept, lost = (asyncio.ensure_future(log.append(0, [(b"k", b"v")])) for _ in range(2))
+    it.group("t").follow(2, 2)
+    await settle()
+    assert not kept.done()
+    it.group("t").truncate(1)
+    it.group("t").commit(1)
+    await kept
+    with pytest.raises(KafkaError) as refused:
+        await lost
+    assert refused.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER

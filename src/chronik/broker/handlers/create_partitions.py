@@ -1,6 +1,7 @@
 """CreatePartitions (key 37), versions 0 to 3: let topics grow; each is decided and answered for itself.
 
-The answer waits, within the request's timeout, until the topic's partitions have leaders.
+The answer waits, within the request's timeout, until the new partitions have leaders and every node that
+serves knows them.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections import Counter
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreatePartitions
-from chronik.cluster.leadership import PartitionKey
+from chronik.cluster.topic_creation import wait_ready
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.create_partitions import (
@@ -53,16 +54,16 @@ async def _answer(
 ) -> CreatePartitionsTopicResult:
     try:
         async with asyncio.timeout_at(deadline):
-            delta = await broker.metadata.submit(_command(asked), validate_only=validate_only)
+            delta = await broker.metadata.submit(
+                _command(asked), validate_only=validate_only, deadline=deadline
+            )
+        if not validate_only:
+            await wait_ready(broker.metadata, broker.leadership, delta, deadline)
     except TimeoutError:
         message = "The partitions were not yet created when the request timed out"
         return _result(asked.name, KafkaError(ErrorCode.REQUEST_TIMED_OUT, message))
     except KafkaError as error:
         return _result(asked.name, error)
-    created = [PartitionKey(new.topic.topic_id, new.partition) for new in delta.partitions_created]
-    if not validate_only and await broker.leadership.wait_for(created, deadline):
-        message = "The partitions had no leaders yet when the request timed out"
-        return _result(asked.name, KafkaError(ErrorCode.REQUEST_TIMED_OUT, message))
     return _result(asked.name, None)
 
 

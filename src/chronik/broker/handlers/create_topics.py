@@ -1,7 +1,8 @@
 """CreateTopics (key 19), versions 2 to 7: create topics, each decided and answered for itself.
 
-The answer waits, within the request's timeout, until every partition has a leader. Past it the answer is
-REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without an authorizer all settings are shown.
+The answer waits, within the request's timeout, until every partition has a leader and every node that serves
+knows the topic. Past it the answer is REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without
+an authorizer all settings are shown.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import TopicImage
-from chronik.cluster.topic_creation import partition_keys
+from chronik.cluster.topic_creation import create_topic
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ConfigSource
 from chronik.vocab.config.names import TOPIC_CONFIGS, TOPIC_SYNONYMS
@@ -59,26 +60,12 @@ async def _answer(
     broker: Broker, request: CreatableTopic, deadline: float, validate_only: bool
 ) -> CreatableTopicResult:
     try:
-        topic = await _create(broker, _command(request), deadline, validate_only)
+        topic = await create_topic(
+            broker.metadata, broker.leadership, _command(request), deadline, validate_only=validate_only
+        )
     except KafkaError as error:
         return _failure(request.name, error)
     return _success(broker, topic, request, validate_only)
-
-
-async def _create(broker: Broker, command: CreateTopic, deadline: float, validate_only: bool) -> TopicImage:
-    try:
-        async with asyncio.timeout_at(deadline):
-            delta = await broker.metadata.submit(command, validate_only=validate_only)
-    except TimeoutError:
-        raise KafkaError(
-            ErrorCode.REQUEST_TIMED_OUT, "The topic was not yet created when the request timed out"
-        ) from None
-    (topic,) = delta.topics_created
-    if not validate_only and await broker.leadership.wait_for(partition_keys([topic]), deadline):
-        raise KafkaError(
-            ErrorCode.REQUEST_TIMED_OUT, "The topic had no leaders yet when the request timed out"
-        )
-    return topic
 
 
 def _command(request: CreatableTopic) -> CreateTopic:

@@ -54,7 +54,7 @@ async def _answer(
     try:
         command = _command(asked, times)
         async with asyncio.timeout_at(deadline):
-            delta = await broker.metadata.submit(command)
+            delta = await broker.metadata.submit(command, deadline=deadline)
     except TimeoutError:
         message = "The topic was not yet deleted when the request timed out"
         return _failure(asked, KafkaError(ErrorCode.REQUEST_TIMED_OUT, message))

@@ -1,0 +1,115 @@
+"""Metadata while leaders are missing: what is waited for, and for how long."""
+
+import asyncio
+
+import pytest
+
+from chronik.cluster.records import BrokerFenced
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import NodeId
+from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from tests.support.virtual_time import settle, virtual
+from tests.unit.broker.cluster_stage import NODE, ClusterStage
+
+VERSION = 9
+
+
+async def leaders(it: ClusterStage) -> list[tuple[int, int]]:
+    """Error code and leader of each partition of `t`."""
+    message = MetadataRequest(topics=[MetadataRequestTopic(name="t")], allow_auto_topic_creation=False)
+    response = await it.ask(message, VERSION, MetadataResponse)
+    return [(partition.error_code, partition.leader_id) for partition in response.topics[0].partitions]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@virtual
+async def test_a_new_leader_is_waited_for() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.group("t").lead(1)
+    it.group("t").follow(None, 1)
+    asking = asyncio.create_task(leaders(it))
+    await settle()
+    assert not asking.done()
+    it.announce(2, 2, "t")
+    assert await asking == [(ErrorCode.NONE, 2)]
+    assert now() == 0
+
+
+@virtual
+async def test_not_for_long() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.group("t").lead(1)
+    it.group("t").follow(None, 1)
+    assert await leaders(it) == [(ErrorCode.LEADER_NOT_AVAILABLE, -1)]
+    assert now() == pytest.approx(0.5)
+
+
+@virtual
+async def test_not_when_there_is_no_majority() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.group("t").lead(1)
+    it.group("t").follow(None, 1)
+    it.peers.nodes = frozenset({NODE})
+    assert await leaders(it) == [(ErrorCode.LEADER_NOT_AVAILABLE, -1)]
+    assert now() == 0
+
+
+@virtual
+async def test_not_for_a_group_of_one_that_resigned() -> None:
+    it = ClusterStage()
+    it.create("t", replicas=(1,))
+    it.group("t").lead(1)
+    it.group("t").follow(None, 1)
+    assert await leaders(it) == [(ErrorCode.LEADER_NOT_AVAILABLE, -1)]
+    assert now() == 0
+
+
+@virtual
+async def test_the_first_leader_of_a_new_partition_is_waited_for_longer() -> None:
+    it = ClusterStage()
+    it.create("t", partitions=2)
+    it.group("t", 0).lead(1)
+    asking = asyncio.create_task(leaders(it))
+    await asyncio.sleep(3)
+    assert not asking.done()
+    it.announce(3, 1, "t", 1)
+    assert await asking == [(ErrorCode.NONE, 1), (ErrorCode.NONE, 3)]
+
+
+@virtual
+async def test_the_first_leader_of_a_partition_of_lost_nodes_is_not() -> None:
+    it = ClusterStage()
+    it.create("t", replicas=(2,))
+    it.peers.nodes = frozenset({NODE, NodeId(3)})
+    assert await leaders(it) == [(ErrorCode.LEADER_NOT_AVAILABLE, -1)]
+    assert now() == 0
+
+
+@virtual
+async def test_a_leader_that_leaves_is_not_shown_while_another_is_on_its_way() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(3, 1, "t")
+    it.apply([BrokerFenced(node=NodeId(3))])
+    asking = asyncio.create_task(leaders(it))
+    await settle()
+    assert not asking.done()
+    it.announce(2, 2, "t")
+    assert await asking == [(ErrorCode.NONE, 2)]
+    assert now() == 0
+
+
+@virtual
+async def test_it_is_waited_for_no_longer_than_for_an_election() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(3, 1, "t")
+    it.apply([BrokerFenced(node=NodeId(3))])
+    assert await leaders(it) == [(ErrorCode.LISTENER_NOT_FOUND, -1)]
+    assert now() == pytest.approx(0.5)
