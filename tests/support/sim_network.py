@@ -6,6 +6,7 @@ when a node crashes arrives up to a point that is drawn. What is due at one time
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo, 
 from chronik.server.peers.liveness import Liveness, Verdict
 from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_TIMINGS = PeerTimings(silence_ms=1000, heartbeat_ms=100)
 
@@ -81,6 +84,8 @@ class SimNetwork:
         self.random = random
         self.timings = timings
         self.unsent_bytes_max = unsent_bytes_max
+        # What listeners raised beside MalformedFrame. Tests should look that there is none.
+        self.failures: list[Exception] = []
         self._delay_ms = delay_ms
         self._nodes: dict[NodeId, SimTransport] = {}
         # Directed: what the first says to the second does not arrive.
@@ -276,6 +281,11 @@ class SimTransport:
         try:
             self._listener.on_frame(end.peer.own.node, kind, memoryview(payload))
         except MalformedFrame:
+            self._abort(end)
+        except Exception as error:
+            # As the real one does. But a bug must not hide behind a connection that comes again.
+            _log.exception("a frame of node %d was not taken", end.peer.own.node)
+            self._network.failures.append(error)
             self._abort(end)
 
     def _end_turn(self) -> None:

@@ -207,8 +207,9 @@ class PeerConnection(asyncio.BufferedProtocol):
         elif kind == LinkKind.READY:
             self._be_ready()
         else:
+            refused = decode_refused(payload)
             self.is_refused = True
-            self._owner.on_refused(self, decode_refused(payload), by_peer=True)
+            self._owner.on_refused(self, refused, by_peer=True)
             self.abort("refused by the other side")
 
     def _on_hello(self, hello: Hello | OtherVersion) -> None:
