@@ -71,7 +71,7 @@ class FrameReceiver:
         if begun is None:
             return self._scratch
         if self._filled == len(begun):
-            begun.extend(bytes(min(self._length - self._filled, self._filled)))
+            self._begun = begun = _extended(begun, min(self._length - self._filled, self._filled))
         return memoryview(begun)[self._filled :]
 
     def received(self, count: int) -> Iterable[tuple[int, memoryview]]:
@@ -134,3 +134,12 @@ class FrameReceiver:
         assert self._begun is not None
         self._filled = end - start
         self._begun[: self._filled] = self._scratch[start:end]
+
+
+def _extended(buffer: bytearray, count: int) -> bytearray:
+    """With `count` bytes more. Moved by the kernel, unless the loop still holds the view it read into."""
+    try:
+        buffer.extend(bytes(count))
+    except BufferError:
+        return buffer + bytes(count)
+    return buffer
