@@ -290,6 +290,11 @@ class World:
         return self.history.logs[self.history.newest][: self.history.committed]
 
     def _known_committed(self) -> list[Unit]:
+        """As the newest leader tells. Before its term is durable, a crash can bring back an older one that
+        does not know what is committed.
+        """
+        if self.following != self.history.newest or len(self.hard_states) > 1:
+            return []
         committed = self._committed()
         return committed[: common_length(committed, self.units)]
 
