@@ -93,8 +93,8 @@ class Group(Protocol):
         """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark`
         says already that the records are committed.
 
-        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead or hands over, KAFKA_STORAGE_ERROR
-        when its log failed.
+        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead or hands over,
+        KAFKA_STORAGE_ERROR when its log failed.
         """
         ...
 

@@ -144,6 +144,7 @@ class ReplicatedGroup:
             log=self._raft_log,
             hard_state=state.hard_state,
             memberships=state.markers.memberships(),
+            salt=self.id.topic_id[-1] + self.id.partition,
         )
         core.may_vote = core.is_directory_settled(setting.directory_id)
         return core

@@ -1,8 +1,9 @@
 """The seam to the other nodes: frames to a peer, frames from a peer, and who is connected.
 
-There is one connection per pair of nodes. It keeps order and loses nothing while it lives; what was on the way
-when it broke is lost. `server.peers` implements it over TCP, the simulator in memory. A peer is up between
-`on_peer_up` and `on_peer_down`; silence for an election timeout takes it down as a closed connection does.
+There is one connection per pair of nodes. It keeps order and loses nothing while it lives; what was on the
+way when it broke is lost. `server.peers` implements it over TCP, the simulator in memory. A peer is up
+between `on_peer_up` and `on_peer_down`; silence for an election timeout takes it down as a closed
+connection does.
 """
 
 from collections.abc import Sequence

@@ -72,10 +72,12 @@ class RaftCore:
         memberships: Sequence[tuple[RaftIndex, Membership]],
         committed: RaftIndex = BEFORE_FIRST,
         may_vote: bool = True,
+        salt: int = 0,
     ) -> None:
         """`memberships`: those in the log, behind the one in force before its first entry, with their
         indexes. `committed`: as far as is known for sure, if only the log's beginning; one that was noted
         before must not have been beyond `persisted` then, or the log may have something else there.
+        `salt`: the same on all nodes and different between groups; see `RaftOptions.peer_lost_turn_ticks`.
         """
         tail = LogTail(log)
         known = max(committed, RaftIndex(tail.first_index - 1))
@@ -89,6 +91,7 @@ class RaftCore:
             memberships=Memberships(memberships),
             committed=known,
             may_vote=may_vote,
+            salt=salt,
         )
         # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
         self._replica.enter_term(max(hard_state.term, tail.last_term), None)

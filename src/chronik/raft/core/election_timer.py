@@ -12,31 +12,34 @@ class ElectionTimer:
         self._randomness = randomness
         # Ticks since it was last reset.
         self.elapsed = 0
-        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless hastened.
-        self.timeout = 0
+        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless hastened. None: not drawn yet. Every
+        # message of a leader resets the timer, and few are followed by a tick.
+        self._timeout: int | None = None
         self.is_hastened = False
-        self.reset()
 
     def reset(self) -> None:
         self.elapsed = 0
         self.is_hastened = False
-        ticks = self._options.election_ticks
-        self.timeout = self._randomness.randrange(ticks, 2 * ticks)
+        self._timeout = None
 
-    def hasten(self) -> None:
-        """Fire within a few ticks, not at the same one as the others who lost the leader."""
-        jitter = self._randomness.randrange(0, self._options.peer_lost_jitter_ticks + 1)
-        self.timeout = min(self.timeout, self.elapsed + 1 + jitter)
+    def hasten(self, turn: int) -> None:
+        """Fire within a few ticks, after those who lost the leader as well and whose turn comes before."""
+        self._timeout = min(self._drawn(), self.elapsed + 1 + turn * self._options.peer_lost_turn_ticks)
         self.is_hastened = True
 
     def calm(self) -> None:
         """Take `hasten` back."""
         if self.is_hastened:
-            ticks = self._options.election_ticks
-            self.timeout = self._randomness.randrange(ticks, 2 * ticks)
+            self._timeout = None
             self.is_hastened = False
 
     def tick(self) -> bool:
         """Whether it fired."""
         self.elapsed += 1
-        return self.elapsed >= self.timeout
+        return self.elapsed >= self._drawn()
+
+    def _drawn(self) -> int:
+        if self._timeout is None:
+            ticks = self._options.election_ticks
+            self._timeout = self._randomness.randrange(ticks, 2 * ticks)
+        return self._timeout

@@ -68,7 +68,7 @@ class Follower(Behaviour):
 
     def on_peer_lost(self, node: NodeId) -> None:
         if node == self.replica.leader:
-            self._timer.hasten()
+            self._timer.hasten(self.replica.turn)
             self._is_heard = False
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:

@@ -13,8 +13,10 @@ class RaftOptions:
     election_ticks: int = 10
     # Three of them must fit below an election timeout, so that one lost heartbeat elects nobody.
     heartbeat_ticks: int = 2
-    # A follower that lost its leader's connection asks for votes within 1 to 1 + this many ticks.
-    peer_lost_jitter_ticks: int = 2
+    # Followers that lost their leader's connection ask for votes one after the other, the first of them after
+    # one tick, each next one so many ticks later: long enough for an election, so that they do not split the
+    # votes and wait for a whole timeout.
+    peer_lost_turn_ticks: int = 4
     # One message carries at most this much, unless a single batch is larger. Kafka's
     # replica.fetch.max.bytes.
     append_bytes_max: int = 1024 * 1024

@@ -25,8 +25,10 @@ class Replica:
         memberships: Memberships,
         committed: RaftIndex,
         may_vote: bool,
+        salt: int,
     ) -> None:
         self.node = node
+        self.salt = salt
         self.options = options
         self.randomness = randomness
         self.hard_state = hard_state
@@ -66,6 +68,14 @@ class Replica:
     def other_voters(self) -> list[NodeId]:
         """In a fixed order, so that a run can be repeated."""
         return sorted(self.memberships.current.voters - {self.node})
+
+    @property
+    def turn(self) -> int:
+        """When to campaign among those who lost the leader together: all come to the same order, and every
+        group, by its salt, to another one, so that the leaderships of a lost node go to all others.
+        """
+        there = [node for node in sorted(self.memberships.current.voters) if node not in self.lost_peers]
+        return (there.index(self.node) - self.salt) % len(there) if self.node in there else 0
 
     def send(self, message: Message) -> None:
         self.messages.append(message)

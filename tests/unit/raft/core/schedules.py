@@ -19,7 +19,7 @@ OPTIONS = RaftOptions(
     append_bytes_max=500,
     inflight_bytes_max=2000,
     inflight_messages_max=4,
-    peer_lost_jitter_ticks=1,
+    peer_lost_turn_ticks=1,
 )
 
 # What is more likely than this is ordinary life.
