@@ -77,7 +77,7 @@ class MetadataService:
         self._decider = Decider(log, self._applied, premises)
         self._changes = Wakeups()
         self._is_closing = False
-        self._is_caught_up = False
+        self._is_serving = False
         if peers is not None:
             peers.serve(SUBMIT, self._on_question)
             peers.serve(OFFSET, self._on_offset_asked)
@@ -149,7 +149,7 @@ class MetadataService:
         self._changes.wake_all()
 
     def _on_applied(self) -> None:
-        if self._spread is not None and self._is_caught_up:
+        if self._spread is not None and self._is_serving:
             self._spread.on_applied(self._applied.offset)
 
     # Commands.
@@ -180,12 +180,17 @@ class MetadataService:
             await self._wait_for_change(deadline)
         if not await self._applied.wait(answer.offset, deadline):
             raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "The change was made, and is not seen here yet")
-        return answer.changed()
+        changed = answer.changed()
+        if isinstance(command, RegisterBroker):
+            # A node registers when it serves: from now on the others wait for it.
+            self._is_serving = True
+            self._on_applied()
+        return changed
 
     async def catch_up(self, deadline: float) -> bool:
         """Wait until this node has applied all that was committed when it was called. False past `deadline`.
 
-        From then on the others wait for it: due once, before clients are served.
+        Due before clients are served.
         """
         while not self._decider.can_decide:
             offset = await self._leader_offset(deadline)
@@ -197,8 +202,6 @@ class MetadataService:
                 await self._wait_for_change(deadline)
             except KafkaError:
                 return False
-        self._is_caught_up = True
-        self._on_applied()
         return True
 
     async def wait_applied_everywhere(self, deadline: float) -> bool:
