@@ -5,6 +5,7 @@ nothing of other connections; its owner decides whom to let in and who is up.
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
@@ -29,7 +30,8 @@ from chronik.server.peers.hello import (
 from chronik.server.peers.liveness import Liveness
 from chronik.server.peers.network import tune
 from chronik.vocab.ids import NodeId
-from chronik.vocab.invariant import invariant
+
+_log = logging.getLogger(__name__)
 
 # What may wait for one peer to read. A peer that is this far behind is slower than what is produced; Raft
 # sends again what it lacks, from the log.
@@ -62,6 +64,10 @@ class LinkOwner(Protocol):
     def on_refused(self, link: "PeerConnection", refused: Refused, *, by_peer: bool) -> None: ...
 
     def on_frame(self, link: "PeerConnection", kind: FrameKind, payload: memoryview) -> None: ...
+
+    def on_broken(self, link: "PeerConnection", reason: str) -> None:
+        """It sent what is no frame. To be aborted."""
+        ...
 
     def on_lost(self, link: "PeerConnection") -> None: ...
 
@@ -123,7 +129,7 @@ class PeerConnection(asyncio.BufferedProtocol):
                     return
                 self._take(kind, payload)
         except MalformedFrame as error:
-            self.abort(str(error))
+            self._owner.on_broken(self, str(error))
 
     def eof_received(self) -> bool:
         return False
@@ -150,7 +156,10 @@ class PeerConnection(asyncio.BufferedProtocol):
 
         A frame is taken when nothing waits, however large it is.
         """
-        invariant(size <= FRAME_BYTES_MAX, "a frame of {} bytes", size)
+        if size > FRAME_BYTES_MAX:
+            # The peer would close the connection for it.
+            _log.error("a frame is too large", extra={"peer": self.peer.node, "bytes": size})
+            return False
         unsent_bytes = self.unsent_bytes
         if unsent_bytes and unsent_bytes + size > UNSENT_BYTES_MAX:
             return False

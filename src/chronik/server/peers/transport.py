@@ -224,11 +224,15 @@ class PeerTransport:
         try:
             self._listener.on_frame(link.peer.node, kind, payload)
         except MalformedFrame as error:
-            _log.error("node %d sent nonsense", link.peer.node, extra={"reason": str(error)})
-            self._take_down(link, str(error))
+            self.on_broken(link, str(error))
         except Exception:
             _log.exception("a frame of node %d was not taken", link.peer.node)
             self._take_down(link, "a frame was not taken")
+
+    def on_broken(self, link: PeerConnection, reason: str) -> None:
+        if link.is_up:
+            _log.error("node %d sent nonsense", link.peer.node, extra={"reason": reason})
+        self._take_down(link, reason)
 
     def on_lost(self, link: PeerConnection) -> None:
         timer = self._handshakes.pop(link, None)
