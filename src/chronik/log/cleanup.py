@@ -6,7 +6,7 @@ gap.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chronik.log.disk import Disk, write_atomically
 from chronik.log.log_directory import LogDirectory
@@ -52,8 +52,8 @@ class Cleanup:
         if self._start_offset is not None:
             self._start_offset = start_offset
 
-    async def run(self, bound: int) -> int:
-        """Do what was added, with a start up to `bound`; the durable log start.
+    async def run(self, bound: Callable[[], int]) -> int:
+        """Do what was added, with a start up to what `bound` says then; the durable log start.
 
         Raises OSError; then it is tried again next time.
         """
@@ -61,9 +61,9 @@ class Cleanup:
             self._lock = asyncio.Lock()
         async with self._lock:
             while self._start_offset is not None:
-                start_offset = min(self._start_offset, bound)
+                start_offset = min(self._start_offset, bound())
                 await self._run_once(start_offset)
-                if start_offset == bound:
+                if start_offset == bound():
                     break
         return self._durable_start_offset
 

@@ -414,7 +414,8 @@ class PartitionLog:
         """
         if not self._cleanup.is_done:
             # Only what is durably gone leaves the epochs: a crash before this brings the old start back.
-            self._epochs.truncate_start(await self._cleanup.run(self._syncs.synced_offset))
+            durable = await self._cleanup.run(lambda: self._syncs.synced_offset)
+            self._epochs.truncate_start(durable)
 
     # Reading.
 

@@ -37,6 +37,8 @@ class World:
     clock: ManualClock = field(default_factory=lambda: ManualClock(2000))
     model: LogModel = field(default_factory=LogModel)
     epoch: int = 1
+    # Where a reset that lost power was to go.
+    resetting: int | None = None
     log: PartitionLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,13 @@ class World:
         self.log.truncate(end_offset)
         self.model.truncate(floor)
 
+    def reset(self) -> None:
+        """As a follower whose leader has no longer what it needs; after a crash it does it again."""
+        offset = self.random.randint(self.log.first_offset, self.model.end_offset + 50)
+        self.resetting = offset
+        self.log.reset(offset)
+        self._on_reset(offset)
+
     def advance_start(self) -> None:
         offset = self.random.randint(self.model.start_offset, self.model.synced_offset)
         self.log.advance_start(offset)
@@ -141,13 +150,23 @@ class World:
             self.disk.lose_power_at(self.random.randrange(0, 12))
         try:
             self.log = open_log(self.disk, self.clock, CONFIG)
+            if self.resetting is not None:
+                self.log.reset(self.resetting)
         except PowerLost:
             self.crash()
             return
         self.disk.lose_power_at(None)
+        if self.resetting is not None:
+            self._on_reset(self.resetting)
         check_written(self.log, self.model)
         adopt(self.log, self.model)
         self.epoch = max(self.epoch, self.log.latest_epoch)
+
+    def _on_reset(self, offset: int) -> None:
+        self.model = LogModel(start_offset=offset, durable_start_offset=offset, synced_offset=offset)
+        self.resetting = None
+        # Its leader's log may be older than what this one had.
+        self.epoch = self.random.randint(max(1, self.epoch - 2), self.epoch)
 
     def _append(self, batches: list[Batch]) -> None:
         stamped = []
@@ -223,6 +242,7 @@ OPERATIONS = (
     (World.sync, 8),
     (World.roll, 2),
     (World.truncate, 3),
+    (World.reset, 2),
     (World.advance_start, 2),
     (World.retain, 2),
     (World.restart, 2),

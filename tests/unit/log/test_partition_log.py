@@ -2,18 +2,22 @@
 
 import asyncio
 import errno
+from random import Random
 
 import pytest
 
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
 from chronik.records.record import Record
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset
 from chronik.vocab.invariant import InvariantViolation
 from tests.support.crash_disk import CrashDisk
+from tests.support.held_disk import HeldDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import (
     EPOCH,
@@ -51,6 +55,20 @@ def segments(disk: CrashDisk) -> list[int]:
     return [int(name[:20]) for name in disk.list("topic-0") if name.endswith(".log")]
 
 
+def stamped(offset: int, count: int, epoch: int, options: BatchOptions | None = None) -> bytearray:
+    """A batch as a leader sends it."""
+    data = bytearray(batch_of(count, options=options).data)
+    stamp(data, offset, epoch)
+    return data
+
+
+def producing(log: PartitionLog) -> BatchOptions:
+    """What the next batch of a producer needs."""
+    known = log.producers.get(1)
+    sequence = 0 if known is None else known.last_sequence + 1
+    return BatchOptions(producer_id=1, producer_epoch=0, base_sequence=sequence)
+
+
 class TestAppend:
     def test_offsets_start_at_zero_and_have_no_holes(self, log: PartitionLog) -> None:
         first = AppendResult(Offset(0), Offset(2), batch_of(3).header.size)
@@ -82,6 +100,45 @@ class TestAppend:
         assert (result.base_offset, result.end_offset) == (0, 5)
         assert [batch.header.leader_epoch for batch in read_all(log)] == [4, 6]
         assert log.end_offset_for_epoch(LeaderEpoch(5)) == (4, 2)
+
+    def test_stamped_batches_in_several_buffers_are_one_write(
+        self, disk: CrashDisk, log: PartitionLog
+    ) -> None:
+        before = disk.steps
+        result = log.append_stamped(
+            [stamped(0, 2, 4), memoryview(stamped(2, 1, 4) + stamped(3, 3, 5)), bytes(stamped(6, 1, 5))]
+        )
+        assert disk.steps == before + 1
+        assert (result.base_offset, result.end_offset) == (0, 7)
+        assert offsets_of(read_all(log)) == [0, 2, 3, 6]
+        assert log.epoch_starts() == [(4, 0), (5, 3)]
+
+    @pytest.mark.parametrize("damaged", [21, 61, -1])
+    def test_stamped_batches_that_are_not_what_was_sent(self, log: PartitionLog, damaged: int) -> None:
+        batch = stamped(2, 2, 4)
+        batch[damaged] ^= 1
+        with pytest.raises(KafkaError, match="wrong CRC") as raised:
+            log.append_stamped([stamped(0, 2, 4), batch])
+        assert raised.value.code == ErrorCode.CORRUPT_MESSAGE
+        assert (log.end_offset, log.is_failed) == (0, False)
+
+    def test_stamped_batches_of_producers(self, log: PartitionLog) -> None:
+        options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=0, is_transactional=True)
+        batch = stamped(0, 2, 4, options)
+        abort = bytearray(
+            build_end_txn_marker(
+                ControlType.ABORT, producer_id=1, producer_epoch=0, coordinator_epoch=0, timestamp=1000
+            ).data
+        )
+        stamp(abort, 2, 4)
+        log.append_stamped([batch])
+        assert log.last_stable_offset(2) == 0
+        log.append_stamped([abort])
+        assert log.last_stable_offset(3) == 3
+        assert [txn.first_offset for txn in log.aborted_txns(0, 3)] == [0]
+        duplicate = log.producers.check(parse_header(batch))
+        assert duplicate is not None
+        assert duplicate.base_offset == 0
 
     def test_stamped_batches_must_follow(self, log: PartitionLog) -> None:
         stray = bytearray(batch_of(2).data)
@@ -348,6 +405,122 @@ class TestStart:
         sync(log, disk)
         asyncio.run(log.tidy())
         assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 8\n"
+
+
+class TestReset:
+    def test_the_log_goes_on_empty_elsewhere(self, disk: CrashDisk, log: PartitionLog) -> None:
+        for _ in range(20):
+            log.append([batch_of(options=producing(log))], LeaderEpoch(9))
+        log.reset(500)
+        assert (log.first_offset, log.start_offset, log.end_offset, log.synced_offset) == (500,) * 4
+        assert (log.latest_epoch, log.epoch_starts(), len(log.producers)) == (-1, [], 0)
+        assert read(log, 500).size == 0
+        assert segments(disk) == [500]
+        result = log.append([batch_of(2)], EPOCH)
+        assert (result.base_offset, log.end_offset) == (500, 502)
+        assert offsets_of(read_all(log)) == [500]
+
+    def test_it_is_durable(self, disk: CrashDisk, clock: ManualClock, log: PartitionLog) -> None:
+        log.append([batch_of(3, options=producing(log))], EPOCH)
+        log.roll()
+        sync(log, disk)
+        log.reset(2)
+        for seed in range(20):
+            disk.crash(Random(seed))
+            log = open_log(disk, clock)
+            assert (log.first_offset, log.start_offset, log.end_offset) == (2, 2, 2)
+            assert len(log.producers) == 0
+
+    def test_epochs_of_the_old_log_do_not_come_back(
+        self, disk: CrashDisk, clock: ManualClock, log: PartitionLog
+    ) -> None:
+        log.append([batch_of(3)], LeaderEpoch(9))
+        close_cleanly(log, disk)
+        log = open_log(disk, clock, was_clean=True)
+        # With a cleanup to come there is a recovery point, by which recovery believes the file of epochs.
+        log.advance_start(1)
+        log.reset(100)
+        # The old log was of a leader that was deposed: the committed one may be of an earlier epoch.
+        log.append([batch_of(3)], LeaderEpoch(7))
+        sync(log, disk)
+        disk.crash(Random(1))
+        log = open_log(disk, clock)
+        assert log.end_offset == 103
+        assert log.epoch_starts() == [(7, 100)]
+        close_cleanly(log, disk)
+        assert open_log(disk, clock, was_clean=True).epoch_starts() == [(7, 100)]
+
+    def test_a_round_that_was_under_way_says_nothing_of_the_new_log(
+        self, disk: CrashDisk, log: PartitionLog
+    ) -> None:
+        log.append([batch_of(5)], EPOCH)
+        files, end_offset = log.files_to_sync()
+        log.reset(3)
+        log.append([batch_of(5)], EPOCH)
+        asyncio.run(disk.sync_many(files))
+        log.on_synced(end_offset)
+        assert log.synced_offset == 3
+
+    def test_a_cleanup_that_was_under_way_does_not_undo_it(self, clock: ManualClock) -> None:
+        disk = HeldDisk()
+        log = open_log(disk, clock)
+        for _ in range(20):
+            log.append([batch_of()], EPOCH)
+        sync(log, disk)
+        log.advance_start(10)
+
+        async def reset_meanwhile() -> None:
+            disk.hold_threads()
+            tidying = asyncio.create_task(log.tidy())
+            await asyncio.sleep(0)
+            log.reset(50)
+            disk.let_go()
+            await tidying
+
+        asyncio.run(reset_meanwhile())
+        assert segments(disk) == [50]
+        log.append([batch_of()], EPOCH)
+        sync(log, disk)
+        disk.crash(Random(1))
+        log = open_log(disk, clock)
+        assert (log.start_offset, log.end_offset) == (50, 51)
+        assert disk.content("topic-0/log-start-offset-checkpoint") == b"0\n1\ntopic 0 50\n"
+
+    def test_a_disk_that_fails_fails_the_log(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
+        disk.fail("sync", "", BROKEN)
+        with pytest.raises(OSError, match="input/output"):
+            log.reset(7)
+        disk.heal()
+        assert log.is_failed
+        with pytest.raises(LogFailed):
+            log.reset(7)
+
+
+class TestReplicationReads:
+    def test_they_begin_where_the_files_do(self, disk: CrashDisk, log: PartitionLog) -> None:
+        for _ in range(20):
+            log.append([batch_of()], EPOCH)
+        sync(log, disk)
+        first = segments(disk)[1]
+        log.advance_start(first + 2)
+        assert (log.first_offset, log.start_offset) == (first, first + 2)
+        found = log.read_for_replication(first, 1)
+        assert isinstance(found, LogSlice)
+        assert offsets_of(list(found.batches())) == [first]
+        found = log.read_for_replication(first, 1 << 20)
+        assert isinstance(found, LogSlice)
+        assert found.end_offset == 20
+        for offset in (first - 1, 20):
+            with pytest.raises(InvariantViolation):
+                log.read_for_replication(offset, 1)
+
+    def test_from_the_device_they_are_cold(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
+        disk.is_cold = True
+        found = log.read_for_replication(0, 1)
+        assert isinstance(found, ColdRead)
+        assert found.load().end_offset == 1
 
 
 class TestRetention:

@@ -16,7 +16,7 @@ from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage
-from chronik.raft.state_store import REWRITE_BYTES_MIN, STATE_FILE, StateStore, StoreDamaged, StoreFailed
+from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
 from tests.support.crash_disk import CrashDisk, PowerLost
@@ -31,6 +31,9 @@ OTHER = GroupId(TopicId(b"g" * 16), 1)
 VOTED = HardState(term=Term(3), voted_for=NodeId(2))
 FIRST = MarkerRecord(RaftIndex(0), Offset(0), Term(1))
 SECOND = MarkerRecord(RaftIndex(6), Offset(5), Term(3))
+
+# A file of so many bytes is written anew in tests.
+SMALL = 5000
 
 EIO = OSError(errno.EIO, "input/output error")
 
@@ -286,10 +289,14 @@ class TestFailure:
 
 
 class TestRewriting:
+    @pytest.fixture(autouse=True)
+    def early(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(state_store, "REWRITE_BYTES_MIN", SMALL)
+
     def grow(self, store: StateStore, disk: CrashDisk) -> None:
         """Until it is time."""
         term = state_of(store).hard_state.term
-        while len(disk.content(STATE_FILE)) < REWRITE_BYTES_MIN:
+        while len(disk.content(STATE_FILE)) < SMALL:
             term = Term(term + 1)
             store.set_hard_state(GROUP, HardState(term=term))
 
@@ -307,14 +314,14 @@ class TestRewriting:
         assert state_of(again).image() == before[GROUP]._replace(markers=(FIRST, SECOND))
 
     def test_not_while_most_of_it_is_live(self, disk: CrashDisk, store: StateStore) -> None:
-        with patch.object(state_store, "REWRITE_BYTES_MIN", 100):
-            groups = [GroupId(TopicId(b"t" * 16), number) for number in range(50)]
-            for group in groups:
-                store.create(group, BASE)
-            again = reopen(disk)
-            size = len(disk.content(STATE_FILE))
-            again.set_hard_state(groups[0], VOTED)
-            assert len(disk.content(STATE_FILE)) > size
+        groups = [GroupId(TopicId(b"t" * 16), number) for number in range(100)]
+        for group in groups:
+            store.create(group, BASE)
+        again = reopen(disk)
+        size = len(disk.content(STATE_FILE))
+        assert size > SMALL
+        again.set_hard_state(groups[0], VOTED)
+        assert size < len(disk.content(STATE_FILE)) < size + 100
 
     def test_a_full_disk_only_puts_it_off(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
@@ -326,7 +333,7 @@ class TestRewriting:
         assert store.files_to_sync() == [old]
         disk.heal()
         store.truncate_markers(GROUP, BEFORE_FIRST)
-        assert len(disk.content(STATE_FILE)) > REWRITE_BYTES_MIN
+        assert len(disk.content(STATE_FILE)) > SMALL
         assert state_of(reopen(disk)).markers.last is None
 
     def test_a_rename_that_is_not_durable_fails_the_store(self, disk: CrashDisk, store: StateStore) -> None:
@@ -386,7 +393,9 @@ class TestDamage:
             with pytest.raises(StoreDamaged, match="comes back as a new replica"):
                 StateStore.open(disk)
 
-    def test_a_hole_in_what_was_written_anew(self, disk: CrashDisk, store: StateStore) -> None:
+    def test_a_hole_in_what_was_written_anew(self, disk: CrashDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(state_store, "REWRITE_BYTES_MIN", SMALL)
+        store = StateStore.open(disk)
         store.create(GROUP, BASE)
         TestRewriting().grow(store, disk)
         store.create(OTHER, BASE)
@@ -484,7 +493,10 @@ class World:
             return "create"
         markers = shadow.markers
         term = Term(max(shadow.hard_state.term, 0 if markers.last is None else markers.last.term) + 1)
-        match self.random.randrange(8):
+        match self.random.randrange(9):
+            case 8 if markers.last is not None:
+                shadow.rebase(markers.last.index)
+                return "rebase"
             case 0 | 1:
                 shadow.hard_state = HardState(term=term, voted_for=self.random.choice([None, NodeId(2)]))
                 return "vote"
@@ -517,6 +529,8 @@ class World:
                 # Up to the one before what was drawn off.
                 last = shadow.markers.last
                 self.store.truncate_markers(group, shadow.markers.base.index if last is None else last.index)
+            case "rebase":
+                self.store.rebase(group, shadow.markers.base.index)
             case "restart":
                 self.store.restart(group, shadow.markers.base)
             case "forget":
