@@ -13,7 +13,7 @@ from chronik.cluster.image_draft import ImageDraft, apply_records
 from chronik.cluster.metadata_log import KeyValue, MetadataLog
 from chronik.cluster.offset_waiters import OffsetWaiters
 from chronik.cluster.record_codec import decode
-from chronik.cluster.records import MetadataRecord
+from chronik.cluster.records import MetadataRecord, TopicDeleted
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.vocab.ids import Offset, TopicId
 from chronik.vocab.invariant import invariant
@@ -87,6 +87,7 @@ class AppliedMetadata:
         if offset <= self.offset:
             return False
         delta = delta_between(self.image, image)
+        self._remember_deleted(topic.topic_id for topic in delta.topics_deleted)
         self._become(image, offset, delta)
         return True
 
@@ -97,19 +98,21 @@ class AppliedMetadata:
         return self.failure is None and await self._waiters.wait(offset, deadline)
 
     def _apply(self, end: Offset, batch: Iterable[KeyValue]) -> None:
-        image, delta = apply_records(self.image, _decoded(batch))
+        records = list(_decoded(batch))
+        image, delta = apply_records(self.image, records)
+        # By the records: a delta does not mention what came and went within one batch.
+        self._remember_deleted(record.topic_id for record in records if isinstance(record, TopicDeleted))
         self._become(image, end, delta)
 
     def _become(self, image: ClusterImage, offset: Offset, delta: ClusterDelta) -> None:
         self.image, self.offset = image, offset
-        self._remember_deleted(delta)
         for callback in self._callbacks:
             callback(delta, image)
         self._waiters.on_reached(offset)
 
-    def _remember_deleted(self, delta: ClusterDelta) -> None:
-        for topic in delta.topics_deleted:
-            self.deleted[topic.topic_id] = None
+    def _remember_deleted(self, topic_ids: Iterable[TopicId]) -> None:
+        for topic_id in topic_ids:
+            self.deleted[topic_id] = None
             if len(self.deleted) > _DELETED_MAX:
                 del self.deleted[next(iter(self.deleted))]
 

@@ -9,7 +9,7 @@ on is committed and applied.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 
 from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Fate, refused, unknown
@@ -23,7 +23,7 @@ from chronik.cluster.record_codec import encode
 from chronik.cluster.records import MetadataRecord
 from chronik.cluster.topic_decisions import TopicDefaults, made_already
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, TopicId
 from chronik.vocab.seams import Randomness
 
 _log = logging.getLogger(__name__)
@@ -135,11 +135,12 @@ class Decider:
         image, records, outcomes = self._applied.image, list[MetadataRecord](), _Outcomes()
         premises = self._premises
         defaults, live = premises.defaults(), premises.live()
+        deleted = set[TopicId]()
         while self._queue and len(records) + len(outcomes) < BATCH_MAX:
             waiting = self._queue.popleft()
             self._writing.append(waiting)
             try:
-                self._check_not_deleted(waiting.command)
+                self._check_not_deleted(waiting.command, deleted)
                 decided = decide(image, waiting.command, defaults, premises.randomness, live)
             except KafkaError as refusal:
                 outcomes.append((waiting, refusal))
@@ -150,14 +151,15 @@ class Decider:
             elif not waiting.validate_only:
                 image = after
                 records.extend(decided)
+                deleted.update(topic.topic_id for topic in delta.topics_deleted)
             outcomes.append((waiting, delta))
         return records, outcomes
 
-    def _check_not_deleted(self, command: Command) -> None:
-        if isinstance(command, CreateTopic) and command.topic_id in self._applied.deleted:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic {command.name} was created, and deleted again"
-            )
+    def _check_not_deleted(self, command: Command, deleted: Set[TopicId]) -> None:
+        """A creation that comes again must not bring back what was deleted since, or is in this batch."""
+        topic_id = command.topic_id if isinstance(command, CreateTopic) else None
+        if topic_id is not None and (topic_id in self._applied.deleted or topic_id in deleted):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "The topic was created, and deleted again")
 
     def _tell(self, outcomes: _Outcomes) -> None:
         offset = self._applied.offset
