@@ -74,6 +74,8 @@ def _is_joined(replica: Replica, message: AppendEntries) -> bool:
 
 def _first_new(replica: Replica, entries: Entries) -> RaftIndex | None:
     """The first of `entries` that the log lacks, or has otherwise. What is before them is the same."""
+    if entries.first > replica.log.last_index:
+        return entries.first
     for first, last, term in entries.runs():
         known = min(last, replica.log.last_index)
         unsure = RaftIndex(max(first, replica.committed + 1))

@@ -227,7 +227,8 @@ class RaftCore:
     def step(self, message: Message) -> None:
         """A message came, or one to this node itself may now leave."""
         replica = self._replica
-        invariant(message.target == replica.node, "a message to {}", message.target)
+        if message.target != replica.node:
+            invariant(False, "a message to {}", message.target)
         self._settle()
         replica.lost_peers.discard(message.source)
         if isinstance(message, RequestPreVote):
@@ -310,27 +311,56 @@ class RaftCore:
     def ready(self) -> Ready:
         """What is to be done now; see above."""
         self._settle()
-        replica = self._replica
         self._behaviour.flush()
-        restart, truncate_to, appends = replica.log.take()
-        messages, replica.messages = replica.messages, []
-        held, replica.messages_after_persistence = replica.messages_after_persistence, []
-        hard_state, committed = replica.hard_state, replica.committed
-        membership, leadership = replica.memberships.current, self.leadership
-        ready = Ready(
-            restart=restart,
-            truncate_to=truncate_to,
-            appends=appends,
-            hard_state=None if hard_state == self._told_hard_state else hard_state,
-            messages=tuple(messages),
-            messages_after_persistence=tuple(held),
-            committed=None if committed == self._told_committed else committed,
-            membership=None if membership == self._told_membership else membership,
-            leadership=None if leadership == self._told_leadership else leadership,
+        replica = self._replica
+        log, messages, held = replica.log, replica.messages, replica.messages_after_persistence
+        restart, truncate_to, appends = log.take() if log.has_writes else (None, None, ())
+        if messages:
+            replica.messages = []
+        if held:
+            replica.messages_after_persistence = []
+        return Ready(
+            restart,
+            truncate_to,
+            appends,
+            self._new_hard_state(),
+            tuple(messages),
+            tuple(held),
+            self._new_committed(),
+            self._new_membership(),
+            self._new_leadership(),
         )
-        self._told_hard_state, self._told_committed = hard_state, committed
-        self._told_membership, self._told_leadership = membership, leadership
-        return ready
+
+    # What of a Ready did change. Called once for each.
+
+    def _new_hard_state(self) -> HardState | None:
+        hard_state, told = self._replica.hard_state, self._told_hard_state
+        if hard_state is told or hard_state == told:
+            return None
+        self._told_hard_state = hard_state
+        return hard_state
+
+    def _new_committed(self) -> RaftIndex | None:
+        committed = self._replica.committed
+        if committed == self._told_committed:
+            return None
+        self._told_committed = committed
+        return committed
+
+    def _new_membership(self) -> Membership | None:
+        membership, told = self._replica.memberships.current, self._told_membership
+        if membership is told or membership == told:
+            return None
+        self._told_membership = membership
+        return membership
+
+    def _new_leadership(self) -> Leadership | None:
+        replica, told = self._replica, self._told_leadership
+        is_same_role = told is not None and told.role is self._behaviour.role
+        if told is not None and is_same_role and (told.term, told.leader) == (replica.term, replica.leader):
+            return None
+        self._told_leadership = self.leadership
+        return self._told_leadership
 
     # Terms.
 
@@ -350,7 +380,7 @@ class RaftCore:
 
     def _on_present_term(self, message: Message) -> None:
         """Section 5.2: a candidate that hears of the term's leader follows it."""
-        if self.role in (Role.PRE_CANDIDATE, Role.CANDIDATE) and _is_leaders(message):
+        if isinstance(self._behaviour, _CANDIDATES) and _is_leaders(message):
             self._change(BecomeFollower(term=self.term, leader=message.source))
         self._change(self._behaviour.on_message(message))
 
@@ -393,8 +423,10 @@ class RaftCore:
 
     def _settle(self) -> None:
         """Before an input: the last Ready was carried out."""
-        if self._replica.log.settle():
-            self._replica.memberships.on_commit(self._replica.committed)
+        replica = self._replica
+        if replica.log.is_taken:
+            replica.log.settle()
+            replica.memberships.on_commit(replica.committed)
 
     def _leader(self) -> Leader:
         if not isinstance(self._behaviour, Leader):
@@ -426,6 +458,11 @@ class RaftCore:
                 assert_never(transition)
 
 
+# Unions are made anew wherever they are written; these are asked for with each message.
+_CANDIDATES = (PreCandidate, Candidate)
+_LEADERS = (AppendEntries, Heartbeat, RestartLog)
+
+
 def _is_leaders(message: Message) -> bool:
     """Whether only the leader of its term sends it."""
-    return isinstance(message, AppendEntries | Heartbeat | RestartLog)
+    return isinstance(message, _LEADERS)

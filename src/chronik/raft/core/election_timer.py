@@ -12,8 +12,8 @@ class ElectionTimer:
         self._randomness = randomness
         # Ticks since it was last reset.
         self.elapsed = 0
-        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless hastened. None: not drawn yet. Every
-        # message of a leader resets the timer, and few are followed by a tick.
+        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless hastened. None: not drawn yet.
+        # Every message of a leader resets the timer, and few are followed by a tick.
         self._timeout: int | None = None
         self.is_hastened = False
 

@@ -100,8 +100,9 @@ class Follower(Behaviour):
 
     def _on_leader(self, message: AppendEntries | Heartbeat | RestartLog) -> None:
         leader = self.replica.leader
-        invariant(leader in (None, message.source), "two leaders in term {}", message.term)
-        self.replica.leader = message.source
+        if leader != message.source:
+            invariant(leader is None, "two leaders in term {}", message.term)
+            self.replica.leader = message.source
         self._timer.reset()
         self._is_heard = True
         if isinstance(message, AppendEntries):

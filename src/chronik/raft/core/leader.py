@@ -59,11 +59,13 @@ class Leader(Behaviour):
         last = replica.log.last_index
         if replica.committed != last or self._transfer_to is not None:
             return False
+        for _, progress in self._reachable():
+            if not progress.is_complete(last):
+                return False
         lost = replica.lost_peers
-        if not all(p.is_complete(last) for node, p in self._progress.items() if node not in lost):
-            return False
-        reachable = frozenset(self._progress.keys() - lost | {replica.node})
-        return replica.memberships.current.is_majority(reachable)
+        return not lost or replica.memberships.current.is_majority(
+            frozenset(self._progress.keys() - lost | {replica.node})
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -100,31 +102,20 @@ class Leader(Behaviour):
         return self._tick_check()
 
     def on_message(self, message: Message) -> Transition | None:
-        invariant(
-            not isinstance(message, AppendEntries | Heartbeat | RestartLog),
-            "two leaders in term {}",
-            message.term,
-        )
-        if isinstance(message, RequestVote):
-            answer_vote(self.replica, message)
-            return None
-        progress = self._progress.get(message.source)
-        if progress is None:
-            return None
-        progress.is_active = True
         match message:
-            case AppendAccepted():
-                return self._on_accepted(message, progress)
-            case AppendRejected():
-                progress.on_rejected(message.prev_index, next_probe(self.replica, message))
-            case HeartbeatReply():
-                progress.on_heartbeat_reply(message.match, message.sent)
+            case AppendAccepted() | AppendRejected() | HeartbeatReply():
+                progress = self._progress.get(message.source)
+                return None if progress is None else self._on_reply(message, progress)
+            case RequestVote():
+                answer_vote(self.replica, message)
+            case AppendEntries() | Heartbeat() | RestartLog():
+                invariant(False, "two leaders in term {}", message.term)
             case _:
                 pass
         return None
 
     def on_persisted(self) -> Transition | None:
-        return self._maybe_commit()
+        return self._maybe_commit() if self.replica.persisted > self.replica.committed else None
 
     def on_append_failed(self) -> Transition | None:
         return self.resign()
@@ -156,10 +147,14 @@ class Leader(Behaviour):
         return None if self.replica.may_vote else self.resign()
 
     def flush(self) -> None:
+        replica = self.replica
+        last = replica.log.last_index
+        is_told_at_once = replica.options.is_commit_told_at_once
         for node, progress in self._reachable():
-            send_to(self.replica, node, progress)
-            if self.replica.options.is_commit_told_at_once:
-                tell_commit(self.replica, node, progress)
+            if progress.next_index <= last or progress.mode is not Mode.REPLICATE:
+                send_to(replica, node, progress)
+            if is_told_at_once and progress.told_commit < replica.committed:
+                tell_commit(replica, node, progress)
 
     def propose(self, count: int, payload: object, size: int) -> Entries:
         if self._transfer_to is not None:
@@ -204,7 +199,8 @@ class Leader(Behaviour):
 
     def _reachable(self) -> Iterable[tuple[NodeId, Progress]]:
         lost = self.replica.lost_peers
-        return [item for item in self._progress.items() if item[0] not in lost]
+        items = self._progress.items()
+        return [item for item in items if item[0] not in lost] if lost else items
 
     def _wake(self) -> None:
         """Before what ends a quiet time: CheckQuorum asked nobody in it, and begins now."""
@@ -242,18 +238,31 @@ class Leader(Behaviour):
             for node in sorted(members)
         }
 
+    def _on_reply(
+        self, message: AppendAccepted | AppendRejected | HeartbeatReply, progress: Progress
+    ) -> Transition | None:
+        progress.is_active = True
+        if isinstance(message, AppendAccepted):
+            return self._on_accepted(message, progress)
+        if isinstance(message, AppendRejected):
+            progress.on_rejected(message.prev_index, next_probe(self.replica, message))
+        else:
+            progress.on_heartbeat_reply(message.match, message.sent)
+        return None
+
     def _on_accepted(self, message: AppendAccepted, progress: Progress) -> Transition | None:
         last = self.replica.log.last_index
-        invariant(message.match <= last, "{} accepted beyond {}", message.match, last)
-        moved = progress.on_accepted(message.match, is_counted=message.is_counted)
+        if message.match > last:
+            invariant(False, "{} accepted beyond {}", message.match, last)
+        progress.on_accepted(message.match, is_counted=message.is_counted)
         self._maybe_hand_over()
-        return self._maybe_commit() if moved else None
+        return self._maybe_commit() if progress.counted_match > self.replica.committed else None
 
     def _maybe_commit(self) -> Transition | None:
         """Section 5.4.2: counting commits only entries of the present term, and with them all before."""
         replica = self.replica
-        index = majority_index(self._match(node) for node in replica.memberships.current.voters)
-        if index <= replica.committed or replica.log.term_at(index) != replica.term:
+        index = majority_index([self._match(node) for node in replica.memberships.current.voters])
+        if index <= replica.committed or index < self._start:
             return None
         replica.commit(index)
         is_removed = replica.memberships.current_index <= index and not replica.is_voter

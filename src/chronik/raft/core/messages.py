@@ -1,9 +1,11 @@
 """What nodes of a group say to each other. All values; the transport's encoding is the shell's matter.
 
-`term` is the sender's, except where said. Messages may be lost, doubled, delayed and reordered.
+`term` is the sender's, except where said. Messages may be lost, doubled, delayed and reordered. Those of
+which every produce makes some are named tuples, which are made several times faster.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.types import Membership, RaftIndex, Term
@@ -47,22 +49,26 @@ class VoteReply(_Message):
     is_granted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppendEntries(_Message):
+class AppendEntries(NamedTuple):
     """Section 5.3. Without entries it asks whether the logs match, or tells of a commit."""
 
+    source: NodeId
+    target: NodeId
+    term: Term
     # Invariant: entries[0].first == prev_index + 1, each piece starts where the one before it ends.
     prev_index: RaftIndex
     prev_term: Term
-    entries: tuple[Entries, ...] = ()
     # The leader's, which may be beyond these entries.
     committed: RaftIndex
+    entries: tuple[Entries, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppendAccepted(_Message):
+class AppendAccepted(NamedTuple):
     """The sender's log is the leader's up to `match`, durably."""
 
+    source: NodeId
+    target: NodeId
+    term: Term
     match: RaftIndex
     # False: the sender may not vote, and this counts for no commit (`RaftCore.may_vote`).
     is_counted: bool = True
@@ -79,8 +85,10 @@ class AppendRejected(_Message):
     hint_term: Term
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat(_Message):
+class Heartbeat(NamedTuple):
+    source: NodeId
+    target: NodeId
+    term: Term
     committed: RaftIndex
     # The last index sent to this follower before.
     sent: RaftIndex
@@ -90,10 +98,12 @@ class Heartbeat(_Message):
     is_unanswered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeartbeatReply(_Message):
+class HeartbeatReply(NamedTuple):
     """Also the answer to a leader of an old term, which learns the new one from it."""
 
+    source: NodeId
+    target: NodeId
+    term: Term
     # The sender's log is the leader's up to here, not necessarily durably: never counts for a commit, only
     # shows whether what was sent before the heartbeat was lost.
     match: RaftIndex

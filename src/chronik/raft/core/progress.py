@@ -93,17 +93,17 @@ class Progress:
         self._become(Mode.RESTART, RaftIndex(index + 1))
         self.is_waiting = True
 
-    def on_accepted(self, match: RaftIndex, *, is_counted: bool) -> bool:
-        """Whether `counted_match` rose."""
-        counted = self.counted_match
+    def on_accepted(self, match: RaftIndex, *, is_counted: bool) -> None:
         self.is_counted = is_counted
-        while self._inflight and self._inflight[0][0] <= match:
-            self._inflight_bytes -= self._inflight.popleft()[1]
-        self.match = max(self.match, match)
+        inflight = self._inflight
+        while inflight and inflight[0][0] <= match:
+            self._inflight_bytes -= inflight.popleft()[1]
+        if match > self.match:
+            self.match = match
         if self.mode is not Mode.REPLICATE and match >= self.next_index - 1:
             self._become(Mode.REPLICATE, RaftIndex(match + 1))
-        self.next_index = max(self.next_index, RaftIndex(self.match + 1))
-        return self.counted_match > counted
+        if self.next_index <= self.match:
+            self.next_index = RaftIndex(self.match + 1)
 
     def on_rejected(self, prev_index: RaftIndex, next_index: RaftIndex) -> None:
         """It lacks `prev_index`; probe at `next_index` unless this answers something older."""

@@ -1,6 +1,7 @@
 """What the core wants done."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.raft.core.entries import Append
 from chronik.raft.core.messages import Message
@@ -29,8 +30,7 @@ class Leadership:
     leader: NodeId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(NamedTuple):
     """One turn's work. The order of the fields is the order in which to do it; `RaftCore` has the rules."""
 
     # Drop the whole log and start again here; before anything else is written.

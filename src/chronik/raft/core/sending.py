@@ -59,7 +59,10 @@ def next_probe(replica: Replica, rejected: AppendRejected) -> RaftIndex:
     term = log.term_at(nearest)
     if term < rejected.hint_term:
         return RaftIndex(log.last_at_most(term, log.last_index) + 1)
-    return RaftIndex(log.last_at_most(rejected.hint_term, nearest) + 1)
+    match = log.last_at_most(rejected.hint_term, nearest)
+    # Where this log starts, the follower has an entry of an earlier term: it must restart its own.
+    is_other = log.term_at(match) > rejected.hint_term
+    return match if is_other else RaftIndex(match + 1)
 
 
 def _send_append(replica: Replica, node: NodeId, progress: Progress, entries: tuple[Entries, ...]) -> None:

@@ -19,7 +19,7 @@ class LogTail:
         # Invariant: contiguous, starting after what of the log is kept.
         self._appends: list[Append] = []
         # Whether the writes above were handed out, so that the log has them by the next input.
-        self._is_taken = False
+        self.is_taken = False
         # Invariant: the last index of the log with the writes above.
         self.last_index = log.last_index
 
@@ -33,10 +33,11 @@ class LogTail:
 
     def term_at(self, index: RaftIndex) -> Term:
         """For first_index - 1 <= index <= last_index."""
-        invariant(self.first_index - 1 <= index <= self.last_index, "no term known at {}", index)
-        for append in reversed(self._appends):
-            if append.first <= index:
-                return append.entries.term_at(index)
+        if not self.first_index - 1 <= index <= self.last_index:
+            invariant(False, "no term known at {}", index)
+        if self._appends and index >= self._appends[0].first:
+            append = next(append for append in reversed(self._appends) if append.first <= index)
+            return append.entries.term_at(index)
         if self._restart is not None:
             return self._restart.term
         return self._log.term_at(index)
@@ -63,7 +64,8 @@ class LogTail:
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Append [first, entries.last]."""
-        invariant(first == self.last_index + 1, "append at {} after {}", first, self.last_index)
+        if first != self.last_index + 1:
+            invariant(False, "append at {} after {}", first, self.last_index)
         check(entries)
         self._appends.append(Append(first=first, last=entries.last, entries=entries))
         self.last_index = entries.last
@@ -91,9 +93,15 @@ class LogTail:
 
         What was just proposed is sent from here, without a read.
         """
-        if not self._appends or next_index < self._appends[0].first:
+        appends = self._appends
+        if not appends or next_index < appends[0].first:
             piece = self._log.slice(next_index, max_bytes)
             return None if piece is None else (piece,)
+        if len(appends) == 1 and appends[0].entries.first == next_index:
+            return (appends[0].entries,)
+        return self._unwritten(next_index, max_bytes)
+
+    def _unwritten(self, next_index: RaftIndex, max_bytes: int) -> tuple[Entries, ...]:
         pieces: list[Entries] = []
         for append in self._appends:
             if append.first < next_index:
@@ -105,15 +113,17 @@ class LogTail:
         invariant(pieces and pieces[0].first == next_index, "{} starts no entry", next_index)
         return tuple(pieces)
 
+    @property
+    def has_writes(self) -> bool:
+        return bool(self._appends) or self._truncate_to is not None or self._restart is not None
+
     def take(self) -> tuple[LogStart | None, RaftIndex | None, tuple[Append, ...]]:
         """What to write, for `Ready`."""
-        self._is_taken = True
+        self.is_taken = True
         return self._restart, self._truncate_to, tuple(self._appends)
 
-    def settle(self) -> bool:
-        """Before every input: what was taken is written now. Whether anything was."""
-        if not self._is_taken:
-            return False
+    def settle(self) -> None:
+        """Before the input that follows `take`: what was taken is written now."""
         invariant(
             self._log.last_index == self.last_index,
             "the log ends at {}, but was to be written up to {}",
@@ -121,7 +131,6 @@ class LogTail:
             self.last_index,
         )
         self._clear()
-        return True
 
     def forget(self) -> None:
         """The writes failed: the log is what it is."""
@@ -133,4 +142,4 @@ class LogTail:
         self._restart = None
         self._truncate_to = None
         self._appends.clear()
-        self._is_taken = False
+        self.is_taken = False

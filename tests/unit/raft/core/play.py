@@ -133,4 +133,5 @@ def _message(message: Message) -> str:
 
 
 def _fields(message: Message) -> list[str]:
-    return [name for name in message.__dataclass_fields__ if name not in ("source", "target", "term")]
+    names = message._fields if isinstance(message, tuple) else message.__dataclass_fields__
+    return [name for name in names if name not in ("source", "target", "term")]

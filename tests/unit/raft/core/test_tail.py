@@ -120,4 +120,5 @@ def test_entries_that_cannot_be_are_not_appended(bad: Entries) -> None:
 def _take(tail: LogTail, log: ModelLog) -> None:
     restart, truncate_to, appends = tail.take()
     log.write(Ready(restart=restart, truncate_to=truncate_to, appends=appends))
-    assert tail.settle()
+    assert tail.is_taken
+    tail.settle()
