@@ -157,10 +157,12 @@ class StateStore:
         return [self._file]
 
     def on_synced(self, written: int) -> None:
-        """A sync of `files_to_sync` that began when `written` was the last record ended well."""
-        self.synced = max(self.synced, written)
+        """A sync of `files_to_sync` that began when `written` was the last record ended well.
+
+        A round that did not ask for the file has not synced it, and changes nothing here.
+        """
         if self._asked is not None and self._asked[0] == written:
-            self._durable_bytes = self._asked[1]
+            self.synced, self._durable_bytes = self._asked
             self._asked = None
 
     def sync_now(self) -> None:

@@ -214,6 +214,11 @@ class TestSyncing:
         store.on_synced(written)
         assert store.synced == store.written
 
+    def test_a_round_without_the_file_says_nothing(self, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.on_synced(store.written)
+        assert store.synced < store.written
+
     def test_syncing_in_place(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
         store.sync_now()

@@ -1,0 +1,235 @@
+"""Each way in which a crash can leave a log and its markers apart, and what becomes of it."""
+
+import asyncio
+import errno
+
+import pytest
+
+from chronik.log.partition_log import PartitionLog
+from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
+from chronik.raft.group_id import GroupId
+from chronik.raft.group_state import GroupState
+from chronik.raft.markers import MarkerBase, MarkerRecord
+from chronik.raft.reconcile import reconcile
+from chronik.raft.state_store import StateStore
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
+from chronik.vocab.invariant import InvariantViolation
+from tests.support.crash_disk import CrashDisk
+from tests.support.manual_clock import ManualClock
+from tests.unit.log.drivers import batch_of, open_log, sync
+
+ALONE = Membership(voters=frozenset({NodeId(1)}))
+THREE = Membership(voters=frozenset({NodeId(1), NodeId(2), NodeId(3)}))
+BASE = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, ALONE, BEFORE_FIRST)
+GROUP = GroupId(TopicId(b"g" * 16), 0)
+
+
+def start(index: int, offset: int, term: int) -> MarkerRecord:
+    return MarkerRecord(RaftIndex(index), Offset(offset), Term(term))
+
+
+def membership(index: int, offset: int, term: int) -> MarkerRecord:
+    return MarkerRecord(RaftIndex(index), Offset(offset), Term(term), THREE)
+
+
+class Room:
+    """A replica on a disk."""
+
+    def __init__(self) -> None:
+        self.disk = CrashDisk()
+        self.clock = ManualClock()
+        self.log: PartitionLog = open_log(self.disk, self.clock)
+        self.store = StateStore.open(self.disk)
+        self.store.create(GROUP, BASE)
+
+    @property
+    def state(self) -> GroupState:
+        state = self.store.get(GROUP)
+        assert state is not None
+        return state
+
+    def write(self, *entries: MarkerRecord | int) -> None:
+        """Markers, and batches of one epoch each with two records."""
+        for entry in entries:
+            if isinstance(entry, int):
+                self.log.append([batch_of(2)], LeaderEpoch(entry))
+            else:
+                self.store.append_markers(GROUP, [entry])
+
+    def reconcile(self) -> None:
+        """As at the next start; nothing was lost but what a test took away."""
+        sync(self.log, self.disk)
+        self.disk.kill()
+        self.log, self.store = open_log(self.disk, self.clock), StateStore.open(self.disk)
+        reconcile(self.log, self.store, GROUP)
+        assert not self.store.files_to_sync()
+
+    def retain(self, offset: int) -> None:
+        """Retention up to a segment that begins at `offset`, or before it."""
+        self.log.advance_start(offset)
+        asyncio.run(self.log.tidy())
+
+    def content(self) -> tuple[int, int, list[MarkerRecord]]:
+        return self.log.first_offset, self.log.end_offset, list(self.state.markers.records())
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_what_agrees_is_left_alone(room: Room) -> None:
+    entries = [start(0, 0, 1), membership(3, 2, 1), start(6, 4, 3)]
+    room.write(entries[0], 1, entries[1], 1, entries[2], 3, 3)
+    steps = room.store.written
+    reconcile(room.log, room.store, GROUP)
+    assert room.store.written == steps
+    room.reconcile()
+    assert room.content() == (0, 8, entries)
+
+
+def test_several_leader_starts_without_records_between(room: Room) -> None:
+    entries = [start(0, 0, 1), start(1, 0, 2), start(4, 2, 3), start(5, 2, 5), start(6, 2, 6)]
+    room.write(*entries[:2], 2, *entries[2:4])
+    room.write(5)
+    room.log.truncate(2)
+    room.write(entries[4])
+    room.reconcile()
+    assert room.content() == (0, 2, entries)
+
+
+def test_a_restart_that_was_not_finished_is(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, 1)
+    base = MarkerBase(RaftIndex(50), Offset(40), Term(7), THREE, RaftIndex(50))
+    room.store.restart(GROUP, base)
+    room.reconcile()
+    assert room.content() == (40, 40, [])
+    assert room.state.markers.base == base
+    assert not room.state.is_wiped
+
+
+def test_a_restart_into_what_the_old_log_had(room: Room) -> None:
+    room.write(start(0, 0, 1), *[1] * 30)
+    room.store.restart(GROUP, MarkerBase(RaftIndex(11), Offset(9), Term(3), THREE, RaftIndex(11)))
+    room.reconcile()
+    assert room.content() == (9, 9, [])
+
+
+def test_a_restart_that_was_finished_is_not_done_again(room: Room) -> None:
+    room.store.restart(GROUP, MarkerBase(RaftIndex(50), Offset(40), Term(7), THREE, RaftIndex(50)))
+    room.log.reset(40)
+    room.write(7, start(53, 42, 8), 8)
+    for _ in range(2):
+        room.reconcile()
+        assert room.content() == (40, 44, [start(53, 42, 8)])
+
+
+def test_markers_behind_a_lost_tail_go(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, start(3, 2, 2), 2, start(6, 4, 3))
+    room.log.truncate(2)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1), start(3, 2, 2)])
+
+
+def test_batches_without_their_leader_start_go(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, 4, 4)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1)])
+
+
+def test_so_do_those_behind_it_that_have_theirs(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, 4, start(5, 4, 5), 5)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1)])
+
+
+def test_batches_before_their_leader_start_go(room: Room) -> None:
+    # The start stood at 2 in the log that the batches are of; the markers are of another.
+    room.write(start(0, 0, 1), 1, 3, start(5, 4, 3), 3)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1)])
+
+
+def test_batches_of_an_earlier_term_than_the_markers_say_go(room: Room) -> None:
+    # A truncation of the leader start, and the batch that took its place, of which only the batch is there.
+    room.write(start(0, 0, 1), 1, start(3, 2, 2), 1)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1), start(3, 2, 2)])
+
+
+def test_a_batch_across_a_leader_start_goes(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, start(4, 3, 2), 1)
+    room.reconcile()
+    assert room.content() == (0, 2, [start(0, 0, 1)])
+
+
+def test_a_later_membership_is_no_contradiction(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, membership(3, 2, 1), 1, membership(6, 4, 1))
+    room.reconcile()
+    assert room.content() == (0, 4, [start(0, 0, 1), membership(3, 2, 1), membership(6, 4, 1)])
+
+
+def test_nothing_is_left_of_a_log_whose_markers_are_lost(room: Room) -> None:
+    room.write(1, 1)
+    room.reconcile()
+    assert room.content() == (0, 0, [])
+
+
+def test_markers_follow_retention(room: Room) -> None:
+    room.write(start(0, 0, 1), *[1] * 10, membership(21, 20, 1), start(22, 20, 2), *[2] * 10)
+    sync(room.log, room.disk)
+    room.retain(35)
+    first = room.log.first_offset
+    assert 20 < first <= 35
+    room.reconcile()
+    assert room.state.markers.base == MarkerBase(RaftIndex(first + 2), first, Term(2), THREE, RaftIndex(21))
+    assert room.content() == (first, 40, [])
+
+
+def test_markers_where_the_log_begins_stay(room: Room) -> None:
+    room.write(start(0, 0, 1), *[1] * 10)
+    room.log.roll()
+    room.write(start(21, 20, 2))
+    sync(room.log, room.disk)
+    room.retain(20)
+    room.reconcile()
+    assert room.content() == (20, 20, [start(21, 20, 2)])
+    assert room.state.markers.base == MarkerBase(RaftIndex(20), Offset(20), Term(1), ALONE, BEFORE_FIRST)
+
+
+def test_records_before_the_base_stay_unless_it_is_a_restart(room: Room) -> None:
+    room.write(start(0, 0, 1), *[1] * 10, start(21, 20, 2), 2)
+    room.store.rebase(GROUP, RaftIndex(10))
+    room.reconcile()
+    assert room.content() == (0, 22, [start(21, 20, 2)])
+
+
+def test_contradictions_before_the_base_are_none(room: Room) -> None:
+    room.write(start(0, 0, 1), 1, start(3, 2, 2), 2, 2)
+    room.store.rebase(GROUP, RaftIndex(5))
+    room.reconcile()
+    assert room.content() == (0, 6, [])
+
+
+def test_a_partition_whose_files_were_lost_must_catch_up(room: Room) -> None:
+    room.write(start(0, 0, 1), *[1] * 10, start(21, 20, 2), 2)
+    room.store.rebase(GROUP, RaftIndex(10))
+    room.log.delete()
+    room.disk.kill()
+    room.log = open_log(room.disk, room.clock)
+    room.reconcile()
+    assert room.state.is_wiped
+    assert room.content() == (10, 10, [])
+    assert room.state.markers.base.index == 10
+
+
+def test_a_disk_that_fails_is_told(room: Room) -> None:
+    room.write(1)
+    room.disk.fail("truncate", ".log", OSError(errno.EIO, "input/output error"))
+    with pytest.raises(OSError, match="input/output"):
+        reconcile(room.log, room.store, GROUP)
+
+
+def test_a_group_that_is_not_known(room: Room) -> None:
+    with pytest.raises(InvariantViolation):
+        reconcile(room.log, room.store, GroupId(GROUP.topic_id, 1))
