@@ -29,8 +29,10 @@ ImageCallback = Callable[[ClusterDelta, ClusterImage], None]
 class AppliedMetadata:
     """One per node, for the node's life; the part of `MetadataService` that follows the log."""
 
-    def __init__(self, log: MetadataLog) -> None:
+    def __init__(self, log: MetadataLog, on_applied: Callable[[], None]) -> None:
+        """`on_applied` is called after subscribers were, each time `offset` has moved."""
         self._log = log
+        self._on_applied = on_applied
         # Invariant: what the committed records below _offset add up to, and nothing else.
         self.image = ClusterImage()
         self.offset = Offset(0)
@@ -108,6 +110,7 @@ class AppliedMetadata:
         self.image, self.offset = image, offset
         for callback in self._callbacks:
             callback(delta, image)
+        self._on_applied()
         self._waiters.on_reached(offset)
 
     def _remember_deleted(self, topic_ids: Iterable[TopicId]) -> None:

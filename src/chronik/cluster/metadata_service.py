@@ -72,7 +72,7 @@ class MetadataService:
         self._randomness = randomness
         self._peers = peers
         self._spread = spread
-        self._applied = AppliedMetadata(log)
+        self._applied = AppliedMetadata(log, self._on_applied)
         premises = Premises(defaults=defaults, randomness=randomness, live=self._live)
         self._decider = Decider(log, self._applied, premises)
         self._changes = Wakeups()
@@ -129,19 +129,13 @@ class MetadataService:
 
         Subscribers are told of the difference. Raises UnreadableSnapshot.
         """
-        is_news = self._applied.load_snapshot(data)
-        if is_news:
-            self._on_applied()
-        return is_news
+        return self._applied.load_snapshot(data)
 
     # What the log says.
 
     def on_committed(self) -> None:
         """The high watermark moved. Called before those who wait for an append are woken."""
-        before = self._applied.offset
         self._applied.follow()
-        if self._applied.offset != before:
-            self._on_applied()
         self._changes.wake_all()
 
     def on_leadership(self) -> None:

@@ -6,16 +6,42 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic, DeleteTopic
+from chronik.cluster.commands import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
-from chronik.cluster.topic_creation import ensure_topic, ensure_topics, partition_keys
+from chronik.cluster.offset_waiters import OffsetWaiters
+from chronik.cluster.topic_creation import (
+    create_topic,
+    ensure_topic,
+    ensure_topics,
+    partition_keys,
+    wait_ready,
+)
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, NodeId
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 from .builders import DEFAULTS, register
 from .fakes import FakeMetadataLog, settle
+
+
+class Others:
+    """`Spread` of a cluster whose others apply when the play says so."""
+
+    def __init__(self) -> None:
+        self.reached = Offset(2**62)
+        self.applied: list[Offset] = []
+        self._waiters = OffsetWaiters()
+
+    def on_applied(self, offset: Offset) -> None:
+        self.applied.append(offset)
+
+    async def wait_applied(self, offset: Offset, deadline: float) -> bool:
+        return self.reached >= offset or await self._waiters.wait(offset, deadline)
+
+    def reach(self, offset: Offset) -> None:
+        self.reached = offset
+        self._waiters.on_reached(offset)
 
 
 class Scene:
@@ -23,7 +49,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.log = FakeMetadataLog()
-        self.metadata = MetadataService(self.log, lambda: DEFAULTS, random.Random(0))
+        self.others = Others()
+        self.metadata = MetadataService(self.log, lambda: DEFAULTS, random.Random(0), spread=self.others)
         self.leadership = LeadershipTable()
         self.leads = True
         self.metadata.subscribe(self._on_metadata)
@@ -151,4 +178,115 @@ def test_many_topics_share_a_commit_and_fail_one_by_one() -> None:
         assert [a, b] == [scene.metadata.image.topics[name] for name in ("a", "b")]
         assert scene.log.appends == 1
 
+    run(play)
+
+
+def test_a_new_topic_is_waited_for_until_all_have_applied_it() -> None:
+    async def play(scene: Scene) -> None:
+        scene.others.reached = Offset(1)
+        ensuring = asyncio.create_task(
+            ensure_topic(scene.metadata, scene.leadership, CreateTopic(name="a"), far())
+        )
+        creating = asyncio.create_task(
+            create_topic(scene.metadata, scene.leadership, CreateTopic(name="b"), far())
+        )
+        await settle()
+        offset = scene.metadata.applied_offset
+        assert {"a", "b"} <= set(scene.metadata.image.topics)
+        scene.others.reach(Offset(offset - 1))
+        await settle()
+        assert not ensuring.done()
+        assert not creating.done()
+        # One that exists only needs leaders.
+        assert await ensure_topic(scene.metadata, scene.leadership, CreateTopic(name="a"), near())
+        scene.others.reach(offset)
+        assert (await ensuring).name == "a"
+        assert (await creating).name == "b"
+
+    run(play)
+
+
+def test_past_the_deadline_it_is_said_that_not_all_have_applied_it() -> None:
+    async def play(scene: Scene) -> None:
+        scene.others.reached = Offset(1)
+        for attempt, code in (
+            (ensure_topic, ErrorCode.LEADER_NOT_AVAILABLE),
+            (create_topic, ErrorCode.REQUEST_TIMED_OUT),
+        ):
+            with pytest.raises(KafkaError) as caught:
+                await attempt(scene.metadata, scene.leadership, CreateTopic(name=code.name), near())
+            assert caught.value.code is code
+            assert code.name in scene.metadata.image.topics
+
+    run(play)
+
+
+def test_create_topic_creates_refuses_and_validates() -> None:
+    async def play(scene: Scene) -> None:
+        metadata, leadership, command = scene.metadata, scene.leadership, CreateTopic(name="a")
+        scene.leads = False
+        checked = await create_topic(metadata, leadership, command, far(), validate_only=True)
+        assert checked.name == "a"
+        assert "a" not in metadata.image.topics
+        with pytest.raises(KafkaError) as caught:
+            await create_topic(metadata, leadership, command, near())
+        assert caught.value.code is ErrorCode.REQUEST_TIMED_OUT
+        with pytest.raises(KafkaError) as caught:
+            await create_topic(metadata, leadership, command, far())
+        assert caught.value.code is ErrorCode.TOPIC_ALREADY_EXISTS
+        scene.log.is_held = True
+        with pytest.raises(KafkaError) as caught:
+            await create_topic(metadata, leadership, CreateTopic(name="b"), near())
+        assert caught.value.code is ErrorCode.REQUEST_TIMED_OUT
+        scene.log.commit()
+        await settle()
+
+    run(play)
+
+
+def test_added_partitions_are_ready_when_led_and_known() -> None:
+    async def play(scene: Scene) -> None:
+        await scene.metadata.submit(CreateTopic(name="a"))
+        scene.leads, scene.others.reached = False, Offset(1)
+        delta = await scene.metadata.submit(CreatePartitions(name="a", count=2))
+        with pytest.raises(KafkaError) as caught:
+            await wait_ready(scene.metadata, scene.leadership, delta, near())
+        assert "no leaders" in str(caught.value)
+        (created,) = delta.partitions_created
+        scene.lead(PartitionKey(created.topic.topic_id, 1))
+        with pytest.raises(KafkaError) as caught:
+            await wait_ready(scene.metadata, scene.leadership, delta, near())
+        assert "not known to all" in str(caught.value)
+        scene.others.reach(scene.metadata.applied_offset)
+        await wait_ready(scene.metadata, scene.leadership, delta, near())
+
+    run(play)
+
+
+def test_a_controller_that_cannot_be_had_is_a_leader_that_is_not_there_yet() -> None:
+    async def play(scene: Scene) -> None:
+        scene.log.can_decide = False
+        with pytest.raises(KafkaError) as caught:
+            await ensure_topic(scene.metadata, scene.leadership, CreateTopic(name="a"), near())
+        assert caught.value.code is ErrorCode.LEADER_NOT_AVAILABLE
+
+    run(play)
+
+
+def test_the_others_hear_how_far_a_node_is_once_it_has_registered() -> None:
+    async def play(scene: Scene) -> None:
+        assert scene.others.applied == [1]
+        await scene.metadata.submit(CreateTopic(name="a"))
+        assert scene.others.applied == [1, 3]
+
+    async def unregistered(scene: Scene) -> None:
+        again = Others()
+        service = MetadataService(scene.log, lambda: DEFAULTS, random.Random(0), spread=again)
+        service.replay()
+        await service.submit(CreateTopic(name="a"))
+        assert again.applied == []
+        await service.submit(register(1))
+        assert again.applied == [3]
+
+    run(unregistered)
     run(play)

@@ -3,7 +3,7 @@
 Addresses under its name, leaders from the table, never from the assignment.
 """
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.commands import CreateTopic, FenceBroker
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.cluster.views import BrokerView, PartitionView, broker_views, partition_views
 from chronik.vocab.errors import ErrorCode
@@ -48,3 +48,30 @@ def test_replicas_on_brokers_that_cannot_be_reached_are_offline() -> None:
     leadership.announce(topic.topic_id, 1, Leader(ONE, LeaderEpoch(1)))
     (view,) = partition_views(topic, leadership, only_one, first=1)
     assert view == PartitionView(1, ErrorCode.NONE, ONE, LeaderEpoch(1), [1, 2], [1], [2])
+
+
+def test_a_fenced_broker_is_not_shown_and_its_replicas_are_offline() -> None:
+    world = World(3)
+    world.do(CreateTopic(name="a", assignments={0: [ONE, TWO, NodeId(3)]}))
+    world.do(FenceBroker(node=TWO, epoch=0))
+    assert set(broker_views(world.image, "PLAINTEXT")) == {ONE, NodeId(3)}
+    topic, leadership = world.image.topics["a"], LeadershipTable()
+    leadership.announce(topic.topic_id, 0, Leader(ONE, LeaderEpoch(1)))
+    (view,) = partition_views(topic, leadership, broker_views(world.image, "PLAINTEXT"))
+    assert (view.replicas, view.in_sync, view.offline) == ([1, 2, 3], [1, 3], [2])
+
+
+def test_replicas_that_lag_or_are_lost_are_not_in_sync() -> None:
+    world = World(3)
+    world.do(CreateTopic(name="a", assignments={0: [ONE, TWO, NodeId(3)]}))
+    topic, leadership = world.image.topics["a"], LeadershipTable()
+    brokers = broker_views(world.image, "PLAINTEXT")
+    leadership.announce(topic.topic_id, 0, Leader(ONE, LeaderEpoch(1)))
+    leadership.announce_lagging(topic.topic_id, 0, Leader(ONE, LeaderEpoch(1)), {TWO})
+    leadership.on_node_lost(NodeId(3))
+    (view,) = partition_views(topic, leadership, brokers)
+    assert (view.leader, view.in_sync, view.offline) == (ONE, [1], [3])
+    leadership.on_node_lost(ONE)
+    (view,) = partition_views(topic, leadership, brokers)
+    assert (view.error, view.leader) == (ErrorCode.LEADER_NOT_AVAILABLE, NO_NODE)
+    assert (view.in_sync, view.offline) == ([], [1, 3])
