@@ -32,24 +32,6 @@ class UnreadableSnapshot(UnreadableRecord):
     """It is damaged, or written by a newer release."""
 
 
-class SnapshotPolicy:
-    """When to make the next snapshot. One per node; told how large the log has grown."""
-
-    def __init__(self, bytes_between: int) -> None:
-        """`bytes_between`: metadata.log.max.record.bytes.between.snapshots."""
-        self._bytes_between = bytes_between
-        self._bytes_since = 0
-
-    def on_applied(self, size_bytes: int) -> bool:
-        """Count records that were applied. Whether a snapshot is due."""
-        self._bytes_since += size_bytes
-        return self._bytes_since >= self._bytes_between
-
-    def on_snapshot(self) -> None:
-        """One was made, or loaded."""
-        self._bytes_since = 0
-
-
 def image_records(image: ClusterImage) -> Iterator[MetadataRecord]:
     """Records that make `image` out of nothing: as many as there are things, whatever happened to them."""
     yield from image.brokers.values()

@@ -14,7 +14,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord
-from chronik.cluster.snapshot import SnapshotPolicy, UnreadableSnapshot, decode_snapshot, encode_snapshot
+from chronik.cluster.snapshot import UnreadableSnapshot, decode_snapshot, encode_snapshot
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.virtual_time import virtual
@@ -97,15 +97,6 @@ def test_a_snapshot_with_records_of_a_newer_release_is_refused(monkeypatch: pyte
     data = encode_snapshot(World(1).image, Offset(7))
     with pytest.raises(UnreadableSnapshot, match="'Surprise' is not known"):
         decode_snapshot(data)
-
-
-def test_a_snapshot_is_due_when_enough_was_written_since_the_last() -> None:
-    policy = SnapshotPolicy(100)
-    assert not policy.on_applied(99)
-    assert policy.on_applied(1)
-    assert policy.on_applied(1)
-    policy.on_snapshot()
-    assert not policy.on_applied(99)
 
 
 @virtual
