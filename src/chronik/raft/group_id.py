@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from chronik.vocab.ids import TopicId
+from chronik.vocab.ids import TopicId, format_topic_id
 
 
 class GroupId(NamedTuple):
@@ -10,3 +10,6 @@ class GroupId(NamedTuple):
 
     topic_id: TopicId
     partition: int
+
+    def __str__(self) -> str:
+        return f"{format_topic_id(self.topic_id)}-{self.partition}"

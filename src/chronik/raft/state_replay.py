@@ -20,9 +20,8 @@ class StoreDamaged(Exception):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"the Raft state file is damaged: {what}. This node may have forgotten votes, so it does not "
-            "start. Empty its data directory: it then comes back as a new replica and catches up from the "
-            "others. Never put an older copy of the file in its place"
+            f"the Raft state file is damaged: {what}. What this node voted for may be forgotten, and an "
+            "older copy of the file would forget more: it can go on only as a new replica, with an empty directory"
         )
 
 

@@ -33,12 +33,31 @@ class StoreFailed(OSError):
     """The store failed earlier and takes no more changes."""
 
 
+class _Journal:
+    """The file as something to sync. A sync that fails fails the store, whoever's round it was in: the next
+    one would say that all is well.
+    """
+
+    __slots__ = ("failure", "file")
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.failure: OSError | None = None
+
+    def sync(self) -> None:
+        try:
+            self.file.sync()
+        except OSError as error:
+            self.failure = error
+            raise
+
+
 class StateStore:
     """One per node, for its life. From the event loop only; syncs may run in threads meanwhile."""
 
     def __init__(self, disk: Disk, file: File, groups: dict[GroupId, GroupState], *, is_new: bool) -> None:
         self._disk = disk
-        self._file = file
+        self._journal = _Journal(file)
         self._groups = groups
         # Whether the file was made by this opening: a node that knows nothing of earlier votes.
         self.is_new = is_new
@@ -52,7 +71,7 @@ class StateStore:
         self._rewrite_at = REWRITE_BYTES_MIN
         if self._durable_bytes >= REWRITE_BYTES_MIN:
             self._rewrite_at = _size_to_rewrite(sum(map(len, _states(groups))))
-        self.failure: OSError | None = None
+        self._failure: OSError | None = None
 
     @classmethod
     def open(cls, disk: Disk) -> Self:
@@ -153,15 +172,15 @@ class StateStore:
         self._check()
         if self.synced == self.written:
             return []
-        self._asked = self.written, self._file.size()
-        return [self._file]
+        self._asked = self.written, self._journal.file.size()
+        return [self._journal]
 
     def on_synced(self, written: int) -> None:
         """A sync of `files_to_sync` that began when `written` was the last record ended well.
 
         A round that did not ask for the file has not synced it, and changes nothing here.
         """
-        if self._asked is not None and self._asked[0] == written:
+        if self._asked is not None and self._asked[0] == written and self.failure is None:
             self.synced, self._durable_bytes = self._asked
             self._asked = None
 
@@ -169,20 +188,21 @@ class StateStore:
         """Make everything durable, blocking: for what is rare and comes before something else."""
         self._check()
         if self.synced < self.written:
-            try:
-                self._file.sync()
-            except OSError as error:
-                self.fail(error)
-                raise
+            self._journal.sync()
             self._on_all_durable()
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the store takes no more changes; None while it does."""
+        return self._failure or self._journal.failure
 
     def fail(self, error: OSError) -> None:
         """Take no more changes: what is on the device is not known any more."""
-        self.failure = self.failure or error
+        self._failure = self.failure or error
 
     def close(self) -> None:
         """Close the file. For a clean close: sync first."""
-        self._file.close()
+        self._journal.file.close()
 
     def _check(self) -> None:
         if self.failure is not None:
@@ -190,10 +210,11 @@ class StateStore:
 
     def _write(self, body: bytes) -> None:
         self._check()
-        if self._file.size() >= self._rewrite_at:
-            self._rewrite()
+        file = self._journal.file
+        if file.size() >= self._rewrite_at:
+            file = self._rewrite(file)
         try:
-            self._file.append([codec.frame(body, self._durable_bytes)])
+            file.append([codec.frame(body, self._durable_bytes)])
         except OSError as error:
             self.fail(error)
             raise
@@ -201,12 +222,12 @@ class StateStore:
 
     def _on_all_durable(self) -> None:
         self.synced = self.written
-        self._durable_bytes = self._file.size()
+        self._durable_bytes = self._journal.file.size()
         self._asked = None
 
     # Writing anew.
 
-    def _rewrite(self) -> None:
+    def _rewrite(self, old: File) -> File:
         """Replace the file by one that says the same in one record per group; in place, blocking.
 
         Memory says what the file does: this comes before a change, never in the middle of one.
@@ -215,17 +236,18 @@ class StateStore:
             file = _write_temporary(self._disk, self._groups)
         except OSError:
             # Nothing is lost, the old file goes on.
-            self._rewrite_at = 2 * self._file.size()
-            return
+            self._rewrite_at = 2 * old.size()
+            return old
         try:
             _replace(self._disk)
         except OSError as error:
             self.fail(error)
             raise
         # The old one may be being synced; it closes itself.
-        self._file = file
+        self._journal = _Journal(file)
         self._rewrite_at = _size_to_rewrite(file.size())
         self._on_all_durable()
+        return file
 
 
 def _size_to_rewrite(live_bytes: int) -> int:

@@ -1,5 +1,6 @@
 """The store of terms, votes and markers: what it keeps over a crash, and when it refuses."""
 
+import asyncio
 import errno
 from dataclasses import dataclass, field
 from random import Random
@@ -256,6 +257,16 @@ class TestFailure:
         assert store.synced < store.written
         self.check_refuses(disk, store)
 
+    def test_a_round_that_failed_says_so_itself(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        written = store.written
+        disk.fail("sync", f"{STATE_FILE}.tmp", EIO)
+        assert set(asyncio.run(disk.sync_many(store.files_to_sync())).values()) == {EIO}
+        disk.heal()
+        store.on_synced(written)
+        assert (store.failure, store.synced) == (EIO, 0)
+        self.check_refuses(disk, store)
+
     def test_a_round_that_failed(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
         store.fail(EIO)
@@ -395,7 +406,7 @@ class TestDamage:
             damaged = bytearray(content)
             damaged[position] ^= 0x40
             disk.write(STATE_FILE, bytes(damaged))
-            with pytest.raises(StoreDamaged, match="comes back as a new replica"):
+            with pytest.raises(StoreDamaged, match="only as a new replica"):
                 StateStore.open(disk)
 
     def test_a_hole_in_what_was_written_anew(self, disk: CrashDisk, monkeypatch: pytest.MonkeyPatch) -> None:
