@@ -227,7 +227,9 @@ class RaftHost:
             for group in marked:
                 self._guard(group, group.run)
                 if group.is_quiet:
-                    self._active.pop(group, None)
+                    if group in self._active:
+                        del self._active[group]
+                        self._look_at(group)
                 elif self._groups.get(group.id) is group:
                     self._active[group] = None
         self._flush()
@@ -266,5 +268,8 @@ class RaftHost:
     def _look(self) -> None:
         self._look_later()
         for group in list(self._active):
-            if group.look_for_laggards():
-                self._on_lag(group)
+            self._look_at(group)
+
+    def _look_at(self, group: ReplicatedGroup) -> None:
+        if group.look_for_laggards():
+            self._on_lag(group)

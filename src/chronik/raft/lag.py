@@ -16,17 +16,27 @@ class _Follower:
         self.caught_up_ms = now_ms
 
 
+# Between two looks at a group that is not quiet, at most. A longer time was quiet: everybody had everything.
+QUIET_MS = 2_000
+
+
 class LagWatch:
-    """Made when a leader's term begins: every follower counts as in sync then. Looked at every so often."""
+    """Made when a leader's term begins: every follower counts as in sync then. Looked at every so often while
+    the group is not quiet.
+    """
 
     def __init__(self) -> None:
         self._followers: dict[NodeId, _Follower] = {}
+        self._looked_ms = 0
         self.lagging: frozenset[NodeId] = frozenset()
 
     def look(
         self, followers: Mapping[NodeId, FollowerState], last_index: RaftIndex, now_ms: int, lag_ms: int
     ) -> bool:
         """Judge anew; whether `lagging` changed."""
+        if now_ms - self._looked_ms > QUIET_MS:
+            self._followers.clear()
+        self._looked_ms = now_ms
         lagging = set()
         for node, state in followers.items():
             follower = self._followers.get(node)

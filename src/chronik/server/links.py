@@ -98,6 +98,7 @@ class Links:
         self.gossip = Gossip(self.transport, context.leadership, node)
         self.replication = Replication(self.host, self._group_setting(context))
         self._node = node
+        self._leadership = context.leadership
         # Told of peers as well, once the node serves.
         self.liveness: Liveness | None = None
 
@@ -125,6 +126,9 @@ class Links:
         known = self.seat.store.get(_METADATA_GROUP)
         if known is not None:
             self.founding.know(known.markers.base.membership)
+        for node in self.seat.voters - {self._node}:
+            # Nobody is there before it came up.
+            self._leadership.on_node_lost(node)
         self.host.start()
         await self.transport.start(self)
         return await self.founding.membership()
