@@ -153,15 +153,7 @@ def _decode_heartbeat(
     )
     if min(term, log_start, committed, sent, accepted) < -1:
         raise MalformedFrame("a heartbeat of positions that cannot be")
-    message = Heartbeat(
-        source=source,
-        target=target,
-        term=term,
-        committed=committed,
-        sent=sent,
-        accepted=accepted,
-        is_unanswered=is_unanswered,
-    )
+    message = Heartbeat(source, target, term, committed, sent, accepted, is_unanswered)
     return GroupId(topic_id, partition), message, log_start, at + _HEARTBEAT_STRUCT.size
 
 
@@ -204,7 +196,8 @@ def _decode_restart(
 
 
 def _fixed_decoder(cls: type[Message], fixed: _Fixed) -> _Decoder:
-    unpack, size, names = fixed.struct.unpack_from, fixed.struct.size, fixed.names
+    unpack, size = fixed.struct.unpack_from, fixed.struct.size
+    make = _maker(cls, fixed.names)
 
     def decode_fixed(
         data: memoryview, at: int, source: NodeId, target: NodeId
@@ -212,10 +205,18 @@ def _fixed_decoder(cls: type[Message], fixed: _Fixed) -> _Decoder:
         _, topic_id, partition, *values = unpack(data, at)
         if min(values) < -1:
             raise MalformedFrame("a message of positions that cannot be")
-        message = cls(source=source, target=target, **dict(zip(names, values, strict=True)))
-        return GroupId(topic_id, partition), message, -1, at + size
+        return GroupId(topic_id, partition), make((source, target, *values)), -1, at + size
 
     return decode_fixed
+
+
+def _maker(cls: type[Any], names: tuple[str, ...]) -> Callable[[tuple[Any, ...]], Message]:
+    """Makes a message of source, target and the values of `names`."""
+    names = ("source", "target", *names)
+    if getattr(cls, "_fields", None) == names:
+        # A named tuple, as the frequent ones are.
+        return cast(Callable[[tuple[Any, ...]], Message], cls._make)
+    return lambda values: cast(Message, cls(**dict(zip(names, values, strict=True))))
 
 
 _DECODERS: dict[int, _Decoder] = {

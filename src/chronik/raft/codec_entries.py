@@ -28,8 +28,8 @@ APPEND_MANY = 6
 _ONE = Struct(">B16siiqqiqqiI")
 # The same, then how many pieces follow.
 _MANY = Struct(">B16siiqqiqI")
-# Last index, bytes of the payload, how many term starts and markers.
-_PIECE = Struct(">qIII")
+# Last index, bytes of the payload, the term it begins with, how many later terms and how many markers.
+_PIECE = Struct(">qIiII")
 _START = Struct(">qi")
 _MARKER = Struct(">q?")
 
@@ -78,16 +78,22 @@ def encode_append(group: GroupId, message: AppendEntries, log_start: int, out: l
 def _encode_piece(piece: Entries, out: list[Buffer]) -> int:
     payload = cast(Sequence[Buffer], piece.payload or ())
     size = sum(map(len, payload))
-    parts = [_PIECE.pack(piece.last, size, len(piece.starts), len(piece.markers))]
-    parts += [_START.pack(start.index, start.term) for start in piece.starts]
+    head = _PIECE.pack(piece.last, size, piece.starts[0].term, len(piece.starts) - 1, len(piece.markers))
+    if len(piece.starts) > 1 or piece.markers:
+        head += _encode_inside(piece)
+    out.append(head)
+    out += payload
+    return len(head) + size
+
+
+def _encode_inside(piece: Entries) -> bytes:
+    """The terms that start after the first entry, and the markers."""
+    parts = [_START.pack(start.index, start.term) for start in piece.starts[1:]]
     for marker in piece.markers:
         parts.append(_MARKER.pack(marker.index, marker.membership is not None))
         if marker.membership is not None:
             parts.append(encode_membership(marker.membership))
-    head = b"".join(parts)
-    out.append(head)
-    out += payload
-    return len(head) + size
+    return b"".join(parts)
 
 
 def decode_append_one(
@@ -106,22 +112,8 @@ def decode_append_one(
     if not is_rising or end > len(data) or not size or committed < -1:
         raise MalformedFrame("entries that do not follow their predecessor, or end beyond their frame")
     first = prev_index + 1
-    piece = Entries(
-        first=first,
-        last=last,
-        starts=(TermStart(index=first, term=entry_term),),
-        payload=[data[at:end]],
-        size=size,
-    )
-    message = AppendEntries(
-        source=source,
-        target=target,
-        term=term,
-        prev_index=prev_index,
-        prev_term=prev_term,
-        entries=(piece,),
-        committed=committed,
-    )
+    piece = Entries(first, last, (TermStart(first, entry_term),), (), [data[at:end]], size)
+    message = AppendEntries(source, target, term, prev_index, prev_term, committed, (piece,))
     return GroupId(topic_id, partition), message, log_start, end
 
 
@@ -142,28 +134,25 @@ def decode_append_many(
             raise MalformedFrame("entries of falling terms, or of a term that has not come")
         pieces.append(piece)
         known, known_term = piece.last, piece.last_term
-    message = AppendEntries(
-        source=source,
-        target=target,
-        term=term,
-        prev_index=prev_index,
-        prev_term=prev_term,
-        entries=tuple(pieces),
-        committed=committed,
-    )
+    message = AppendEntries(source, target, term, prev_index, prev_term, committed, tuple(pieces))
     return GroupId(TopicId(topic_id), partition), message, log_start, at
 
 
 def _decode_piece(data: memoryview, at: int, first: RaftIndex) -> tuple[Entries, int]:
-    last, size, start_count, marker_count = _PIECE.unpack_from(data, at)
-    starts, at = _decode_starts(data, at + _PIECE.size, start_count)
-    markers, at = _decode_markers(data, at, marker_count)
-    _check(first, last, starts, markers, has_payload=size > 0)
+    last, size, term, start_count, marker_count = _PIECE.unpack_from(data, at)
+    at += _PIECE.size
+    starts: tuple[TermStart, ...] = (TermStart(first, term),)
+    markers: tuple[Marker, ...] = ()
+    if start_count or marker_count:
+        later, at = _decode_starts(data, at, start_count)
+        markers, at = _decode_markers(data, at, marker_count)
+        starts += later
+        _check(last, starts)
+    _check_markers(first, last, markers, has_payload=size > 0)
     end = at + size
     if end > len(data):
         raise MalformedFrame("entries end beyond their frame")
-    payload = [data[at:end]] if size else None
-    return Entries(first=first, last=last, starts=starts, markers=markers, payload=payload, size=size), end
+    return Entries(first, last, starts, markers, [data[at:end]] if size else None, size), end
 
 
 def _decode_starts(data: memoryview, at: int, count: int) -> tuple[tuple[TermStart, ...], int]:
@@ -171,7 +160,7 @@ def _decode_starts(data: memoryview, at: int, count: int) -> tuple[tuple[TermSta
     if end > len(data):
         raise MalformedFrame("terms beyond the frame's end")
     starts = _START.iter_unpack(data[at:end])
-    return tuple(TermStart(index=RaftIndex(index), term=Term(term)) for index, term in starts), end
+    return tuple(TermStart(RaftIndex(index), Term(term)) for index, term in starts), end
 
 
 def _decode_markers(data: memoryview, at: int, count: int) -> tuple[tuple[Marker, ...], int]:
@@ -186,17 +175,20 @@ def _decode_markers(data: memoryview, at: int, count: int) -> tuple[tuple[Marker
     return tuple(markers), at
 
 
-def _check(
-    first: int, last: int, starts: Sequence[TermStart], markers: Sequence[Marker], *, has_payload: bool
-) -> None:
+def _check(last: int, starts: Sequence[TermStart]) -> None:
     """The invariants of `Entries`, which the core takes for granted."""
-    if first > last or not starts or starts[0].index != first or starts[-1].index > last:
-        raise MalformedFrame("entries whose terms do not cover them")
+    if starts[-1].index > last:
+        raise MalformedFrame("a term that starts after its entries")
     for start, following in pairwise(starts):
         if start.index >= following.index or start.term >= following.term:
             raise MalformedFrame("entries of falling terms")
-    edges = [first - 1, *(marker.index for marker in markers), last + 1]
-    if any(edge >= following for edge, following in pairwise(edges)):
-        raise MalformedFrame("markers outside of their entries, or out of order")
-    if has_payload is (last - first + 1 == len(markers)):
+
+
+def _check_markers(first: int, last: int, markers: Sequence[Marker], *, has_payload: bool) -> None:
+    """As above; batches and markers have all places between them."""
+    if first > last or has_payload is (last - first + 1 == len(markers)):
         raise MalformedFrame("entries without their batches, or batches without a place")
+    if markers:
+        edges = [first - 1, *(marker.index for marker in markers), last + 1]
+        if any(edge >= following for edge, following in pairwise(edges)):
+            raise MalformedFrame("markers outside of their entries, or out of order")
