@@ -21,7 +21,7 @@ class StoreDamaged(Exception):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"the Raft state file is damaged: {what}. What this node voted for may be forgotten, and an "
-            "older copy of the file would forget more: it goes on only as a new replica, in an empty directory"
+            "older copy of the file forgets more: it goes on only as a new replica, in an empty directory"
         )
 
 

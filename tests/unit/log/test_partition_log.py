@@ -431,6 +431,13 @@ class TestReset:
             assert (log.first_offset, log.start_offset, log.end_offset) == (2, 2, 2)
             assert len(log.producers) == 0
 
+    def test_so_is_a_new_logs_directory(self, clock: ManualClock) -> None:
+        for seed in range(20):
+            disk = CrashDisk()
+            open_log(disk, clock).reset(7)
+            disk.crash(Random(seed))
+            assert open_log(disk, clock).end_offset == 7
+
     def test_epochs_of_the_old_log_do_not_come_back(
         self, disk: CrashDisk, clock: ManualClock, log: PartitionLog
     ) -> None:
