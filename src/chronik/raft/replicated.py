@@ -517,7 +517,8 @@ class ReplicatedGroup:
 
     def _follow_log_start(self, log_start: int) -> None:
         """DeleteRecords reached the leader's log; only committed records go."""
-        target = min(log_start, self._committed_offset())
+        # What is committed may be about to be written only at the end of this turn.
+        target = min(log_start, self._committed_offset(), self._log.end_offset)
         if target > self._log.start_offset and self._hooks is None:
             with suppress(OSError):
                 self._log.advance_start(target)
