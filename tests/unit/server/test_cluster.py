@@ -10,6 +10,8 @@ from tests.support.virtual_time import virtual
 @virtual
 async def test_three_new_nodes_found_a_cluster_and_know_each_other() -> None:
     room = await ClusterRoom().open()
+    # The last registration is on its way to the others.
+    await asyncio.sleep(0.1)
     for node in room.nodes.values():
         assert set(node.broker.metadata.image.brokers) == set(NODES)
     await room.close()
