@@ -187,9 +187,10 @@ class PartitionLog:
         for header, data in batches:
             if compute_crc(data) != header.crc:
                 raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"the batch for {offset} has a wrong CRC")
-            invariant(header.base_offset == offset, "batch {} is not at {}", header.base_offset, offset)
-            invariant(header.leader_epoch >= epoch, "epoch {} after {}", header.leader_epoch, epoch)
-            offset, epoch = header.next_offset, header.leader_epoch
+            follows = header.base_offset == offset and header.leader_epoch >= epoch
+            invariant(follows, "batch {} does not follow offset {} and epoch {}", header, offset, epoch)
+            offset += header.last_offset_delta + 1
+            epoch = header.leader_epoch
             size += len(data)
         self._write(batches, list(buffers), size, offset)
         for header, _ in batches:
