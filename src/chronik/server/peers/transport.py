@@ -75,6 +75,8 @@ class PeerTransport:
         self._has_received = False
         self._is_turn_open = False
         self._is_closed = False
+        # None until it accepts.
+        self._server: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._dialers: list[asyncio.Task[None]] = []
 
@@ -94,17 +96,21 @@ class PeerTransport:
     @property
     def port(self) -> int:
         """Where it listens; after `start`."""
+        assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Send what was said, then close. The listener is told nothing any more."""
+        """Send what was said, then close. The listener is told nothing any more. Also after a `start` that
+        failed.
+        """
         self._is_closed = True
         if self._ticker is not None:
             self._ticker.cancel()
         for task in self._dialers:
             task.cancel()
         await asyncio.gather(*self._dialers, return_exceptions=True)
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         links = [*self._links.values(), *self._handshakes]
         for link in links:
             link.close("this node ends")

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from chronik.raft.transport import FrameKind
+from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.server.peers.connection import UNSENT_BYTES_MAX
 from chronik.server.peers.framing import FRAME_BYTES_MAX, LinkKind
 from chronik.server.peers.statistics import PeerStatistics
+from chronik.server.peers.transport import PeerTransport
 from tests.unit.server.peers.raw_peer import RawPeer
-from tests.unit.server.peers.tcp_stage import ONE, THREE, TWO, TcpStage
+from tests.unit.server.peers.recorder import Recorder
+from tests.unit.server.peers.tcp_stage import ONE, PATIENT, THREE, TWO, TcpStage
 
 MIB = 1024 * 1024
 
@@ -145,8 +147,16 @@ def test_all_that_is_said_in_one_turn_goes_out_in_one_write(run: Callable[[Test]
 def test_a_port_that_is_taken_is_said(run: Callable[[Test], None]) -> None:
     async def test(stage: TcpStage) -> None:
         await stage.start(ONE)
+        taken = PeerTransport(
+            own=PeerInfo(TWO, "d", 1),
+            cluster_id="cluster",
+            address=stage.addresses[ONE],
+            others=stage.addresses,
+            timings=PATIENT,
+        )
         with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
-            await stage.start(TWO, address=stage.addresses[ONE])
+            await taken.start(Recorder())
+        await taken.close()
 
     run(test)
 
