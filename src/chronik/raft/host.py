@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 _NO_LOG_START = -1
 
+# A frame is sent when it has grown so large: frames are bounded, and the peer begins to work on it sooner.
+_FRAME_BYTES = 1024 * 1024
+
 # How often leaders look who lags: a tenth of a second is far below replica.lag.time.max.ms, and three
 # thousand groups are looked at in some milliseconds.
 _LAG_LOOK_SECONDS = 0.5
@@ -69,7 +72,9 @@ class RaftHost:
         self._is_scheduled = False
         # Invariant: every group that is not quiet.
         self._active: dict[ReplicatedGroup, None] = {}
+        # What goes to each peer at the end of this turn, and its bytes.
         self._outboxes: dict[NodeId, list[Buffer]] = {}
+        self._outbox_bytes: dict[NodeId, int] = {}
         self._early = EarlyMessages()
         self._timer: asyncio.TimerHandle | None = None
         self._lag_timer: asyncio.TimerHandle | None = None
@@ -146,7 +151,12 @@ class RaftHost:
         outbox = self._outboxes.get(target)
         if outbox is None:
             outbox = self._outboxes[target] = []
-        encode(group, message, log_start if is_leaders else _NO_LOG_START, outbox)
+            self._outbox_bytes[target] = 0
+        size = encode(group, message, log_start if is_leaders else _NO_LOG_START, outbox)
+        self._outbox_bytes[target] += size
+        if self._outbox_bytes[target] >= _FRAME_BYTES:
+            del self._outboxes[target]
+            self._transport.send(target, FrameKind.RAFT, outbox)
 
     def is_up(self, node: NodeId) -> bool:
         """See `GroupHost.is_up`."""

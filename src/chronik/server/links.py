@@ -149,6 +149,7 @@ class Links:
         durable.
         """
         await self.host.close()
+        self.calls.close()
         await self.transport.close()
         try:
             self.seat.store.sync_now()
