@@ -50,6 +50,7 @@ from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partition_directories import (
     METADATA_DIRECTORY,
+    doom,
     find_deleted,
     find_partitions,
     move_aside,
@@ -313,9 +314,10 @@ class LocalBroker:
             return
         deleted = self.metadata_partition.deleted_topics()
         for directory, topic_id in sorted(strays.items()):
-            if topic_id in deleted:
+            if topic_id is not None and topic_id in deleted:
                 _log.info("removed what was left of a deleted topic", extra={"directory": directory})
-                self._partitions.remove_later(directory)
+                # A topic of this name may come before it is gone.
+                self._partitions.remove_later(doom(self._disk, directory, topic_id))
             else:
                 kept = move_aside(self._disk, directory)
                 _log.error(

@@ -48,6 +48,16 @@ def find_deleted(disk: Disk) -> list[str]:
     return [directory for directory in disk.list("") if _DELETED.fullmatch(directory) is not None]
 
 
+def doom(disk: Disk, directory: str, topic_id: TopicId) -> str:
+    """Free the name of a deleted partition's directory, which is to be removed; its new name. Raises
+    OSError.
+    """
+    topic, _, index = directory.rpartition("-")
+    doomed = deleted_name(TopicPartition(topic, int(index)), topic_id)
+    disk.rename(directory, doomed)
+    return doomed
+
+
 def move_aside(disk: Disk, directory: str) -> str:
     """Free a directory's name and keep what is in it; its new name. Raises OSError."""
     content = read_file(disk, f"{directory}/{PARTITION_METADATA}")

@@ -237,6 +237,24 @@ async def test_what_a_crash_left_of_a_deleted_topic_is_removed() -> None:
 
 
 @virtual
+async def test_what_is_left_of_a_deleted_topic_frees_its_name_before_it_is_removed() -> None:
+    room = await BrokerRoom().open()
+    await room.create("t")
+    room.disk.fail("rename", "-delete", BROKEN)
+    await room.delete("t")
+    await settle()
+    room.disk.kill()
+    room.disk.fail("remove", "", BROKEN)
+    again = await BrokerRoom(room.disk).open()
+    await settle()
+    assert "t-0" not in room.disk.list("")
+    room.disk.heal()
+    await again.create("t")
+    assert await again.produce("t", b"kept") == (ErrorCode.NONE, 0)
+    await again.close()
+
+
+@virtual
 async def test_a_removal_that_a_stop_cut_short_is_finished_by_the_next_start() -> None:
     room = await BrokerRoom().open()
     await room.create("t")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chronik.server.partition_directories import deleted_name, find_deleted, find_partitions, move_aside
+from chronik.server.partition_directories import deleted_name, doom, find_deleted, find_partitions, move_aside
 from chronik.vocab.ids import TopicId, TopicPartition
 from tests.support.crash_disk import CrashDisk
 
@@ -42,6 +42,13 @@ def test_a_deleted_partition_is_known_by_its_name(topic: str) -> None:
     directory(disk, "orders-0.abc-delete")
     assert set(find_deleted(disk)) == names
     assert find_partitions(disk) == {}
+
+
+def test_what_is_doomed_is_known_as_deleted_and_has_left_its_name() -> None:
+    disk = CrashDisk()
+    directory(disk, "with-dashes-12")
+    doomed = doom(disk, "with-dashes-12", ID)
+    assert find_deleted(disk) == disk.list("") == [doomed]
 
 
 @pytest.mark.parametrize("metadata", [METADATA, b"nonsense", None])
