@@ -1,0 +1,186 @@
+"""The historic failure: a topic that does not exist yet, on three nodes, written to without retries.
+
+    python -m tests.proofs.cluster.historic [--topics 20] [--json]
+
+First 1,000 synchronous sends of kafka-python to `test-cluster-topic` right after the first metadata, all of
+which must be acknowledged and read back; once timed, and once listened to. Then, for each Python client,
+topics in a row in each of three ways: the first Metadata request creates the topic; a send does; the client's
+admin does, and every partition is written to at once through a producer bootstrapped from each node. Clients
+are listened to on the wire: an error code in any answer is a problem, whether or not the client shows it.
+Exit code 1 when there is one.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka import TopicPartition as Place
+from kafka.errors import KafkaError
+from rich.progress import Progress
+
+from chronik.testing import Cluster
+from tests.proofs.cluster.senders import SECONDS_MAX, SENDERS, Sender
+from tests.proofs.cluster.tapped import TappedCluster, tapped_cluster
+from tests.proofs.cluster.wire_tap import WireTap
+
+TOPIC = "test-cluster-topic"
+PARTITIONS = 3
+SENDS = 1000
+
+
+@dataclass(slots=True)
+class Report:
+    """`problems` is empty when nothing failed, not even once on the way."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    read: int = 0
+    # From a producer's first look at the cluster to its last acknowledgement, with nobody in between.
+    seconds: float = 0.0
+    topics: Counter[str] = field(default_factory=Counter)
+    sends: int = 0
+    # Answers seen on the wire, by API.
+    answers: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def listen(self, tap: WireTap, where: str) -> None:
+        """Take what the tap has heard."""
+        for exchange in tap.take():
+            self.answers[exchange.api.name] += 1
+            self.problems += [f"{where}: {error}" for error in exchange.errors()]
+
+
+def run(*, sends: int, topics: int, progress: Progress) -> Report:
+    report = Report()
+    with Cluster(num_partitions=PARTITIONS, write_caching=False) as cluster:
+        report.seconds = run_historic(cluster.bootstrap_servers, sends, report)
+    with tapped_cluster(num_partitions=PARTITIONS) as tapped:
+        run_historic(tapped.bootstrap_servers, sends, report)
+        report.listen(tapped.tap, TOPIC)
+        for client in SENDERS:
+            run_client(tapped, client, topics, report, progress)
+    return report
+
+
+def run_historic(servers: str, sends: int, report: Report) -> float:
+    """The seconds it took."""
+    started = time.monotonic()
+    producer = KafkaProducer(bootstrap_servers=servers, acks="all", retries=0)
+    offsets: dict[int, list[tuple[int, int]]] = {}
+    for number in range(sends):
+        report.sent += 1
+        try:
+            sent = producer.send(TOPIC, b"%d" % number).get(SECONDS_MAX)
+        except KafkaError as error:
+            report.problems.append(f"send {number}: {error!r}")
+        else:
+            offsets.setdefault(sent.partition, []).append((sent.offset, number))
+            report.acknowledged += 1
+    seconds = time.monotonic() - started
+    producer.close()
+    report.problems += read_back(servers, offsets, report)
+    return seconds
+
+
+def read_back(servers: str, offsets: dict[int, list[tuple[int, int]]], report: Report) -> list[str]:
+    """Each partition must hold exactly what was acknowledged, where and in the order it was."""
+    consumer = KafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+    places = [Place(TOPIC, partition) for partition in range(PARTITIONS)]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    read: dict[int, list[tuple[int, int]]] = {}
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline and any(consumer.position(place) < ends[place] for place in places):
+        for batch in consumer.poll(timeout_ms=500).values():
+            for record in batch:
+                read.setdefault(record.partition, []).append((record.offset, int(record.value)))
+    consumer.close()
+    report.read += sum(map(len, read.values()))
+    return [
+        f"{TOPIC}-{partition}: {len(offsets.get(partition, []))} acknowledged, "
+        f"{len(read.get(partition, []))} read, not the same"
+        for partition in range(PARTITIONS)
+        if offsets.get(partition, []) != read.get(partition, [])
+    ]
+
+
+def run_client(tapped: TappedCluster, client: str, topics: int, report: Report, progress: Progress) -> None:
+    senders = [SENDERS[client](address) for address in tapped.addresses.values()]
+    try:
+        for way in (by_metadata, by_produce, by_admin):
+            for number in progress.track(range(topics), description=f"{client} {way.__name__}"):
+                topic = f"{client}-{way.__name__}-{number}"
+                try:
+                    failures = way(senders, topic, number, report)
+                except Exception as error:  # whatever a library raises is what this looks for
+                    failures = [repr(error)]
+                report.topics[client] += 1
+                report.problems += [f"{topic}: {failure}" for failure in failures]
+                report.listen(tapped.tap, topic)
+    finally:
+        for sender in senders:
+            sender.close()
+    report.listen(tapped.tap, client)
+
+
+def by_metadata(senders: Sequence[Sender], topic: str, number: int, report: Report) -> list[str]:
+    """One producer asks for the topic, and then writes to each partition it is told of."""
+    sender = senders[number % len(senders)]
+    count = sender.partitions(topic)
+    wrong = [] if count == PARTITIONS else [f"{count} partitions instead of {PARTITIONS}"]
+    return wrong + _write(sender, topic, range(count), report)
+
+
+def by_produce(senders: Sequence[Sender], topic: str, number: int, report: Report) -> list[str]:
+    """One producer writes, as if the topic were there."""
+    return _write(senders[number % len(senders)], topic, [None], report)
+
+
+def by_admin(senders: Sequence[Sender], topic: str, number: int, report: Report) -> list[str]:
+    """As soon as the topic is created everybody writes to all of it."""
+    senders[number % len(senders)].create(topic, PARTITIONS)
+    return [failure for sender in senders for failure in _write(sender, topic, range(PARTITIONS), report)]
+
+
+def _write(sender: Sender, topic: str, partitions: Sequence[int | None], report: Report) -> list[str]:
+    failures = []
+    for partition in partitions:
+        failure = sender.send(topic, b"first", partition)
+        report.sends += 1
+        if failure is not None:
+            failures.append(f"partition {partition}: {failure}")
+    return failures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sends", type=int, default=SENDS)
+    parser.add_argument("--topics", type=int, default=20, help="per client and way")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with Progress(transient=True, disable=arguments.json) as progress:
+        report = run(sends=arguments.sends, topics=arguments.topics, progress=progress)
+    if arguments.json:
+        print(json.dumps({name: getattr(report, name) for name in Report.__slots__}))
+    else:
+        print(
+            f"{TOPIC}: {report.acknowledged} of {report.sent} acknowledged, {report.read} read back, "
+            f"{arguments.sends} in {report.seconds:.2f} s; then {report.topics.total()} new topics, "
+            f"{report.sends} sends; answers on the wire: {dict(report.answers)}"
+        )
+        for problem in report.problems[:20]:
+            print(f"  PROBLEM {problem[:600]}")
+        if len(report.problems) > 20:
+            print(f"  and {len(report.problems) - 20} more")
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What the nodes say of their partitions: who leads, and whether every replica keeps up."""
+
+from collections.abc import Iterator, Sequence
+
+from chronik.cli.client import Client, ClientError, topics
+from chronik.cli.client.topics import PartitionPlace
+from chronik.testing import Cluster
+from tests.support.waiting import wait_until
+
+_ASK_SECONDS = 5.0
+SECONDS_MAX = 60.0
+
+
+def wait_in_sync(cluster: Cluster, seconds: float = SECONDS_MAX) -> None:
+    """Return when each node says of all partitions that they have a leader and all their replicas.
+
+    Raises TimeoutError.
+    """
+    wait_until(lambda: not list(_troubles(cluster)), "all replicas in sync", seconds)
+
+
+def leaders(cluster: Cluster, topic: str) -> dict[int, int]:
+    """The node that leads each partition which has a leader, as any node says."""
+    with Client(cluster.bootstrap_servers, timeout_s=_ASK_SECONDS) as client:
+        places = topics.find(client, topic).partitions
+    return {place.partition: place.leader for place in places if place.leader is not None}
+
+
+def _troubles(cluster: Cluster) -> Iterator[str]:
+    for node in cluster.nodes:
+        if not node.is_running:
+            yield f"node {node.node_id} does not run"
+            continue
+        for name, place in _places(node.bootstrap_servers):
+            if place.leader is None or set(place.in_sync) != set(place.replicas):
+                yield f"node {node.node_id}: {name}-{place.partition} has {place.in_sync}"
+
+
+def _places(server: str) -> Sequence[tuple[str, PartitionPlace]]:
+    """All partitions as one node sees them; one that does not answer sees none with a leader."""
+    try:
+        with Client(server, timeout_s=_ASK_SECONDS) as client:
+            return [(topic.name, place) for topic in topics.list_all(client) for place in topic.partitions]
+    except ClientError:
+        nowhere = PartitionPlace(
+            partition=-1, leader=None, leader_epoch=-1, replicas=(), in_sync=(), offline=()
+        )
+        return [("?", nowhere)]
