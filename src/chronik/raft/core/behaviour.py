@@ -15,6 +15,8 @@ class Behaviour(ABC):
     """
 
     role: ClassVar[Role]
+    # Whether it follows whoever leads its term.
+    is_candidate: ClassVar[bool] = False
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica

@@ -27,6 +27,7 @@ class Candidate(Behaviour):
     """
 
     role = Role.CANDIDATE
+    is_candidate = True
 
     def __init__(self, replica: Replica, origin: BecomeCandidate) -> None:
         super().__init__(replica)

@@ -356,8 +356,8 @@ class RaftCore:
 
     def _new_leadership(self) -> Leadership | None:
         replica, told = self._replica, self._told_leadership
-        is_same_role = told is not None and told.role is self._behaviour.role
-        if told is not None and is_same_role and (told.term, told.leader) == (replica.term, replica.leader):
+        is_same_term = told is not None and told.term == replica.term and told.leader == replica.leader
+        if told is not None and is_same_term and told.role is self._behaviour.role:
             return None
         self._told_leadership = self.leadership
         return self._told_leadership
@@ -380,7 +380,7 @@ class RaftCore:
 
     def _on_present_term(self, message: Message) -> None:
         """Section 5.2: a candidate that hears of the term's leader follows it."""
-        if isinstance(self._behaviour, _CANDIDATES) and _is_leaders(message):
+        if self._behaviour.is_candidate and _is_leaders(message):
             self._change(BecomeFollower(term=self.term, leader=message.source))
         self._change(self._behaviour.on_message(message))
 
@@ -458,11 +458,6 @@ class RaftCore:
                 assert_never(transition)
 
 
-# Unions are made anew wherever they are written; these are asked for with each message.
-_CANDIDATES = (PreCandidate, Candidate)
-_LEADERS = (AppendEntries, Heartbeat, RestartLog)
-
-
 def _is_leaders(message: Message) -> bool:
     """Whether only the leader of its term sends it."""
-    return isinstance(message, _LEADERS)
+    return isinstance(message, AppendEntries | Heartbeat | RestartLog)

@@ -17,6 +17,7 @@ class PreCandidate(Behaviour):
     """Ends as candidate, as follower of a leader that lives, or asks again."""
 
     role = Role.PRE_CANDIDATE
+    is_candidate = True
 
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)

@@ -32,6 +32,8 @@ class Replica:
         self.options = options
         self.randomness = randomness
         self.hard_state = hard_state
+        # Invariant: hard_state's; it is asked for with every message.
+        self.term = hard_state.term
         self.log = log
         self.memberships = memberships
         # False: it lost what it promised. See `RaftCore.may_vote`.
@@ -46,10 +48,6 @@ class Replica:
         self.leader: NodeId | None = None
         self.messages: list[Message] = []
         self.messages_after_persistence: list[Message] = []
-
-    @property
-    def term(self) -> Term:
-        return self.hard_state.term
 
     @property
     def next_term(self) -> Term:
@@ -87,6 +85,7 @@ class Replica:
         invariant(term >= self.term, "term {} after {}", term, self.term)
         if term > self.term:
             self.leader = None
+            self.term = term
             self.hard_state = HardState(term=term, voted_for=voted_for)
 
     def vote_for(self, node: NodeId) -> None:
@@ -126,8 +125,7 @@ class Replica:
     def commit(self, index: RaftIndex) -> None:
         """Everything up to `index` is committed; nothing happens when it was before."""
         if index > self.committed:
-            if index > self.log.last_index:
-                invariant(False, "commit {} beyond {}", index, self.log.last_index)
+            invariant(index <= self.log.last_index, "commit {} beyond {}", index, self.log.last_index)
             self.committed = index
 
     def forget_unwritten(self) -> None:

@@ -81,7 +81,9 @@ class Schedule:
     def recover(self) -> None:
         """All faults end; the group must elect, commit and agree."""
         self.end_faults()
-        for _ in range(40 * OPTIONS.election_ticks):
+        # Time to elect someone, and to send one that was away for long a batch in each round.
+        longest = max(shell.log.last_index for shell in self.group.shells.values())
+        for _ in range(40 * OPTIONS.election_ticks + longest):
             self.go_on()
             if self.is_agreed():
                 return

@@ -193,3 +193,37 @@ def test_a_leader_that_lost_all_peers_steps_down() -> None:
     group.lose_peer(1, 3)
     group.tick(1, times=20)
     assert group.leaders() == []
+
+
+# What was known before.
+
+
+def test_what_was_noted_as_committed_is_known_after_a_restart() -> None:
+    group = led()
+    group.propose(1, "a")
+    group.settle()
+    assert group.core(2).persisted == 1
+    group[2].crash()
+    group[2].restart(is_checkpoint_kept=True)
+    assert group.core(2).committed == group[2].checkpoint == 1
+
+
+def test_a_note_beyond_the_log_stops_the_replica() -> None:
+    """Something else may be there: whoever noted it did not wait for the sync."""
+    group = led()
+    group[2].crash()
+    group[2].checkpoint = RaftIndex(5)
+    with pytest.raises(InvariantViolation):
+        group[2].restart(is_checkpoint_kept=True)
+
+
+def test_a_message_to_another_node_stops_the_replica() -> None:
+    group = led()
+    with pytest.raises(InvariantViolation):
+        group.core(1).step(TimeoutNow(source=NodeId(2), target=NodeId(3), term=Term(1)))
+
+
+def test_a_vote_is_known_before_it_is_durable() -> None:
+    group = Group(THREE)
+    group.bootstrap(2)
+    assert group.core(1).hard_state.voted_for == 2

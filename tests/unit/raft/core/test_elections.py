@@ -214,6 +214,21 @@ def test_5_2_two_leaders_in_a_term_stop_the_replica() -> None:
         group.step(heartbeat(2, 3, 1))
 
 
+def test_5_2_a_leader_votes_for_nobody_else_in_its_term() -> None:
+    group = elected()
+    group.step(request_vote(2, 1, 1, (9, 9)))
+    assert [m.is_granted for m in group.wire if isinstance(m, VoteReply)] == [False]
+
+
+def test_5_2_a_candidate_does_not_mind_whom_it_is_connected_to() -> None:
+    group = Group(THREE)
+    group.elapse(1)
+    group.lose_peer(1, 2)
+    group.find_peer(1, 2)
+    group.settle()
+    assert group.leaders() == [1]
+
+
 def test_5_2_a_group_of_one_elects_itself_when_its_vote_is_durable() -> None:
     group = Group(membership(1))
     group.elapse(1)

@@ -192,3 +192,53 @@ def test_a_member_of_nothing_is_not_listened_to_by_a_leader() -> None:
     assert group.core(2).followers == {}
     group.lose_peer(1, 3)
     assert group.leaders() == [1]
+
+
+# What counts as a change of voters.
+
+
+def test_6_learners_and_directories_change_freely() -> None:
+    group = led(1, 2, 3, extra=(4, 5))
+    names = frozenset({(NodeId(1), "1-0"), (NodeId(2), "2-0")})
+    to = Membership(voters=membership(1, 2, 3).voters, directories=names)
+    group.change(1, to)
+    assert group.core(1).membership == to != membership(1, 2, 3)
+    assert refusal(group, 1, membership(1, 2, 3)) is Refusal.CHANGE_PENDING
+    group.settle()
+    group.change(1, membership(1, 2, 3, learners=[4, 5]))
+    group.settle()
+    assert group.core(2).membership == membership(1, 2, 3, learners=[4, 5])
+
+
+def test_6_a_voter_that_becomes_a_learner_or_the_other_way_is_one_change_each() -> None:
+    group = led(1, 2, 3)
+    assert refusal(group, 1, membership(1, learners=[2, 3])) is Refusal.MORE_THAN_ONE_VOTER
+    group.change(1, membership(1, 2, learners=[3]))
+    group.settle()
+    assert refusal(group, 1, membership(1, 3, learners=[2])) is Refusal.MORE_THAN_ONE_VOTER
+    group.change(1, membership(1, 2, 3))
+    group.settle()
+    assert group.core(3).membership == membership(1, 2, 3)
+
+
+def test_learner_that_is_lost_is_not_made_a_voter() -> None:
+    group = led(1, 2, 3)
+    group.change(1, membership(1, 2, learners=[3]))
+    group.settle()
+    group.lose_peer(1, 3)
+    assert refusal(group, 1, membership(1, 2, 3)) is Refusal.NOT_CAUGHT_UP
+
+
+def test_a_leader_is_settled_when_an_entry_of_its_own_term_is_committed() -> None:
+    """Only then does it know all that earlier leaders committed (section 8)."""
+    group = led(1, 2, 3)
+    assert group.core(1).is_settled
+    assert not group.core(2).is_settled
+    group.is_cut = lambda m: 1 in (m.source, m.target) or type(m).__name__ == "AppendAccepted"
+    group.campaign(2)
+    assert 2 in group.leaders()
+    assert not group.core(2).is_settled
+    group.heal()
+    group.tick(2, times=2)
+    group.settle()
+    assert group.core(2).is_settled

@@ -12,10 +12,11 @@ from chronik.raft.core.messages import (
 )
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.progress import Mode
-from chronik.raft.core.types import BEFORE_FIRST, RaftIndex, Term
+from chronik.raft.core.types import BEFORE_FIRST, HardState, RaftIndex, Term
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import InvariantViolation
 from tests.unit.raft.core.group import Group, membership
+from tests.unit.raft.core.model_log import Content, Unit
 
 THREE = membership(1, 2, 3)
 
@@ -257,6 +258,30 @@ def test_5_5_a_request_answered_twice_does_no_harm() -> None:
     assert all(group.texts(n, is_committed=True) == ["a"] for n in (1, 2, 3))
 
 
+def test_5_5_an_answer_that_comes_late_still_counts() -> None:
+    """The leader had begun again with an earlier one."""
+    group = led()
+    for text in "abc":
+        group.propose(1, text)
+    group.lose_peer(1, 2)
+    group.find_peer(1, 2)
+    group.wire.clear()
+    for match in (0, 3):
+        group.step(accepted(2, match), is_run=False)
+    state = group.core(1).followers[NodeId(2)]
+    assert (state.match, state.next_index) == (3, 4)
+
+
+def test_5_5_an_answer_about_what_was_never_sent_stops_the_replica() -> None:
+    group = led()
+    with pytest.raises(InvariantViolation):
+        group.step(accepted(2, 9))
+
+
+def accepted(source: int, match: int) -> AppendAccepted:
+    return AppendAccepted(source=NodeId(source), target=NodeId(1), term=Term(1), match=RaftIndex(match))
+
+
 def test_5_5_an_unsynced_entry_that_a_crash_lost_is_sent_again() -> None:
     group = led()
     group.propose(1, "a")
@@ -362,6 +387,48 @@ def test_flow_what_is_not_in_memory_is_sent_when_it_is() -> None:
     assert group.texts(3) == ["a"]
 
 
+# Conflicts where batches of the two logs overlap.
+
+
+def with_units(group: Group, node: int, term: int, *units: tuple[int, int, int]) -> None:
+    """Give `node` batches (first, last, term)."""
+    shell = group[node]
+    shell.log.content = Content(
+        before=shell.log.content.before,
+        membership=shell.log.content.membership,
+        units=tuple(Unit(first=f, last=n, term=t, value=f"{f}-{n}@{t}") for f, n, t in units),
+    )
+    shell.log.sync()
+    shell.durable_hard_state = shell.hard_state = HardState(term=Term(term))
+    shell.restart()
+
+
+def test_5_3_a_follower_whose_log_ends_inside_a_batch_of_the_leaders() -> None:
+    """The leader never asks from within a batch: it could send nothing from there."""
+    group = Group(THREE)
+    with_units(group, 1, 9, (0, 1, 1), (2, 3, 2), (4, 9, 2), (10, 10, 8))
+    with_units(group, 2, 9, (0, 1, 1), (2, 3, 2), (4, 6, 7))
+    with_units(group, 3, 9, (0, 1, 1))
+    group.campaign(1)
+    assert group.leaders() == [1]
+    assert group[2].log.content.units == group[1].log.content.units
+
+
+def test_7_a_follower_that_has_another_entry_where_the_leaders_log_starts() -> None:
+    group = Group(THREE)
+    with_units(group, 1, 9, (0, 1, 1), (2, 3, 6), (4, 5, 8))
+    with_units(group, 2, 9, (0, 1, 1), (2, 3, 5))
+    with_units(group, 3, 9, (0, 1, 1), (2, 3, 6), (4, 5, 8))
+    group.isolate(2)
+    group.campaign(1)
+    group[1].log.drop_before(4)
+    group.heal()
+    group.tick(1, times=2)
+    group.settle()
+    assert group[2].log.first_index == 4
+    assert group[2].log.content.units == group[1].log.content.units
+
+
 # Section 7: a follower behind the log start.
 
 
@@ -384,6 +451,26 @@ def test_7_a_follower_behind_the_log_start_restarts_there() -> None:
     assert group[3].log.first_index == 9
     assert group.texts(3, is_committed=True) == ["8", "9", "10", "11"]
     assert group.core(1).followers[NodeId(3)].mode is Mode.REPLICATE
+
+
+def test_7_what_the_shell_sends_with_a_restart_arrives_unseen() -> None:
+    group = behind()
+    group.is_cut = lambda m: isinstance(m, RestartLog)
+    group.tick(1, times=2)
+    group.settle()
+    restart = RestartLog(
+        source=NodeId(1),
+        target=NodeId(3),
+        term=Term(1),
+        index=RaftIndex(8),
+        index_term=Term(1),
+        membership=THREE,
+        payload="snapshot",
+    )
+    group.step(restart)
+    start = group[3].readies[-1].restart
+    assert start is not None
+    assert start.payload == "snapshot"
 
 
 def test_7_a_restart_that_comes_late_changes_nothing() -> None:

@@ -117,6 +117,15 @@ def test_entries_that_cannot_be_are_not_appended(bad: Entries) -> None:
         LogTail(ModelLog(ONE)).append(bad, RaftIndex(0))
 
 
+def test_there_are_no_holes_and_no_terms_outside() -> None:
+    tail = LogTail(ModelLog(ONE))
+    tail.append(entries(unit(0, 2, 1)), RaftIndex(0))
+    with pytest.raises(InvariantViolation):
+        tail.append(entries(unit(4, 4, 1)), RaftIndex(4))
+    with pytest.raises(InvariantViolation):
+        tail.term_at(RaftIndex(3))
+
+
 def _take(tail: LogTail, log: ModelLog) -> None:
     restart, truncate_to, appends = tail.take()
     log.write(Ready(restart=restart, truncate_to=truncate_to, appends=appends))

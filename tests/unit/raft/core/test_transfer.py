@@ -80,3 +80,48 @@ def test_timeout_now_is_nothing_to_a_learner() -> None:
     group = led()
     group.step(TimeoutNow(source=NodeId(1), target=NodeId(4), term=Term(1)))
     assert group.core(4).role is Role.FOLLOWER
+
+
+def test_transfer_is_given_up_when_the_other_is_lost_and_proposals_go_on() -> None:
+    group = led()
+    group.is_cut = lambda m: m.target == 2
+    group.propose(1, "a")
+    group.transfer(1, 2)
+    assert group.core(1).transferring_to == 2
+    group.lose_peer(1, 3)
+    assert group.core(1).transferring_to == 2
+    group.lose_peer(1, 2)
+    assert group.core(1).transferring_to is None
+    group.propose(1, "b")
+    group.find_peer(1, 3)
+    group.settle()
+    assert group.texts(1, is_committed=True) == ["a", "b"]
+
+
+def test_transfer_does_not_go_to_one_that_is_lost() -> None:
+    group = led()
+    group.lose_peer(1, 2)
+    with pytest.raises(Refused) as refused:
+        group.transfer(1, 2)
+    assert refused.value.reason is Refusal.NOT_CONNECTED
+
+
+def test_transfer_lets_what_was_proposed_before_be_committed() -> None:
+    group = led()
+    group.is_cut = lambda m: m.target == 2
+    group.propose(1, "a")
+    group.transfer(1, 2)
+    group.settle()
+    assert group.core(1).transferring_to == 2
+    assert group.texts(1, is_committed=True) == ["a"]
+
+
+def test_transfer_can_be_redirected() -> None:
+    group = led()
+    group.is_cut = lambda m: m.target == 2
+    group.propose(1, "a")
+    group.transfer(1, 2)
+    group.transfer(1, 3)
+    group.settle()
+    assert group.leaders() == [3]
+    assert group.core(1).transferring_to is None
