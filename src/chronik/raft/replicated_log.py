@@ -139,7 +139,9 @@ class ReplicatedLog:
         return end_offset
 
     def append(self, append: Append) -> None:
-        """Write [first, last] of replicated entries. Raises OSError; then nothing was appended."""
+        """Write [first, last] of replicated entries. Raises OSError, and KafkaError CORRUPT_MESSAGE for what is
+        not what was sent; then nothing was appended.
+        """
         entries = append.entries
         records = self._records(append)
         payload = self._payload(append)
@@ -151,7 +153,7 @@ class ReplicatedLog:
         if payload:
             try:
                 self.log.append_stamped(payload)
-            except OSError:
+            except (OSError, KafkaError):
                 if has_membership:
                     self._store.truncate_markers(self._group, RaftIndex(append.first - 1))
                 raise
