@@ -139,8 +139,8 @@ class ReplicatedLog:
         return end_offset
 
     def append(self, append: Append) -> None:
-        """Write [first, last] of replicated entries. Raises OSError, and KafkaError CORRUPT_MESSAGE for what is
-        not what was sent; then nothing was appended.
+        """Write [first, last] of replicated entries. Raises OSError, and KafkaError CORRUPT_MESSAGE for what
+        is not what was sent; then nothing was appended.
         """
         entries = append.entries
         records = self._records(append)
