@@ -68,6 +68,20 @@ def test_a_suite_that_uses_the_fixtures(tmp_path: Path) -> None:
     assert "4 passed" in done.stdout, done.stdout
 
 
+def test_a_suite_that_uses_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST.replace("chronik_config", "chronik_cluster_config"))
+    (tmp_path / "test_it.py").write_text(
+        "seen = []\n\n"
+        "def test_by_default(chronik_cluster):\n"
+        "    chronik_cluster.create_topic('orders', partitions=-1)\n"
+        "    seen.append(chronik_cluster.leader('orders', 1))\n\n"
+        "def test_the_cluster_is_shared(chronik_cluster):\n"
+        "    assert seen == [chronik_cluster.leader('orders', 1)]\n"
+    )
+    done = run_pytest(tmp_path, "-W", "error")
+    assert "2 passed" in done.stdout, done.stdout
+
+
 def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
     heavy = ("uvloop", "chronik.server.node", "chronik.cli.client", "chronik.wire.codec", "prometheus_client")
     (tmp_path / "test_it.py").write_text(
@@ -81,6 +95,7 @@ def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
 
 def test_fixtures_say_what_they_are(tmp_path: Path) -> None:
     shown = run_pytest(tmp_path, "--fixtures").stdout
-    for fixture in ("chronik_broker", "chronik_bootstrap_servers", "chronik_topic", "chronik_config"):
-        assert f"\n{fixture}" in shown
+    names = ("broker", "bootstrap_servers", "topic", "config", "cluster", "cluster_config")
+    for name in names:
+        assert f"\nchronik_{name}" in shown
     assert "chronik_topic(partitions=1, config=None)" in run_pytest(tmp_path, "--markers").stdout
