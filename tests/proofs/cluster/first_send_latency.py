@@ -15,15 +15,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from rich.progress import Progress
 
-from chronik.wire.apis import ApiKey
-from tests.proofs.cluster.exchange import Exchange
 from tests.proofs.cluster.figures import Figures
 from tests.proofs.cluster.senders import SENDERS
+from tests.proofs.cluster.shares import Shares
 from tests.proofs.cluster.tapped import TappedCluster, tapped_cluster
 
 PARTITIONS = 3
@@ -37,9 +35,8 @@ class Timings:
     # By the program's own clock, from the call to the acknowledgement; and with making the producer.
     send: list[float] = field(default_factory=list)
     producer_and_send: list[float] = field(default_factory=list)
-    # On the wire, from the first Metadata request for the topic to the acknowledgement.
+    # See `Shares`.
     wire: list[float] = field(default_factory=list)
-    # The nodes' share of it, and the part of that in which the topic is created.
     nodes: list[float] = field(default_factory=list)
     metadata: list[float] = field(default_factory=list)
 
@@ -85,34 +82,11 @@ def measure(tapped: TappedCluster, client: str, topic: str, timings: Timings) ->
         return [f"{topic}: {client}: {problem}", *problems]
     timings.send.append(done - made)
     timings.producer_and_send.append(done - began)
-    share(exchanges, topic, timings)
+    shares = Shares.of(exchanges, topic)
+    timings.wire.append(shares.wire)
+    timings.nodes.append(shares.nodes)
+    timings.metadata.append(shares.metadata)
     return problems
-
-
-def share(exchanges: Iterable[Exchange], topic: str, timings: Timings) -> None:
-    """Read from the wire who took how long."""
-    of_topic = [exchange for exchange in exchanges if topic in exchange.topics()]
-    produce = next(exchange for exchange in of_topic if exchange.api is ApiKey.PRODUCE)
-    # Clients may ask several times, also at once, and again when the record is on its way.
-    asked = [
-        exchange
-        for exchange in of_topic
-        if exchange.api is ApiKey.METADATA and exchange.answered_at <= produce.asked_at
-    ]
-    first = min(exchange.asked_at for exchange in asked)
-    metadata = covered((exchange.asked_at, exchange.answered_at) for exchange in asked)
-    timings.metadata.append(metadata)
-    timings.nodes.append(metadata + produce.seconds)
-    timings.wire.append(produce.answered_at - first)
-
-
-def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """The length of the union of spans of time."""
-    total, end = 0.0, float("-inf")
-    for start, stop in sorted(spans):
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total
 
 
 def main() -> int:

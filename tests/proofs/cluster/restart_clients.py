@@ -1,0 +1,179 @@
+"""The three Python clients, each as a producer and as the member of a group, with default settings.
+
+Each runs in a thread of its own until it is told that it is over. Producers number their records and tell a
+`Written` what became of each, members tell a `Taken` what they got.
+"""
+
+import asyncio
+import functools
+import threading
+import time
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import Consumer, KafkaError, Message, Producer
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError as KafkaPythonError
+
+from tests.proofs.cluster.streams import Taken, Written
+
+_FLUSH_SECONDS_MAX = 120.0
+# See tests/proofs/clients/kafka_python.py.
+_KAFKA_PYTHON_POLL_MS = 1000
+
+
+class Client(Protocol):
+    """One library."""
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether its producers are by default."""
+        ...
+
+    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+        """Returns when all that was sent is answered, or given up."""
+        ...
+
+    def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None: ...
+
+
+class Confluent:
+    is_idempotent = False
+
+    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            partition, value = message.partition(), message.value()
+            assert partition is not None
+            assert value is not None
+            if error is None:
+                written.on_acknowledged(partition, value)
+            else:
+                written.on_failed(partition, value, str(error))
+
+        producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+        while not is_over.is_set():
+            partition, value = written.next()
+            producer.produce(written.topic, value, partition=partition, on_delivery=on_delivery)
+            next_at = time.monotonic() + written.seconds_to_next()
+            while (left := next_at - time.monotonic()) > 0:
+                producer.poll(left)
+        producer.flush(_FLUSH_SECONDS_MAX)
+
+    def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": servers,
+                "group.id": taken.group,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        consumer.subscribe(taken.topics)
+        while not is_over.is_set():
+            for message in consumer.consume(500, timeout=0.1):
+                _take(message, taken)
+        consumer.close()
+
+
+class KafkaPython:
+    is_idempotent = True
+
+    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+        producer = KafkaProducer(bootstrap_servers=servers)
+        while not is_over.is_set():
+            partition, value = written.next()
+            try:
+                future = producer.send(written.topic, value, partition=partition)
+            except KafkaPythonError as error:
+                written.on_failed(partition, value, repr(error))
+            else:
+                future.add_callback(functools.partial(_on_sent, written, partition, value))
+                future.add_errback(functools.partial(_on_not_sent, written, partition, value))
+            is_over.wait(written.seconds_to_next())
+        producer.flush(_FLUSH_SECONDS_MAX)
+        producer.close()
+
+    def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None:
+        consumer = KafkaConsumer(
+            *taken.topics, bootstrap_servers=servers, group_id=taken.group, auto_offset_reset="earliest"
+        )
+        while not is_over.is_set():
+            for batch in consumer.poll(timeout_ms=_KAFKA_PYTHON_POLL_MS).values():
+                for record in batch:
+                    taken.on_record(record.topic, record.partition, record.offset, record.value)
+        consumer.close()
+
+
+class Aiokafka:
+    is_idempotent = False
+
+    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+        asyncio.run(_write(servers, written, is_over))
+
+    def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None:
+        asyncio.run(_read(servers, taken, is_over))
+
+
+CLIENTS: dict[str, Client] = {
+    "confluent-kafka": Confluent(),
+    "kafka-python": KafkaPython(),
+    "aiokafka": Aiokafka(),
+}
+
+
+def _take(message: Message, taken: Taken) -> None:
+    error, topic, value = message.error(), message.topic(), message.value()
+    partition, offset = message.partition(), message.offset()
+    if error is not None:
+        taken.on_error(str(error))
+    elif topic is not None and value is not None and partition is not None and offset is not None:
+        taken.on_record(topic, partition, offset, value)
+
+
+def _on_sent(written: Written, partition: int, value: bytes, _: object) -> None:
+    written.on_acknowledged(partition, value)
+
+
+def _on_not_sent(written: Written, partition: int, value: bytes, error: Exception) -> None:
+    written.on_failed(partition, value, repr(error))
+
+
+async def _write(servers: str, written: Written, is_over: threading.Event) -> None:
+    def on_done(partition: int, value: bytes, done: asyncio.Future[object]) -> None:
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is None:
+            written.on_acknowledged(partition, value)
+        else:
+            written.on_failed(partition, value, repr(error))
+
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    waiting: set[asyncio.Future[object]] = set()
+    while not is_over.is_set():
+        partition, value = written.next()
+        try:
+            # Waits while the partition's batch is full.
+            future = await producer.send(written.topic, value, partition=partition)
+        except AiokafkaError as error:
+            written.on_failed(partition, value, repr(error))
+        else:
+            waiting.add(future)
+            future.add_done_callback(waiting.discard)
+            future.add_done_callback(functools.partial(on_done, partition, value))
+        await asyncio.sleep(written.seconds_to_next())
+    if waiting:
+        await asyncio.wait(waiting, timeout=_FLUSH_SECONDS_MAX)
+    await producer.stop()
+
+
+async def _read(servers: str, taken: Taken, is_over: threading.Event) -> None:
+    consumer = AIOKafkaConsumer(
+        *taken.topics, bootstrap_servers=servers, group_id=taken.group, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    while not is_over.is_set():
+        for batch in (await consumer.getmany(timeout_ms=100)).values():
+            for record in batch:
+                taken.on_record(record.topic, record.partition, record.offset, record.value)
+    await consumer.stop()
