@@ -5,6 +5,7 @@ listener closes; what nobody can take over stays. `__meta` is its owner's affair
 """
 
 import asyncio
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from chronik.vocab.ids import NodeId
 
 if TYPE_CHECKING:
     from chronik.broker.leadership_transfer import LeadershipTransfer
+
+_log = logging.getLogger(__name__)
 
 # Under way at once: each stops its partition's producers for a round trip, and all share the links.
 _AT_ONCE = 256
@@ -46,12 +49,14 @@ class HandOver:
         self._begun: dict[Partition, float] = {}
         # Leaderships that each node has or is being given.
         self._load: Counter[NodeId] = Counter()
+        self._begun_count = 0
 
     async def run(self, deadline: float) -> list[Partition]:
         """Hand over until every partition has another leader, or `deadline` on the loop's clock in seconds.
 
         Returns those that this node still leads although others have replicas.
         """
+        started = asyncio.get_running_loop().time()
         self._load.update({node: len(self._leadership.led_by(node)) for node in self._peers.live()})
         news = asyncio.Event()
 
@@ -64,7 +69,11 @@ class HandOver:
                 await _wait(news, deadline)
         finally:
             unsubscribe()
-        return [partition for partition in self._replicas.led() if partition.is_replicated]
+        left = [partition for partition in self._replicas.led() if partition.is_replicated]
+        took_ms = round((asyncio.get_running_loop().time() - started) * 1000)
+        extra = {"transfers": self._begun_count, "left": len(left), "took_ms": took_ms}
+        _log.info("leaderships handed over", extra=extra)
+        return left
 
     def _step(self) -> bool:
         """Begin what can be begun; whether there is anything left to wait for."""
@@ -91,6 +100,7 @@ class HandOver:
             pass
         else:
             self._load[heir] += 1
+            self._begun_count += 1
         self._begun[partition] = now
 
     def _has_heir(self, partition: Partition) -> bool:
