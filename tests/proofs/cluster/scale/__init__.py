@@ -1,0 +1,1 @@
+"""Three nodes with thousands of partitions. `python -m tests.proofs.cluster.scale`, see `__main__`."""
