@@ -7,7 +7,7 @@ are told to every group that has the peer as a member.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from chronik.log.reading import ColdRead, LogSlice
@@ -41,7 +41,15 @@ class HostStatistics(NamedTuple):
     # Those that are ticked.
     active: int
     led: int
+    # Won by this node's replicas.
     elections: int
+    # Of its replicas: somebody else leads than the last leader they knew.
+    leader_changes: int
+    # Leaderships that went to whom they were given.
+    handed_over: int
+    # How often a replica of a led group fell out of sync, or came to be in sync again.
+    shrinks: int
+    expands: int
     ticks: int
 
 
@@ -81,6 +89,10 @@ class RaftHost:
         self._loads: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._ticks = 0
+        self._shrinks = 0
+        self._expands = 0
+        # Elections, leader changes and hand-overs of groups that are gone: totals do not fall.
+        self._past = (0, 0, 0)
 
     # Groups.
 
@@ -101,6 +113,7 @@ class RaftHost:
     def remove(self, group: ReplicatedGroup) -> None:
         if self._groups.get(group.id) is group:
             del self._groups[group.id]
+            self._past = self._totals([group])
         self._marked.pop(group, None)
         self._active.pop(group, None)
 
@@ -112,13 +125,27 @@ class RaftHost:
 
     def statistics(self) -> HostStatistics:
         groups = self._groups.values()
+        elections, leader_changes, handed_over = self._totals(groups)
         return HostStatistics(
             groups=len(groups),
             active=len(self._active),
             led=sum(group.is_leader for group in groups),
-            elections=sum(group.elections for group in groups),
+            elections=elections,
+            leader_changes=leader_changes,
+            handed_over=handed_over,
+            shrinks=self._shrinks,
+            expands=self._expands,
             ticks=self._ticks,
         )
+
+    def _totals(self, groups: Iterable[ReplicatedGroup]) -> tuple[int, int, int]:
+        """Elections, leader changes and hand-overs of `groups` and of those that are gone."""
+        elections, leader_changes, handed_over = self._past
+        for group in groups:
+            elections += group.elections
+            leader_changes += group.leader_changes
+            handed_over += group.handed_over
+        return elections, leader_changes, handed_over
 
     async def close(self) -> None:
         """No more ticks and frames; groups are closed by whoever opened them."""
@@ -162,6 +189,11 @@ class RaftHost:
         """See `GroupHost.is_up`."""
         return node in self._up
 
+    def directory(self, node: NodeId) -> str | None:
+        """See `GroupHost.directory`."""
+        peer = self._up.get(node)
+        return None if peer is None else peer.directory_id
+
     def load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
         """See `GroupHost.load`."""
         task = asyncio.get_running_loop().create_task(self._load(group, cold))
@@ -193,15 +225,19 @@ class RaftHost:
         self._up[peer.node] = peer
         self._incarnations[peer.node] = peer.incarnation
         for group in self._members_of(peer.node):
+            self._expands += group.is_leader and peer.node not in group.laggards
             self._guard(
                 group,
                 lambda group=group: group.on_peer_found(peer.node, is_restarted=is_restarted),  # type: ignore[misc]
             )
+            # With another disk it is not in sync, from the moment it no longer counts as lost.
+            self._look_at(group)
 
     def on_peer_down(self, node: NodeId) -> None:
         self._up.pop(node, None)
         self._outboxes.pop(node, None)
         for group in self._members_of(node):
+            self._shrinks += group.is_leader and node not in group.laggards
             self._guard(group, lambda group=group: group.on_peer_lost(node))  # type: ignore[misc]
 
     def on_frame(self, node: NodeId, payload: memoryview) -> None:
@@ -281,5 +317,9 @@ class RaftHost:
             self._look_at(group)
 
     def _look_at(self, group: ReplicatedGroup) -> None:
+        before = group.laggards
         if group.look_for_laggards():
+            # Those that are not connected fell out of sync when they were lost.
+            self._shrinks += len((group.laggards - before) & self._up.keys())
+            self._expands += len((before - group.laggards) & self._up.keys())
             self._on_lag(group)

@@ -1,6 +1,6 @@
 """Which replicas are in sync, as their leader sees it (Kafka's replica.lag.time.max.ms)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.types import RaftIndex
@@ -31,13 +31,18 @@ class LagWatch:
         self.lagging: frozenset[NodeId] = frozenset()
 
     def look(
-        self, followers: Mapping[NodeId, FollowerState], last_index: RaftIndex, now_ms: int, lag_ms: int
+        self,
+        followers: Mapping[NodeId, FollowerState],
+        last_index: RaftIndex,
+        now_ms: int,
+        lag_ms: int,
+        voteless: Set[NodeId] = frozenset(),
     ) -> bool:
-        """Judge anew; whether `lagging` changed."""
+        """Judge anew; whether `lagging` changed. Those without a vote are not in sync, whatever they have."""
         if now_ms - self._looked_ms > QUIET_MS:
             self._followers.clear()
         self._looked_ms = now_ms
-        lagging = set()
+        lagging = set(voteless)
         for node, state in followers.items():
             follower = self._followers.get(node)
             if follower is None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from chronik.log.disk import Buffer, Syncable
@@ -27,6 +27,7 @@ from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
 from chronik.raft.held import Durability
 from chronik.raft.lag import LagWatch
+from chronik.raft.latency import Latency
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
@@ -59,6 +60,10 @@ class GroupHost(Protocol):
 
     def is_up(self, node: NodeId) -> bool: ...
 
+    def directory(self, node: NodeId) -> str | None:
+        """Names the data directory of a peer that is up."""
+        ...
+
 
 class RestartHooks(Protocol):
     """For a group with a state beside its log: `__meta`."""
@@ -86,6 +91,9 @@ class GroupSetting:
     host: GroupHost
     # replica.lag.time.max.ms, as it is now.
     lag_ms: Callable[[], int]
+    # From an append on a leader to its commit: of partitions, and of groups with a state beside their log.
+    commits: Latency = field(default_factory=Latency)
+    metadata_commits: Latency = field(default_factory=Latency)
 
 
 class ReplicatedGroup:
@@ -121,8 +129,18 @@ class ReplicatedGroup:
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
         self._resting_ticks = 0
-        # How often this replica became leader by an election.
+        # How often this replica became leader by an election, saw somebody else become it, and gave its
+        # leadership to whom it was asked to.
         self.elections = 0
+        self.leader_changes = 0
+        self.handed_over = 0
+        self._last_leader: NodeId | None = None
+        # To whom leadership was last asked to go; None once somebody leads after that.
+        self._heir: NodeId | None = None
+        # One append at a time is timed: where it ends, and when it was; None while there is none.
+        self._commits = setting.commits if hooks is None else setting.metadata_commits
+        self._timed_end: Offset | None = None
+        self._timed_from = 0.0
         # What was last told to the listener.
         self._high_watermark = log.start_offset
         self._told_leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
@@ -235,6 +253,8 @@ class ReplicatedGroup:
         self._durability.writes += 1
         self._unsynced_bytes += size
         self._has_proposals = True
+        if self._timed_end is None:
+            self._timed_end, self._timed_from = result.end_offset, self._commits.now()
         self._host.mark(self)
         if self._write_caching is None:
             self._setting.syncer.request(self)
@@ -281,6 +301,7 @@ class ReplicatedGroup:
             is_other = refused.reason is Refusal.NOT_A_VOTER
             code = ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE if is_other else ErrorCode.NOT_LEADER_OR_FOLLOWER
             raise KafkaError(code, str(refused)) from refused
+        self._heir = to
 
     def propose_membership(self, membership: Membership) -> bool:
         """Whether it is in the log now; it is not while another change, or the start of the term, is not
@@ -342,12 +363,27 @@ class ReplicatedGroup:
         self._raft_log.on_loaded(read)
         self._input()
 
+    @property
+    def laggards(self) -> frozenset[NodeId]:
+        """What `look_for_laggards` found last."""
+        return self._lag.lagging
+
     def look_for_laggards(self) -> bool:
         """Every so often; whether the replicas in sync are others than before."""
         if not self.is_leader:
             return False
         now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
-        return self._lag.look(self._core.followers, self._raft_log.last_index, now_ms, lag_ms)
+        followers = self._core.followers
+        voteless = {node for node in followers if not self._has_vote(node)}
+        return self._lag.look(followers, self._raft_log.last_index, now_ms, lag_ms, voteless)
+
+    def _has_vote(self, node: NodeId) -> bool:
+        """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
+        membership, directory = self._core.membership, self._setting.host.directory(node)
+        if node not in membership.voters:
+            return False
+        is_known = directory is None or (node, directory) in membership.directories
+        return is_known or not dict(membership.directories).get(node)
 
     def run(self) -> None:
         """Carry out what the inputs of this turn led to, and tell the partition."""
@@ -559,15 +595,17 @@ class ReplicatedGroup:
             listener.on_truncated(end_offset)
         leader = (self.is_leader, self.leader_epoch, self.known_leader)
         if leader != self._told_leader:
+            self._count_leader()
             self._told_leader = leader
             self._lag = LagWatch()
             self._is_settled_told = False
-            if self.is_leader and self.leader_epoch > FIRST_TERM:
-                self.elections += 1
             listener.on_leadership()
         high_watermark = self._committed_offset()
         if high_watermark > self._high_watermark:
             self._high_watermark = high_watermark
+            if self._timed_end is not None and high_watermark >= self._timed_end:
+                self._timed_end = None
+                self._commits.since(self._timed_from)
             listener.on_commit(high_watermark)
         if not self._is_settled_told and self.is_settled:
             self._is_settled_told = True
@@ -575,3 +613,19 @@ class ReplicatedGroup:
         if self._failed is not None:
             error, self._listener = self._failed, None
             listener.on_failure(error)
+
+    def _count_leader(self) -> None:
+        """The leader, or the term, is another one than was told."""
+        # What another leader commits, or this one in another term, says nothing about this append.
+        self._timed_end = None
+        leader = self.known_leader
+        if self.is_leader and self.leader_epoch > FIRST_TERM:
+            self.elections += 1
+        if leader is None:
+            return
+        if self._heir == leader:
+            self.handed_over += 1
+        self._heir = None
+        if self._last_leader not in (None, leader):
+            self.leader_changes += 1
+        self._last_leader = leader

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from chronik.raft.core.types import Membership
 from chronik.raft.solo import FlushPolicy
+from chronik.raft.transport import PeerInfo
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from tests.support.virtual_time import virtual
-from tests.unit.raft.trio import NODES, Trio
+from tests.unit.raft.trio import NODES, ReplicaNode, Trio
 
 ONE, TWO, THREE = NODES
 
@@ -112,6 +114,36 @@ async def test_quiet_groups_elect_nobody_and_are_not_ticked() -> None:
     await asyncio.sleep(60)
     assert {node.group.leader_epoch for node in trio.nodes.values()} == {1}
     assert all(node.host.statistics().active == 0 for node in trio.nodes.values())
+
+
+@virtual
+async def test_a_follower_on_another_disk_is_not_in_sync_until_it_votes_with_it() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    other = THREE
+    named = {node: f"directory-{node}" for node in NODES}
+    await change_members(leader, Membership(voters=frozenset(NODES), directories=frozenset(named.items())))
+    assert leader.group.lagging() == frozenset()
+    leader.host.on_peer_up(PeerInfo(other, "another", 1))
+    assert leader.group.lagging() == {other}
+    directories = frozenset({**named, other: "another"}.items())
+    voters = frozenset(NODES) - {other}
+    await change_members(
+        leader, Membership(voters=voters, learners=frozenset({other}), directories=directories)
+    )
+    # It has the whole log, and a majority does not count it yet.
+    assert leader.group.is_complete(other)
+    assert leader.group.lagging() == {other}
+    await change_members(leader, Membership(voters=frozenset(NODES), directories=directories))
+    assert leader.group.lagging() == frozenset()
+
+
+async def change_members(leader: ReplicaNode, membership: Membership) -> None:
+    assert leader.group.propose_membership(membership)
+    # Replicated, committed and quiet again.
+    await asyncio.sleep(2)
+    assert leader.group.is_quiet
+    assert leader.group.membership == membership
 
 
 @virtual
