@@ -131,7 +131,6 @@ class Leader(Behaviour):
         progress = self._progress.get(node)
         if progress is None:
             return
-        self._wake()
         progress.on_lost()
         if is_restarted:
             progress.forget_match()
@@ -140,7 +139,6 @@ class Leader(Behaviour):
         """It does not hear this leader, which may have been quiet for long: speak to it."""
         progress = self._progress.get(node)
         if progress is not None:
-            self._wake()
             progress.probe_again()
 
     def on_may_vote(self) -> Transition | None:
@@ -159,14 +157,12 @@ class Leader(Behaviour):
     def propose(self, count: int, payload: object, size: int) -> Entries:
         if self._transfer_to is not None:
             raise Refused(Refusal.IS_TRANSFERRING)
-        self._wake()
         return self.replica.append_own(count, marker=False, membership=None, payload=payload, size=size)
 
     def propose_membership(self, membership: Membership) -> Entries:
         refusal = self._refusal(membership)
         if refusal is not None:
             raise Refused(refusal)
-        self._wake()
         entries = self.replica.append_own(1, marker=True, membership=membership, payload=None, size=0)
         self._follow_membership()
         return entries
@@ -176,7 +172,6 @@ class Leader(Behaviour):
             raise Refused(Refusal.NOT_A_VOTER)
         if to in self.replica.lost_peers:
             raise Refused(Refusal.NOT_CONNECTED)
-        self._wake()
         self._transfer_to = to
         self._transfer_elapsed = 0
         self._is_told_to_time_out = False
@@ -201,11 +196,6 @@ class Leader(Behaviour):
         lost = self.replica.lost_peers
         items = self._progress.items()
         return [item for item in items if item[0] not in lost] if lost else items
-
-    def _wake(self) -> None:
-        """Before what ends a quiet time: CheckQuorum asked nobody in it, and begins now."""
-        if self.replica.options.is_quiet_used and self.is_quiet:
-            self._start_check()
 
     def _refusal(self, membership: Membership) -> Refusal | None:
         replica = self.replica

@@ -122,9 +122,8 @@ class Progress:
             self.probe(RaftIndex(match + 1))
 
     def on_lost(self) -> None:
-        """What was on the way, entries and word of commits, may not arrive."""
+        """What was on the way, entries and word of commits, may not arrive. The probe says it all again."""
         self.is_active = False
-        self.told_commit = BEFORE_FIRST
         self.probe_again()
 
     def forget_match(self) -> None:
