@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chronik.log.disk import Disk, Syncable
+from chronik.raft.latency import Latency, LatencyFigures, Timer
 from chronik.vocab.ids import Offset
 
 _log = logging.getLogger(__name__)
@@ -45,13 +46,17 @@ class SyncerStatistics:
     files: int
     failures: int
     seconds: float
+    # Of the rounds.
+    latency: LatencyFigures
 
 
 class Syncer:
     """Runs the rounds. `request` from the event loop only."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, timer: Timer | None = None) -> None:
+        """`timer` measures rounds; without it the loop's clock does, which may count in milliseconds."""
         self._disk = disk
+        self._latency = Latency(timer)
         # In order of request; a dict because a log asks many times in a round and is synced once.
         self._waiting: dict[Synced, None] = {}
         # Invariant: not None exactly while a round runs or is scheduled.
@@ -61,7 +66,6 @@ class Syncer:
         self._rounds = 0
         self._files = 0
         self._failures = 0
-        self._seconds = 0.0
 
     def request(self, log: Synced) -> None:
         """Sync `log` in the next round, which starts in this turn of the loop if none is running."""
@@ -86,8 +90,13 @@ class Syncer:
             await watcher
 
     def statistics(self) -> SyncerStatistics:
+        latency = self._latency.figures()
         return SyncerStatistics(
-            rounds=self._rounds, files=self._files, failures=self._failures, seconds=self._seconds
+            rounds=self._rounds,
+            files=self._files,
+            failures=self._failures,
+            seconds=latency.seconds,
+            latency=latency,
         )
 
     async def _run(self) -> None:
@@ -107,12 +116,11 @@ class Syncer:
                 self._fail(log, error)
         # Once each: the store of terms and markers is among the files of many groups.
         files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = self._latency.now()
         results = await self._sync(files)
         self._rounds += 1
         self._files += len(files)
-        self._seconds += loop.time() - started
+        self._latency.since(started)
         for log, log_files, end_offset in work:
             failure = next((results[file] for file in log_files if file in results), None)
             if failure is None:

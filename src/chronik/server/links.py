@@ -19,6 +19,7 @@ from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
+from chronik.raft.latency import Latency, Timer
 from chronik.raft.replicated import GroupSetting, ReplicatedGroup
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
@@ -76,6 +77,7 @@ class LinksContext:
     leadership: LeadershipTable
     load_cold: Callable[[ColdRead], Awaitable[LogSlice]]
     lag_ms: Callable[[], int]
+    timer: Timer | None
 
 
 class Links:
@@ -94,6 +96,7 @@ class Links:
             load_cold=context.load_cold,
             on_lag=self._on_lag,
         )
+        self.commits, self.metadata_commits = Latency(context.timer), Latency(context.timer)
         self.calls = PeerCalls(node, self.transport)
         self.gossip = Gossip(self.transport, context.leadership, node)
         self.replication = Replication(self.host, self._group_setting(context))
@@ -116,6 +119,8 @@ class Links:
             syncer=context.syncer,
             host=self.host,
             lag_ms=context.lag_ms,
+            commits=self.commits,
+            metadata_commits=self.metadata_commits,
         )
 
     async def join(self) -> Membership:

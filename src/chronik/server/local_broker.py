@@ -37,6 +37,7 @@ from chronik.cluster.topic_creation import ensure_topic
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.log.disk import Disk
 from chronik.log.handles import HandleCache
+from chronik.raft.latency import Timer
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.syncer import Syncer
 from chronik.server.data_directory import (
@@ -88,6 +89,8 @@ class Machine(NamedTuple):
     open_files_max: int
     # Among which others it stands; None for a node that is its cluster.
     seat: "Seat | None" = None
+    # Measures how long syncs and commits take; the loop's clock where None, which may count in milliseconds.
+    timer: Timer | None = None
 
 
 class LocalBroker:
@@ -107,7 +110,7 @@ class LocalBroker:
         self._topic_defaults = topic_defaults(config)
         # True once everything the disk holds is open: until then a clean mark would be a lie.
         self._is_opened = False
-        self.syncer = Syncer(machine.disk)
+        self.syncer = Syncer(machine.disk, machine.timer)
         self.traffic = Traffic()
         self._partitions = self._make_partitions(machine)
         self._leadership = LeadershipTable()
@@ -169,6 +172,7 @@ class LocalBroker:
             leadership=self._leadership,
             load_cold=lambda cold: machine.disk.run_blocking(cold.load),
             lag_ms=lambda: self._config.int("replica.lag.time.max.ms"),
+            timer=machine.timer,
         )
         return Links(machine.seat, context)
 

@@ -121,6 +121,7 @@ class Node:
             disk_usage=lambda: _disk_usage(disk.root),
             open_files_max=OPEN_FILES_MAX,
             seat=seat,
+            timer=time.perf_counter,
         )
         self._local = LocalBroker(machine, self.settings.config, identity, self.endpoints)
         self._dispatcher = Dispatcher(self.broker, time.perf_counter)

@@ -83,6 +83,27 @@ def test_requests_during_a_round_share_the_next_one() -> None:
     asyncio.run(play())
 
 
+def test_each_round_is_timed() -> None:
+    async def play() -> None:
+        disk, now = HeldDisk(), 100.0
+        disk.gate.set()
+        syncer = Syncer(disk, lambda: now)
+        log = FakeLog()
+        syncer.request(log)
+        await syncer.drain()
+        disk.gate.clear()
+        syncer.request(log)
+        await turn()
+        now += 0.75
+        disk.gate.set()
+        await syncer.drain()
+        latency = syncer.statistics().latency
+        assert (sum(latency.counts), latency.counts[0]) == (2, 1)
+        assert latency.seconds == syncer.statistics().seconds == latency.recent_max == 0.75
+
+    asyncio.run(play())
+
+
 def test_a_round_covers_only_what_was_written_before_it_began() -> None:
     async def play() -> None:
         disk = HeldDisk()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chronik.broker.traffic import TopicTraffic
+from chronik.raft.latency import Latency, LatencyFigures
 from chronik.raft.syncer import SyncerStatistics
 from chronik.server.http.view import (
     ConnectionTotals,
@@ -12,6 +13,16 @@ from chronik.server.http.view import (
     PartitionFigures,
     RequestTotals,
 )
+
+
+def latency(*seconds: float) -> LatencyFigures:
+    """Of things that took so long, lately."""
+    now = iter([0.0, *seconds, 0.0])
+    taken = Latency(lambda: next(now))
+    taken.now()
+    for _ in seconds:
+        taken.since(0.0)
+    return taken.figures()
 
 
 def partition(
@@ -46,7 +57,9 @@ def statistics(
         connections=ConnectionTotals(open=2, accepted=9, refused=1, closed_idle=3),
         received_bytes=11,
         unsent_bytes=12,
-        syncs=SyncerStatistics(rounds=3, files=4, failures=0, seconds=1.5),
+        syncs=SyncerStatistics(
+            rounds=3, files=4, failures=0, seconds=1.5, latency=latency(0.0004, 1.0, 0.4996)
+        ),
         traffic=total,
         topic_traffic=topic_traffic or {},
         topics=1,
