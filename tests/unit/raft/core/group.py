@@ -155,6 +155,7 @@ class Group:
         options: RaftOptions | None = None,
         extra: Iterable[int] = (),
     ) -> None:
+        self.first = first
         self.random = Random(seed)
         self.invariants = Invariants()
         # Every Ready, in the order in which they were taken.
@@ -193,36 +194,36 @@ class Group:
             for node in only or sorted(self.shells):
                 if self[node].is_up:
                     self.core(node).tick()
-                    self._run(node)
+                    self.run(node)
 
     def step(self, message: Message, *, is_run: bool = True) -> None:
         """`is_run` false: other inputs come before the Ready is taken."""
         if self[message.target].is_up:
             self.core(message.target).step(message)
             if is_run:
-                self._run(message.target)
+                self.run(message.target)
 
     def propose(self, node: int, text: str, count: int = 1) -> Entries:
         entries = self.core(node).propose(count=count, payload=text, size=100 * count)
-        self._run(node)
+        self.run(node)
         return entries
 
     def change(self, node: int, to: Membership) -> Entries:
         entries = self.core(node).propose_membership(to)
-        self._run(node)
+        self.run(node)
         return entries
 
     def transfer(self, node: int, to: int) -> None:
         self.core(node).transfer_leadership(NodeId(to))
-        self._run(node)
+        self.run(node)
 
     def lose_peer(self, node: int, peer: int) -> None:
         self.core(node).on_peer_lost(NodeId(peer))
-        self._run(node)
+        self.run(node)
 
     def find_peer(self, node: int, peer: int, *, is_restarted: bool = False) -> None:
         self.core(node).on_peer_found(NodeId(peer), is_restarted=is_restarted)
-        self._run(node)
+        self.run(node)
 
     def sync(self, *only: int) -> None:
         for node in only or sorted(self.shells):
@@ -278,6 +279,13 @@ class Group:
         self[node].restart()
         self.invariants.on_restart(NodeId(node))
 
+    def replace_disk(self, node: int) -> None:
+        """It comes back with an empty one, knowing with which membership the group began."""
+        self[node].crash()
+        self.wire = [m for m in self.wire if m.source != node]
+        self[node].wipe(self.first)
+        self[node].restart()
+
     def load(self, node: int, term: int, *units: tuple[int, str]) -> None:
         """Before anything else: give `node` a log of (term, text) batches of one record, and a term."""
         shell = self[node]
@@ -296,7 +304,7 @@ class Group:
         units = self[node].log.content.units
         return [u.value for u in units if isinstance(u.value, str) and u.last <= end]
 
-    def _run(self, node: int) -> None:
+    def run(self, node: int) -> None:
         self[node].run()
         self.collect(node)
 

@@ -5,14 +5,18 @@ cores do. `COMMANDS` has them all.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chronik.raft.core.entries import Append, Entries
 from chronik.raft.core.messages import AppendEntries, Message
+from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.types import Membership
 from chronik.vocab.ids import NodeId
-from tests.unit.raft.core.group import Group, membership
+from tests.unit.raft.core.group import Group, membership, with_directories
 from tests.unit.raft.core.model_log import units_of
+
+QUIET = RaftOptions(is_quiet_used=True)
 
 
 class Play:
@@ -21,8 +25,10 @@ class Play:
     def __init__(self) -> None:
         self._group = Group(membership(1))
         self._commands: dict[str, Callable[[list[str]], object]] = {
-            # Who votes; after a bar, who learns.
-            "group": self._make_group,
+            # Who votes; after a bar, who learns. Quiet: with the option for it. On disks: with directories.
+            "group": lambda w: self._make_group(_membership(w)),
+            "quiet-group": lambda w: self._make_group(_membership(w), QUIET),
+            "group-on-disks": lambda w: self._make_group(with_directories(_membership(w))),
             "bootstrap": lambda w: self._group.bootstrap(int(w[0])),
             "tick": lambda w: self._group.tick(int(w[0]), times=int(w[1])),
             # Tick until it asks for votes.
@@ -33,8 +39,10 @@ class Play:
             "sync": lambda w: self._group.sync(*map(int, w)),
             # Leader, text, records.
             "propose": lambda w: self._group.propose(int(w[0]), w[1], int(w[2])),
+            "change-on-disks": lambda w: self._group.change(int(w[0]), self._on_disks(_membership(w[1:]))),
             "change": lambda w: self._group.change(int(w[0]), _membership(w[1:])),
             "transfer": lambda w: self._group.transfer(int(w[0]), int(w[1])),
+            "resign": lambda w: self._resign(int(w[0])),
             "lose-peer": lambda w: self._group.lose_peer(int(w[0]), int(w[1])),
             "find-peer": lambda w: self._group.find_peer(int(w[0]), int(w[1])),
             # Another incarnation of its process.
@@ -42,6 +50,7 @@ class Play:
             "isolate": lambda w: self._group.isolate(*map(int, w)),
             "heal": lambda _: self._group.heal(),
             "restart": lambda w: self._group.restart(int(w[0])),
+            "replace-disk": lambda w: self._group.replace_disk(int(w[0])),
             # Retention: node, first index.
             "drop-before": lambda w: self._group[int(w[0])].log.drop_before(int(w[1])),
             "logs": lambda _: None,
@@ -57,11 +66,19 @@ class Play:
                 lines.append(line)
         return "\n".join(lines) + "\n"
 
-    def _make_group(self, words: list[str]) -> None:
-        self._group = Group(_membership(words))
+    def _make_group(self, first: Membership, options: RaftOptions | None = None) -> None:
+        self._group = Group(first, options=options)
+
+    def _on_disks(self, plain: Membership) -> Membership:
+        named = frozenset((node, self._group[node].directory) for node in plain.members)
+        return replace(plain, directories=named)
+
+    def _resign(self, node: int) -> None:
+        self._group.core(node).resign()
+        self._group.run(node)
 
     def _command(self, words: list[str]) -> list[str]:
-        start = 0 if words[0] == "group" else len(self._group.journal)
+        start = 0 if "group" in words[0] else len(self._group.journal)
         self._commands[words[0]](words[1:])
         if words[0] == "logs":
             return [f"  {node}: {_log(self._group, node)}" for node in self._group.shells]
@@ -113,7 +130,8 @@ def _entries(entries: Entries) -> str:
 def _value(value: str | Membership | None) -> str:
     if isinstance(value, Membership):
         learners = "|" + "".join(map(str, sorted(value.learners))) if value.learners else ""
-        return "<" + "".join(map(str, sorted(value.voters))) + learners + ">"
+        disks = " on " + " ".join(sorted(name for _, name in value.directories)) if value.directories else ""
+        return "<" + "".join(map(str, sorted(value.voters))) + learners + disks + ">"
     return "<start>" if value is None else value
 
 
