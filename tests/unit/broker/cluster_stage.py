@@ -85,6 +85,12 @@ class FakeGroup:
         _, end_offset = self.log.files_to_sync()
         self.log.on_synced(end_offset)
 
+    def on_tidied(self) -> None:
+        pass
+
+    def on_tidied(self) -> None:
+        """Nobody follows here."""
+
     def lagging(self) -> frozenset[NodeId]:
         return self.lags
 
