@@ -146,6 +146,8 @@ class ReplicatedGroup:
         self._told_leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
         self._is_settled_told = False
         self._truncated_to: Offset | None = None
+        # Where the leader's log starts, as far as was heard.
+        self._leader_log_start = 0
         self._lag = LagWatch()
         self._unsynced_bytes = 0
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -330,8 +332,8 @@ class ReplicatedGroup:
             self._run_core()
         self._input()
         self._core.step(message)
-        if log_start > self._log.start_offset:
-            self._follow_log_start(log_start)
+        if log_start > self._leader_log_start:
+            self._leader_log_start = log_start
 
     def tick(self) -> None:
         if self._resting_ticks > 0:
@@ -391,6 +393,8 @@ class ReplicatedGroup:
             return
         if self._failed is None:
             self._run_core()
+        if self._failed is None and self._leader_log_start > self._log.start_offset:
+            self._follow_log_start()
         self._tell()
 
     def close(self) -> None:
@@ -551,10 +555,11 @@ class ReplicatedGroup:
     def _load(self, cold: ColdRead) -> None:
         self._host.load(self, cold)
 
-    def _follow_log_start(self, log_start: int) -> None:
-        """DeleteRecords reached the leader's log; only committed records go."""
-        # What is committed may be about to be written only at the end of this turn.
-        target = min(log_start, self._committed_offset(), self._log.end_offset)
+    def _follow_log_start(self) -> None:
+        """DeleteRecords reached the leader's log; only committed records go. What is committed may be written
+        at the end of a turn only, in the place of others.
+        """
+        target = min(self._leader_log_start, self._committed_offset(), self._log.end_offset)
         if target > self._log.start_offset and self._hooks is None:
             with suppress(OSError):
                 self._log.advance_start(target)
