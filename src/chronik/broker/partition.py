@@ -319,6 +319,7 @@ class Partition:
         tidying.add_done_callback(self._on_tidied)
         try:
             await asyncio.shield(tidying)
+            self.group.on_tidied()
         except OSError as error:
             raise storage_error(error) from error
 

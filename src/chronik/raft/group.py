@@ -102,6 +102,10 @@ class Group(Protocol):
         """Have what the log wrote beside records, such as a roll, made durable with the next round."""
         ...
 
+    def on_tidied(self) -> None:
+        """The log's start moved, durably: what describes the entries before it may go. Raises OSError."""
+        ...
+
     def lagging(self) -> frozenset[NodeId]:
         """On the leader: the replicas that are not in sync (replica.lag.time.max.ms, or not connected)."""
         ...

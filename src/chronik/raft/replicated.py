@@ -267,6 +267,12 @@ class ReplicatedGroup:
         if self._failed is None and not self._is_closed:
             self._setting.syncer.request(self)
 
+    def on_tidied(self) -> None:
+        """See `raft.group.Group.on_tidied`."""
+        state, first = self._store.get(self.id), self._raft_log.first_index
+        if self._failed is None and not self._is_closed and state is not None and len(state.markers):
+            self._store.rebase(self.id, RaftIndex(first - 1))
+
     def lagging(self) -> frozenset[NodeId]:
         """See `raft.group.Group.lagging`."""
         lost = {node for node in self._core.followers if not self._host.is_up(node)}

@@ -112,6 +112,9 @@ class SoloGroup:
         if self._failed is None and not self._is_closed:
             self._syncer.request(self)
 
+    def on_tidied(self) -> None:
+        """Nothing describes entries here but the log itself."""
+
     def lagging(self) -> frozenset[NodeId]:
         return frozenset()
 

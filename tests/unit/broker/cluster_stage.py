@@ -86,9 +86,6 @@ class FakeGroup:
         self.log.on_synced(end_offset)
 
     def on_tidied(self) -> None:
-        pass
-
-    def on_tidied(self) -> None:
         """Nobody follows here."""
 
     def lagging(self) -> frozenset[NodeId]:

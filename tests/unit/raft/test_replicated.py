@@ -10,7 +10,7 @@ from chronik.raft.transport import PeerInfo
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from tests.support.virtual_time import virtual
-from tests.unit.raft.trio import NODES, ReplicaNode, Trio
+from tests.unit.raft.trio import GROUP, NODES, ReplicaNode, Trio
 
 ONE, TWO, THREE = NODES
 
@@ -217,3 +217,27 @@ async def _try(trio: Trio, node: NodeId, value: str, acked: list[str]) -> None:
         if replica.told.high_watermark >= end_offset:
             acked.append(value)
             return
+
+
+@virtual
+async def test_markers_before_the_log_start_are_forgotten() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    leader.propose("a")
+    await trio.until_equal(["a"])
+    await asyncio.sleep(1)
+    leader.log.roll()
+    leader.propose("b")
+    await asyncio.sleep(1)
+    leader.log.advance_start(1)
+    await leader.log.tidy()
+    leader.group.on_tidied()
+    state = leader.store.get(GROUP)
+    assert state is not None
+    assert (len(state.markers), state.markers.base.offset) == (0, 1)
+    await trio.crash(TWO)
+    leader.propose("c")
+    await trio.start_node(TWO)
+    await asyncio.sleep(1)
+    # The follower took over the log start, too.
+    assert trio.nodes[TWO].values() == ["b", "c"]
