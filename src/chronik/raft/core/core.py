@@ -163,15 +163,16 @@ class RaftCore:
             self._change(self._behaviour.on_may_vote())
 
     def is_directory_settled(self, directory: str) -> bool:
-        """Whether the last membership that is surely committed names `directory` as this node's, or none:
-        then what an earlier directory promised can do no harm any more. It changes only with
+        """Whether this node is a member by the last membership that is surely committed, with `directory` or
+        none: then what an earlier directory promised can do no harm any more. It changes only with
         `Ready.membership` and `Ready.committed`.
 
         That the membership in force names it is not enough: without knowing, the leader that proposed this
         may have been replaced by one that the lost disk had voted for. Committed by a majority that did not
         count this node, it has met every majority that did. The first membership of a group counts as
         committed, so it must name the directories of when the group was made, also when it is given to a
-        replica that is made later.
+        replica that is made later. A disk that comes back after it was replaced is like a restored backup:
+        it knows no better, and no replica can tell.
 
         The safe and lively order for a leader is to make the voter a learner with its new directory, and a
         voter again when it has caught up: two memberships in a log prove even after a crash that the first
@@ -179,7 +180,8 @@ class RaftCore:
         """
         replica = self._replica
         settled = replica.memberships.settled(replica.committed)
-        return dict(settled.directories).get(replica.node, directory) == directory
+        is_member = replica.node in settled.members
+        return is_member and dict(settled.directories).get(replica.node, directory) == directory
 
     @property
     def is_quiet(self) -> bool:

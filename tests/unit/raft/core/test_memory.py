@@ -179,6 +179,17 @@ def test_without_a_name_any_directory_is_settled() -> None:
     assert group.core(3).is_directory_settled("3-7")
 
 
+def test_a_stranger_waits_until_it_is_a_member() -> None:
+    """It may have been a voter before, on another disk, by a membership it has not been sent yet."""
+    group = Group(THREE, extra=[4])
+    group.bootstrap(1)
+    group.settle()
+    assert not group.core(4).may_vote
+    group.change(1, with_directories(membership(1, 2, 3, learners=[4])))
+    group.settle()
+    assert group.core(4).may_vote
+
+
 def test_an_uncommitted_membership_settles_nothing() -> None:
     """A leader of a later term, elected with a vote this disk does not remember, may not have it."""
     group = wiped()
