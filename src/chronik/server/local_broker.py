@@ -221,6 +221,11 @@ class LocalBroker:
             ),
         )
 
+    @property
+    def links(self) -> "Links | None":
+        """The way to the others; None for a node that is its cluster."""
+        return self._links
+
     # Life.
 
     async def open(self) -> None:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from chronik.broker.traffic import TopicTraffic
 from chronik.server.http.view import NodeStatistics, PartitionFigures
+from chronik.server.raft_metrics import histogram, partition_metrics, raft_metrics
 
 # Rows of one kind. Beyond it they are left out, and `chronik_metrics_rows_omitted` says how many: whoever
 # scrapes a node of ten thousand partitions wants totals, and a scrape must stay a matter of megabytes.
@@ -41,7 +42,11 @@ class NodeCollector(Collector):
         yield from _traffic(statistics)
         yield from _requests(statistics)
         yield from _replicas(statistics)
+        yield from _cluster(statistics)
         yield from _logs(statistics.partitions[:ROWS_MAX])
+        if statistics.raft is not None:
+            yield from raft_metrics(statistics.raft)
+            yield from partition_metrics(statistics.partitions[:ROWS_MAX])
         yield from _groups(statistics)
         yield from _resources(statistics)
         yield _omitted(statistics)
@@ -84,16 +89,47 @@ def _requests(statistics: NodeStatistics) -> Iterator[Metric]:
 
 
 def _replicas(statistics: NodeStatistics) -> Iterator[Metric]:
-    manager, controller = "kafka_server_replicamanager", "kafka_controller_kafkacontroller"
-    leaders = sum(partition.is_leader for partition in statistics.partitions)
-    offline = statistics.offline_partitions
+    manager = "kafka_server_replicamanager"
+    led = [partition for partition in statistics.partitions if partition.is_leader]
+    under_replicated = sum(one.in_sync < one.replicas for one in led)
+    under_min = sum(one.in_sync < one.in_sync_min for one in led)
+    at_min = sum(one.in_sync == one.in_sync_min < one.replicas for one in led)
     yield _gauge(f"{manager}_partitioncount", "Partitions on this node.", len(statistics.partitions))
-    yield _gauge(f"{manager}_leadercount", "Partitions that this node leads.", leaders)
-    yield _gauge(f"{manager}_underreplicatedpartitions", "Led partitions that lack replicas.", 0)
-    yield _gauge(f"{manager}_offlinereplicacount", "Partitions whose log cannot be used.", offline)
-    yield _gauge(f"{controller}_activecontrollercount", "Whether this node is the controller.", 1)
-    yield _gauge(f"{controller}_offlinepartitionscount", "Partitions without a leader.", offline)
-    yield _gauge(f"{controller}_globaltopiccount", "Topics in the cluster.", statistics.topics)
+    yield _gauge(f"{manager}_leadercount", "Partitions that this node leads.", len(led))
+    yield _gauge(
+        f"{manager}_underreplicatedpartitions",
+        "Led partitions of which replicas are not in sync.",
+        under_replicated,
+    )
+    yield _gauge(
+        f"{manager}_underminisrpartitioncount",
+        "Led partitions with fewer in sync than min.insync.replicas: acks=all is refused.",
+        under_min,
+    )
+    yield _gauge(
+        f"{manager}_atminisrpartitioncount",
+        "Led partitions that one more lost replica puts below min.insync.replicas.",
+        at_min,
+    )
+    yield _gauge(
+        f"{manager}_offlinereplicacount",
+        "Partitions whose log cannot be used.",
+        statistics.offline_partitions,
+    )
+
+
+def _cluster(statistics: NodeStatistics) -> Iterator[Metric]:
+    controller, cluster = "kafka_controller_kafkacontroller", statistics.membership
+    rows = [
+        ("activecontrollercount", "Whether this node is the controller.", int(cluster.is_controller)),
+        ("offlinepartitionscount", "Partitions of which this node knows no leader.", cluster.leaderless),
+        ("globaltopiccount", "Topics in the cluster.", cluster.topics),
+        ("globalpartitioncount", "Partitions in the cluster.", cluster.partitions),
+        ("activebrokercount", "Brokers that serve.", cluster.brokers - cluster.fenced),
+        ("fencedbrokercount", "Brokers that are taken for lost, or stop.", cluster.fenced),
+    ]
+    for name, text, value in rows:
+        yield _gauge(f"{controller}_{name}", text, value)
 
 
 def _logs(partitions: Iterable[PartitionFigures]) -> Iterator[Metric]:
@@ -158,6 +194,7 @@ def _resources(statistics: NodeStatistics) -> Iterator[Metric]:
     yield _counter("chronik_log_sync_files", "Files synced.", syncs.files)
     yield _counter("chronik_log_sync_failures", "Logs whose fsync failed.", syncs.failures)
     yield _counter("chronik_log_sync_seconds", "Seconds spent in rounds of fsyncs.", syncs.seconds)
+    yield histogram("chronik_log_sync_latency_seconds", "Seconds of each round.", [("", syncs.latency)])
 
 
 def _omitted(statistics: NodeStatistics) -> Metric:

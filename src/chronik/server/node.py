@@ -35,7 +35,7 @@ from chronik.server.descriptors import raise_limit, room_for_connections
 from chronik.server.disk import RealDisk
 from chronik.server.http.server import HttpServer
 from chronik.server.http.snapshot import take_statistics
-from chronik.server.http.view import NodeStatistics
+from chronik.server.http.view import NodeStatistics, RaftFigures
 from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.settings import Settings
@@ -220,7 +220,17 @@ class Node:
             syncs=self.syncer.statistics(),
             traffic=self._local.traffic,
             groups=self.broker.groups.groups(),
+            raft=self._raft_figures(),
         )
+
+    def _raft_figures(self) -> RaftFigures | None:
+        links = self._local.links
+        if links is None:
+            return None
+        # A node alone has none of what this reads.
+        from chronik.server.http.raft_snapshot import take_raft_figures
+
+        return take_raft_figures(links, self.broker.metadata, self._local.metadata_partition)
 
 
 def _disk_usage(root: str) -> DiskUsage:

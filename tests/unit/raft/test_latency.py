@@ -69,7 +69,8 @@ def test_what_was_long_ago_is_not_recent_but_stays_in_the_totals(timer: ManualTi
     none = latency.figures()
 
     assert both.recent_max == pytest.approx(0.5)
-    assert (last.recent_max, last.recent_mean) == (pytest.approx(0.125), pytest.approx(0.125))
+    assert last.recent_max == pytest.approx(0.125)
+    assert last.recent_mean == pytest.approx(0.125)
     assert (none.recent_max, none.recent_mean) == (0, 0)
     assert sum(none.counts) == 2
     assert none.seconds == pytest.approx(0.625)

@@ -11,12 +11,15 @@ from chronik.raft.syncer import SyncerStatistics
 from chronik.server.http.view import (
     ConnectionTotals,
     GroupFigures,
+    MembershipFigures,
     NodeStatistics,
     PartitionFigures,
+    RaftFigures,
     RequestTotals,
 )
 from chronik.server.listener import ConnectionStatistics
 from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import NO_NODE
 from chronik.wire.apis import ApiKey
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def take_statistics(
     syncs: SyncerStatistics,
     traffic: Traffic,
     groups: "Iterable[Group]",
+    raft: RaftFigures | None,
 ) -> NodeStatistics:
     """On the event loop. Takes some microseconds for each partition, so some milliseconds for thousands."""
     return NodeStatistics(
@@ -52,10 +56,29 @@ def take_statistics(
         syncs=syncs,
         traffic=traffic.total(),
         topic_traffic=dict(traffic.by_topic()),
-        topics=len(broker.metadata.image.topics),
+        membership=_membership(broker),
         partitions=[_partition(partition) for partition in broker.replicas.partitions()],
         offline_partitions=broker.replicas.statistics().offline,
         groups=[_group(group) for group in groups],
+        raft=raft,
+    )
+
+
+def _membership(broker: Broker) -> MembershipFigures:
+    image, leadership = broker.metadata.image, broker.leadership
+    partitions = sum(len(topic.partitions) for topic in image.topics.values())
+    led = sum(
+        leader.node != NO_NODE and partition < len(topic.partitions)
+        for topic in image.topics.values()
+        for partition, leader in leadership.leaders(topic.topic_id).items()
+    )
+    return MembershipFigures(
+        topics=len(image.topics),
+        partitions=partitions,
+        leaderless=partitions - led,
+        brokers=len(image.brokers),
+        fenced=len(image.fenced),
+        is_controller=broker.metadata.controller == broker.node_id,
     )
 
 
@@ -73,7 +96,7 @@ def _requests(requests: Mapping[ApiKey, ApiStatistics]) -> dict[str, RequestTota
 
 
 def _partition(partition: Partition) -> PartitionFigures:
-    return PartitionFigures(
+    figures = PartitionFigures(
         topic=partition.name.topic,
         partition=partition.name.partition,
         is_leader=partition.group.is_leader,
@@ -81,6 +104,17 @@ def _partition(partition: Partition) -> PartitionFigures:
         end_offset=partition.log.end_offset,
         high_watermark=partition.high_watermark,
         bytes=_size(partition),
+    )
+    return _with_replicas(figures, partition) if figures.is_leader and partition.is_replicated else figures
+
+
+def _with_replicas(figures: PartitionFigures, partition: Partition) -> PartitionFigures:
+    ends = [replica.end_offset for replica in partition.group.replicas() if replica.end_offset >= 0]
+    return figures._replace(
+        replicas=len(partition.replicas),
+        in_sync=len(partition.in_sync()),
+        in_sync_min=min(partition.config.min_insync_replicas, len(partition.replicas)),
+        lag=max(0, figures.end_offset - min(ends, default=figures.end_offset)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from chronik.broker.traffic import TopicTraffic
+from chronik.raft.latency import LatencyFigures
 from chronik.raft.syncer import SyncerStatistics
 
 
@@ -37,6 +38,12 @@ class PartitionFigures(NamedTuple):
     end_offset: int
     high_watermark: int
     bytes: int
+    # Only of those that this node leads: replicas, those in sync, how many of them acks=all asks for, and how
+    # many records the one that is furthest behind lacks, of those that have been heard.
+    replicas: int = 1
+    in_sync: int = 1
+    in_sync_min: int = 1
+    lag: int = 0
 
 
 class GroupFigures(NamedTuple):
@@ -45,6 +52,69 @@ class GroupFigures(NamedTuple):
     id: str
     members: int
     offsets: Mapping[tuple[str, int], int]
+
+
+class MembershipFigures(NamedTuple):
+    """The cluster, as this node sees it."""
+
+    # Internal topics included.
+    topics: int
+    partitions: int
+    # Partitions of which this node knows no leader.
+    leaderless: int
+    brokers: int
+    # Among them those that are taken for lost, or stop.
+    fenced: int
+    is_controller: bool
+
+
+class PeerFigures(NamedTuple):
+    """Another node, since this one started."""
+
+    node: int
+    is_up: bool
+    connects: int
+    frames_received: int
+    bytes_received: int
+    frames_sent: int
+    bytes_sent: int
+    frames_refused: int
+    unsent_bytes: int
+
+
+class MetadataFigures(NamedTuple):
+    """`__meta` on this node."""
+
+    # -1 while nobody is known to lead.
+    leader: int
+    epoch: int
+    is_leader: bool
+    high_watermark: int
+    end_offset: int
+    applied: int
+    # Records that the controller has applied and this node has not; None while that is not known.
+    lag: int | None
+
+
+class RaftFigures(NamedTuple):
+    """Consensus on a node of a cluster: all its replicated groups, that of the metadata included."""
+
+    groups: int
+    active: int
+    led: int
+    elections: int
+    leader_changes: int
+    handed_over: int
+    shrinks: int
+    expands: int
+    # From an append on a leader to its commit, one of each group at a time; of partitions, and of `__meta`.
+    commits: LatencyFigures
+    metadata_commits: LatencyFigures
+    # None before it is open.
+    metadata: MetadataFigures | None
+    peers: Sequence[PeerFigures]
+    # Connections to the port for nodes that were none of a node.
+    strangers: int
 
 
 class NodeStatistics(NamedTuple):
@@ -63,11 +133,13 @@ class NodeStatistics(NamedTuple):
     syncs: SyncerStatistics
     traffic: TopicTraffic
     topic_traffic: Mapping[str, TopicTraffic]
-    # Topics in the cluster, internal ones included.
-    topics: int
+    membership: MembershipFigures
+    # Replicas on this node; those that should be here and could not be opened.
     partitions: Sequence[PartitionFigures]
     offline_partitions: int
     groups: Sequence[GroupFigures]
+    # None for a node alone.
+    raft: RaftFigures | None
 
 
 class NodeView(Protocol):

@@ -9,8 +9,10 @@ from chronik.raft.syncer import SyncerStatistics
 from chronik.server.http.view import (
     ConnectionTotals,
     GroupFigures,
+    MembershipFigures,
     NodeStatistics,
     PartitionFigures,
+    RaftFigures,
     RequestTotals,
 )
 
@@ -26,7 +28,7 @@ def latency(*seconds: float) -> LatencyFigures:
 
 
 def partition(
-    topic: str, index: int = 0, *, start: int = 0, end: int = 10, size: int = 100
+    topic: str, index: int = 0, *, start: int = 0, end: int = 10, size: int = 100, in_sync: int = 3
 ) -> PartitionFigures:
     return PartitionFigures(
         topic=topic,
@@ -36,6 +38,10 @@ def partition(
         end_offset=end,
         high_watermark=end,
         bytes=size,
+        replicas=3,
+        in_sync=in_sync,
+        in_sync_min=2,
+        lag=4,
     )
 
 
@@ -44,6 +50,7 @@ def statistics(
     partitions: Sequence[PartitionFigures] = (),
     groups: Sequence[GroupFigures] = (),
     topic_traffic: dict[str, TopicTraffic] | None = None,
+    raft: RaftFigures | None = None,
 ) -> NodeStatistics:
     total = TopicTraffic()
     for traffic in (topic_traffic or {}).values():
@@ -62,10 +69,13 @@ def statistics(
         ),
         traffic=total,
         topic_traffic=topic_traffic or {},
-        topics=1,
+        membership=MembershipFigures(
+            topics=1, partitions=9, leaderless=2, brokers=3, fenced=1, is_controller=True
+        ),
         partitions=partitions,
         offline_partitions=0,
         groups=groups,
+        raft=raft,
     )
 
 

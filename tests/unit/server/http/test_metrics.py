@@ -51,6 +51,30 @@ def test_logs_and_replicas() -> None:
     assert found["kafka_server_replicamanager_leadercount", labels()] == 1
 
 
+def test_led_partitions_that_lack_replicas() -> None:
+    rows = [
+        partition("whole", in_sync=3),
+        partition("at-minimum", in_sync=2),
+        partition("below", in_sync=1),
+        partition("followed", in_sync=1)._replace(is_leader=False),
+    ]
+    found = samples(statistics(partitions=rows))
+    assert found["kafka_server_replicamanager_underreplicatedpartitions", labels()] == 2
+    assert found["kafka_server_replicamanager_atminisrpartitioncount", labels()] == 1
+    assert found["kafka_server_replicamanager_underminisrpartitioncount", labels()] == 1
+
+
+def test_the_cluster_as_the_node_sees_it() -> None:
+    found = samples(statistics())
+    controller = "kafka_controller_kafkacontroller"
+    assert found[f"{controller}_activecontrollercount", labels()] == 1
+    assert found[f"{controller}_offlinepartitionscount", labels()] == 2
+    assert found[f"{controller}_globaltopiccount", labels()] == 1
+    assert found[f"{controller}_globalpartitioncount", labels()] == 9
+    assert found[f"{controller}_activebrokercount", labels()] == 2
+    assert found[f"{controller}_fencedbrokercount", labels()] == 1
+
+
 def test_lag_is_what_is_committed_and_not_read() -> None:
     group = GroupFigures(id="billing", members=2, offsets={("orders", 0): 6, ("gone", 0): 1})
     found = samples(statistics(partitions=[partition("orders", end=10)], groups=[group]))
@@ -76,6 +100,12 @@ def test_our_own_figures() -> None:
     assert found["chronik_log_sync_rounds_total", labels()] == 3
     assert found["chronik_log_sync_files_total", labels()] == 4
     assert found["chronik_log_sync_seconds_total", labels()] == 1.5
+    sync = "chronik_log_sync_latency_seconds"
+    assert found[f"{sync}_bucket", labels(le="0.00025")] == 0
+    assert found[f"{sync}_bucket", labels(le="0.0005")] == 1
+    assert found[f"{sync}_bucket", labels(le="1.0")] == 3
+    assert found[f"{sync}_count", labels()] == found[f"{sync}_bucket", labels(le="+Inf")] == 3
+    assert found[f"{sync}_sum", labels()] == pytest.approx(1.5)
     assert found["chronik_connections", labels()] == 2
     assert found["chronik_received_bytes", labels()] == 11
     assert found["chronik_unsent_bytes", labels()] == 12

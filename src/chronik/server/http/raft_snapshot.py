@@ -1,0 +1,82 @@
+"""Consensus on a node of a cluster read into one value. Imported with the first scrape of such a node."""
+
+from chronik.cluster.metadata_service import MetadataService
+from chronik.raft.transport import Transport
+from chronik.server.http.view import MetadataFigures, PeerFigures, RaftFigures
+from chronik.server.links import Links
+from chronik.server.metadata_partition import MetadataPartition
+from chronik.server.peers.statistics import PeerStatistics, TransportStatistics
+from chronik.server.peers.transport import PeerTransport
+from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import NO_NODE, NodeId, Offset
+
+
+def take_raft_figures(
+    links: Links, metadata: MetadataService, metadata_partition: MetadataPartition
+) -> RaftFigures:
+    """On the event loop; looks at every group of the node."""
+    host, transport = links.host.statistics(), _transport(links.transport)
+    return RaftFigures(
+        groups=host.groups,
+        active=host.active,
+        led=host.led,
+        elections=host.elections,
+        leader_changes=host.leader_changes,
+        handed_over=host.handed_over,
+        shrinks=host.shrinks,
+        expands=host.expands,
+        commits=links.commits.figures(),
+        metadata_commits=links.metadata_commits.figures(),
+        metadata=_metadata(links, metadata, metadata_partition),
+        peers=[_peer(node, peer) for node, peer in sorted(transport.peers.items())],
+        strangers=transport.strangers,
+    )
+
+
+def _transport(transport: Transport) -> TransportStatistics:
+    """Others than the real one count nothing."""
+    return transport.statistics() if isinstance(transport, PeerTransport) else TransportStatistics()
+
+
+def _peer(node: NodeId, peer: PeerStatistics) -> PeerFigures:
+    return PeerFigures(
+        node=node,
+        is_up=peer.is_up,
+        connects=peer.connects,
+        frames_received=peer.frames_received,
+        bytes_received=peer.bytes_received,
+        frames_sent=peer.frames_sent,
+        bytes_sent=peer.bytes_sent,
+        frames_refused=peer.frames_refused,
+        unsent_bytes=peer.unsent_bytes,
+    )
+
+
+def _metadata(
+    links: Links, metadata: MetadataService, metadata_partition: MetadataPartition
+) -> MetadataFigures | None:
+    try:
+        partition = metadata_partition.partition
+    except KafkaError:
+        return None
+    leader, applied = metadata.controller, metadata.applied_offset
+    return MetadataFigures(
+        leader=NO_NODE if leader is None else leader,
+        epoch=partition.leader_epoch,
+        is_leader=partition.is_leader,
+        high_watermark=partition.high_watermark,
+        end_offset=partition.log.end_offset,
+        applied=applied,
+        lag=None
+        if leader is None
+        else max(0, leaders_offset(links, metadata, partition.high_watermark) - applied),
+    )
+
+
+def leaders_offset(links: Links, metadata: MetadataService, high_watermark: Offset) -> Offset:
+    """How far the metadata goes, for all this node has heard: by the controller's word, or what it knows to
+    be committed.
+    """
+    leader = metadata.controller
+    said = None if leader is None else links.gossip.applied.get(leader)
+    return high_watermark if said is None else max(said, high_watermark)
