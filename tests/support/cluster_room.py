@@ -1,21 +1,25 @@
-"""Three whole nodes on disks that forget, a network and a time that are simulated. Run it on `virtual_time`.
+"""Three whole nodes on disks that forget, a network and a time that are simulated.
 
-Each is `LocalBroker` as the node wires it, without sockets, files and threads.
+Each is `LocalBroker` as the node wires it, without sockets, files and threads. Run it with
+`sim_process.on_processes` where nodes are to crash, on `virtual_time` otherwise.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
+from chronik.broker.upkeep import Upkeep
 from chronik.raft.state_store import StateStore
 from chronik.raft.transport import PeerInfo
-from chronik.server.data_directory import load_identity
+from chronik.server import data_directory
+from chronik.server.data_directory import check_contents, load_identity
 from chronik.server.links import Seat
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.settings_cluster import RaftTicks
@@ -24,11 +28,15 @@ from chronik.vocab.ids import NodeId
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
 from tests.support.crash_disk import CrashDisk
+from tests.support.process_disk import Death, Operation, ProcessDisk
+from tests.support.process_transport import ProcessTransport
 from tests.support.protocol.frames import cut_frames, decode_response, request
-from tests.support.sim_network import SimNetwork, SimTransport
+from tests.support.sim_network import SimNetwork
+from tests.support.sim_process import SimProcess, outside
 from tests.support.virtual_time import LoopClock
 
 R = TypeVar("R", bound=Message)
+T = TypeVar("T")
 
 NODES = (NodeId(1), NodeId(2), NodeId(3))
 CLUSTER_ID = "cluster-of-the-test"
@@ -56,18 +64,34 @@ class SimNode:
         self.room = room
         self.node = node
         self.disk = room.disks[node]
-        self.transport: SimTransport
+        self.process = SimProcess(f"node {node}")
+        # Whether it has a broker; whether that serves.
+        self.is_made = False
+        self.is_open = False
+        self.transport: ProcessTransport
         self.local: LocalBroker
         self.dispatcher: Dispatcher
+        self._upkeep: Upkeep
+        self._chance = Random(room.random.randrange(1 << 60))
+        self._has_joined = False
 
     async def open(self) -> "SimNode":
-        store = StateStore.open(self.disk)
-        identity = load_identity(self.disk, self.node, CLUSTER_ID)
+        """Raises ProcessDied when it crashes meanwhile, and whatever keeps it from starting."""
+        await self.process.do(self._open())
+        return self
+
+    async def _open(self) -> None:
+        disk = ProcessDisk(self.disk, self.process, self._watch, self._die, self._chance)
+        check_contents(disk)
+        store = StateStore.open(disk)
+        directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
+        with patch.object(data_directory, "_new_id", lambda: directory_id):
+            identity = load_identity(disk, self.node, CLUSTER_ID)
         seat = Seat(voters=frozenset(NODES), store=store, make_transport=self._make_transport, ticks=TICKS)
         machine = Machine(
-            disk=self.disk,
+            disk=disk,
             clock=LoopClock(),
-            randomness=random.Random(self.room.random.randrange(1 << 60)),
+            randomness=random.Random(self._chance.randrange(1 << 60)),
             disk_usage=lambda: DiskUsage(
                 directory="/data", total_bytes=DISK_BYTES, usable_bytes=DISK_BYTES // 2
             ),
@@ -77,13 +101,60 @@ class SimNode:
         config = BrokerConfig({**_SETTINGS, **self.room.settings})
         endpoint = Endpoint(listener="PLAINTEXT", host="localhost", port=9091 + self.node)
         self.local = LocalBroker(machine, config, identity, {"PLAINTEXT": endpoint})
+        self.is_made = True
         self.dispatcher = Dispatcher(self.broker, asyncio.get_running_loop().time)
         await self.local.open()
-        return self
+        self._upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
+        self._upkeep.start()
+        self.is_open = True
 
-    def _make_transport(self, own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> SimTransport:
-        self.transport = self.room.network.join(self.node, own.directory_id, extra)
+    def _make_transport(self, own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> ProcessTransport:
+        with outside():
+            inner = self.room.network.join(self.node, own.directory_id, extra)
+        self._has_joined = True
+        self.transport = ProcessTransport(inner, self.process)
         return self.transport
+
+    async def close(self) -> None:
+        await self.process.do(self._close())
+        self.process.die()
+
+    async def _close(self) -> None:
+        self.is_open = False
+        await self._upkeep.stop()
+        await self.local.close()
+
+    async def hand_over(self) -> None:
+        await self.process.do(self.local.hand_over())
+
+    # Dying.
+
+    def _watch(self, operation: Operation) -> Death | None:
+        return self.room.watch(self, operation)
+
+    def _die(self) -> bool:
+        is_power_lost = self.room.is_power_lost(self)
+        self.crash(is_power_lost=is_power_lost)
+        return is_power_lost
+
+    def crash(self, *, is_power_lost: bool) -> None:
+        """Now. With its power the machine loses what was not synced, and nobody hears its connections
+        close.
+        """
+        if self.process.is_dead:
+            return
+        self.is_open = False
+        self.process.die()
+        with outside():
+            if self._has_joined:
+                self.room.network.crash(self.node, is_silent=is_power_lost)
+            if is_power_lost:
+                self.disk.crash(self._chance)
+            else:
+                self.disk.kill()
+            self.room.on_crashed(self)
+
+    # Using it.
 
     @property
     def broker(self) -> Broker:
@@ -92,8 +163,17 @@ class SimNode:
     def partition(self, topic: str, index: int = 0) -> Partition:
         return self.broker.replicas.leader(topic, index)
 
+    async def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have its process do this. Raises ProcessDied."""
+        return await self.process.do(work)
+
     async def ask(self, message: Message, version: int, response_type: type[R]) -> R:
-        """The response to a request, both in their bytes of this version."""
+        """The response to a request, both in their bytes of this version. Raises ProcessDied when it
+        crashes meanwhile.
+        """
+        return await self.process.do(self._ask(message, version, response_type))
+
+    async def _ask(self, message: Message, version: int, response_type: type[R]) -> R:
         name = type(message).__name__.removesuffix("Request")
         snake = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
         asked = request(ApiKey[snake], version, message)
@@ -107,31 +187,50 @@ class SimNode:
 
 
 class ClusterRoom:
-    """Made in the virtual loop. `settings` have `_` for `.`."""
+    """Made in the loop. `settings` have `_` for `.`."""
 
     def __init__(self, seed: int = 1, **settings: str) -> None:
         self.random = Random(seed)
         self.network = SimNetwork(self.random)
         self.disks = {node: CrashDisk() for node in NODES}
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
+        # Those that run, also while they open.
         self.nodes: dict[NodeId, SimNode] = {}
+        # Shown every change of a disk; says whether, and where, the node dies of it.
+        self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
+        self.is_power_lost: Callable[[SimNode], bool] = lambda node: True
 
     async def open(self) -> "ClusterRoom":
         """All at once, as a new cluster must."""
-        opened = await asyncio.gather(*(SimNode(self, node).open() for node in NODES))
-        self.nodes = {node.node: node for node in opened}
+        await asyncio.gather(*(self.open_node(node) for node in NODES))
         return self
 
     async def open_node(self, node: NodeId) -> SimNode:
-        self.nodes[node] = await SimNode(self, node).open()
-        return self.nodes[node]
+        """The node's next life."""
+        assert node not in self.nodes, f"node {node} runs"
+        self.nodes[node] = opened = SimNode(self, node)
+        return await opened.open()
 
     async def close(self) -> None:
-        await asyncio.gather(*(node.local.close() for node in self.nodes.values()))
+        await asyncio.gather(*(node.close() for node in self.nodes.values()))
         self.nodes.clear()
 
     async def stop(self, node: NodeId) -> None:
         """As SIGTERM does."""
-        stopped = self.nodes.pop(node)
-        await stopped.local.hand_over()
-        await stopped.local.close()
+        stopped = self.nodes[node]
+        await stopped.hand_over()
+        await stopped.close()
+        del self.nodes[node]
+
+    def crash(self, node: NodeId, *, is_power_lost: bool) -> None:
+        """Now, between two operations."""
+        self.nodes[node].crash(is_power_lost=is_power_lost)
+
+    def replace_disk(self, node: NodeId) -> None:
+        """Of a node that does not run: all it had is gone."""
+        assert node not in self.nodes, f"node {node} runs"
+        self.disks[node] = CrashDisk()
+
+    def on_crashed(self, node: SimNode) -> None:
+        if self.nodes.get(node.node) is node:
+            del self.nodes[node.node]

@@ -1,0 +1,132 @@
+"""Producers that never give up, and what they were told, for clusters that are simulated."""
+
+import asyncio
+from random import Random
+
+from chronik.vocab.errors import ErrorCode
+from chronik.wire.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from tests.support.broker_room import batch_of
+from tests.support.cluster_room import ClusterRoom, SimNode
+from tests.support.sim_process import ProcessDied
+
+_TIMEOUT_MS = 1500
+_RETRY_SECONDS = 0.03
+# Between two records of one producer.
+_PAUSE_SECONDS_MAX = 0.3
+
+# What a cluster in trouble answers, and every client tries again after.
+RETRIABLE = frozenset(
+    {
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.LEADER_NOT_AVAILABLE,
+        ErrorCode.REQUEST_TIMED_OUT,
+        ErrorCode.NOT_ENOUGH_REPLICAS,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    }
+)
+
+
+class Producer:
+    """Sends 0, 1, 2, … to one partition, each until it is acknowledged.
+
+    `is_idempotent`: each is then in the log once. Made by the test; its life is `run`.
+    """
+
+    def __init__(
+        self, room: ClusterRoom, topic: str, index: int, producer_id: int, *, is_idempotent: bool = True
+    ) -> None:
+        self.room = room
+        self.topic = topic
+        self.index = index
+        self.producer_id = producer_id
+        self.is_idempotent = is_idempotent
+        # Offsets by number: what was acknowledged.
+        self.acked: dict[int, int] = {}
+        self.sent = 0
+        self.refusals: list[str] = []
+        self.is_stopping = False
+        self._chance = Random(producer_id)
+
+    def value(self, number: int) -> bytes:
+        return f"{self.topic}-{self.index}-{number}-{self._filling(number)}".encode()
+
+    def _filling(self, number: int) -> str:
+        return "x" * (number * 37 % 200)
+
+    async def run(self) -> None:
+        """Until `is_stopping`, and the last record is acknowledged."""
+        while not self.is_stopping:
+            await self.send()
+            await asyncio.sleep(self._chance.random() * _PAUSE_SECONDS_MAX)
+
+    async def send(self) -> None:
+        """One more record, acknowledged when this returns."""
+        number = self.sent
+        self.sent += 1
+        while not self.refusals:
+            offset = await self._try(number)
+            if offset is not None:
+                self.acked[number] = offset
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _try(self, number: int) -> int | None:
+        """The offset it was acknowledged at."""
+        node = leader_of(self.room, self.topic, self.index)
+        if node is None:
+            return None
+        try:
+            code, offset = await produce(node, self.topic, self.index, self._batch(number))
+        except ProcessDied:
+            return None
+        if code is ErrorCode.NONE:
+            return offset
+        if code not in RETRIABLE:
+            self.refusals.append(f"{self.topic}-{self.index}: {number} was refused: {code.name}")
+        return None
+
+    def _batch(self, number: int) -> bytes:
+        if not self.is_idempotent:
+            return batch_of([self.value(number)])
+        return batch_of(
+            [self.value(number)], producer_id=self.producer_id, producer_epoch=0, base_sequence=number
+        )
+
+
+def open_nodes(room: ClusterRoom) -> list[SimNode]:
+    """Those that serve, in order."""
+    return [node for _, node in sorted(room.nodes.items()) if node.is_open]
+
+
+def leader_of(room: ClusterRoom, topic: str, index: int) -> SimNode | None:
+    """Whom the newest of the leaders' tables names, if it runs."""
+    known = []
+    for node in open_nodes(room):
+        image = node.broker.metadata.image.topics.get(topic)
+        leader = None if image is None else node.broker.leadership.leader(image.topic_id, index)
+        if leader is not None:
+            known.append((leader.epoch, leader.node))
+    if not known:
+        return None
+    found = room.nodes.get(max(known)[1])
+    return found if found is not None and found.is_open else None
+
+
+async def produce(node: SimNode, topic: str, index: int, records: bytes) -> tuple[ErrorCode, int]:
+    """Code and base offset of one acks=all request. Raises ProcessDied."""
+    message = ProduceRequest(
+        acks=-1,
+        timeout_ms=_TIMEOUT_MS,
+        topic_data=[
+            TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=index, records=records)])
+        ],
+    )
+    response = await node.ask(message, 9, ProduceResponse)
+    answer = response.responses[0].partition_responses[0]
+    return ErrorCode(answer.error_code), answer.base_offset

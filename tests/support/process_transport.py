@@ -1,0 +1,67 @@
+"""A node's end of the simulated network as one life of its process has it.
+
+What the process sends goes on without it; what arrives runs as its own, or not at all when it is dead.
+"""
+
+from collections.abc import Sequence
+
+from chronik.raft.transport import Buffer, FrameKind, PeerInfo, TransportListener
+from chronik.vocab.ids import NodeId
+from tests.support.sim_network import SimTransport
+from tests.support.sim_process import SimProcess, outside
+
+
+class ProcessTransport:
+    """Implements `server.links.RunningTransport`."""
+
+    def __init__(self, transport: SimTransport, process: SimProcess) -> None:
+        self._transport = transport
+        self._process = process
+
+    async def start(self, listener: TransportListener) -> None:
+        with outside():
+            await self._transport.start(_Inside(listener, self._process))
+
+    async def close(self) -> None:
+        with outside():
+            await self._transport.close()
+
+    def send(self, node: NodeId, kind: FrameKind, buffers: Sequence[Buffer]) -> bool:
+        if self._process.is_dead:
+            return False
+        with outside():
+            return self._transport.send(node, kind, buffers)
+
+    def peers(self) -> Sequence[PeerInfo]:
+        return self._transport.peers()
+
+    def extra_of(self, node: NodeId) -> bytes:
+        return self._transport.extra_of(node)
+
+
+class _Inside:
+    """A listener whose code runs as its process's."""
+
+    def __init__(self, listener: TransportListener, process: SimProcess) -> None:
+        self._listener = listener
+        self._process = process
+
+    def on_peer_up(self, peer: PeerInfo) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_peer_up(peer)
+
+    def on_peer_down(self, node: NodeId) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_peer_down(node)
+
+    def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_frame(node, kind, payload)
+
+    def on_turn_end(self) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_turn_end()
