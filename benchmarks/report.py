@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.peers import CHRONIK, CHRONIK_CACHING, MOCK, TANSU
 from benchmarks.results import Results
+from benchmarks.tables import NOTHING, markdown_table, number, ratio, rich_table
 
 # Peers whose ratio to another is shown: (Chronik's side, the other side).
 _RATIOS = (
@@ -18,14 +18,13 @@ _RATIOS = (
     (CHRONIK.name, TANSU.name),
     (CHRONIK_CACHING.name, MOCK.name),
 )
-_NOTHING = "–"
 
 
 def print_report(results: Results, console: Console) -> None:
     """Tables of medians and of ratios, the machine, and what failed."""
-    console.print(_table(f"Median of {results.rounds} rounds", _medians(results, _median)))
+    console.print(rich_table(f"Median of {results.rounds} rounds", _medians(results, _median)))
     if _shown_ratios(results):
-        console.print(_table("Ratios: above 1, Chronik is better", _ratios(results)))
+        console.print(rich_table("Ratios: above 1, Chronik is better", _ratios(results)))
     for fact, value in results.machine.items():
         console.print(f"{fact}: {value}", style="dim", highlight=False)
     for failure in results.failures:
@@ -79,7 +78,7 @@ def _medians(results: Results, show: Callable[[Results, str, str], str]) -> list
             [
                 f"{name}, {results.figures[name].unit}",
                 *(show(results, name, peer) for peer in results.peers),
-                *(_number(results.syncs_per_second(name, peer)) for peer in syncs),
+                *(number(results.syncs_per_second(name, peer)) for peer in syncs),
             ]
             for name in results.figures
         ),
@@ -91,17 +90,8 @@ def _ratios(results: Results) -> list[list[str]]:
     pairs = _shown_ratios(results)
     return [
         ["", *(f"{mine} / {other}" for mine, other in pairs)],
-        *([name, *(_ratio(results.ratio(name, *pair)) for pair in pairs)] for name in results.figures),
+        *([name, *(ratio(results.ratio(name, *pair)) for pair in pairs)] for name in results.figures),
     ]
-
-
-def _table(title: str, rows: list[list[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for index, heading in enumerate(rows[0]):
-        table.add_column(heading, justify="left" if index == 0 else "right")
-    for row in rows[1:]:
-        table.add_row(*(_coloured(cell) for cell in row))
-    return table
 
 
 def _shown_ratios(results: Results) -> list[tuple[str, str]]:
@@ -109,31 +99,15 @@ def _shown_ratios(results: Results) -> list[tuple[str, str]]:
 
 
 def _median(results: Results, name: str, peer: str) -> str:
-    return _number(results.median(name, peer))
+    return number(results.median(name, peer))
 
 
 def _median_with_spread(results: Results, name: str, peer: str) -> str:
     median = results.median(name, peer)
     if median is None:
-        return _NOTHING
+        return NOTHING
     low, high = results.spread(name, peer)
-    return f"{_number(median)} ({_number(low)} to {_number(high)})"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return _NOTHING
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-
-
-def _ratio(ratio: float | None) -> str:
-    return _NOTHING if ratio is None else f"{ratio:.2f}x"
-
-
-def _coloured(cell: str) -> str:
-    if not cell.endswith("x"):
-        return cell
-    return f"[{'green' if float(cell[:-1]) >= 1 else 'red'}]{cell}[/]"
+    return f"{number(median)} ({number(low)} to {number(high)})"
 
 
 def _markdown(results: Results, date: str) -> str:
@@ -145,13 +119,8 @@ def _markdown(results: Results, date: str) -> str:
         f"Median of {results.rounds} rounds (lowest to highest), {results.seconds:g} s each part.",
         "",
     ]
-    lines += _markdown_table(_medians(results, _median_with_spread))
+    lines += markdown_table(_medians(results, _median_with_spread))
     if _shown_ratios(results):
-        lines += ["", "Ratios; above 1, Chronik is better.", "", *_markdown_table(_ratios(results))]
+        lines += ["", "Ratios; above 1, Chronik is better.", "", *markdown_table(_ratios(results))]
     lines += ["", *(f"* failed: {it.peer}, {it.workload}: {it.reason}" for it in results.failures)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _markdown_table(rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], "| --- |" + " ---: |" * (len(rows[0]) - 1), *lines[1:]]

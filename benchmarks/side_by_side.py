@@ -6,28 +6,21 @@ is the median of its rounds.
 """
 
 import argparse
-import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from benchmarks.client import run_client
 from benchmarks.machine import machine_facts
 from benchmarks.peers import DEFAULT_PEERS, PEERS, Peer, running
 from benchmarks.processes import PeerError
 from benchmarks.report import as_json, print_report, write_report
 from benchmarks.results import Failure, Measured, Results
 from benchmarks.syncs import SyncMeter
-from chronik.cli.perf.figure import Direction, Figure
 from chronik.cli.perf.workload import Workload
-
-# Beside the seconds of each part: the client's start, warm-up, and all records back to a slow consumer.
-_CLIENT_EXTRA_S = 60.0
-_PARTS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,38 +83,14 @@ def measure(options: Options, console: Console) -> Results:
 def _take_turn(workload: Workload, peer: Peer, options: Options, results: Results) -> None:
     try:
         with running(peer, options.data_parent) as broker, SyncMeter(broker.metrics_url) as meter:
-            child = _run_client(broker.bootstrap_servers, workload, options.seconds)
+            arguments = ["--bootstrap-server", broker.bootstrap_servers, workload.value]
+            client = run_client("chronik.cli.perf", arguments, options.seconds)
     except PeerError as failure:
         results.failures.append(Failure(peer=peer.name, workload=workload.value, reason=str(failure)))
         return
-    figures = [_figure(json.loads(line)) for line in child.stdout.splitlines()]
-    results.add(Measured(peer=peer.name, figures=figures, syncs_per_second=meter.per_second))
-    if child.returncode != 0:
-        reason = _reason(child.stderr)
-        results.failures.append(Failure(peer=peer.name, workload=workload.value, reason=reason))
-
-
-def _run_client(
-    bootstrap_servers: str, workload: Workload, seconds: float
-) -> subprocess.CompletedProcess[str]:
-    """A client process of its own, to its end. Raises PeerError when that does not come."""
-    command = [sys.executable, "-m", "chronik.cli.perf", "--bootstrap-server", bootstrap_servers]
-    command += ["--seconds", str(seconds), workload.value]
-    timeout_s = _PARTS_MAX * seconds + _CLIENT_EXTRA_S
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
-    except subprocess.TimeoutExpired as late:
-        raise PeerError(f"the client did not end within {timeout_s:.0f} s") from late
-
-
-def _reason(stderr: str) -> str:
-    """What the client concluded, and the first of the lines that librdkafka may have repeated before."""
-    *before, conclusion = stderr.strip().splitlines() or ["no reason given"]
-    return f"{conclusion} ({before[0]})" if before else conclusion
-
-
-def _figure(line: dict[str, Any]) -> Figure:
-    return Figure(**{**line, "better": Direction[line["better"]]})
+    results.add(Measured(peer=peer.name, figures=client.figures, syncs_per_second=meter.per_second))
+    if client.failure is not None:
+        results.failures.append(Failure(peer=peer.name, workload=workload.value, reason=client.failure))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -53,7 +53,15 @@ def run_each(
                 seconds=seconds,
                 progress=_throttled(on_progress),
             )
-            yield from _MEASURE[workload](target)
+            yield from measure(workload, target)
+
+
+def measure(workload: Workload, target: Target) -> Iterator[Figure]:
+    """One workload's figures, each as soon as its part is over: the next part has not begun then.
+
+    Raises MeasurementError.
+    """
+    return _MEASURE[workload](target)
 
 
 def _throttled(on_progress: Progress) -> Progress:

@@ -136,8 +136,8 @@ class Run:
         if changed:
             (topic, partition), first = changed[0], before[changed[0]]
             self.report.problems.append(
-                f"{len(changed)} leader epochs changed {when}: that of {topic}-{partition} was {first} and is "
-                f"{after.get(changed[0])}; the nodes' logs, which --data-dir keeps, say why"
+                f"{len(changed)} leader epochs changed {when}: that of {topic}-{partition} was {first}, "
+                f"and is {after.get(changed[0])}; the nodes' logs, which --data-dir keeps, say why"
             )
         return len(changed)
 
