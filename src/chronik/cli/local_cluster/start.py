@@ -109,9 +109,23 @@ def _show(cluster: RunningCluster, *, as_json: bool) -> None:
         print_done(json.dumps({"bootstrap_servers": servers, "nodes": nodes}))
     else:
         print_table(
-            [right("Node"), left("Kafka"), left("Raft"), left("HTTP"), left("Log", is_folded=True)],
             [
-                (node.id, node.bootstrap_servers, node.raft_address, node.http_address, node.log_path)
+                right("Node"),
+                left("PID"),
+                left("Kafka"),
+                left("Raft"),
+                left("HTTP"),
+                left("Log", is_folded=True),
+            ],
+            [
+                (
+                    node.id,
+                    str(cluster.pid(node)),
+                    node.bootstrap_servers,
+                    node.raft_address,
+                    node.http_address,
+                    node.log_path,
+                )
                 for node in cluster.nodes
             ],
         )

@@ -23,15 +23,6 @@ READ_IN_VAIN = {
     "unclean.leader.election.enable": "only written into the settings of internal topics",
 }
 
-# The wiring of the cluster reads these; entries go when it does.
-WIRED_NEXT = {
-    "auto.leader.rebalance.enable",
-    "controlled.shutdown.enable",
-    "leader.imbalance.check.interval.seconds",
-    "metadata.log.max.record.bytes.between.snapshots",
-    "replica.selector.class",
-}
-
 # Obeyed by what the tables of constants cannot show.
 OBEYED_ELSEWHERE = {
     "group.coordinator.rebalance.protocols": "its only value says what is served",
@@ -65,7 +56,7 @@ def test_broker_settings() -> None:
         for synonym in synonyms
     }
     for name, definition in BROKER_CONFIGS.items():
-        expected = name in obeyed_by_topics or name in OBEYED_ELSEWHERE or name in WIRED_NEXT
+        expected = name in obeyed_by_topics or name in OBEYED_ELSEWHERE
         expected = expected or (is_read(name) and name not in READ_IN_VAIN)
         assert definition.has_effect == expected, f"{name}: see the docstring of this module"
 
