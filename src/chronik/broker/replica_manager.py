@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from chronik.broker.partition import Partition, storage_error
@@ -34,7 +35,8 @@ from chronik.vocab.seams import Clock
 _log = logging.getLogger(__name__)
 
 
-# How many partitions are opened before the loop does something else, when there are thousands to open.
+# How many partitions are opened before the loop does something else, when there are thousands to open: some
+# milliseconds.
 _OPENED_AT_ONCE = 16
 
 
@@ -104,6 +106,10 @@ class ReplicaManager:
         self._by_id: dict[tuple[TopicId, int], Partition] = {}
         # What this node leads, and the epoch that was announced.
         self._led: dict[Partition, LeaderEpoch] = {}
+        # Partitions that are to be opened, in this order; a dict, because one may be taken back.
+        self._unopened: dict[TopicPartition, None] = {}
+        # Invariant: not None while any is unopened, but during `start`.
+        self._opener: asyncio.Task[None] | None = None
         # Partitions that should be here and could not be opened.
         self._offline: dict[tuple[str, int], Exception] = {}
         # Deleted partitions whose names are not free yet. New ones of these names are opened after them.
@@ -184,18 +190,19 @@ class ReplicaManager:
     async def start(self, delta: ClusterDelta, image: ClusterImage) -> None:
         """Open all that the metadata has when the node starts; `on_metadata` is not called meanwhile."""
         self._image = image
-        for number, created in enumerate(delta.partitions_created):
-            if number % _OPENED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            self._open_created(created)
+        self._want(delta)
+        await self._open_rest()
 
     def on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
         """Subscribed to the metadata service."""
         self._image = image
         for topic in delta.topics_deleted:
             self._delete_topic(topic)
-        for created in delta.partitions_created:
-            self._open_created(created)
+        self._want(delta)
+        self._open_some()
+        if self._unopened and self._opener is None:
+            self._opener = asyncio.create_task(self._open_rest(), name="open-partitions")
+            self._opener.add_done_callback(self._on_all_opened)
         for resource in delta.configs_changed:
             if resource.type is ResourceType.TOPIC:
                 self._reconfigure(image.topics.get(resource.name))
@@ -208,10 +215,27 @@ class ReplicaManager:
             self._open_if_wanted(*name)
         return bool(self._offline)
 
-    def _open_created(self, created: TopicPartitionImage) -> None:
-        name = (created.topic.name, created.partition)
-        if self.node_id in created.image.replicas and name not in self._leaving:
-            self._open(created.topic, created.partition)
+    def _want(self, delta: ClusterDelta) -> None:
+        for created in delta.partitions_created:
+            if self.node_id in created.image.replicas:
+                self._unopened[TopicPartition(created.topic.name, created.partition)] = None
+
+    def _open_some(self) -> None:
+        for name in list(islice(self._unopened, _OPENED_AT_ONCE)):
+            del self._unopened[name]
+            if name not in self._leaving:
+                self._open_if_wanted(*name)
+
+    async def _open_rest(self) -> None:
+        """Open what is left, and let the loop do other things meanwhile: peers must not miss this node."""
+        while self._unopened:
+            await asyncio.sleep(0)
+            self._open_some()
+
+    def _on_all_opened(self, opener: asyncio.Task[None]) -> None:
+        self._opener = None
+        if not opener.cancelled() and (error := opener.exception()) is not None:
+            _log.critical("partitions are not opened", exc_info=error)
 
     def _open_if_wanted(self, topic_name: str, index: int) -> None:
         """Open a partition unless the metadata has changed its mind."""
@@ -277,6 +301,7 @@ class ReplicaManager:
         for index in range(len(topic.partitions)):
             name = TopicPartition(topic.name, index)
             self._offline.pop(name, None)
+            self._unopened.pop(name, None)
             partition = self._by_id.pop((topic.topic_id, index), None)
             if partition is not None:
                 del self._by_name[name]
@@ -327,6 +352,8 @@ class ReplicaManager:
     async def close(self) -> bool:
         """Stop serving and close every log. True when all that this node should have is closed cleanly."""
         self._is_closed = True
+        if self._opener is not None:
+            self._opener.cancel()
         partitions = self.partitions()
         for partition in partitions:
             partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -339,4 +366,4 @@ class ReplicaManager:
         self._by_name.clear()
         self._by_id.clear()
         self._led.clear()
-        return not failures and not self._offline
+        return not failures and not self._offline and not self._unopened

@@ -1,5 +1,6 @@
 """Which partitions are here, what is said of those that are not, and who leads."""
 
+import asyncio
 import errno
 import logging
 
@@ -136,4 +137,32 @@ async def test_a_topic_that_comes_and_goes_in_one_change_leaves_nothing() -> Non
     await settle()
     assert [name for name in room.disk.list("") if name.startswith("t-")] == ["t-0"]
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
+    await room.close()
+
+
+@virtual
+async def test_many_partitions_are_opened_a_few_at_a_time() -> None:
+    room = await BrokerRoom().open()
+    opened = []
+    room.broker.leadership.subscribe(lambda key, leader: opened.append(key.partition))
+    creation = asyncio.ensure_future(room.create("t", partitions=100))
+    counts = set()
+    while len(opened) < 100:
+        counts.add(len(opened))
+        await asyncio.sleep(0)
+    await creation
+    assert counts == {0, 16, 32, 48, 64, 80, 96}
+    assert opened == list(range(100))
+    await room.close()
+
+
+@virtual
+async def test_a_topic_deleted_while_it_is_opened_leaves_nothing() -> None:
+    room = await BrokerRoom().open()
+    await room.create("t", partitions=100)
+    await room.delete("t")
+    await settle()
+    assert room.broker.replicas.partitions() == []
+    await room.create("t", partitions=1)
+    assert leader(room, "t") is not None
     await room.close()
