@@ -51,6 +51,9 @@ class Producer:
         self.sent = 0
         self.refusals: list[str] = []
         self.is_stopping = False
+        # As clients do, it does not go back to a leader of an earlier epoch: one that is cut off may not know
+        # that it leads no more (KIP-320).
+        self.epoch = -1
         self._chance = Random(producer_id)
 
     def value(self, number: int) -> bytes:
@@ -78,9 +81,10 @@ class Producer:
 
     async def _try(self, number: int) -> int | None:
         """The offset it was acknowledged at."""
-        node = leader_of(self.room, self.topic, self.index)
-        if node is None:
+        found = leader_of(self.room, self.topic, self.index, self.epoch)
+        if found is None:
             return None
+        node, self.epoch = found
         try:
             code, offset = await produce(node, self.topic, self.index, self._batch(number))
         except ProcessDied:
@@ -104,18 +108,21 @@ def open_nodes(room: ClusterRoom) -> list[SimNode]:
     return [node for _, node in sorted(room.nodes.items()) if node.is_open]
 
 
-def leader_of(room: ClusterRoom, topic: str, index: int) -> SimNode | None:
-    """Whom the newest of the leaders' tables names, if it runs."""
+def leader_of(room: ClusterRoom, topic: str, index: int, epoch: int = -1) -> tuple[SimNode, int] | None:
+    """Whom the newest of the leaders' tables names, and in which epoch, if it runs and is not older than
+    `epoch`.
+    """
     known = []
     for node in open_nodes(room):
         image = node.broker.metadata.image.topics.get(topic)
         leader = None if image is None else node.broker.leadership.leader(image.topic_id, index)
-        if leader is not None:
+        if leader is not None and leader.epoch >= epoch:
             known.append((leader.epoch, leader.node))
     if not known:
         return None
-    found = room.nodes.get(max(known)[1])
-    return found if found is not None and found.is_open else None
+    newest, leading = max(known)
+    found = room.nodes.get(leading)
+    return (found, newest) if found is not None and found.is_open else None
 
 
 async def produce(node: SimNode, topic: str, index: int, records: bytes) -> tuple[ErrorCode, int]:

@@ -168,9 +168,12 @@ class ClusterLife:
 
     async def _transfer(self) -> None:
         """Somebody else leads."""
-        leader = leader_of(self.room, "a", 0)
+        found = leader_of(self.room, "a", 0)
+        if found is None:
+            return
+        leader, _ = found
         others = [node for node in open_nodes(self.room) if node is not leader]
-        if leader is None or not others:
+        if not others:
             return
         partition = leader.partition("a", 0)
         try:
@@ -181,8 +184,8 @@ class ClusterLife:
 
     async def _cut_off(self) -> None:
         """A leader appends what nobody hears of; the others go on."""
-        leader = leader_of(self.room, "a", 1)
-        node = leader.node if leader is not None else self.random.choice(NODES)
+        found = leader_of(self.room, "a", 1)
+        node = found[0].node if found is not None else self.random.choice(NODES)
         self.room.network.isolate(node)
         await asyncio.sleep(2.5)
         self.room.network.heal_all()
@@ -218,9 +221,10 @@ class ClusterLife:
 
     async def _delete_records(self, topic: str, index: int) -> None:
         async def attempt() -> bool:
-            leader = leader_of(self.room, topic, index)
-            if leader is None:
+            found = leader_of(self.room, topic, index)
+            if found is None:
                 return False
+            leader, _ = found
             await leader.do(leader.partition(topic, index).delete_records(Offset(-1)))
             return True
 

@@ -1,0 +1,228 @@
+"""Crash one of three nodes at each point at which its disk changes, and see that the cluster agrees and kept
+what it promised.
+
+    python -m tests.proofs.crash_matrix
+    python -m tests.proofs.crash_matrix --random 2000 --json
+
+Whole nodes run on simulated disks, network and time (`tests.support.cluster_life`). A cell of the matrix is a
+point, before or after the change, process death or power loss, on a leader or a follower of what is
+concerned. It is run with some seeds, which choose the occurrence and everything else. `--random` instead
+crashes at a change drawn from each seed. Exit code 1 when a cell was not reached, or something was not as it
+should be; the seed in front of a problem repeats it: `--seed`.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tests.support.cluster_life import LifeReport, live
+from tests.support.crash_plan import CrashPlan, Part
+from tests.support.durability_points import Point
+from tests.support.process_disk import Death
+from tests.support.sim_process import on_processes
+
+# A life has about three thousand changes.
+RANDOM_CHANGES_MAX = 3000
+# The occurrences to choose from, where there are so many.
+OCCURRENCES = 4
+
+# What only one of the two does: a follower's suffix is cut and its log restarted; a term without a vote is
+# another's; a node that starts leads nothing.
+ONLY_FOLLOWERS = frozenset(
+    {
+        Point.TERM,
+        Point.TRUNCATE,
+        Point.TRUNCATE_FSYNC,
+        Point.TRUNCATE_BESIDE,
+        Point.TRUNCATE_MARKERS,
+        Point.RESTART_MARKERS,
+        Point.RESTART_START,
+        Point.RESTART_REMOVE,
+        Point.RESTART_NAMES,
+        Point.RECOVERY,
+        Point.CLEAN_MARK,
+    }
+)
+
+
+class Cell(NamedTuple):
+    """One place in the matrix."""
+
+    point: Point
+    part: Part
+    death: Death
+    is_power_lost: bool
+
+    def plan(self, number: int) -> CrashPlan:
+        return CrashPlan(
+            point=self.point,
+            part=self.part,
+            death=self.death,
+            is_power_lost=self.is_power_lost,
+            number=number,
+        )
+
+
+@dataclass
+class Outcome:
+    """What the lives of a cell came to."""
+
+    runs: int = 0
+    reached: int = 0
+    clean: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def cells() -> Iterator[Cell]:
+    for point in Point:
+        if point is Point.OTHER:
+            continue
+        for part in Part:
+            if part is Part.LEADER and point in ONLY_FOLLOWERS:
+                continue
+            for death in Death:
+                for is_power_lost in (False, True):
+                    yield Cell(point, part, death, is_power_lost)
+
+
+def run_cell(cell: Cell, seed: int) -> LifeReport:
+    """The occurrence that the seed says; the first, if there are not so many."""
+    number = 1 + Random(seed).randrange(OCCURRENCES)
+    report = run_life(seed, cell.plan(number))
+    if report.crashed_at is None and number > 1 and not report.problems:
+        report = run_life(seed, cell.plan(1))
+    return report
+
+
+def run_random(seed: int) -> LifeReport:
+    chance = Random(seed * 7919)
+    plan = CrashPlan(
+        death=chance.choice(list(Death)),
+        is_power_lost=chance.random() < 0.6,
+        number=1 + chance.randrange(RANDOM_CHANGES_MAX),
+    )
+    return run_life(seed, plan)
+
+
+def run_life(seed: int, plan: CrashPlan) -> LifeReport:
+    logging.getLogger("chronik").setLevel(logging.CRITICAL + 1)
+    return on_processes(live)(seed, plan)
+
+
+def _run(job: tuple[Cell | None, int]) -> tuple[Cell | None, LifeReport]:
+    cell, seed = job
+    return cell, run_random(seed) if cell is None else run_cell(cell, seed)
+
+
+def run_all(jobs: Sequence[tuple[Cell | None, int]], processes: int) -> dict[Cell | None, Outcome]:
+    outcomes: dict[Cell | None, Outcome] = {cell: Outcome() for cell, _ in jobs}
+    with ProcessPoolExecutor(processes) as pool, Progress(transient=True, console=_console()) as progress:
+        task = progress.add_task("crashes", total=len(jobs))
+        for cell, report in pool.map(_run, jobs, chunksize=4):
+            _add(outcomes[cell], report)
+            progress.advance(task)
+    return outcomes
+
+
+def _add(outcome: Outcome, report: LifeReport) -> None:
+    outcome.runs += 1
+    outcome.reached += report.crashed_at is not None
+    outcome.clean += not report.problems
+    outcome.problems += [f"seed {report.seed}, {report.plan}: {problem}" for problem in report.problems[:3]]
+
+
+def is_good(cell: Cell | None, outcome: Outcome) -> bool:
+    """Whether a cell was reached, and nothing was wrong in it."""
+    is_reached = outcome.reached > 0 or cell is None
+    return is_reached and outcome.clean == outcome.runs
+
+
+# Showing.
+
+
+def _console() -> Console:
+    return Console(stderr=True)
+
+
+def show(outcomes: dict[Cell | None, Outcome]) -> None:
+    table = Table(
+        title="crashes survived / crashes; lives without one, because their seed had no such change"
+    )
+    table.add_column("point")
+    table.add_column("on a")
+    columns = [(death, lost) for lost in (False, True) for death in Death]
+    for death, lost in columns:
+        table.add_column(f"{'power' if lost else 'death'} {death.value}", justify="right")
+    for point in Point:
+        for part in Part:
+            row = [Cell(point, part, death, lost) for death, lost in columns]
+            if any(cell in outcomes for cell in row):
+                table.add_row(point.value, part.value, *(_shown(cell, outcomes.get(cell)) for cell in row))
+    if None in outcomes:
+        table.add_row("any change", "any", _shown(None, outcomes[None]))
+    Console(width=130).print(table)
+
+
+def _shown(cell: Cell | None, outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    text = f"{outcome.reached - (outcome.runs - outcome.clean)}/{outcome.reached}"
+    return text if is_good(cell, outcome) else f"[red]{text}[/red]"
+
+
+def as_json(outcomes: dict[Cell | None, Outcome]) -> str:
+    return json.dumps(
+        [
+            {
+                "point": "any" if cell is None else cell.point.value,
+                "part": "any" if cell is None else cell.part.value,
+                "death": "any" if cell is None else cell.death.value,
+                "power_lost": None if cell is None else cell.is_power_lost,
+                **vars(outcome),
+            }
+            for cell, outcome in outcomes.items()
+        ]
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="lives for each cell (2)")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
+    parser.add_argument("--random", type=int, metavar="LIVES", help="crash anywhere, in so many lives")
+    parser.add_argument("--point", help="only points with this in their name")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    count = arguments.random if arguments.random is not None else arguments.seeds
+    seeds = range(arguments.seed, arguments.seed + count)
+    chosen: list[Cell | None] = [None]
+    if arguments.random is None:
+        chosen = [cell for cell in cells() if (arguments.point or "") in cell.point.value]
+    outcomes = run_all([(cell, seed) for cell in chosen for seed in seeds], arguments.processes)
+    if arguments.json:
+        print(as_json(outcomes))
+    else:
+        show(outcomes)
+    bad = {cell: outcome for cell, outcome in outcomes.items() if not is_good(cell, outcome)}
+    for cell, outcome in bad.items():
+        where = "anywhere" if cell is None else str(cell.plan(1))
+        _console().print(f"PROBLEM {where}: {outcome.problems or 'not reached'}", highlight=False)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
