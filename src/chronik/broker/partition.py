@@ -28,6 +28,11 @@ from chronik.vocab.seams import Clock
 
 _Result = TypeVar("_Result")
 
+# How long those who wait for a commit are left waiting when this node has lost leadership and hears of no
+# other leader. Nodes that reach each other find one much sooner; one that is cut off never does, and its
+# producers had better look for the leader that the others have elected.
+_LEADERLESS_SECONDS = 0.5
+
 
 class FetchWaiter(Protocol):
     """Someone who waits for more to read."""
@@ -88,6 +93,8 @@ class Partition:
         self._closed: ErrorCode | None = None
         self.configure(config)
         self._commit_waiters = CommitWaiters(self)
+        # Runs while someone waits for a commit and nobody is known to lead.
+        self._leaderless: asyncio.TimerHandle | None = None
         self._settle_waiters: list[asyncio.Future[None]] = []
         # A dict, for it keeps an order that a simulation can repeat.
         self._fetch_waiters: dict[FetchWaiter, None] = {}
@@ -351,11 +358,26 @@ class Partition:
         self._commit_waiters.on_truncated(end_offset)
 
     def on_leadership(self) -> None:
-        """Fetches look again, to be sent to the new leader. Whoever waits for a commit goes on waiting."""
+        """Fetches look again, to be sent to the new leader. Whoever waits for a commit goes on waiting, while
+        there is a leader who could commit it.
+        """
         if self.keeper is not None:
             self.keeper.on_partition_leadership(self)
         self._wake_settle_waiters()
         self.wake_fetchers()
+        if self._leaderless is not None:
+            self._leaderless.cancel()
+            self._leaderless = None
+        if self._commit_waiters and self.group.known_leader is None:
+            loop = asyncio.get_running_loop()
+            self._leaderless = loop.call_later(_LEADERLESS_SECONDS, self._on_leaderless)
+
+    def _on_leaderless(self) -> None:
+        """As Kafka does as soon as it leads no more. A producer that is idempotent finds out what became of
+        its batch by trying again.
+        """
+        self._leaderless = None
+        self._commit_waiters.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
     def on_settled(self) -> None:
         if self.keeper is not None:
@@ -368,6 +390,9 @@ class Partition:
         self._fail_waiters(ErrorCode.KAFKA_STORAGE_ERROR)
 
     def _fail_waiters(self, code: ErrorCode) -> None:
+        if self._leaderless is not None:
+            self._leaderless.cancel()
+            self._leaderless = None
         self._commit_waiters.fail(code)
         self._wake_settle_waiters()
         self.wake_fetchers()

@@ -123,11 +123,35 @@ async def test_truncation_answers_with_the_new_leader() -> None:
 
 
 @virtual
-async def test_nothing_known_is_a_timeout() -> None:
+async def test_without_any_leader_a_producer_is_sent_to_look_for_one() -> None:
+    it = leading()
+    asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
+    await settle()
+    it.group("t").follow(None, 2)
+    assert only(await asking).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert asyncio.get_running_loop().time() == pytest.approx(0.5)
+
+
+@virtual
+async def test_a_leader_that_is_found_soon_may_commit_it() -> None:
+    it = leading()
+    asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
+    await settle()
+    it.group("t").follow(None, 2)
+    await asyncio.sleep(0.4)
+    it.group("t").follow(2, 2)
+    await asyncio.sleep(0.4)
+    assert not asking.done()
+    it.group("t").commit()
+    assert only(await asking).error_code == ErrorCode.NONE
+
+
+@virtual
+async def test_a_leader_that_says_nothing_is_a_timeout() -> None:
     it = leading()
     asking = asyncio.create_task(it.ask(asked(timeout_ms=2_000), BY_NAME, ProduceResponse))
     await settle()
-    it.group("t").follow(None, 2)
+    it.group("t").follow(2, 2)
     assert only(await asking).error_code == ErrorCode.REQUEST_TIMED_OUT
     assert asyncio.get_running_loop().time() == pytest.approx(2.0)
 
