@@ -78,6 +78,8 @@ class MetadataService:
         self._changes = Wakeups()
         self._is_closing = False
         self._is_serving = False
+        # Where the controller was when it was last asked.
+        self._controller_offset = Offset(0)
         if peers is not None:
             peers.serve(SUBMIT, self._on_question)
             peers.serve(OFFSET, self._on_offset_asked)
@@ -93,6 +95,11 @@ class MetadataService:
     def applied_offset(self) -> Offset:
         """`image` is what the records below it add up to."""
         return self._applied.offset
+
+    @property
+    def known_offset(self) -> Offset:
+        """How far the metadata goes: what the controller said last, or what is committed here."""
+        return max(self._log.high_watermark, self._controller_offset)
 
     @property
     def is_controller(self) -> bool:
@@ -245,9 +252,10 @@ class MetadataService:
         if self._peers is None or leader is None:
             return None
         try:
-            return Offset(int(await self._peers.call(leader, OFFSET, b"", deadline)))
+            self._controller_offset = Offset(int(await self._peers.call(leader, OFFSET, b"", deadline)))
         except (KafkaError, ValueError):
             return None
+        return self._controller_offset
 
     def _remote_leader(self) -> NodeId | None:
         """The leader, if it is another node that is connected."""

@@ -34,6 +34,11 @@ class Founding:
         self._new: dict[NodeId, str] = {node: directory_id}
         self._settled = asyncio.Event()
 
+    @property
+    def missing(self) -> frozenset[NodeId]:
+        """Voters that have to be seen before a new cluster begins; none once it has."""
+        return frozenset() if self._settled.is_set() else self._voters - self._new.keys()
+
     def said(self) -> bytes:
         """With which directories the cluster began; empty while this node is new."""
         if self._founders is None:
@@ -60,7 +65,7 @@ class Founding:
     async def membership(self) -> Membership:
         """Wait until it is settled."""
         if not self._settled.is_set():
-            missing = ", ".join(str(node) for node in sorted(self._voters - self._new.keys()))
+            missing = ", ".join(map(str, sorted(self.missing)))
             _log.info("waiting for the other nodes of a new cluster", extra={"missing": missing})
         await self._settled.wait()
         founders = self._founders or {}

@@ -57,6 +57,7 @@ from chronik.server.partition_directories import (
     move_aside,
 )
 from chronik.server.partitions import LocalPartitions
+from chronik.server.progress import Stage, describe
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
@@ -108,6 +109,7 @@ class LocalBroker:
         self._config = config
         self._identity = identity
         self._topic_defaults = topic_defaults(config)
+        self._stage = Stage.OPENING if machine.seat is None else Stage.JOINING
         # True once everything the disk holds is open: until then a clean mark would be a lie.
         self._is_opened = False
         self.syncer = Syncer(machine.disk, machine.timer)
@@ -226,6 +228,11 @@ class LocalBroker:
         """The way to the others; None for a node that is its cluster."""
         return self._links
 
+    @property
+    def progress(self) -> str | None:
+        """What a start or a stop is at, in words; None when there is nothing to say of it."""
+        return describe(self._stage, self.broker, self._links)
+
     # Life.
 
     async def open(self) -> None:
@@ -247,18 +254,22 @@ class LocalBroker:
                 f"the metadata log in {METADATA_DIRECTORY} cannot be used: {error}"
             ) from error
         self._is_opened = True
+        self._stage = Stage.REGISTERING
         await self._register()
+        self._stage = Stage.SERVING
         if self._duties is not None:
             self._duties.start()
 
     async def hand_over(self) -> None:
         """Before a node of a cluster stops: have others lead what it leads, and clients sent to them."""
         if self._duties is not None and self._is_opened and self._config.bool("controlled.shutdown.enable"):
+            self._stage = Stage.HANDING_OVER
             await self._duties.hand_over()
 
     async def close(self) -> None:
         """Sync and close everything. Requests must have ended."""
         links = self._links
+        self._stage = Stage.CLOSING
         if self._duties is not None:
             await self._duties.stop()
         await self._metadata.close()
@@ -287,14 +298,16 @@ class LocalBroker:
     async def _join(self, links: "Links") -> None:
         """Find the others, and learn all they know. Takes as long as it takes a majority to be there."""
         membership = await links.join()
+        self._stage = Stage.CATCHING_UP
         self.metadata_partition.open_replica(membership, self._metadata)
         links.hasten()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
-            _log.info("waiting for a majority of the nodes")
+            _log.info("not ready yet", extra={"reason": self.progress})
         self.metadata_partition.pause()
 
     async def _open_partitions(self) -> None:
         """Bring this node to what the metadata says."""
+        self._stage = Stage.OPENING
         metadata, image = self._metadata, self._metadata.image
         delta = delta_from_nothing(image)
         self._on_configuration(delta, image)

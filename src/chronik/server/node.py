@@ -60,7 +60,9 @@ class Node:
         self.settings = settings
         self._closing = AsyncExitStack()
         self._is_started = False
-        self._phase: tuple[str, ...] = ("starting",)
+        self._phase = "starting"
+        # Says more than the phase, once there is a broker.
+        self._progress: Callable[[], str | None] = lambda: None
         self.endpoints: dict[str, Endpoint] = {}
         # Where HTTP is served; None when it is switched off.
         self.http_port: int | None = None
@@ -73,9 +75,10 @@ class Node:
     @property
     def reasons(self) -> Sequence[str]:
         """Why it is not ready; empty when it is."""
-        if self._is_started and self._local.metadata_partition.failure is not None:
-            return (f"the metadata log failed: {self._local.metadata_partition.failure}",)
-        return self._phase
+        if not self._is_started:
+            return (self._progress() or self._phase,)
+        failure = self._local.metadata_partition.failure
+        return () if failure is None else (f"the metadata log failed: {failure}",)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -98,11 +101,11 @@ class Node:
         except BaseException:
             await self._closing.aclose()
             raise
-        self._is_started, self._phase = True, ()
+        self._is_started = True
 
     async def stop(self) -> None:
         """Answer what is open, sync and close everything. Safe to call once after `start`."""
-        self._is_started, self._phase = False, ("stopping",)
+        self._is_started, self._phase = False, "stopping"
         await self._closing.aclose()
 
     async def _start(self) -> None:
@@ -124,6 +127,7 @@ class Node:
             timer=time.perf_counter,
         )
         self._local = LocalBroker(machine, self.settings.config, identity, self.endpoints)
+        self._progress = lambda: self._local.progress
         self._dispatcher = Dispatcher(self.broker, time.perf_counter)
         self._listeners = Listeners(self._dispatcher, self.broker.memory, self._connection_limits())
         await self._start_http()

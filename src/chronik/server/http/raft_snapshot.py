@@ -7,8 +7,9 @@ from chronik.server.links import Links
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.peers.statistics import PeerStatistics, TransportStatistics
 from chronik.server.peers.transport import PeerTransport
+from chronik.server.progress import known_offset
 from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import NO_NODE, NodeId, Offset
+from chronik.vocab.ids import NO_NODE, NodeId
 
 
 def take_raft_figures(
@@ -67,16 +68,5 @@ def _metadata(
         high_watermark=partition.high_watermark,
         end_offset=partition.log.end_offset,
         applied=applied,
-        lag=None
-        if leader is None
-        else max(0, leaders_offset(links, metadata, partition.high_watermark) - applied),
+        lag=None if leader is None else max(0, known_offset(links, metadata) - applied),
     )
-
-
-def leaders_offset(links: Links, metadata: MetadataService, high_watermark: Offset) -> Offset:
-    """How far the metadata goes, for all this node has heard: by the controller's word, or what it knows to
-    be committed.
-    """
-    leader = metadata.controller
-    said = None if leader is None else links.gossip.applied.get(leader)
-    return high_watermark if said is None else max(said, high_watermark)
