@@ -6,6 +6,7 @@ OSError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 Buffer = bytes | bytearray | memoryview
@@ -108,14 +109,14 @@ class Disk(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class DirectorySync:
-    """A directory's names as something to sync, beside the files in it."""
+    """A directory's names as something to sync, beside the files in it. Equal for one directory: many logs
+    ask for the one that all of them are in, and a round syncs it once.
+    """
 
-    __slots__ = ("_disk", "_path")
-
-    def __init__(self, disk: Disk, path: str) -> None:
-        self._disk = disk
-        self._path = path
+    _disk: Disk
+    _path: str
 
     def sync(self) -> None:
         self._disk.sync_directory(self._path)

@@ -47,24 +47,26 @@ class SyncState:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether anything but the active segment waits for a sync."""
-        return bool(self._names or self._files or self._segments)
+        """Whether anything but the active segment waits for a sync; names alone do not."""
+        return bool(self._files or self._segments)
 
     def first_waiting(self, active: Segment) -> Segment:
         """The first segment that waits, or the active one."""
         return self._segments[0] if self._segments else active
 
     def begin(self, active: Segment, end_offset: int) -> list[Syncable]:
-        """The files of a round that makes everything below `end_offset` durable."""
-        self._round = _Round(end_offset, len(self._names), len(self._files), len(self._segments))
+        """The files of a round that makes everything below `end_offset` durable.
+
+        Names go with what is in the files they name: an empty log is as good as none.
+        """
         files: list[Syncable] = [active.log.open()] if active.log.is_pinned else []
         if self._segments:
             files += [segment.log.open() for segment in self._segments]
         if self._files:
             files += [file.open() for file in self._files if not file.is_abandoned]
-        if self._names:
-            files += self._names
-        return files
+        names = self._names if files else []
+        self._round = _Round(end_offset, len(names), len(self._files), len(self._segments))
+        return [*files, *names] if names else files
 
     def end(self, active: Segment, end_offset: int) -> bool:
         """The round succeeded, and the log ends at `end_offset` now; whether it covered closed segments."""

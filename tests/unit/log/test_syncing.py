@@ -5,6 +5,7 @@ import errno
 
 import pytest
 
+from chronik.log.disk import Syncable
 from chronik.log.handles import HandleCache
 from chronik.log.partition_log import PartitionLog
 from tests.support.crash_disk import CrashDisk
@@ -39,6 +40,26 @@ class TestRounds:
         log.append([batch_of()], EPOCH)
         files, _ = log.files_to_sync()
         assert len(files) == 1
+
+    def test_names_wait_for_what_they_name(self) -> None:
+        """Thousands of new partitions would otherwise sync thousands of empty directories."""
+        disk = CrashDisk()
+        log = open_log(disk, ManualClock())
+        files, end_offset = log.files_to_sync()
+        assert (list(files), log.has_unsynced) == ([], False)
+        log.append([batch_of()], EPOCH)
+        log.on_synced(end_offset)
+        files, _ = log.files_to_sync()
+        assert len(files) == 3, "a round without them has not covered them"
+
+    def test_logs_of_one_directory_ask_for_its_names_once(self) -> None:
+        disk = CrashDisk()
+        files: list[Syncable] = []
+        for name in ("topic-0", "topic-1"):
+            log = PartitionLog.open(name, disk, SMALL, ManualClock(), was_clean=True)
+            log.append([batch_of()], EPOCH)
+            files += log.files_to_sync()[0]
+        assert (len(files), len(set(files))) == (6, 5)
 
     def test_nothing_new_nothing_to_sync(self) -> None:
         disk = CrashDisk()
