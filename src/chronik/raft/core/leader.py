@@ -62,10 +62,7 @@ class Leader(Behaviour):
         for _, progress in self._reachable():
             if not progress.is_complete(last):
                 return False
-        lost = replica.lost_peers
-        return not lost or replica.memberships.current.is_majority(
-            frozenset(self._progress.keys() - lost | {replica.node})
-        )
+        return not self._is_cut_off()
 
     @property
     def is_settled(self) -> bool:
@@ -286,7 +283,11 @@ class Leader(Behaviour):
                 self._transfer_to = None
 
     def _tick_check(self) -> Transition | None:
-        """CheckQuorum (section 6.2 of the thesis): who reaches no majority leads no more."""
+        """CheckQuorum (section 6.2 of the thesis): who reaches no majority leads no more. Nothing is heard of
+        those that are lost, and they wait no longer themselves before they elect another.
+        """
+        if self._is_cut_off():
+            return BecomeFollower(term=self.replica.term)
         self._check_elapsed += 1
         if self._check_elapsed < self.replica.options.election_ticks:
             return None
@@ -295,6 +296,14 @@ class Leader(Behaviour):
             return BecomeFollower(term=self.replica.term)
         self._start_check()
         return None
+
+    def _is_cut_off(self) -> bool:
+        """Whether those that are connected are no majority with this node."""
+        replica = self.replica
+        lost = replica.lost_peers
+        return bool(lost) and not replica.memberships.current.is_majority(
+            frozenset(self._progress.keys() - lost | {replica.node})
+        )
 
     def _start_check(self) -> None:
         self._check_elapsed = 0

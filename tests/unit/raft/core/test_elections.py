@@ -348,6 +348,26 @@ def test_check_quorum_keeps_a_leader_with_a_majority() -> None:
     assert group.leaders() == [1]
 
 
+def test_check_quorum_does_not_wait_for_those_that_are_lost() -> None:
+    group = elected()
+    group.lose_peer(1, 2)
+    group.tick(1)
+    assert group.leaders() == [1]
+    group.lose_peer(1, 3)
+    assert group.leaders() == [1]
+    group.tick(1)
+    assert group.leaders() == []
+
+
+def test_check_quorum_does_not_mind_a_connection_that_comes_back_at_once() -> None:
+    group = elected()
+    group.lose_peer(1, 2)
+    group.lose_peer(1, 3)
+    group.find_peer(1, 3)
+    group.tick(1)
+    assert group.leaders() == [1]
+
+
 def test_stickiness_a_vote_against_a_leader_that_is_heard_is_not_even_seen() -> None:
     group = elected()
     for node in (1, 2):
