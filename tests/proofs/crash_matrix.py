@@ -16,11 +16,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress
@@ -34,8 +34,8 @@ from tests.support.sim_process import on_processes
 
 # A life has about three thousand changes.
 RANDOM_CHANGES_MAX = 3000
-# The occurrences to choose from, where there are so many.
-OCCURRENCES = 4
+# Lives without a crash to choose from.
+LIVES = 24
 
 # What only one of the two does: a follower's suffix is cut and its log restarted; a term without a vote is
 # another's; a node that starts leads nothing.
@@ -50,10 +50,15 @@ ONLY_FOLLOWERS = frozenset(
         Point.RESTART_START,
         Point.RESTART_REMOVE,
         Point.RESTART_NAMES,
+        Point.START,
         Point.RECOVERY,
+        Point.RECOVERY_STATE,
         Point.CLEAN_MARK,
     }
 )
+
+
+NO_CRASH = CrashPlan(death=Death.BEFORE, is_power_lost=False, number=1 << 40)
 
 
 class Cell(NamedTuple):
@@ -74,6 +79,14 @@ class Cell(NamedTuple):
         )
 
 
+class Job(NamedTuple):
+    """One life; without a cell its seed says all."""
+
+    seed: int
+    cell: Cell | None
+    number: int = 1
+
+
 @dataclass
 class Outcome:
     """What the lives of a cell came to."""
@@ -82,6 +95,9 @@ class Outcome:
     reached: int = 0
     clean: int = 0
     problems: list[str] = field(default_factory=list)
+
+
+Outcomes = dict[Cell | None, Outcome]
 
 
 def cells() -> Iterator[Cell]:
@@ -96,13 +112,17 @@ def cells() -> Iterator[Cell]:
                     yield Cell(point, part, death, is_power_lost)
 
 
-def run_cell(cell: Cell, seed: int) -> LifeReport:
-    """The occurrence that the seed says; the first, if there are not so many."""
-    number = 1 + Random(seed).randrange(OCCURRENCES)
-    report = run_life(seed, cell.plan(number))
-    if report.crashed_at is None and number > 1 and not report.problems:
-        report = run_life(seed, cell.plan(1))
-    return report
+def passes(seed: int) -> Mapping[tuple[Point, Part], int]:
+    """How often a life without a crash comes by each point."""
+    return run_life(seed, NO_CRASH).seen
+
+
+def choose(cell: Cell, seen: Mapping[int, Mapping[tuple[Point, Part], int]], count: int) -> list[Job]:
+    """Lives that come by the point of a cell, and which of the changes there it shall be."""
+    chance = Random(f"{cell}")
+    there = [seed for seed, passed in seen.items() if passed.get((cell.point, cell.part))]
+    chosen = sorted(chance.sample(there, min(count, len(there))))
+    return [Job(seed, cell, 1 + chance.randrange(seen[seed][cell.point, cell.part])) for seed in chosen]
 
 
 def run_random(seed: int) -> LifeReport:
@@ -120,18 +140,35 @@ def run_life(seed: int, plan: CrashPlan) -> LifeReport:
     return on_processes(live)(seed, plan)
 
 
-def _run(job: tuple[Cell | None, int]) -> tuple[Cell | None, LifeReport]:
-    cell, seed = job
-    return cell, run_random(seed) if cell is None else run_cell(cell, seed)
+def run_job(job: Job) -> LifeReport:
+    return run_random(job.seed) if job.cell is None else run_life(job.seed, job.cell.plan(job.number))
 
 
-def run_all(jobs: Sequence[tuple[Cell | None, int]], processes: int) -> dict[Cell | None, Outcome]:
-    outcomes: dict[Cell | None, Outcome] = {cell: Outcome() for cell, _ in jobs}
-    with ProcessPoolExecutor(processes) as pool, Progress(transient=True, console=_console()) as progress:
-        task = progress.add_task("crashes", total=len(jobs))
-        for cell, report in pool.map(_run, jobs, chunksize=4):
-            _add(outcomes[cell], report)
+Result = TypeVar("Result")
+Work = TypeVar("Work")
+
+
+def spread(
+    pool: Executor, work: Callable[[Work], Result], jobs: Sequence[Work], what: str
+) -> Iterator[tuple[Work, Result]]:
+    """Do the jobs in processes, and show how far they are."""
+    with Progress(transient=True, console=_console()) as progress:
+        task = progress.add_task(what, total=len(jobs))
+        for job, result in zip(jobs, pool.map(work, jobs), strict=True):
+            yield job, result
             progress.advance(task)
+
+
+def run_matrix(pool: Executor, chosen: Sequence[Cell], seeds: Sequence[int], count: int) -> Outcomes:
+    seen = dict(spread(pool, passes, seeds, "lives without a crash"))
+    jobs = [job for cell in chosen for job in choose(cell, seen, count)]
+    return run_jobs(pool, chosen, jobs)
+
+
+def run_jobs(pool: Executor, chosen: Sequence[Cell | None], jobs: Sequence[Job]) -> Outcomes:
+    outcomes: Outcomes = {cell: Outcome() for cell in chosen}
+    for job, report in spread(pool, run_job, jobs, "crashes"):
+        _add(outcomes[job.cell], report)
     return outcomes
 
 
@@ -143,8 +180,8 @@ def _add(outcome: Outcome, report: LifeReport) -> None:
 
 
 def is_good(cell: Cell | None, outcome: Outcome) -> bool:
-    """Whether a cell was reached, and nothing was wrong in it."""
-    is_reached = outcome.reached > 0 or cell is None
+    """Whether every life of a cell came by its point, and nothing was wrong in it."""
+    is_reached = cell is None or outcome.reached == outcome.runs > 0
     return is_reached and outcome.clean == outcome.runs
 
 
@@ -155,7 +192,7 @@ def _console() -> Console:
     return Console(stderr=True)
 
 
-def show(outcomes: dict[Cell | None, Outcome]) -> None:
+def show(outcomes: Outcomes) -> None:
     table = Table(
         title="crashes survived / crashes; lives without one, because their seed had no such change"
     )
@@ -181,7 +218,7 @@ def _shown(cell: Cell | None, outcome: Outcome | None) -> str:
     return text if is_good(cell, outcome) else f"[red]{text}[/red]"
 
 
-def as_json(outcomes: dict[Cell | None, Outcome]) -> str:
+def as_json(outcomes: Outcomes) -> str:
     return json.dumps(
         [
             {
@@ -200,19 +237,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=2, help="lives for each cell (2)")
+    parser.add_argument("--lives", type=int, default=2, help="for each cell (2)")
     parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--random", type=int, metavar="LIVES", help="crash anywhere, in so many lives")
     parser.add_argument("--point", help="only points with this in their name")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    count = arguments.random if arguments.random is not None else arguments.seeds
-    seeds = range(arguments.seed, arguments.seed + count)
-    chosen: list[Cell | None] = [None]
-    if arguments.random is None:
-        chosen = [cell for cell in cells() if (arguments.point or "") in cell.point.value]
-    outcomes = run_all([(cell, seed) for cell in chosen for seed in seeds], arguments.processes)
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        if arguments.random is not None:
+            seeds = range(arguments.seed, arguments.seed + arguments.random)
+            outcomes = run_jobs(pool, [None], [Job(seed, None) for seed in seeds])
+        else:
+            chosen = [cell for cell in cells() if (arguments.point or "") in cell.point.value]
+            seeds = range(arguments.seed, arguments.seed + LIVES)
+            outcomes = run_matrix(pool, chosen, seeds, arguments.lives)
     if arguments.json:
         print(as_json(outcomes))
     else:

@@ -9,6 +9,7 @@ from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
 from chronik.records.batch import Batch
 from chronik.records.record import decode_records
+from chronik.server.links import Links
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.cluster_clients import Producer, open_nodes
 from tests.support.cluster_room import NODES, ClusterRoom, SimNode
@@ -86,6 +87,26 @@ def _compare(name: str, partitions: Sequence[Partition]) -> list[str]:
 def _contents(log: PartitionLog, start: Offset) -> dict[int, bytes]:
     """Whole batches by their base offsets."""
     return {batch.header.base_offset: bytes(batch.data) for batch in batches(log, start)}
+
+
+def votes_everywhere(room: ClusterRoom, node: NodeId) -> bool:
+    """Whether the leader of each group counts the node, under its present directory."""
+    found = room.nodes.get(node)
+    if found is None or not found.is_open or len(open_nodes(room)) < len(NODES):
+        return False
+    directory = found.transport.own.directory_id
+    groups = [group for other in open_nodes(room) for group in links_of(other).host.groups()]
+    led = {group.id: group.membership for group in groups if group.is_settled}
+    return all(group.id in led for group in groups) and all(
+        node in membership.voters and dict(membership.directories).get(node) == directory
+        for membership in led.values()
+    )
+
+
+def links_of(node: SimNode) -> Links:
+    links = node.local.links
+    assert links is not None
+    return links
 
 
 def batches(log: PartitionLog, start: Offset) -> Iterator[Batch]:

@@ -7,6 +7,7 @@ must be of one mind, and have kept what they promised.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
@@ -26,10 +27,10 @@ from chronik.raft import state_store
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.cluster_checks import broken_promises, wait_for_agreement
+from tests.support.cluster_checks import broken_promises, votes_everywhere, wait_for_agreement
 from tests.support.cluster_clients import Producer, leader_of, open_nodes
 from tests.support.cluster_room import NODES, ClusterRoom, SimNode
-from tests.support.crash_plan import CrashPlan, CrashWatch
+from tests.support.crash_plan import CrashPlan, CrashWatch, Part
 from tests.support.durability_points import Point
 from tests.support.sim_process import ProcessDied, ProcessLoop
 
@@ -43,7 +44,8 @@ _SETTINGS = {
     "metadata_log_max_record_bytes_between_snapshots": "2500",
     "log_retention_check_interval_ms": "1500",
 }
-_STATE_REWRITE_BYTES = 6_000
+_STATE_REWRITE_BYTES = 2_500
+_STATE_GROWTH_MAX = 2
 _SEGMENT_BYTES = "1500"
 
 
@@ -60,6 +62,7 @@ class LifeReport:
     lost_cached: int = 0
     seconds: float = 0.0
     changes: int = 0
+    seen: Counter[tuple[Point, Part]] = field(default_factory=Counter)
 
 
 class _Stuck(Exception):
@@ -86,7 +89,10 @@ class ClusterLife:
         self._on_crashed, self.room.on_crashed = self.room.on_crashed, self._crashed  # type: ignore[method-assign]
 
     async def run(self) -> LifeReport:
-        with patch.object(state_store, "REWRITE_BYTES_MIN", _STATE_REWRITE_BYTES):
+        with (
+            patch.object(state_store, "REWRITE_BYTES_MIN", _STATE_REWRITE_BYTES),
+            patch.object(state_store, "_GROWTH_MAX", _STATE_GROWTH_MAX),
+        ):
             try:
                 async with asyncio.timeout(LIFE_SECONDS):
                     await self._run()
@@ -100,6 +106,7 @@ class ClusterLife:
         report.seconds = loop.time()
         report.crashed_at = self.watch.crashed_at
         report.changes = self.watch.changes
+        report.seen = self.watch.seen
         report.problems += loop.problems + self.watch.problems
         report.problems += [f"a frame was not taken: {error!r}" for error in self.room.network.failures]
         await self._end()
@@ -109,19 +116,27 @@ class ClusterLife:
         if self.plan is not None:
             self.watch.arm(self.plan)
         await self._found()
-        for step in (
-            self._create,
-            self._work,
-            self._transfer,
-            self._cut_off,
-            self._leave_one_behind,
-            self._delete,
-        ):
+        for step in self._steps():
             self.at = step.__name__
             await step()
             await asyncio.sleep(self.random.random() * 0.4)
         self.at = "agreement"
         await self._check()
+
+    def _steps(self) -> list[Callable[[], Awaitable[None]]]:
+        """Drawn by the seed alone: what a life passes is known from one without a crash."""
+        chance = Random(self.seed)
+        return [
+            self._create,
+            self._work,
+            self._transfer,
+            self._cut_off,
+            self._elect_unheard,
+            *[self._replace_disk] * (chance.random() < 0.4),
+            self._leave_one_behind,
+            self._delete,
+            *[self._lose_all_power] * (chance.random() < 0.3),
+        ]
 
     def _problem(self, text: str) -> None:
         self.report.problems.append(text)
@@ -191,6 +206,46 @@ class ClusterLife:
         self.room.network.heal_all()
         await asyncio.sleep(0.5)
 
+    async def _elect_unheard(self) -> None:
+        """One is elected, and cut off before anybody hears of it: what opens its term is to go."""
+        found = leader_of(self.room, "a", 2)
+        others = [node for node in open_nodes(self.room) if found is not None and node is not found[0]]
+        if found is None or not others:
+            return
+        leader, next_leader = found[0], self.random.choice(others)
+        try:
+            leader.broker.transfers.begin(leader.partition("a", 2), next_leader.node)
+        except KafkaError:
+            return
+        for _ in range(200):
+            await asyncio.sleep(0.0001)
+            if not next_leader.is_open or next_leader.partition("a", 2).is_leader:
+                break
+        self.room.network.isolate(next_leader.node)
+        await asyncio.sleep(1.5)
+        self.room.network.heal_all()
+        await asyncio.sleep(0.5)
+
+    async def _replace_disk(self) -> None:
+        """A node comes back with nothing, and votes again when it has everything."""
+        node = self.random.choice(NODES)
+        self._away.add(node)
+        if node in self.room.nodes:
+            self.room.nodes[node].crash(is_power_lost=True)
+        self.room.replace_disk(node)
+        await asyncio.sleep(self.random.random() * 2)
+        self._away.discard(node)
+        await self._open(node)
+        await self._until(f"node {node} votes again", lambda: votes_everywhere(self.room, node))
+
+    async def _lose_all_power(self) -> None:
+        self._away.update(NODES)
+        for node in list(self.room.nodes.values()):
+            node.crash(is_power_lost=True)
+        await asyncio.sleep(0.5)
+        self._away.clear()
+        await asyncio.gather(*(self._open(node) for node in NODES))
+
     async def _leave_one_behind(self) -> None:
         """What a node lacks when it comes back is not in the others' logs any more."""
         node = self.random.choice(NODES)
@@ -207,8 +262,7 @@ class ClusterLife:
         await self._open(node)
 
     async def _stop(self, node: NodeId) -> None:
-        point = None if self.plan is None else self.plan.point
-        is_clean = point is Point.CLEAN_MARK or (point is not Point.RECOVERY and self.random.random() < 0.5)
+        is_clean = self.random.random() < 0.5
         if node not in self.room.nodes or not self.room.nodes[node].is_open:
             return
         try:
@@ -337,7 +391,7 @@ class ClusterLife:
         for producer in self.producers:
             self.report.acked += len(producer.acked)
             broken = broken_promises(self.room, producer)
-            if producer.is_idempotent or not (self.plan is not None and self.plan.is_power_lost):
+            if producer.is_idempotent or not self.room.power_losses:
                 self.report.problems += broken
             else:
                 self.report.lost_cached += len(broken)

@@ -149,6 +149,7 @@ class SimNode:
             if self._has_joined:
                 self.room.network.crash(self.node, is_silent=is_power_lost)
             if is_power_lost:
+                self.room.power_losses += 1
                 self.disk.crash(self._chance)
             else:
                 self.disk.kill()
@@ -196,6 +197,7 @@ class ClusterRoom:
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
         # Those that run, also while they open.
         self.nodes: dict[NodeId, SimNode] = {}
+        self.power_losses = 0
         # Shown every change of a disk; says whether, and where, the node dies of it.
         self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
         self.is_power_lost: Callable[[SimNode], bool] = lambda node: True

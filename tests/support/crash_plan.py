@@ -60,8 +60,8 @@ class CrashWatch:
         # Who was seen to open each term.
         self._leaders: dict[tuple[GroupId, int], NodeId] = {}
         self.problems: list[str] = []
-        # Who was to lead each partition first, by the name of its directory.
-        self._first_leaders: dict[str, NodeId] = {}
+        # Who was to lead each partition first, by the name of its directory and by its group.
+        self._first_leaders: dict[str | GroupId, NodeId] = {}
         room.watch = self._on_change
         room.is_power_lost = lambda node: self._plan is not None and self._plan.is_power_lost
 
@@ -117,7 +117,7 @@ class CrashWatch:
         group = group_of(node, group_id or METADATA_GROUP)
         if group is not None:
             return group.is_leader
-        return group_id is not None and self._leads_first(node, group_id)
+        return group_id is not None and self._first_leaders.get(group_id) == node.node
 
     def _leads_directory(self, node: SimNode, directory: str) -> bool:
         name = directory.partition(".")[0]
@@ -131,20 +131,13 @@ class CrashWatch:
             return group.is_leader
         return self._first_leaders.get(name) == node.node
 
-    def _leads_first(self, node: SimNode, group: GroupId) -> bool:
-        if not node.is_made:
-            return False
-        image = node.broker.metadata.image.topics_by_id.get(group.topic_id)
-        if image is None or group.partition >= len(image.partitions):
-            return False
-        return image.partitions[group.partition].first_leader == node.node
-
     def _learn(self, node: SimNode) -> None:
         if not node.is_made:
             return
         for topic in node.broker.metadata.image.topics.values():
             for index, partition in enumerate(topic.partitions):
                 self._first_leaders[f"{topic.name}-{index}"] = partition.first_leader
+                self._first_leaders[GroupId(topic.topic_id, index)] = partition.first_leader
 
     def _check_leader(self, node: SimNode, step: Step) -> None:
         assert step.group is not None

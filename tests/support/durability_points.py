@@ -57,6 +57,7 @@ class Point(Enum):
     SNAPSHOT_REMOVE = "snapshot, removal of the last"
     # What lies below a log's start goes.
     LOG_START = "log start"
+    LOG_START_MARKERS = "log start, markers"
     SEGMENT_REMOVE = "removal of a segment"
     # A topic comes.
     CREATE_DIRECTORY = "create, directory"
@@ -70,7 +71,9 @@ class Point(Enum):
     DELETE_NAMES = "delete, fsync of names"
     DELETE_REMOVE = "delete, removal"
     # A node starts, or stops.
-    RECOVERY = "recovery"
+    START = "start, identity and epoch"
+    RECOVERY = "recovery, log"
+    RECOVERY_STATE = "recovery, raft-state"
     CLEAN_MARK = "mark of a clean stop"
     # Everything else; no life should have any.
     OTHER = "other"
@@ -95,6 +98,7 @@ class Classifier:
         self._restarting: set[str] = set()
         self._truncating: set[str] = set()
         self._is_restart_next = False
+        self._is_state_rewritten = False
         # Directories that this life has made, and not synced.
         self._new: set[str] = set()
 
@@ -111,7 +115,7 @@ class Classifier:
         if operation.change is Change.SYNC_DIRECTORY and path == "":
             return self._root_names(operation)
         if not self._is_serving() and path in ("meta.properties.tmp", "meta.properties", "leader-epoch.tmp"):
-            return Step(Point.RECOVERY, None, "")
+            return Step(Point.START, None, "")
         if not directory:
             return self._partition_directory(operation, path)
         return self._partition_file(operation, directory, name)
@@ -119,20 +123,32 @@ class Classifier:
     # The journal.
 
     def _state(self, operation: Operation) -> Step:
+        return (
+            Step(self._state_point(operation), METADATA_GROUP, "")
+            if self._is_beside(operation)
+            else (self._state_record(operation.data))
+        )
+
+    def _is_beside(self, operation: Operation) -> bool:
+        """Whether it is no record of the journal in use, whose file keeps the path it was made with."""
+        if operation.change is Change.CREATE:
+            self._is_state_rewritten = True
+        return operation.change is not Change.WRITE or self._is_state_rewritten
+
+    def _state_point(self, operation: Operation) -> Point:
         match operation.change:
-            case Change.WRITE if operation.path == STATE_FILE:
-                return self._state_record(operation.data)
-            case Change.SYNC if operation.path == STATE_FILE:
-                return Step(Point.STATE_FSYNC, METADATA_GROUP, "")
-            case Change.WRITE | Change.CREATE | Change.REMOVE:
-                return Step(Point.STATE_REWRITE, METADATA_GROUP, "")
+            case Change.SYNC if self._is_state_rewritten:
+                return Point.STATE_REWRITE_FSYNC
             case Change.SYNC:
-                return Step(Point.STATE_REWRITE_FSYNC, METADATA_GROUP, "")
+                return Point.STATE_FSYNC
             case Change.RENAME:
+                self._is_state_rewritten = False
                 self._new.add(STATE_FILE)
-                return Step(Point.STATE_REWRITE_RENAME, METADATA_GROUP, "")
+                return Point.STATE_REWRITE_RENAME
+            case Change.TRUNCATE:
+                return Point.RECOVERY_STATE
             case _:
-                return Step(Point.RECOVERY, METADATA_GROUP, "")
+                return Point.STATE_REWRITE
 
     def _state_record(self, data: bytes) -> Step:
         frame = codec.read_frame(data, 0)
@@ -150,14 +166,16 @@ class Classifier:
                 has_membership = any(marker.membership is not None for marker in markers)
                 point = Point.MEMBERSHIP if has_membership else Point.MARKER
             case Kind.TRUNCATE:
-                point = Point.TRUNCATE_MARKERS if self._is_serving() else Point.RECOVERY
+                point = Point.TRUNCATE_MARKERS if self._is_serving() else Point.RECOVERY_STATE
             case Kind.RESTART:
                 self._is_restart_next = True
                 point = Point.RESTART_MARKERS
             case Kind.FORGET:
-                point = Point.DELETE_GROUP if self._is_serving() else Point.RECOVERY
-            case Kind.REBASE | Kind.WIPED:
-                point = Point.RECOVERY
+                point = Point.DELETE_GROUP if self._is_serving() else Point.RECOVERY_STATE
+            case Kind.REBASE:
+                point = Point.LOG_START_MARKERS if self._is_serving() else Point.RECOVERY_STATE
+            case Kind.WIPED:
+                point = Point.RECOVERY_STATE
         return Step(point, group, "", voted_for)
 
     # Names in the data directory.

@@ -15,6 +15,7 @@ class ProcessTransport:
     """Implements `server.links.RunningTransport`."""
 
     def __init__(self, transport: SimTransport, process: SimProcess) -> None:
+        self.own = transport.own
         self._transport = transport
         self._process = process
 
