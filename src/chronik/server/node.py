@@ -5,6 +5,7 @@ lives in one event loop; `run` gives it one of its own, until a signal ends it.
 """
 
 import asyncio
+import errno
 import logging
 import random
 import shutil
@@ -151,9 +152,23 @@ class Node:
             # A node alone starts sooner without.
             from chronik.server.seat import take_seat
 
-            return take_seat(settings, disk)
+            return take_seat(settings, disk, self._bind_raft())
         check_alone(disk)
         return load_identity(disk, settings.node_id, settings.cluster_id), None
+
+    def _bind_raft(self) -> list[socket.socket]:
+        """Where the other nodes come."""
+        address = self.settings.raft_address
+        assert address is not None
+        try:
+            sockets = bind_all(ListenerAddress(name="raft.address", host=address.host, port=address.port))
+        except OSError as error:
+            raise OSError(
+                f"{error.strerror or error} (for the other nodes). {_raft_advice(error)}"
+            ) from error
+        for bound in sockets:
+            self._closing.callback(bound.close)
+        return sockets
 
     def _bind(self) -> list[tuple[str, socket.socket]]:
         """Bind every listener and find out what to advertise. Nothing is accepted yet."""
@@ -235,6 +250,15 @@ class Node:
         from chronik.server.http.raft_snapshot import take_raft_figures
 
         return take_raft_figures(links, self.broker.metadata, self._local.metadata_partition)
+
+
+def _raft_advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            "Stop what listens there, which may be this node started twice, or give the node another address "
+            "in controller.quorum.voters, on every node."
+        )
+    return "Set raft.address to an address of this machine by which the other nodes reach it."
 
 
 def _disk_usage(root: str) -> DiskUsage:

@@ -3,6 +3,7 @@
 Used by `server.node` only where there are other nodes.
 """
 
+import socket
 from collections.abc import Callable
 
 from chronik.log.disk import Disk
@@ -10,15 +11,16 @@ from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged
 from chronik.raft.transport import PeerInfo
 from chronik.server.cluster_identity import derive_cluster_id
 from chronik.server.data_directory import DataDirectoryError, Identity, has_identity, load_identity
-from chronik.server.links import RunningTransport, Seat
+from chronik.server.links import MakeTransport, RunningTransport, Seat
 from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
 from chronik.server.settings import Settings
 from chronik.server.settings_cluster import raft_ticks
 
 
-def take_seat(settings: Settings, disk: Disk) -> tuple[Identity, Seat]:
-    """This node's identity and its place in the cluster; both are made in a new directory.
+def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> tuple[Identity, Seat]:
+    """This node's identity and its place in the cluster; both are made in a new directory. The other nodes
+    come by `sockets`, which are bound.
 
     The store is made before the identity: a directory with an identity and no store has lost its votes.
     Raises DataDirectoryError, OSError.
@@ -43,22 +45,20 @@ def take_seat(settings: Settings, disk: Disk) -> tuple[Identity, Seat]:
     seat = Seat(
         voters=frozenset(settings.voters),
         store=store,
-        make_transport=_transports(settings),
+        make_transport=_transports(settings, sockets),
         ticks=raft_ticks(settings.config),
     )
     return identity, seat
 
 
-def _transports(settings: Settings) -> Callable[[PeerInfo, str, Callable[[], bytes]], RunningTransport]:
-    address = settings.raft_address
-    assert address is not None
+def _transports(settings: Settings, sockets: list[socket.socket]) -> MakeTransport:
     config = settings.config
 
     def make(own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> RunningTransport:
         return PeerTransport(
             own=own,
             cluster_id=cluster_id,
-            address=(address.host, address.port),
+            address=sockets,
             others={
                 node: (voter.host, voter.port) for node, voter in settings.voters.items() if node != own.node
             },

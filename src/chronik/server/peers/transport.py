@@ -43,20 +43,20 @@ class PeerTransport:
         *,
         own: PeerInfo,
         cluster_id: str,
-        address: tuple[str, int] | socket.socket,
+        address: tuple[str, int] | socket.socket | list[socket.socket],
         others: Mapping[NodeId, tuple[str, int]],
         timings: PeerTimings,
         extra: Callable[[], bytes] = bytes,
         network: Network | None = None,
         random: Randomness = chance,
     ) -> None:
-        """`address` is where to listen: host and port, or a socket bound already. `others` has the addresses
+        """`address` is where to listen: host and port, or sockets bound already. `others` has the addresses
         of all other nodes; nobody else is let in. `extra` is asked at each handshake for what to send along,
         of at most `EXTRA_BYTES_MAX`.
         """
         self._own = own
         self._cluster_id = cluster_id
-        self._address = address
+        self._addresses = address if isinstance(address, list) else [address]
         self._others = dict(others)
         self._timings = timings
         self._extra = extra
@@ -75,8 +75,8 @@ class PeerTransport:
         self._has_received = False
         self._is_turn_open = False
         self._is_closed = False
-        # None until it accepts.
-        self._server: asyncio.Server | None = None
+        # One for each address; none until it accepts.
+        self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._dialers: list[asyncio.Task[None]] = []
 
@@ -86,7 +86,8 @@ class PeerTransport:
         self._loop = loop
         self._listener = listener
         self._reports = Reports(loop.time)
-        self._server = await self._network.serve(lambda: self._make(None), self._address)
+        for address in self._addresses:
+            self._servers.append(await self._network.serve(lambda: self._make(None), address))
         self._dialers = [
             loop.create_task(self._dialer(node).run()) for node in self._others if node < self._own.node
         ]
@@ -96,8 +97,7 @@ class PeerTransport:
     @property
     def port(self) -> int:
         """Where it listens; after `start`."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Send what was said, then close. The listener is told nothing any more. Also after a `start` that
@@ -109,8 +109,8 @@ class PeerTransport:
         for task in self._dialers:
             task.cancel()
         await asyncio.gather(*self._dialers, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         links = [*self._links.values(), *self._handshakes]
         for link in links:
             link.close("this node ends")
