@@ -225,13 +225,13 @@ class RaftHost:
         self._up[peer.node] = peer
         self._incarnations[peer.node] = peer.incarnation
         for group in self._members_of(peer.node):
-            self._expands += group.is_leader and peer.node not in group.laggards
             self._guard(
                 group,
                 lambda group=group: group.on_peer_found(peer.node, is_restarted=is_restarted),  # type: ignore[misc]
             )
             # With another disk it is not in sync, from the moment it no longer counts as lost.
-            self._look_at(group)
+            self._look_at(group, returned=peer.node)
+            self._expands += group.is_leader and peer.node not in group.laggards
 
     def on_peer_down(self, node: NodeId) -> None:
         self._up.pop(node, None)
@@ -316,10 +316,12 @@ class RaftHost:
         for group in list(self._active):
             self._look_at(group)
 
-    def _look_at(self, group: ReplicatedGroup) -> None:
+    def _look_at(self, group: ReplicatedGroup, returned: NodeId | None = None) -> None:
+        """`returned` was not in sync until now, whatever is found: it was not connected."""
         before = group.laggards
         if group.look_for_laggards():
             # Those that are not connected fell out of sync when they were lost.
-            self._shrinks += len((group.laggards - before) & self._up.keys())
-            self._expands += len((before - group.laggards) & self._up.keys())
+            counted = self._up.keys() - {returned}
+            self._shrinks += len((group.laggards - before) & counted)
+            self._expands += len((before - group.laggards) & counted)
             self._on_lag(group)
