@@ -118,6 +118,13 @@ class DirectorySync:
     _disk: Disk
     _path: str
 
+    def __eq__(self, other: object) -> bool:
+        """Of the same directory: all logs of a node are in one, which need be synced once in a round."""
+        return isinstance(other, DirectorySync) and self._path == other._path and self._disk is other._disk
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
     def sync(self) -> None:
         self._disk.sync_directory(self._path)
 

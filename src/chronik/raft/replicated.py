@@ -427,10 +427,15 @@ class ReplicatedGroup:
             self._flush_timer = None
         last = self._raft_log.last_index
         self._durability.begin(last, self._raft_log.term_at(last), self._store.written)
-        files, end_offset = self._log.files_to_sync()
+        log = self._log
+        files: Sequence[Syncable] = ()
+        if log.end_offset > log.first_offset:
+            files, _ = log.files_to_sync()
+        # Else it has no records: should its directory be lost, nothing is. So a new topic costs no syncs of
+        # its own, and the terms of a thousand groups cost one.
         if self._store.synced < self._store_written:
             files = [*files, *self._store.files_to_sync()]
-        return files, end_offset
+        return files, log.end_offset
 
     def on_synced(self, end_offset: Offset) -> None:
         done = self._durability.end()

@@ -330,8 +330,7 @@ class LocalBroker:
         """
         for directory in find_deleted(self._disk):
             self._partitions.remove_later(directory)
-        found = find_partitions(self._disk)
-        strays = {directory: found[directory] for directory in found.keys() - wanted - {METADATA_DIRECTORY}}
+        strays = find_partitions(self._disk, {*wanted, METADATA_DIRECTORY})
         if not strays:
             return
         deleted = self.metadata_partition.deleted_topics()

@@ -6,6 +6,7 @@ node.
 """
 
 import re
+from collections.abc import Collection
 from itertools import count
 
 from chronik.log.checkpoint import read_file
@@ -29,14 +30,14 @@ def deleted_name(name: TopicPartition, topic_id: TopicId) -> str:
     return name.topic[: _NAME_CHARS_MAX - len(suffix)] + suffix
 
 
-def find_partitions(disk: Disk) -> dict[str, TopicId | None]:
-    """The partitions' directories, with the topic id that each says it belongs to.
+def find_partitions(disk: Disk, known: Collection[str] = ()) -> dict[str, TopicId | None]:
+    """The partitions' directories but the `known` ones, with the topic id that each says it belongs to.
 
     Nothing else is taken for one: somebody may have named the wrong directory.
     """
     found = {}
     for directory in disk.list(""):
-        if _PARTITION.fullmatch(directory) is not None:
+        if directory not in known and _PARTITION.fullmatch(directory) is not None:
             content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
             if content is not None:
                 found[directory] = parse_partition_metadata(content)

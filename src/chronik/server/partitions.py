@@ -218,7 +218,9 @@ class LocalPartitions:
         self._end_group(opened)
         if log.is_failed:
             raise LogFailed("the log failed earlier")
-        if log.end_offset == opened.clean_end_offset and not log.has_unsynced:
+        is_as_found = log.end_offset == opened.clean_end_offset and not log.has_unsynced
+        # One that never had a record is found empty even if its directory is lost.
+        if is_as_found or log.end_offset == 0:
             return []
         log.flush()
         return log.files_to_sync()[0]
