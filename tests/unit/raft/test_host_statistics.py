@@ -66,6 +66,24 @@ async def test_a_leadership_that_was_handed_over_is_counted_where_it_was() -> No
 
 
 @virtual
+async def test_a_later_leader_was_not_given_the_leadership_for_having_been_once() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    leader.group.transfer(THREE)
+    await until(lambda: trio.nodes[THREE].group.is_settled)
+    trio.nodes[THREE].group.transfer(ONE)
+    await until(lambda: leader.group.is_settled)
+    trio.network.isolate(ONE)
+    await until(lambda: any(trio.nodes[node].group.is_leader for node in (TWO, THREE)))
+    if not trio.nodes[THREE].group.is_leader:
+        trio.nodes[TWO].group.transfer(THREE)
+        await until(lambda: trio.nodes[THREE].group.is_leader)
+    trio.network.heal_all()
+    await until(lambda: leader.group.known_leader == THREE)
+    assert leader.host.statistics().handed_over == 1
+
+
+@virtual
 async def test_a_leadership_that_went_elsewhere_was_not_handed_over() -> None:
     trio = await Trio().start()
     leader = await trio.settled_leader()
@@ -107,6 +125,7 @@ async def test_a_lost_follower_shrinks_what_is_in_sync_and_its_return_expands_it
     await until(lambda: THREE not in leader.group.lagging())
     back = leader.host.statistics()
     assert (back.shrinks - before.shrinks, back.expands - before.expands) == (1, 1)
+    assert trio.nodes[TWO].host.statistics().expands == 0
 
 
 @virtual
@@ -143,9 +162,11 @@ async def test_a_commit_is_timed_from_its_append() -> None:
     assert took > 0
     assert sum(commits(leader).counts) == 1
     assert commits(leader).seconds == pytest.approx(took, abs=0.0002)
+    await asyncio.sleep(1)
     end_offset = leader.propose("b")
     await until(lambda: leader.told.high_watermark >= end_offset)
     assert sum(commits(leader).counts) == 2
+    assert commits(leader).recent_max < 1
     assert all(sum(commits(trio.nodes[node]).counts) == 0 for node in (TWO, THREE))
 
 
