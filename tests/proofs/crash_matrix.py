@@ -32,8 +32,8 @@ from tests.support.durability_points import Point
 from tests.support.process_disk import Death
 from tests.support.sim_process import on_processes
 
-# A life has about three thousand changes.
-RANDOM_CHANGES_MAX = 3000
+# So many has about every life.
+RANDOM_CHANGES_MAX = 4000
 # Lives without a crash to choose from.
 LIVES = 24
 
@@ -125,23 +125,30 @@ def choose(cell: Cell, seen: Mapping[int, Mapping[tuple[Point, Part], int]], cou
     return [Job(seed, cell, 1 + chance.randrange(seen[seed][cell.point, cell.part])) for seed in chosen]
 
 
-def run_random(seed: int) -> LifeReport:
+def random_plan(seed: int) -> CrashPlan:
+    """A crash at any change."""
     chance = Random(seed * 7919)
-    plan = CrashPlan(
+    return CrashPlan(
         death=chance.choice(list(Death)),
         is_power_lost=chance.random() < 0.6,
         number=1 + chance.randrange(RANDOM_CHANGES_MAX),
     )
-    return run_life(seed, plan)
 
 
 def run_life(seed: int, plan: CrashPlan) -> LifeReport:
-    logging.getLogger("chronik").setLevel(logging.CRITICAL + 1)
-    return on_processes(live)(seed, plan)
+    """A whole life, in a loop of its own. What the nodes log is not shown."""
+    logger = logging.getLogger("chronik")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        return on_processes(live)(seed, plan)
+    finally:
+        logger.setLevel(level)
 
 
 def run_job(job: Job) -> LifeReport:
-    return run_random(job.seed) if job.cell is None else run_life(job.seed, job.cell.plan(job.number))
+    plan = random_plan(job.seed) if job.cell is None else job.cell.plan(job.number)
+    return run_life(job.seed, plan)
 
 
 Result = TypeVar("Result")

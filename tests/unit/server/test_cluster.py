@@ -12,6 +12,8 @@ async def test_three_new_nodes_found_a_cluster_and_know_each_other() -> None:
     room = await ClusterRoom().open()
     # The last registration is on its way to the others.
     await asyncio.sleep(0.1)
+    # Each is open when it sees itself registered; what the last one said is on its way.
+    await asyncio.sleep(1)
     for node in room.nodes.values():
         assert set(node.broker.metadata.image.brokers) == set(NODES)
     await room.close()

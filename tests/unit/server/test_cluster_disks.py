@@ -1,0 +1,75 @@
+"""Nodes that come back with an empty disk: they follow, are given everything, and vote again."""
+
+import asyncio
+import logging
+
+import pytest
+
+from chronik.vocab.ids import NodeId
+from tests.support.cluster_checks import votes_everywhere
+from tests.support.cluster_room import NODES
+from tests.support.cluster_scene import ClusterScene
+from tests.support.sim_process import on_processes
+
+# Registration, two looks at the members for each group, and the log's way over: some seconds at most.
+VOTES_AGAIN_SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL + 1, "chronik")
+
+
+async def replace(scene: ClusterScene, node: NodeId) -> None:
+    """Its machine burns, and another one takes its place."""
+    scene.room.crash(node, is_power_lost=True)
+    scene.room.replace_disk(node)
+    await asyncio.sleep(1)
+    await scene.room.open_node(node)
+
+
+@on_processes
+async def test_a_node_with_a_new_disk_votes_again_when_it_has_everything() -> None:
+    scene = await ClusterScene().open()
+    await replace(scene, NodeId(3))
+    await scene.until(lambda: votes_everywhere(scene.room, NodeId(3)), VOTES_AGAIN_SECONDS)
+    await scene.acknowledged(3)
+    await scene.check()
+
+
+@on_processes
+async def test_the_disks_of_all_nodes_can_be_replaced_one_after_the_other() -> None:
+    scene = await ClusterScene().open()
+    for node in NODES:
+        await replace(scene, node)
+        await scene.until(lambda node=node: votes_everywhere(scene.room, node), VOTES_AGAIN_SECONDS)  # type: ignore[misc]
+        await scene.acknowledged(2)
+    await scene.check()
+
+
+@pytest.mark.parametrize("crashed", [NodeId(1), NodeId(2)])
+@on_processes
+async def test_another_node_may_crash_as_soon_as_it_votes(crashed: NodeId) -> None:
+    scene = await ClusterScene().open()
+    await replace(scene, NodeId(3))
+    await scene.until(lambda: votes_everywhere(scene.room, NodeId(3)), VOTES_AGAIN_SECONDS)
+    scene.room.crash(crashed, is_power_lost=True)
+    await scene.acknowledged(3)
+    await scene.room.open_node(crashed)
+    await scene.check()
+
+
+@pytest.mark.parametrize("is_power_lost", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+@on_processes
+async def test_another_node_may_crash_before_it_votes(seed: int, is_power_lost: bool) -> None:
+    scene = await ClusterScene(seed).open()
+    await replace(scene, NodeId(3))
+    await asyncio.sleep(scene.room.random.random())
+    crashed = scene.room.random.choice(NODES[:2])
+    scene.room.crash(crashed, is_power_lost=is_power_lost)
+    await asyncio.sleep(scene.room.random.random() * 3)
+    await scene.room.open_node(crashed)
+    await scene.until(lambda: votes_everywhere(scene.room, NodeId(3)), VOTES_AGAIN_SECONDS)
+    await scene.acknowledged(2)
+    await scene.check()
