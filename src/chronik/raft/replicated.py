@@ -19,6 +19,7 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.core import RaftCore
 from chronik.raft.core.messages import Message, TimeoutNow
 from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
@@ -275,7 +276,11 @@ class ReplicatedGroup:
 
     def lagging(self) -> frozenset[NodeId]:
         """See `raft.group.Group.lagging`."""
-        lost = {node for node in self._core.followers if not self._host.is_up(node)}
+        if self._core.role is not Role.LEADER:
+            return frozenset()
+        # Asked for each produce: who follows is not looked at one by one.
+        own, is_up = self._setting.node, self._host.is_up
+        lost = {node for node in self._core.membership.members if node != own and not is_up(node)}
         return self._lag.lagging | lost if lost else self._lag.lagging
 
     def replicas(self) -> Sequence[Replica]:
@@ -284,10 +289,9 @@ class ReplicatedGroup:
             return ()
         now_ms, node = self._setting.clock.monotonic_ms(), self._setting.node
         own = Replica(node, node in self.voters, self._log.end_offset, now_ms, now_ms)
-        return [own, *(self._replica(node) for node in self._core.followers)]
+        return [own, *(self._replica(node, state) for node, state in self._core.followers.items())]
 
-    def _replica(self, node: NodeId) -> Replica:
-        state = self._core.followers[node]
+    def _replica(self, node: NodeId, state: FollowerState) -> Replica:
         last = self._raft_log.last_index
         is_known = state.match >= self._raft_log.first_index - 1
         now_ms = self._setting.clock.monotonic_ms()
