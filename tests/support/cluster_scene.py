@@ -7,6 +7,11 @@ from itertools import cycle
 from chronik.cluster.commands import CreateTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
+from chronik.wire.messages.create_topics import (
+    CreatableTopic,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 from tests.support.cluster_checks import broken_promises, wait_for_agreement
 from tests.support.cluster_clients import Producer, open_nodes
 from tests.support.cluster_room import ClusterRoom, SimNode
@@ -81,6 +86,15 @@ class ClusterScene:
                     if error.code is ErrorCode.TOPIC_ALREADY_EXISTS:
                         return
                     await asyncio.sleep(0.05)
+
+    async def create_by_request(self, node: SimNode, topic: str, timeout_ms: int) -> ErrorCode:
+        """What the node answers to CreateTopics."""
+        created = CreatableTopic(
+            name=topic, num_partitions=1, replication_factor=3, assignments=[], configs=[]
+        )
+        message = CreateTopicsRequest(topics=[created], timeout_ms=timeout_ms, validate_only=False)
+        response = await node.ask(message, 5, CreateTopicsResponse)
+        return ErrorCode(response.topics[0].error_code)
 
     async def restart(self, node: NodeId) -> SimNode:
         """Its process ends as it is, and the next one begins."""

@@ -77,6 +77,10 @@ class Gossip:
             self._own_applied = offset
             self._flush_soon()
 
+    def on_stalled(self) -> None:
+        """This node cannot follow `__meta` for now: nobody is to wait for it, until it says how far it is."""
+        self.on_applied(NOT_SERVING)
+
     def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
         """The table changed, by a partition of this node or by gossip."""
         if leader.node == self._node:

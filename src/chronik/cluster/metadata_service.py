@@ -50,6 +50,10 @@ class Spread(Protocol):
         """This node serves, and has applied everything below `offset`."""
         ...
 
+    def on_stalled(self) -> None:
+        """This node cannot apply more for now: nobody is to wait for it."""
+        ...
+
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
         """Whether all who are there have applied everything below `offset` before `deadline`."""
         ...
@@ -148,6 +152,11 @@ class MetadataService:
     def on_leadership(self) -> None:
         """`leader` or `can_decide` of the log changed."""
         self._changes.wake_all()
+
+    def on_stalled(self) -> None:
+        """This node cannot write to its log, so it does not follow: nobody is to wait for it."""
+        if self._spread is not None and self._is_serving:
+            self._spread.on_stalled()
 
     def _on_applied(self) -> None:
         if self._spread is not None and self._is_serving:

@@ -77,6 +77,10 @@ class RestartHooks(Protocol):
         """Take over a snapshot, durably, before the log is restarted behind it. Raises OSError."""
         ...
 
+    def on_append_failed(self) -> None:
+        """The log took no entries, because its disk is full for example; it is tried again."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSetting:
@@ -587,6 +591,8 @@ class ReplicatedGroup:
         if self._log.is_failed or self._store.failure is not None:
             self.fail(error)
             return
+        if self._hooks is not None:
+            self._hooks.on_append_failed()
         self._abdicate()
         self._input()
         self._core.on_append_failed()

@@ -223,6 +223,7 @@ class MetadataPartition:
 
     def on_partition_failed(self, partition: Partition, error: OSError) -> None:
         self.failure = error
+        self.on_append_failed()
         _log.critical("the metadata log failed on this node", extra={"error": str(error)})
 
     async def wait_not_leader(self, deadline: float) -> None:
@@ -251,6 +252,11 @@ class MetadataPartition:
         assert self._service is not None
         self._snapshots.write(offset, LeaderEpoch(0), snapshot)
         self._service.load_snapshot(snapshot)
+
+    def on_append_failed(self) -> None:
+        """See `raft.replicated.RestartHooks`."""
+        if self._service is not None:
+            self._service.on_stalled()
 
     def _maybe_snapshot(self) -> None:
         if self._bytes_since_snapshot < self._snapshot_bytes or self._tidying is not None:

@@ -36,6 +36,9 @@ class Others:
     def on_applied(self, offset: Offset) -> None:
         self.applied.append(offset)
 
+    def on_stalled(self) -> None:
+        raise NotImplementedError
+
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
         return self.reached >= offset or await self._waiters.wait(offset, deadline)
 

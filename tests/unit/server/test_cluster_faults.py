@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from chronik.raft.state_store import STATE_FILE
+from chronik.vocab.errors import ErrorCode
 from tests.support.cluster_room import SimNode
 from tests.support.cluster_scene import ClusterScene
 from tests.support.sim_process import on_processes
@@ -98,6 +99,24 @@ async def test_a_controller_whose_disk_is_full_leaves_the_metadata_to_another() 
     await scene.create("more", GO_ON_SECONDS)
     assert scene.controller() is not node
     node.disk.heal()
+    await scene.check()
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+@on_processes
+async def test_topics_are_created_without_waiting_for_a_node_that_cannot_follow(operation: str) -> None:
+    scene = await ClusterScene().open()
+    controller = scene.controller()
+    stalled, asked = [node for node in scene.room.nodes.values() if node is not controller]
+    fail(stalled, operation, ".log", error=FULL)
+    assert await scene.create_by_request(asked, "new", timeout_ms=3000) is ErrorCode.NONE
+    stalled.disk.heal()
+    if operation == "sync":
+        await scene.restart(stalled.node)
+    await scene.until(lambda: "new" in scene.room.nodes[stalled.node].broker.metadata.image.topics)
+    links = asked.local.links
+    assert links is not None
+    await scene.until(lambda: stalled.node in links.gossip.applied)
     await scene.check()
 
 
