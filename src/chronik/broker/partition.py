@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 # How long those who wait for a commit are left waiting when this node has lost leadership and hears of no
 # other leader. Nodes that reach each other find one much sooner; one that is cut off never does, and its
 # producers had better look for the leader that the others have elected.
-_LEADERLESS_SECONDS = 0.5
+_LEADERLESS_SECONDS = 0.3
 
 
 class FetchWaiter(Protocol):

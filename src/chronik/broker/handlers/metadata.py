@@ -5,6 +5,10 @@ one that is being created, by this request or by another, is waited for, so that
 and so is, for half a second, an election that must be on its way. Without an authorizer every topic is
 visible and every operation allowed. The controller named is this node: it takes all requests for the
 controller, and forwards them.
+
+A node that reaches no majority of the others does not know who leads. It leaves itself out of the brokers of
+an answer that lacks a leader for that reason: the client then asks one of the others, instead of this one
+again and again, and asks here again when they name it.
 """
 
 import asyncio
@@ -89,16 +93,24 @@ class _Request:
         image = self._broker.metadata.image
         brokers = broker_views(image, self._listener)
         asked_cluster = self._request.include_cluster_authorized_operations
+        topics = [*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)]
+        left_out = self._broker.node_id if self._is_cut_off(image) and _lacks_a_leader(topics) else None
         return MetadataResponse(
             brokers=[
                 MetadataResponseBroker(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
                 for view in brokers.values()
+                if view.node != left_out
             ],
             cluster_id=self._broker.cluster_id,
             controller_id=self._broker.node_id,
-            topics=[*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)],
+            topics=topics,
             cluster_authorized_operations=CLUSTER_OPERATIONS if asked_cluster else NOT_ASKED,
         )
+
+    def _is_cut_off(self, image: ClusterImage) -> bool:
+        live = self._broker.peers.live()
+        # A node that is its own cluster is a majority of one.
+        return 2 * sum(node in live for node in image.brokers) <= len(image.brokers)
 
     def _creations(self) -> list[str]:
         """Names of topics that this request shall create."""
@@ -178,6 +190,14 @@ class _Request:
             isr_nodes=view.in_sync,
             offline_replicas=view.offline,
         )
+
+
+def _lacks_a_leader(topics: Iterable[MetadataResponseTopic]) -> bool:
+    return any(
+        partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE
+        for topic in topics
+        for partition in topic.partitions
+    )
 
 
 def _asked(request: MetadataRequest, version: int) -> tuple[list[str] | None, list[TopicId]]:

@@ -8,8 +8,8 @@ keep up (NOT_ENOUGH_REPLICAS). `acks` 1 answers once the leader has appended, as
 it waits like -1, for both mean "on this node's device" there. `acks` 0 is not answered.
 
 A leader that loses its term goes on waiting for what it appended: the next leader's commit acknowledges it,
-its truncation is NOT_LEADER_OR_FOLLOWER, and so is half a second without any leader. Such answers name the
-leader and its address (KIP-951).
+its truncation is NOT_LEADER_OR_FOLLOWER, and so is a third of a second without any leader. Such answers name
+the leader and its address (KIP-951).
 Transactions are not served yet: a transactional id never gets this far, because InitProducerId refuses it.
 """
 

@@ -60,6 +60,33 @@ async def test_not_when_there_is_no_majority() -> None:
     assert now() == 0
 
 
+async def named_brokers(it: ClusterStage) -> list[int]:
+    message = MetadataRequest(topics=[MetadataRequestTopic(name="t")], allow_auto_topic_creation=False)
+    response = await it.ask(message, VERSION, MetadataResponse)
+    return sorted(broker.node_id for broker in response.brokers)
+
+
+@virtual
+async def test_a_node_that_is_cut_off_sends_clients_to_the_others() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.group("t").lead(1)
+    it.group("t").follow(None, 1)
+    it.peers.nodes = frozenset({NODE})
+    assert await named_brokers(it) == [2, 3]
+    it.peers.nodes = frozenset({NODE, NodeId(2)})
+    assert await named_brokers(it) == [1, 2, 3]
+
+
+@virtual
+async def test_a_node_that_is_cut_off_keeps_clients_of_what_it_leads() -> None:
+    it = ClusterStage()
+    it.create("t", replicas=(1,))
+    it.group("t").lead(1)
+    it.peers.nodes = frozenset({NODE})
+    assert await named_brokers(it) == [1, 2, 3]
+
+
 @virtual
 async def test_not_for_a_group_of_one_that_resigned() -> None:
     it = ClusterStage()

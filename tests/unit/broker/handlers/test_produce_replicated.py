@@ -129,7 +129,7 @@ async def test_without_any_leader_a_producer_is_sent_to_look_for_one() -> None:
     await settle()
     it.group("t").follow(None, 2)
     assert only(await asking).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
-    assert asyncio.get_running_loop().time() == pytest.approx(0.5)
+    assert asyncio.get_running_loop().time() == pytest.approx(0.3)
 
 
 @virtual
@@ -138,9 +138,9 @@ async def test_a_leader_that_is_found_soon_may_commit_it() -> None:
     asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
     await settle()
     it.group("t").follow(None, 2)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.2)
     it.group("t").follow(2, 2)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.2)
     assert not asking.done()
     it.group("t").commit()
     assert only(await asking).error_code == ErrorCode.NONE
