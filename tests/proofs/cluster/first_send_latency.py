@@ -101,31 +101,29 @@ def main() -> int:
         Progress(transient=True, disable=arguments.json) as progress,
     ):
         report = run(tapped, arguments.topics, progress)
+        show(report, is_json=arguments.json)
+    return 1 if report.problems else 0
+
+
+def show(report: Report, *, is_json: bool) -> None:
     figures = {
         f"{kind} {client}": timings.figures()
         for kind, by_client in [("new", report.new), ("known", report.known)]
         for client, timings in by_client.items()
+        if timings.send
     }
-    if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "problems": report.problems,
-                    **{
-                        name: {part: asdict(each) for part, each in parts.items()}
-                        for name, parts in figures.items()
-                    },
-                }
-            )
-        )
-    else:
-        for name, parts in figures.items():
-            print(name)
-            for part, each in parts.items():
-                print(f"  {part:18} {each}")
-        for problem in report.problems[:20]:
-            print(f"  PROBLEM {problem[:600]}")
-    return 1 if report.problems else 0
+    if is_json:
+        shown = {
+            name: {part: asdict(each) for part, each in parts.items()} for name, parts in figures.items()
+        }
+        print(json.dumps({"problems": report.problems, **shown}))
+        return
+    for name, parts in figures.items():
+        print(name)
+        for part, each in parts.items():
+            print(f"  {part:18} {each}")
+    for problem in report.problems[:20]:
+        print(f"  PROBLEM {problem[:600]}")
 
 
 if __name__ == "__main__":
