@@ -67,3 +67,12 @@ def replace_unsynced(disk: Disk, path: str, content: bytes) -> None:
     finally:
         file.close()
     disk.rename(temporary, path)
+
+
+def write_unsynced(disk: Disk, path: str, content: bytes) -> None:
+    """`replace_unsynced` where there is no such file."""
+    file = disk.open(path, create=True)
+    try:
+        file.append([content])
+    finally:
+        file.close()

@@ -103,7 +103,8 @@ class PartitionLog:
             disk.make_directory(directory)
         place = LogDirectory(disk, handles if handles is not None else HandleCache(), directory)
         topic_id = ensure_partition_metadata(place, topic_id, is_new=is_new)
-        log = cls(place, config, clock, recover(place, config, clock.now_ms(), was_clean=was_clean), topic_id)
+        recovered = recover(place, config, clock.now_ms(), was_clean=was_clean, is_new=is_new)
+        log = cls(place, config, clock, recovered, topic_id)
         if is_new or not was_clean:
             # Durable with the first batch: until then nothing is promised that the metadata log does not
             # know.

@@ -1,6 +1,6 @@
 """`partition.metadata`: which topic a directory belongs to. Two lines, as Kafka writes them (KIP-516)."""
 
-from chronik.log.checkpoint import replace_unsynced
+from chronik.log.checkpoint import replace_unsynced, write_unsynced
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import PARTITION_METADATA
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -36,5 +36,6 @@ def ensure_partition_metadata(directory: LogDirectory, topic_id: TopicId, *, is_
             f"{directory.path} belongs to topic {format_topic_id(known)}, not {format_topic_id(topic_id)}",
         )
     # Unsynced: a crash that loses it finds the id again in the metadata log.
-    replace_unsynced(directory.disk, directory.join(PARTITION_METADATA), format_partition_metadata(topic_id))
+    write = write_unsynced if is_new else replace_unsynced
+    write(directory.disk, directory.join(PARTITION_METADATA), format_partition_metadata(topic_id))
     return topic_id

@@ -60,25 +60,29 @@ class Recovered:
     report: RecoveryReport
 
 
-def recover(directory: LogDirectory, config: LogConfig, now_ms: int, *, was_clean: bool) -> Recovered:
-    """Read a log's directory, which may be empty. Raises OSError when the disk does."""
-    return _Recovery(directory, config, now_ms).run(was_clean=was_clean)
+def recover(
+    directory: LogDirectory, config: LogConfig, now_ms: int, *, was_clean: bool, is_new: bool = False
+) -> Recovered:
+    """Read a log's directory, which may be empty, and is when it `is_new`. Raises OSError."""
+    return _Recovery(directory, config, now_ms, is_new=is_new).run(was_clean=was_clean)
 
 
 class _Recovery:
     """One opening of one log; lives for the call of `recover`."""
 
-    def __init__(self, directory: LogDirectory, config: LogConfig, now_ms: int) -> None:
+    def __init__(self, directory: LogDirectory, config: LogConfig, now_ms: int, *, is_new: bool) -> None:
         self._directory = directory
         self._config = config
         self._now_ms = now_ms
+        self._is_new = is_new
         self._report = RecoveryReport()
-        names = self._tidy(directory.names())
+        # A topic of thousands of partitions need not look for files where there can be none.
+        names = [] if is_new else self._tidy(directory.names())
         self._snapshots = Snapshots(directory, names)
-        self._log_start = directory.read_offset(LOG_START)
+        self._log_start = directory.read_offset(LOG_START) if LOG_START in names else None
         bases = sorted(base for name in names if (base := parse_offset(name, LOG)) is not None)
         self._segments = [directory.segment(base, now_ms) for base in bases]
-        self._epochs_on_disk = directory.read(LEADER_EPOCHS)
+        self._epochs_on_disk = directory.read(LEADER_EPOCHS) if LEADER_EPOCHS in names else None
         self._epochs = LeaderEpochs()
         self._producers = ProducerState()
         self._end_offset = 0
@@ -132,7 +136,7 @@ class _Recovery:
 
     def _start_empty(self, base_offset: int) -> None:
         segment = self._directory.segment(base_offset, self._now_ms)
-        segment.create()
+        segment.create(is_new=self._is_new)
         self._segments = [segment]
         self._snapshots.remove_after(-1)
         self._producers, self._epochs = ProducerState(), LeaderEpochs()

@@ -72,12 +72,15 @@ class Segment:
 
     # Life.
 
-    def create(self) -> None:
-        """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
-        for index in self._indexes():
-            index.clear()
+    def create(self, *, is_new: bool = False) -> None:
+        """Make the `.log` file, empty. What a crash left of an earlier one under this name goes, unless the
+        directory `is_new`.
+        """
+        if not is_new:
+            for index in self._indexes():
+                index.clear()
         file = self.log.open(create=True)
-        if file.size():
+        if not is_new and file.size():
             self.log.is_pinned = True
             file.truncate(0)
         self._is_loaded = True

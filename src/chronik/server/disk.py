@@ -153,7 +153,10 @@ class RealDisk:
             return []
 
     def make_directory(self, path: str) -> None:
-        os.makedirs(self._at(path), exist_ok=True)
+        try:
+            os.mkdir(self._at(path))
+        except (FileExistsError, FileNotFoundError):
+            os.makedirs(self._at(path), exist_ok=True)
 
     def rename(self, source: str, target: str) -> None:
         os.replace(self._at(source), self._at(target))
