@@ -109,7 +109,20 @@ def test_a_stop_while_a_node_waits_for_a_majority(start: Start, tmp_path: Path) 
     assert (data / ".kafka_cleanshutdown").exists()
     one = start(data, node_id="1", controller_quorum_voters=known)
     one.wait_reason("no majority: nodes 2, 3 are not connected")
+    assert not (data / ".kafka_cleanshutdown").exists()
     assert one.terminate() == ExitCode.OK
+    # It touched nothing meanwhile: the next start need not read all logs.
+    assert (data / ".kafka_cleanshutdown").exists()
+
+
+def test_a_cluster_whose_nodes_are_others_than_before(start: Start, tmp_path: Path, voters: str) -> None:
+    with Cluster(data_dir=tmp_path / "cluster", config={"cluster.id": CLUSTER_ID}):
+        pass
+    data = tmp_path / "cluster" / "node-1"
+    others = voters.replace("3@", "4@")
+    said = refusal(start(data, node_id="1", controller_quorum_voters=others))
+    assert "a cluster of nodes 1, 2, 3, and controller.quorum.voters names nodes 1, 2, 4" in said
+    assert (data / ".kafka_cleanshutdown").exists()
 
 
 # The port for the other nodes.

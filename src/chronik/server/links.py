@@ -34,7 +34,7 @@ from chronik.vocab.seams import Clock, Randomness
 
 _log = logging.getLogger(__name__)
 
-_METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
+METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 
 
 class RunningTransport(Transport, Protocol):
@@ -128,7 +128,7 @@ class Links:
 
         Raises OSError when the peers' port cannot be had.
         """
-        known = self.seat.store.get(_METADATA_GROUP)
+        known = self.seat.store.get(METADATA_GROUP)
         if known is not None:
             self.founding.know(known.markers.base.membership)
         for node in self.seat.voters - {self._node}:
@@ -140,14 +140,14 @@ class Links:
 
     def hasten(self) -> None:
         """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader."""
-        group = self.host.group(_METADATA_GROUP)
+        group = self.host.group(METADATA_GROUP)
         if group is not None and self._node == min(self.seat.voters):
             group.campaign_soon()
 
     def forget_unknown(self, partitions: Iterable[TopicPartitionImage]) -> None:
         """Drop terms and markers of groups that were deleted while this node was away."""
         known = {GroupId(created.topic.topic_id, created.partition) for created in partitions}
-        self.replication.forget_others({*known, _METADATA_GROUP})
+        self.replication.forget_others({*known, METADATA_GROUP})
 
     async def close(self) -> bool:
         """The others see this node go; partitions are closed already. Whether all terms and votes are

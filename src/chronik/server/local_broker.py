@@ -112,6 +112,8 @@ class LocalBroker:
         self._stage = Stage.OPENING if machine.seat is None else Stage.JOINING
         # True once everything the disk holds is open: until then a clean mark would be a lie.
         self._is_opened = False
+        # Whether it was so when this start began.
+        self._was_clean = False
         self.syncer = Syncer(machine.disk, machine.timer)
         self.traffic = Traffic()
         self._partitions = self._make_partitions(machine)
@@ -241,9 +243,11 @@ class LocalBroker:
         `close` is due afterwards in any case.
         """
         links = self._links
+        leader_epoch = next_leader_epoch(self._disk)
+        self._was_clean = take_clean_mark(self._disk)
         self._partitions.begin(
-            leader_epoch=next_leader_epoch(self._disk),
-            was_clean=take_clean_mark(self._disk),
+            leader_epoch=leader_epoch,
+            was_clean=self._was_clean,
             replication=None if links is None else links.replication,
         )
         try:
@@ -269,6 +273,8 @@ class LocalBroker:
     async def close(self) -> None:
         """Sync and close everything. Requests must have ended."""
         links = self._links
+        # Whoever waited for the others until now has not touched what was clean before.
+        is_mark_true = self._is_opened or (self._was_clean and self._stage is Stage.CATCHING_UP)
         self._stage = Stage.CLOSING
         if self._duties is not None:
             await self._duties.stop()
@@ -279,7 +285,7 @@ class LocalBroker:
         is_clean = await self.metadata_partition.close() and is_clean
         if links is not None:
             is_clean = await links.close() and is_clean
-        if is_clean and self._is_opened:
+        if is_clean and is_mark_true:
             try:
                 leave_clean_mark(self._disk)
             except OSError as error:

@@ -11,9 +11,10 @@ from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged
 from chronik.raft.transport import PeerInfo
 from chronik.server.cluster_identity import derive_cluster_id
 from chronik.server.data_directory import DataDirectoryError, Identity, has_identity, load_identity
-from chronik.server.links import MakeTransport, RunningTransport, Seat
+from chronik.server.links import METADATA_GROUP, MakeTransport, RunningTransport, Seat
 from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
+from chronik.server.progress import nodes
 from chronik.server.settings import Settings
 from chronik.server.settings_cluster import raft_ticks
 
@@ -42,6 +43,7 @@ def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> t
         settings.cluster_id,
         new_cluster_id=lambda: derive_cluster_id(settings.voters),
     )
+    _check_voters(settings, store)
     seat = Seat(
         voters=frozenset(settings.voters),
         store=store,
@@ -49,6 +51,19 @@ def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> t
         ticks=raft_ticks(settings.config),
     )
     return identity, seat
+
+
+def _check_voters(settings: Settings, store: StateStore) -> None:
+    """The nodes are those the cluster began with: others would neither be asked nor heard."""
+    state = store.get(METADATA_GROUP)
+    if state is None:
+        return
+    began, named = state.markers.base.membership.members, settings.voters.keys()
+    if began != named:
+        raise DataDirectoryError(
+            f"the data directory belongs to a cluster of {nodes(began)}, and controller.quorum.voters names "
+            f"{nodes(named)}. Set it as it was: addresses may change, but the set of nodes cannot yet."
+        )
 
 
 def _transports(settings: Settings, sockets: list[socket.socket]) -> MakeTransport:

@@ -1,5 +1,9 @@
 """What a node of a cluster shows of consensus."""
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from chronik.server.http.view import MetadataFigures, PeerFigures, RaftFigures
@@ -7,6 +11,7 @@ from chronik.server.metrics import ROWS_MAX
 from tests.unit.server.http.fake_node import latency, partition, statistics
 from tests.unit.server.http.test_metrics import labels, samples
 
+OPERATIONS = Path(__file__).resolve().parents[4] / "docs" / "operations.md"
 METADATA = MetadataFigures(
     leader=3, epoch=7, is_leader=False, high_watermark=40, end_offset=41, applied=38, lag=2
 )
@@ -125,3 +130,22 @@ def test_rows_of_led_partitions_are_bounded() -> None:
     rows = [partition("orders", index) for index in range(ROWS_MAX + 5)]
     found = samples(statistics(partitions=rows, raft=RAFT))
     assert sum(key[0] == "chronik_raft_replication_lag" for key in found) == ROWS_MAX
+
+
+def test_the_page_for_operators_names_what_there_is() -> None:
+    shown = {key[0] for key in samples(statistics(partitions=[partition("orders")], raft=RAFT))}
+    named = set(_names_in(OPERATIONS.read_text(encoding="utf-8")))
+    assert len(named) > 30
+    assert {name for name in named if name not in shown and f"{name}_count" not in shown} == set()
+
+
+def _names_in(page: str) -> Iterator[str]:
+    """Of metrics in the page's code spans: `a_{b,c}` is two of them, `{x}` after a name its labels."""
+    for span in re.findall(r"`([^`]*)`", page):
+        for name in re.findall(r"(?:kafka|chronik)_[a-z_]+(?:\{[a-z_,…]+\}[a-z_]*)?", span):
+            head, _, rest = name.partition("{")
+            if not head.endswith("_"):
+                yield head
+                continue
+            middle, _, tail = rest.partition("}")
+            yield from (f"{head}{one}{tail}" for one in middle.split(",") if one != "…")
