@@ -105,7 +105,7 @@ class HandOver:
 
     def _has_heir(self, partition: Partition) -> bool:
         live = self._peers.live()
-        return any(node in live and node != self._peers.node for node in partition.replicas)
+        return any(node in live and self._transfers.may_be_heir(node) for node in partition.replicas)
 
     def _is_taken(self, partition: Partition) -> bool:
         if not partition.is_open:

@@ -63,7 +63,13 @@ class LeadershipTransfer:
     def candidates(self, partition: Partition) -> list[NodeId]:
         """Who could take over from this node, which leads."""
         live = self._peers.live()
-        return [node for node in partition.in_sync() if node in live and node != self._peers.node]
+        return [node for node in partition.in_sync() if node in live and self.may_be_heir(node)]
+
+    def may_be_heir(self, node: NodeId) -> bool:
+        """Whether it is another node, and not on its way out itself: nodes that stop together would hand over
+        to each other for ever.
+        """
+        return node != self._peers.node and not self._replicas.is_leaving(node)
 
     async def hand_over_all(self, deadline: float) -> list[Partition]:
         """Before this node stops: see `broker.hand_over`. What it could not hand over before `deadline`."""

@@ -149,6 +149,10 @@ class ReplicaManager:
             topic_id = image.topic_id
         return self._leadership.leader(TopicId(topic_id), index)
 
+    def is_leaving(self, node: NodeId) -> bool:
+        """Whether a node stops, or is taken for lost: nothing is to be given to it."""
+        return node in self._image.fenced
+
     def partitions(self) -> list[Partition]:
         return list(self._by_name.values())
 

@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 # A transfer takes two round trips; what takes longer is lost with the connection, and elected then.
 _HAND_OVER_SECONDS_MAX = 2.0
+# A controller that does not take note in so long is gone, or stops as well.
+_LEAVE_SECONDS_MAX = 1.0
 
 
 class Duties:
@@ -50,9 +52,10 @@ class Duties:
     async def hand_over(self) -> None:
         """Before a stop, while the node still serves: clients are sent elsewhere, others lead what it led."""
         await self.stop()
-        deadline = asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX
+        now = asyncio.get_running_loop().time()
+        deadline = now + _HAND_OVER_SECONDS_MAX
         try:
-            await self._registration.leave(deadline)
+            await self._registration.leave(now + _LEAVE_SECONDS_MAX)
         except KafkaError as error:
             _log.warning("the others will miss this node by themselves", extra={"error": str(error)})
         left = await self._broker.transfers.hand_over_all(deadline)

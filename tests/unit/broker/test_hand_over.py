@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.partition import Partition
+from chronik.cluster.records import BrokerFenced
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of
 from tests.support.virtual_time import settle, virtual
@@ -159,3 +160,12 @@ async def test_what_is_deleted_meanwhile_is_no_concern() -> None:
     it.delete("t")
     assert await running == []
     assert now() < 1
+
+
+@virtual
+async def test_nothing_is_given_to_nodes_that_stop_as_well() -> None:
+    it = stage()
+    it.apply([BrokerFenced(node=TWO), BrokerFenced(node=THREE)])
+    assert await hand_over(it) == [it.replicas.leader("t", 0)]
+    assert it.group("t").transfers == []
+    assert now() == 0
