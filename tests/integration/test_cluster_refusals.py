@@ -81,6 +81,12 @@ def taken(port: int) -> Iterator[None]:
         yield
 
 
+def both_say(one: OneNode, cluster: Cluster, text: str) -> None:
+    """In the logs of who is refused, and of who refuses."""
+    wait_until(lambda: text in one.log(), f"the log of the refused says {text!r}")
+    wait_until(lambda: text in cluster.node(1).log_path.read_text(), f"the log of node 1 says {text!r}")
+
+
 def is_whole(cluster: Cluster) -> bool:
     """Whether every node is ready and connected to both others."""
     for node in cluster.nodes:
@@ -97,7 +103,7 @@ def is_whole(cluster: Cluster) -> bool:
 def test_a_stop_while_a_new_node_waits_for_the_others(start: Start, tmp_path: Path, voters: str) -> None:
     for _ in range(2):
         one = start(tmp_path / "data", node_id="1", controller_quorum_voters=voters)
-        one.wait_reason("waiting for nodes 2, 3 to found the cluster")
+        one.wait_reasons("waiting for nodes 2, 3 to found the cluster")
         assert one.terminate() == ExitCode.OK
         assert "Kafka Server started" not in one.log()
 
@@ -108,7 +114,7 @@ def test_a_stop_while_a_node_waits_for_a_majority(start: Start, tmp_path: Path) 
     data = tmp_path / "cluster" / "node-1"
     assert (data / ".kafka_cleanshutdown").exists()
     one = start(data, node_id="1", controller_quorum_voters=known)
-    one.wait_reason("no majority: nodes 2, 3 are not connected")
+    one.wait_reasons("no majority: nodes 2, 3 are not connected")
     assert not (data / ".kafka_cleanshutdown").exists()
     assert one.terminate() == ExitCode.OK
     # It touched nothing meanwhile: the next start need not read all logs.
@@ -162,7 +168,7 @@ def test_an_address_that_is_not_this_machines(start: Start, tmp_path: Path, vote
 def test_the_directory_of_another_cluster(start: Start, tmp_path: Path, voters: str) -> None:
     data = tmp_path / "data"
     first = start(data, node_id="1", controller_quorum_voters=voters, cluster_id="first")
-    first.wait_reason("waiting for nodes 2, 3 to found the cluster")
+    first.wait_reasons("waiting for nodes 2, 3 to found the cluster")
     first.terminate()
     second = start(data, node_id="1", controller_quorum_voters=voters, cluster_id="second")
     assert "the data directory belongs to cluster first, not second" in refusal(second)
@@ -171,7 +177,7 @@ def test_the_directory_of_another_cluster(start: Start, tmp_path: Path, voters: 
 def test_the_directory_of_another_node(start: Start, tmp_path: Path, voters: str) -> None:
     data = tmp_path / "data"
     first = start(data, node_id="1", controller_quorum_voters=voters)
-    first.wait_reason("waiting for nodes 2, 3 to found the cluster")
+    first.wait_reasons("waiting for nodes 2, 3 to found the cluster")
     first.terminate()
     second = start(data, node_id="2", controller_quorum_voters=voters)
     assert "the data directory belongs to node 1, not 2. Start with --node-id 1" in refusal(second)
@@ -184,7 +190,7 @@ def test_the_directory_of_a_node_alone_and_back(start: Start, tmp_path: Path, vo
     first.terminate()
     assert "it is that of a node alone" in refusal(start(alone, node_id="1", controller_quorum_voters=voters))
     second = start(member, node_id="1", controller_quorum_voters=voters)
-    second.wait_reason("waiting for nodes 2, 3 to found the cluster")
+    second.wait_reasons("waiting for nodes 2, 3 to found the cluster")
     second.terminate()
     assert "that of a node of a cluster. Set controller.quorum.voters as it was" in refusal(start(member))
 
@@ -210,12 +216,15 @@ def test_a_node_of_another_cluster_is_refused_on_both_sides(
         controller_quorum_voters=voters_of(cluster),
         raft_address="127.0.0.1:0",
     )
-    one.wait_log("belongs to cluster")
-    said = f"node 1 belongs to cluster {CLUSTER_ID}, node 3 to cluster elsewhere"
-    for log in (one.log, cluster.node(1).log_path.read_text):
-        wait_until(lambda log=log: said in log(), "both say why")  # type: ignore[misc]
-    assert one.is_running
-    one.wait_reason("waiting for nodes 1, 2 to found the cluster")
+    both_say(one, cluster, f"node 1 belongs to cluster {CLUSTER_ID}, node 3 to cluster elsewhere")
+    clusters = f"belongs to cluster {CLUSTER_ID}, node 3 to cluster elsewhere"
+    advice = (
+        "correct controller.quorum.voters or cluster.id where they are wrong, or give the node that was moved"
+    )
+    one.wait_reasons(
+        "waiting for nodes 1, 2 to found the cluster",
+        *(f"node {node} {clusters}: {advice} an empty data directory" for node in (1, 2)),
+    )
     assert is_whole(cluster)
     assert one.terminate() == ExitCode.OK
 
@@ -230,10 +239,10 @@ def test_a_second_node_with_an_id_in_use_is_refused_until_the_first_is_gone(
         controller_quorum_voters=voters_of(cluster),
         raft_address="127.0.0.1:0",
     )
-    said = "node 1 is connected to a node 3 with another data directory: stop one of the two"
-    for log in (one.log, cluster.node(1).log_path.read_text):
-        wait_until(lambda log=log: said in log(), "both say why")  # type: ignore[misc]
-    assert one.reasons() == ["waiting for nodes 1, 2 to found the cluster"]
+    both_say(one, cluster, "node 1 is connected to a node 3 with another data directory: stop one of the two")
+    waiting, *refused = one.reasons()
+    assert waiting == "waiting for nodes 1, 2 to found the cluster"
+    assert any("with another data directory" in reason for reason in refused)
     assert is_whole(cluster)
     cluster.kill(3)
     one.wait_ready()

@@ -62,15 +62,12 @@ class OneNode:
         """Why it is not ready, as HTTP says; empty when it is. Raises OSError while HTTP is not there."""
         return reasons_of(f"http://127.0.0.1:{self.http_port}")
 
-    def wait_reason(self, text: str) -> None:
-        """Until it says that it is not ready because of `text`."""
-        wait_until(lambda: self._says() == [text], f"{text}; it says {self._says()}:\n{self.log()}")
+    def wait_reasons(self, *texts: str) -> None:
+        """Until it says that it is not ready because of these."""
+        wait_until(lambda: self._says() == list(texts), f"{texts}; it says {self._says()}:\n{self.log()}")
 
     def wait_ready(self, seconds: float = 60.0) -> None:
         wait_until(lambda: self._says() == [], "the node is ready", seconds)
-
-    def wait_log(self, text: str) -> None:
-        wait_until(lambda: text in self.log(), f"a line with {text!r}")
 
     def _says(self) -> list[str] | None:
         try:

@@ -57,7 +57,7 @@ from chronik.server.partition_directories import (
     move_aside,
 )
 from chronik.server.partitions import LocalPartitions
-from chronik.server.progress import Stage, describe
+from chronik.server.progress import Stage, describe, refusals
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
@@ -231,9 +231,12 @@ class LocalBroker:
         return self._links
 
     @property
-    def progress(self) -> str | None:
-        """What a start or a stop is at, in words; None when there is nothing to say of it."""
-        return describe(self._stage, self.broker, self._links)
+    def progress(self) -> list[str]:
+        """What a start or a stop is at, in words, and which nodes refuse each other meanwhile; empty when
+        there is nothing to say of it.
+        """
+        said = describe(self._stage, self.broker, self._links)
+        return [] if said is None else [said, *refusals(self._links)]
 
     # Life.
 
@@ -308,7 +311,7 @@ class LocalBroker:
         self.metadata_partition.open_replica(membership, self._metadata)
         links.hasten()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
-            _log.info("not ready yet", extra={"reason": self.progress})
+            _log.info("not ready yet", extra={"reason": "; ".join(self.progress)})
         self.metadata_partition.pause()
 
     async def _open_partitions(self) -> None:

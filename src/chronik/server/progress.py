@@ -90,6 +90,18 @@ def _handing_over(broker: Broker) -> str | None:
     return f"stopping: handing over {left} leadership{'' if left == 1 else 's'}" if left else None
 
 
+def refusals(links: "Links | None") -> list[str]:
+    """What stands between this node and others that are there, each once."""
+    if links is None:
+        return []
+    # A node alone starts sooner without.
+    from chronik.server.peers.transport import PeerTransport
+
+    # Others than the real one refuse nobody.
+    said = links.transport.refusals().values() if isinstance(links.transport, PeerTransport) else ()
+    return list(dict.fromkeys(said))
+
+
 def nodes(numbers: Collection[NodeId] | Iterable[NodeId]) -> str:
     """`node 2`, or `nodes 2, 3`."""
     ordered = sorted(numbers)

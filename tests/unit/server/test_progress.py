@@ -34,10 +34,10 @@ async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
     return opening
 
 
-async def reach(node: SimNode, is_there: Callable[[str | None], bool]) -> str | None:
+async def reach(node: SimNode, is_there: Callable[[str], bool]) -> str:
     """What it says when `is_there` says that this is it."""
     async with asyncio.timeout(REACHED_SECONDS_MAX):
-        while not is_there(said := node.local.progress):  # noqa: ASYNC110  (there is no event for it)
+        while not is_there(said := " ".join(node.local.progress)):  # noqa: ASYNC110  (there is no event for it)
             await asyncio.sleep(0.0005)
     return said
 
@@ -46,12 +46,12 @@ async def reach(node: SimNode, is_there: Callable[[str | None], bool]) -> str | 
 async def test_a_new_cluster_waits_for_all_its_nodes_by_name() -> None:
     room = ClusterRoom()
     first = await begin(room, ONE)
-    assert room.nodes[ONE].local.progress == "waiting for nodes 2, 3 to found the cluster"
+    assert room.nodes[ONE].local.progress == ["waiting for nodes 2, 3 to found the cluster"]
     second = await begin(room, TWO)
-    said = await reach(room.nodes[ONE], lambda said: said is not None and "nodes" not in said)
+    said = await reach(room.nodes[ONE], lambda said: "node 3" in said)
     assert said == "waiting for node 3 to found the cluster"
     await asyncio.gather(first, second, room.open_node(THREE))
-    assert [node.local.progress for node in room.nodes.values()] == [None, None, None]
+    assert [node.local.progress for node in room.nodes.values()] == [[], [], []]
     await room.close()
 
 
@@ -61,10 +61,10 @@ async def test_a_node_that_finds_too_few_of_the_others_says_which_it_lacks() -> 
     for node in NODES:
         await room.stop(node)
     opening = await begin(room, ONE)
-    said = await reach(room.nodes[ONE], lambda said: said is not None)
+    said = await reach(room.nodes[ONE], bool)
     assert said == "no majority: nodes 2, 3 are not connected"
     await asyncio.gather(opening, room.open_node(TWO))
-    assert room.nodes[ONE].local.progress is None
+    assert room.nodes[ONE].local.progress == []
     await room.close()
 
 
@@ -75,19 +75,17 @@ async def test_a_node_that_was_away_says_how_far_it_has_caught_up(monkeypatch: p
     leader = room.nodes[ONE]
     for number in range(5):
         await leader.do(leader.broker.metadata.submit(CreateTopic(name=f"t{number}", replication_factor=2)))
-    known, said = leader.broker.metadata.applied_offset, set[str | None]()
+    known, said = leader.broker.metadata.applied_offset, set[str]()
     apply = AppliedMetadata._apply
 
     def watched(applied: AppliedMetadata, end: Offset, batch: Iterable[KeyValue]) -> None:
-        said.add(room.nodes[THREE].local.progress)
+        said.update(room.nodes[THREE].local.progress)
         apply(applied, end, batch)
 
     opening = await begin(room, THREE)
     monkeypatch.setattr(AppliedMetadata, "_apply", watched)
     await opening
-    told = [
-        text.split()[-3:] for text in said if text is not None and text.startswith("catching up with the")
-    ]
+    told = [text.split()[-3:] for text in said if text.startswith("catching up with the")]
     assert len(told) > 5
     assert all(int(applied) < int(of) == known for applied, _, of in told)
     await room.close()
@@ -97,7 +95,7 @@ async def test_a_node_that_was_away_says_how_far_it_has_caught_up(monkeypatch: p
 async def test_partitions_are_counted_while_they_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     room = await BrokerRoom().open()
     await room.create("t", 3)
-    said: list[str | None] = []
+    said: list[list[str]] = []
     open_one = LocalPartitions.open
 
     def watched(partitions: LocalPartitions, *arguments: object) -> Partition:
@@ -108,8 +106,8 @@ async def test_partitions_are_counted_while_they_are_opened(monkeypatch: pytest.
     monkeypatch.setattr(LocalPartitions, "open", watched)
     again = BrokerRoom(room.disk, room.clock)
     await again.open()
-    assert said == [f"opening partitions {count} of 3" for count in range(3)]
-    assert again.local.progress is None
+    assert said == [[f"opening partitions {count} of 3"] for count in range(3)]
+    assert again.local.progress == []
     await again.close()
 
 
@@ -119,7 +117,7 @@ async def test_a_stop_says_how_many_leaderships_are_left(monkeypatch: pytest.Mon
     node = room.nodes[ONE]
     await node.do(node.broker.metadata.submit(CreateTopic(name="t")))
     await asyncio.sleep(1)
-    said: list[str | None] = []
+    said: list[list[str]] = []
     run = HandOver.run
 
     async def watched(hand_over: HandOver, deadline: float) -> list[Partition]:
@@ -132,5 +130,5 @@ async def test_a_stop_says_how_many_leaderships_are_left(monkeypatch: pytest.Mon
     led = len(node.broker.replicas.led())
     assert led == 1
     await node.hand_over()
-    assert said == ["stopping: handing over 1 leadership", None]
+    assert said == [["stopping: handing over 1 leadership"], []]
     await room.close()

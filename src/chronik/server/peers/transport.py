@@ -70,6 +70,8 @@ class PeerTransport:
         self._extras: dict[NodeId, bytes] = {}
         self._counters = {node: Counters() for node in others}
         self._strangers = 0
+        # Why there was no connection with a node, until there is one.
+        self._refused: dict[NodeId, str] = {}
         # Links with frames that are collected, in the order of the first of them.
         self._dirty: dict[PeerConnection, None] = {}
         self._has_received = False
@@ -148,6 +150,10 @@ class PeerTransport:
             peers={node: self._statistics_of(node) for node in self._others}, strangers=self._strangers
         )
 
+    def refusals(self) -> Mapping[NodeId, str]:
+        """Nodes that are not connected because they or this node refused it, with what was said last."""
+        return dict(self._refused)
+
     def _statistics_of(self, node: NodeId) -> PeerStatistics:
         counters, link = self._counters[node], self._links.get(node)
         return PeerStatistics(
@@ -213,12 +219,15 @@ class PeerTransport:
         self._infos[peer.node] = peer
         self._extras[peer.node] = link.hello.extra
         self._counters[peer.node].connects += 1
+        self._refused.pop(peer.node, None)
         self._reports.up(peer.node, link.remote_address)
         self._listener.on_peer_up(peer)
 
     def on_refused(self, link: PeerConnection, refused: Refused, *, by_peer: bool) -> None:
         known = link.dialled if link.hello is None else link.peer.node
         who = link.remote_address.rpartition(":")[0] if known is None else known
+        if known in self._others and known not in self._links:
+            self._refused[known] = refused.reason
         self._reports.refused(who, refused, link.remote_address, by_peer=by_peer)
 
     def on_frame(self, link: PeerConnection, kind: FrameKind, payload: memoryview) -> None:
