@@ -3,6 +3,9 @@
 Each partition goes where the least is: its leader to the node that leads least, its followers to the nodes
 that hold least, in racks that hold no replica of it yet where there are such. Ties are drawn, so that two
 clusters with equal histories do not pile everything on the node with the lowest id.
+
+Nodes that are away come last, and never lead first: as with Kafka a topic can be created while one of three
+is down, as long as those that are there are a majority of its replicas.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +23,14 @@ class PlacementNode(NamedTuple):
 
     node: NodeId
     rack: str | None = None
+    is_there: bool = True
 
 
 @dataclass(slots=True)
 class _Candidate:
     node: NodeId
     rack: str | None
+    is_there: bool
     leaders: int
     replicas: int
     lot: int = 0
@@ -40,19 +45,28 @@ def place(
 ) -> list[tuple[NodeId, ...]]:
     """The replicas of each of `partitions` new partitions; the first of each is its first leader.
 
-    `loads` is what the nodes carry already. Raises INVALID_REPLICATION_FACTOR when there are too few nodes.
+    `loads` is what the nodes carry already. Raises INVALID_REPLICATION_FACTOR when there are too few nodes,
+    or too few of them are there.
     """
-    if replication_factor > len(nodes):
+    there = sum(node.is_there for node in nodes)
+    if replication_factor > len(nodes) or there < replication_factor // 2 + 1:
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"Replication factor {replication_factor} cannot be reached: {len(nodes)} broker(s) available",
+            f"Replication factor {replication_factor} cannot be reached: {there} broker(s) available, "
+            f"{len(nodes)} registered",
         )
     candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
     return [_place_one(candidates, replication_factor, randomness) for _ in range(partitions)]
 
 
 def _candidate(node: PlacementNode, load: NodeLoad) -> _Candidate:
-    return _Candidate(node=node.node, rack=node.rack, leaders=load.leaders, replicas=load.replicas)
+    return _Candidate(
+        node=node.node,
+        rack=node.rack,
+        is_there=node.is_there,
+        leaders=load.leaders,
+        replicas=load.replicas,
+    )
 
 
 def _place_one(
@@ -60,7 +74,7 @@ def _place_one(
 ) -> tuple[NodeId, ...]:
     for candidate in candidates:
         candidate.lot = randomness.randrange(0, 1 << 16) if len(candidates) > 1 else 0
-    leader = min(candidates, key=lambda c: (c.leaders, c.replicas, c.lot))
+    leader = min(candidates, key=lambda c: (not c.is_there, c.leaders, c.replicas, c.lot))
     leader.leaders += 1
     chosen = [leader]
     while len(chosen) < replication_factor:
@@ -76,4 +90,4 @@ def _next_follower(candidates: list[_Candidate], chosen: list[_Candidate]) -> _C
     rest = (candidate for candidate in candidates if candidate.node not in nodes)
     # Among equals those come first that lead most: they are the last to lead the next partitions, which adds
     # to the others.
-    return min(rest, key=lambda c: (c.rack in racks, c.replicas, -c.leaders, c.lot))
+    return min(rest, key=lambda c: (not c.is_there, c.rack in racks, c.replicas, -c.leaders, c.lot))

@@ -222,9 +222,8 @@ def _check_partitions_per_node(
 
 def _placement_nodes(image: ClusterImage, live: Live) -> list[PlacementNode]:
     return [
-        PlacementNode(broker.node, broker.rack)
+        PlacementNode(broker.node, broker.rack, _is_usable(image, broker.node, live))
         for broker in image.brokers.values()
-        if _is_usable(image, broker.node, live)
     ]
 
 

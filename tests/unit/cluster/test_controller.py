@@ -59,9 +59,20 @@ def test_replicas_go_where_a_broker_is_neither_fenced_nor_away() -> None:
         ("directory-1", "directory-3"),
         ("directory-3", "directory-1"),
     }
-    for command in (replace(create, replication_factor=3), replace(create, replication_factor=4)):
+
+
+def test_a_majority_that_is_there_is_enough_for_replicas_on_all() -> None:
+    world = World(3)
+    world.do(fence(TWO))
+    create = CreateTopic(name="a", partitions=20, replication_factor=3)
+    records = decide(world.image, create, world.defaults, world.randomness, live={ONE, TWO, THREE})
+    placed = [record for record in records if isinstance(record, PartitionCreated)]
+    assert all(set(record.replicas) == {ONE, TWO, THREE} for record in placed)
+    assert {record.leader for record in placed} == {ONE, THREE}
+    assert {record.replicas[-1] for record in placed} == {TWO}
+    for live, command in (({ONE}, create), ({ONE, TWO, THREE}, replace(create, replication_factor=4))):
         with pytest.raises(KafkaError) as caught:
-            decide(world.image, command, world.defaults, world.randomness, live={ONE, TWO, THREE})
+            decide(world.image, command, world.defaults, world.randomness, live=live)
         assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR
 
 

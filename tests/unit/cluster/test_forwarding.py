@@ -269,14 +269,16 @@ async def test_one_topic_that_all_nodes_want_is_created_once() -> None:
 
 
 @virtual
-async def test_replicas_go_only_to_brokers_the_controller_sees() -> None:
+async def test_replicas_go_first_to_brokers_the_controller_sees() -> None:
     stage = await ClusterStage().start()
     stage.cut(ONE, THREE)
     await stage.services[TWO].submit(CreateTopic(name="a", partitions=9, replication_factor=2))
     replicas = {node for partition in stage.image(TWO).topics["a"].partitions for node in partition.replicas}
     assert replicas == {ONE, TWO}
-    too_many = submit(stage, TWO, CreateTopic(name="b", replication_factor=3))
-    assert await code_of(too_many) is ErrorCode.INVALID_REPLICATION_FACTOR
+    await stage.services[TWO].submit(CreateTopic(name="b", partitions=9, replication_factor=3))
+    partitions = stage.image(TWO).topics["b"].partitions
+    assert {partition.first_leader for partition in partitions} == {ONE, TWO}
+    assert {partition.replicas[-1] for partition in partitions} == {THREE}
 
 
 @virtual
