@@ -309,6 +309,9 @@ class LocalBroker:
         membership = await links.join()
         self._stage = Stage.CATCHING_UP
         self.metadata_partition.open_replica(membership, self._metadata)
+        # Partitions are made as soon as others have committed them: without this name their directories would
+        # be nobody's after a crash (`check_contents`).
+        self._disk.sync_directory("")
         links.hasten()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
             _log.info("not ready yet", extra={"reason": "; ".join(self.progress)})

@@ -7,9 +7,10 @@ import pytest
 
 from chronik.vocab.ids import NodeId
 from tests.support.cluster_checks import votes_everywhere
-from tests.support.cluster_room import NODES
-from tests.support.cluster_scene import ClusterScene
-from tests.support.sim_process import on_processes
+from tests.support.cluster_room import NODES, SimNode
+from tests.support.cluster_scene import PARTITIONS, ClusterScene
+from tests.support.process_disk import Change, Death, Operation
+from tests.support.sim_process import ProcessDied, on_processes
 
 # Registration, two looks at the members for each group, and the log's way over: some seconds at most.
 VOTES_AGAIN_SECONDS = 10.0
@@ -45,6 +46,26 @@ async def test_the_disks_of_all_nodes_can_be_replaced_one_after_the_other() -> N
         await scene.until(lambda node=node: votes_everywhere(scene.room, node), VOTES_AGAIN_SECONDS)  # type: ignore[misc]
         await scene.acknowledged(2)
     await scene.check()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@on_processes
+async def test_a_new_disk_that_loses_power_while_it_is_filled_has_kept_the_name_of_the_metadata(
+    seed: int,
+) -> None:
+    scene = await ClusterScene(seed).open()
+    node = scene.room.nodes[NodeId(3)]
+    scene.room.watch = lambda node, change: Death.AFTER if _is_last_partition(node, change) else None
+    with pytest.raises(ProcessDied):
+        await replace(scene, node.node)
+    scene.room.watch = lambda node, change: None
+    await scene.room.open_node(node.node)
+    await scene.check()
+
+
+def _is_last_partition(node: SimNode, operation: Operation) -> bool:
+    first_segment = f"t-{PARTITIONS - 1}/{0:020}.log"
+    return node.node == 3 and (operation.change, operation.path) == (Change.CREATE, first_segment)
 
 
 @pytest.mark.parametrize("crashed", [NodeId(1), NodeId(2)])
