@@ -152,7 +152,7 @@ class PeerTransport:
 
     def refusals(self) -> Mapping[NodeId, str]:
         """Nodes that are not connected because they or this node refused it, with what was said last."""
-        return dict(self._refused)
+        return dict(sorted(self._refused.items()))
 
     def _statistics_of(self, node: NodeId) -> PeerStatistics:
         counters, link = self._counters[node], self._links.get(node)
