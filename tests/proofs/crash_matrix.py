@@ -94,6 +94,8 @@ class Outcome:
     runs: int = 0
     reached: int = 0
     clean: int = 0
+    # Lives in which records were lost that write.caching had acknowledged from memory.
+    lost_cached: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -183,6 +185,7 @@ def _add(outcome: Outcome, report: LifeReport) -> None:
     outcome.runs += 1
     outcome.reached += report.crashed_at is not None
     outcome.clean += not report.problems
+    outcome.lost_cached += report.lost_cached > 0
     outcome.problems += [f"seed {report.seed}, {report.plan}: {problem}" for problem in report.problems[:3]]
 
 
