@@ -31,10 +31,10 @@ class ConnectedSchedule(Schedule):
 
     def actions(self) -> list[tuple[int, Callable[[], None]]]:
         return [
-            (70, self.deliver),
-            (20, self.tick),
-            (20, self.sync),
-            (8, self.propose),
+            (100, self.deliver),
+            (12, self.tick),
+            (40, self.sync),
+            (5, self.propose),
             (1, self.crash),
             (2, self.restart),
             (1, self.blackout),
@@ -112,11 +112,14 @@ class ConnectedSchedule(Schedule):
                 self.group.break_pair(pair)
 
     def tell_lost(self) -> None:
-        pair = self.random.choice(self.group.pairs)
-        self.group.tell_lost(pair, self.random.choice(sorted(pair)))
+        untold = [(pair, n) for pair in self.group.pairs for n in sorted(self.group.untold.get(pair, ()))]
+        if untold:
+            self.group.tell_lost(*self.random.choice(untold))
 
     def connect(self) -> None:
-        self.group.connect(self.random.choice(self.group.pairs))
+        apart = [pair for pair in self.group.pairs if self.group.may_connect(pair)]
+        if apart:
+            self.group.connect(self.random.choice(apart))
 
     def resign(self) -> None:
         """A replica that leads is closed, and opened again without its process having ended."""
@@ -132,9 +135,7 @@ class ConnectedSchedule(Schedule):
     def replace_disk(self) -> None:
         """Of a node whose loss leaves a majority that remembers, in every membership that may count."""
         shell = self._up()
-        others = [s for s in self.group.shells.values() if s is not shell]
-        known = [m for s in self.group.shells.values() for _, m in s.log.memberships()]
-        is_safe = all(s.core.may_vote for s in others) and all(len(m.voters) >= 3 for m in known)
+        is_safe = self._is_remembered(shell) and all(len(m.voters) >= 3 for m in self._known())
         if is_safe and not self._is_renamed:
             self._crash(shell)
             shell.wipe(self._first)
@@ -142,7 +143,7 @@ class ConnectedSchedule(Schedule):
 
     def change(self) -> None:
         """Not while a replaced disk may make a majority of what is left impossible."""
-        if all(shell.core.may_vote for shell in self.group.shells.values()):
+        if self._is_remembered():
             super().change()
 
     def reconcile(self) -> None:
@@ -151,6 +152,14 @@ class ConnectedSchedule(Schedule):
             to = self._reconciled(self.group.core(node).membership)
             if to is not None:
                 self._try(partial(self.group.change, node, to))
+
+    def _known(self) -> list[Membership]:
+        return [m for shell in self.group.shells.values() for _, m in shell.log.memberships()]
+
+    def _is_remembered(self, but: Shell | None = None) -> bool:
+        """Whether all members, with the exception of one, remember what they promised."""
+        members = {node for m in self._known() for node in m.members}
+        return all(self.group[node].core.may_vote for node in members if but is None or node != but.id)
 
     def _reconciled(self, current: Membership) -> Membership | None:
         named = dict(current.directories)

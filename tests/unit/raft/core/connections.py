@@ -56,10 +56,12 @@ class ConnectedGroup(Group):
             (peer,) = pair - {node}
             self.lose_peer(node, peer)
 
+    def may_connect(self, pair: Pair) -> bool:
+        """Whether both ends are up, and know that they are not connected."""
+        is_up = all(self.shells[node].is_up for node in pair)
+        return pair not in self.connected and not self.untold.get(pair) and is_up
+
     def connect(self, pair: Pair) -> None:
-        """If both ends are up, and know that they were not connected."""
-        if pair in self.connected or self.untold.get(pair) or not all(self.shells[n].is_up for n in pair):
-            return
         self.connected.add(pair)
         for node in sorted(pair):
             (peer,) = pair - {node}
@@ -106,7 +108,8 @@ class ConnectedGroup(Group):
         for pair in self.pairs:
             for node in sorted(pair):
                 self.tell_lost(pair, node)
-            self.connect(pair)
+            if self.may_connect(pair):
+                self.connect(pair)
 
     def collect(self, node: int) -> None:
         for message in self[node].outbox:

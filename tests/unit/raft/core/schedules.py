@@ -39,10 +39,10 @@ class Schedule:
     def actions(self) -> list[tuple[int, Callable[[], None]]]:
         """What may happen, with weights."""
         return [
-            (70, self.deliver),
-            (20, self.tick),
-            (20, self.sync),
-            (8, self.propose),
+            (100, self.deliver),
+            (12, self.tick),
+            (40, self.sync),
+            (5, self.propose),
             (2, self.lose),
             (2, self.double),
             (1, self.crash),
@@ -63,9 +63,9 @@ class Schedule:
         """Each course favours other faults, so that some are met in heaps and some not at all; and some
         courses have so few that much is done between them.
         """
-        calm = self.random.choice((1, 0.3, 0.1, 0.03))
+        calm = self.random.choice((1, 0.2, 0.05, 0.02))
         weights = [
-            weight * self.random.choice((0.2, 1, 1, 4)) * (calm if weight < FAULT_WEIGHT_MAX else 1)
+            weight * (calm * self.random.choice((0.2, 1, 1, 4)) if weight < FAULT_WEIGHT_MAX else 1)
             for weight, _ in self._actions
         ]
         for _ in range(events):
