@@ -354,8 +354,10 @@ class ReplicatedGroup:
             self._resting_ticks -= 1
             if not self.is_leader:
                 return
-        self._input()
         self._core.tick()
+        if self._core.has_news:
+            # Most ticks only count: thousands of groups that wait for one answer must not be run for each.
+            self._input()
 
     def campaign_soon(self) -> None:
         """Let the time pass that a follower waits for a leader. Nothing happens to those who listen to one:

@@ -310,6 +310,20 @@ class RaftCore:
         self._told_committed = BEFORE_FIRST
         self._change(self._behaviour.on_append_failed())
 
+    @property
+    def has_news(self) -> bool:
+        """Whether a tick led to anything; after other inputs `ready` is to be taken in any case."""
+        replica, told = self._replica, self._told_leadership
+        return bool(
+            replica.messages
+            or replica.messages_after_persistence
+            or replica.log.has_writes
+            or replica.hard_state is not self._told_hard_state
+            or told is None
+            or told.role is not self._behaviour.role
+            or told.leader != replica.leader
+        )
+
     def ready(self) -> Ready:
         """What is to be done now; see above."""
         self._settle()
