@@ -33,6 +33,11 @@ class ElectionTimer:
             self._timeout = None
             self.is_hastened = False
 
+    def put_off(self) -> None:
+        """Somebody whose turn comes before asks for votes: let that election end."""
+        if self.is_hastened:
+            self._timeout = max(self._drawn(), self.elapsed + self._options.peer_lost_turn_ticks)
+
     def tick(self) -> bool:
         """Whether it fired."""
         self.elapsed += 1

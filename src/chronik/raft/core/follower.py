@@ -86,6 +86,7 @@ class Follower(Behaviour):
         if replica.options.is_quiet_used and self.is_quiet and replica.leader not in (None, node):
             replica.send(request_pre_vote(replica, replica.leader))
         self._is_heard = False
+        self._timer.put_off()
 
     def on_may_vote(self) -> Transition | None:
         """From now on its log counts: the leader hears of it again."""

@@ -411,6 +411,21 @@ def test_those_who_lost_a_leader_ask_for_votes_in_turn() -> None:
     assert counts == {2: 1, 3: 1 + RaftOptions().peer_lost_turn_ticks}
 
 
+def test_whose_turn_comes_later_lets_an_election_end() -> None:
+    group = Group(THREE)
+    group.campaign(1)
+    for node in (2, 3):
+        group.lose_peer(node, 1)
+    turn = RaftOptions().peer_lost_turn_ticks
+    group.tick(3, times=turn)
+    # Node 2 was slow. Its question comes in the tick before node 3 would ask.
+    group.tick(2)
+    assert group.core(2).role is Role.PRE_CANDIDATE
+    group.settle()
+    group.tick(3, times=turn - 1)
+    assert group.core(3).role is Role.FOLLOWER
+
+
 def test_peer_lost_frees_a_follower_to_vote() -> None:
     group = elected()
     group.lose_peer(2, 1)
