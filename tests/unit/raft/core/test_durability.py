@@ -77,6 +77,19 @@ def test_nothing_happens_without_a_reason() -> None:
     assert group.core(2).ready() == Ready()
 
 
+def test_a_tick_that_only_counted_is_no_news_and_one_that_led_to_something_is() -> None:
+    group = led()
+    heartbeat_ticks = group[1].options.heartbeat_ticks
+    news = []
+    for _ in range(heartbeat_ticks):
+        group.core(1).tick()
+        news.append(group.core(1).has_news)
+    assert news == [False] * (heartbeat_ticks - 1) + [True]
+    while not group.core(2).has_news:
+        group.core(2).tick()
+    assert group.core(2).role is Role.PRE_CANDIDATE
+
+
 def test_a_ready_that_was_not_carried_out_is_found() -> None:
     group = led()
     group.core(1).propose(count=1, payload="a", size=1)
