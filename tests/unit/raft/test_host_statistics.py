@@ -17,7 +17,7 @@ ONE, TWO, THREE = NODES
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  (there is no event for it)
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -156,7 +156,7 @@ async def test_a_commit_is_timed_from_its_append() -> None:
     started = asyncio.get_running_loop().time()
     end_offset = leader.propose("a")
     leader.propose("while the first is under way")
-    while leader.told.high_watermark < end_offset:  # noqa: ASYNC110  (there is no event for it)
+    while leader.told.high_watermark < end_offset:
         await asyncio.sleep(0.0001)
     took = asyncio.get_running_loop().time() - started
     assert took > 0

@@ -67,7 +67,7 @@ def test_another_cluster_is_told_to_both(
 async def until(condition: Callable[[], bool]) -> None:
     """For what no listener is told of."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.001)
 
 

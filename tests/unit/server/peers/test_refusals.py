@@ -12,7 +12,7 @@ def test_both_sides_remember_why_until_they_are_connected() -> None:
             one, told_one = await stage.start(ONE, cluster_id="here")
             two, _ = await stage.start(TWO, cluster_id="there")
             async with asyncio.timeout(20):
-                while not (one.refusals() and two.refusals()):  # noqa: ASYNC110  (there is no event for it)
+                while not (one.refusals() and two.refusals()):
                     await asyncio.sleep(0.001)
             assert "node 2 to cluster there" in one.refusals()[TWO]
             assert "cluster here" in two.refusals()[ONE]
