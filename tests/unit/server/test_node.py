@@ -180,7 +180,7 @@ def test_a_client_that_does_not_read_does_not_hold_up_the_stop(tmp_path: Path) -
             asked = request(ApiKey.API_VERSIONS, 0, ApiVersionsRequest()).frame
             asking = asyncio.ensure_future(loop.sock_sendall(deaf, asked * 1_000_000))
             async with asyncio.timeout(20):
-                while not node.broker.memory.unsent_bytes:  # noqa: ASYNC110  (there is no event for it)
+                while not node.broker.memory.unsent_bytes:
                     await asyncio.sleep(0)
             started = loop.time()
             await node.stop()

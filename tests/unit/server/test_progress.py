@@ -29,7 +29,7 @@ def test_nodes_are_named_in_order(numbers: list[int], text: str) -> None:
 async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
     """Start a node without waiting for it to be ready."""
     opening = asyncio.ensure_future(room.open_node(node))
-    while node not in room.nodes or not room.nodes[node].is_made:  # noqa: ASYNC110  (there is no event for it)
+    while node not in room.nodes or not room.nodes[node].is_made:
         await asyncio.sleep(0)
     return opening
 
@@ -37,7 +37,7 @@ async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
 async def reach(node: SimNode, is_there: Callable[[str], bool]) -> str:
     """What it says when `is_there` says that this is it."""
     async with asyncio.timeout(REACHED_SECONDS_MAX):
-        while not is_there(said := " ".join(node.local.progress)):  # noqa: ASYNC110  (there is no event for it)
+        while not is_there(said := " ".join(node.local.progress)):
             await asyncio.sleep(0.0005)
     return said
 
