@@ -12,13 +12,15 @@ class SyncRound:
 
     # The group's count of writes when the round began.
     writes: int
-    # The log as it ended then. A later truncation may have cut it: the core checks the term.
+    # The log as it ended then.
     last_index: RaftIndex
     term: Term
     # The store's sequence number then.
     store_written: int
-    # How often the log was restarted; a restart ends what the log says of the round.
+    # How often the log was restarted, and how often it was cut in any way. A restart ends what the log may be
+    # told of the round, any cut what the core may.
     restarts: int
+    cuts: int
     # What may leave when the round ends.
     messages: tuple[Message, ...]
 
@@ -32,6 +34,8 @@ class Durability:
     writes: int = 0
     durable: int = 0
     restarts: int = 0
+    # Restarts and truncations.
+    cuts: int = 0
     # Messages since the running round began.
     waiting: list[Message] = field(default_factory=list)
     round: SyncRound | None = None
@@ -43,7 +47,7 @@ class Durability:
     def begin(self, last_index: RaftIndex, term: Term, store_written: int) -> None:
         """A round begins. One that failed is replaced: the group has failed with it."""
         self.round = SyncRound(
-            self.writes, last_index, term, store_written, self.restarts, tuple(self.waiting)
+            self.writes, last_index, term, store_written, self.restarts, self.cuts, tuple(self.waiting)
         )
         self.waiting.clear()
 

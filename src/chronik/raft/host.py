@@ -8,6 +8,7 @@ are told to every group that has the peer as a member.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from chronik.log.reading import ColdRead, LogSlice
@@ -16,11 +17,9 @@ from chronik.raft.core.messages import AppendEntries, Heartbeat, Message, Restar
 from chronik.raft.early import EarlyMessages
 from chronik.raft.group_id import GroupId
 from chronik.raft.replicated import ReplicatedGroup
-from chronik.raft.restart import RestartPayload
 from chronik.raft.transport import Buffer, FrameKind, PeerInfo, Transport
-from chronik.vocab.errors import KafkaError
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
-from chronik.vocab.invariant import InvariantViolation
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +31,10 @@ _FRAME_BYTES = 1024 * 1024
 # How often leaders look who lags: a tenth of a second is far below replica.lag.time.max.ms, and three
 # thousand groups are looked at in some milliseconds.
 _LAG_LOOK_SECONDS = 0.5
+
+
+# Before a read that failed is tried again: a device, or a lack of descriptors, may recover.
+_RELOAD_SECONDS = 0.5
 
 
 class HostStatistics(NamedTuple):
@@ -54,7 +57,7 @@ class HostStatistics(NamedTuple):
 
 
 class RaftHost:
-    """See the module. Implements `raft.replicated.GroupHost`."""
+    """See the module. Implements `raft.group_setting.GroupHost`."""
 
     def __init__(
         self,
@@ -83,6 +86,8 @@ class RaftHost:
         # What goes to each peer at the end of this turn, and its bytes.
         self._outboxes: dict[NodeId, list[Buffer]] = {}
         self._outbox_bytes: dict[NodeId, int] = {}
+        # Peers that a frame was not queued for, since this was last made up for.
+        self._refused: set[NodeId] = set()
         self._early = EarlyMessages()
         self._timer: asyncio.TimerHandle | None = None
         self._lag_timer: asyncio.TimerHandle | None = None
@@ -183,7 +188,7 @@ class RaftHost:
         self._outbox_bytes[target] += size
         if self._outbox_bytes[target] >= _FRAME_BYTES:
             del self._outboxes[target]
-            self._transport.send(target, FrameKind.RAFT, outbox)
+            self._send_frame(target, outbox)
 
     def is_up(self, node: NodeId) -> bool:
         """See `GroupHost.is_up`."""
@@ -201,19 +206,18 @@ class RaftHost:
         task.add_done_callback(self._loads.discard)
 
     def _with_payload(self, group_id: GroupId, message: RestartLog) -> RestartLog:
-        from dataclasses import replace
-
-        offset, snapshot = self._groups[group_id].restart_payload(message.index)
-        return replace(message, payload=RestartPayload(offset, snapshot))
+        return replace(message, payload=self._groups[group_id].restart_payload(message.index))
 
     async def _load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
         try:
             read = await self._load_cold(cold)
-        except (OSError, KafkaError) as error:
-            _log.error(
-                "a follower's records cannot be read", extra={"group": str(group.id), "error": str(error)}
-            )
-            group.on_loaded(None)
+        except Exception as error:  # whatever it is, the follower is not to wait for ever
+            is_gone = isinstance(error, KafkaError) and error.code is ErrorCode.OFFSET_OUT_OF_RANGE
+            if not is_gone:
+                extra = {"group": str(group.id), "error": str(error)}
+                _log.error("a follower's records cannot be read", extra=extra)
+                await asyncio.sleep(_RELOAD_SECONDS)
+            group.on_load_failed(OSError(f"a follower's records cannot be read: {error}"), is_gone=is_gone)
         else:
             group.on_loaded(read)
 
@@ -263,37 +267,53 @@ class RaftHost:
 
     def _run_scheduled(self) -> None:
         self._is_scheduled = False
-        if self._marked:
-            self._run()
+        self._run()
 
     def _run(self) -> None:
         """Have every marked group do its work, then send what they all said. Work leads to more work."""
         while self._marked and not self._is_closed:
             marked, self._marked = self._marked, {}
             for group in marked:
-                self._guard(group, group.run)
-                if group.is_quiet:
-                    if group in self._active:
-                        del self._active[group]
-                        self._look_at(group)
-                elif self._groups.get(group.id) is group:
-                    self._active[group] = None
+                try:
+                    group.run()
+                    self._follow_activity(group)
+                except Exception as error:
+                    _stop(group, error)
         self._flush()
+
+    def _follow_activity(self, group: ReplicatedGroup) -> None:
+        if group.is_quiet:
+            if group in self._active:
+                del self._active[group]
+                self._look_at(group)
+        elif self._groups.get(group.id) is group:
+            self._active[group] = None
 
     def _flush(self) -> None:
         if not self._outboxes:
             return
         outboxes, self._outboxes = self._outboxes, {}
         for node, buffers in outboxes.items():
-            self._transport.send(node, FrameKind.RAFT, buffers)
+            self._send_frame(node, buffers)
+
+    def _send_frame(self, node: NodeId, buffers: list[Buffer]) -> None:
+        if not self._transport.send(node, FrameKind.RAFT, buffers):
+            self._refused.add(node)
+
+    def _make_up_for_refused(self) -> None:
+        """Frames were dropped because too much waited for a peer. Groups rely on connections that lose
+        nothing, so to them it is as if this one had ended, and another had begun.
+        """
+        refused, self._refused = self._refused & self._up.keys(), set()
+        for node in sorted(refused):
+            for group in self._members_of(node):
+                self._guard(group, lambda group=group, node=node: _reconnect(group, node))  # type: ignore[misc]
 
     def _guard(self, group: ReplicatedGroup, work: Callable[[], None]) -> None:
-        """A bug, or a message that cannot be, stops its group loudly, and no other."""
         try:
             work()
-        except InvariantViolation as error:
-            _log.critical("a group stops", extra={"group": str(group.id)}, exc_info=error)
-            group.fail(OSError(f"an invariant is violated: {error}"))
+        except Exception as error:
+            _stop(group, error)
 
     # Time.
 
@@ -313,8 +333,10 @@ class RaftHost:
 
     def _look(self) -> None:
         self._look_later()
+        if self._refused:
+            self._make_up_for_refused()
         for group in list(self._active):
-            self._look_at(group)
+            self._guard(group, lambda group=group: self._look_at(group))  # type: ignore[misc]
 
     def _look_at(self, group: ReplicatedGroup, returned: NodeId | None = None) -> None:
         """`returned` was not in sync until now, whatever is found: it was not connected."""
@@ -325,3 +347,14 @@ class RaftHost:
             self._shrinks += len((group.laggards - before) & counted)
             self._expands += len((before - group.laggards) & counted)
             self._on_lag(group)
+
+
+def _reconnect(group: ReplicatedGroup, node: NodeId) -> None:
+    group.on_peer_lost(node)
+    group.on_peer_found(node, is_restarted=False)
+
+
+def _stop(group: ReplicatedGroup, error: Exception) -> None:
+    """A bug, or a message that cannot be, stops its group loudly, and no other."""
+    _log.critical("a group stops", extra={"group": str(group.id)}, exc_info=error)
+    group.fail(OSError(f"a group stopped: {error}"))

@@ -3,106 +3,50 @@
 Made by whoever opens the partition, given to the node's `raft.host.RaftHost`, which calls `step`, `tick`
 and `run`. Whatever happens in a turn of the loop is carried out at its end (`run`), so that many proposals
 make one message to each follower, and one sync. Only a proposal is written at once, because its producer is
-told where it went. What the partition is told, it is told from `run`.
+told where it went. What the partition is told (`raft.telling`), it is told from `run`.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from chronik.log.disk import Buffer, Syncable
-from chronik.log.partition_log import AppendResult, PartitionLog
+from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.core import RaftCore
-from chronik.raft.core.messages import Message, TimeoutNow
-from chronik.raft.core.options import RaftOptions
-from chronik.raft.core.progress import FollowerState
+from chronik.raft.core.messages import Message, RequestPreVote, TimeoutNow
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, Membership, RaftIndex
+from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
+from chronik.raft.following import Following
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.held import Durability
-from chronik.raft.lag import LagWatch
-from chronik.raft.latency import Latency
 from chronik.raft.replicated_log import ReplicatedLog
+from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
-from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
+from chronik.raft.telling import Telling
 from chronik.records.batch import PREFIX_BYTES, Batch, stamped_prefix
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
-from chronik.vocab.invariant import invariant
-from chronik.vocab.seams import Clock, Randomness
+from chronik.vocab.invariant import InvariantViolation, invariant
 
 _log = logging.getLogger(__name__)
 
 # A node whose log took no append, because its disk is full for example, does not ask to lead for so many
-# election timeouts: others can, and trying again costs everybody a leader.
+# election timeouts, unless it took one since: others can, and trying again costs everybody a leader.
 _RESTING_ELECTIONS = 10
 
-
-class GroupHost(Protocol):
-    """What a group asks of the node's host."""
-
-    def mark(self, group: "ReplicatedGroup") -> None:
-        """Have `group.run` called at the end of this turn of the loop."""
-        ...
-
-    def send(self, group: GroupId, message: Message, log_start: Offset) -> None: ...
-
-    def load(self, group: "ReplicatedGroup", cold: ColdRead) -> None:
-        """Load in a thread; `group.on_loaded` follows."""
-        ...
-
-    def is_up(self, node: NodeId) -> bool: ...
-
-    def directory(self, node: NodeId) -> str | None:
-        """Names the data directory of a peer that is up."""
-        ...
-
-
-class RestartHooks(Protocol):
-    """For a group with a state beside its log: `__meta`."""
-
-    def snapshot(self) -> tuple[Offset, bytes]:
-        """What stands for all records below the offset, to be sent to a follower that lacks some of them."""
-        ...
-
-    def on_restart(self, offset: Offset, snapshot: bytes) -> None:
-        """Take over a snapshot, durably, before the log is restarted behind it. Raises OSError."""
-        ...
-
-    def on_append_failed(self) -> None:
-        """The log took no entries, because its disk is full for example; it is tried again."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSetting:
-    """What all groups of a node have in common."""
-
-    node: NodeId
-    directory_id: str
-    options: RaftOptions
-    randomness: Randomness
-    clock: Clock
-    store: StateStore
-    syncer: Syncer
-    host: GroupHost
-    # replica.lag.time.max.ms, as it is now.
-    lag_ms: Callable[[], int]
-    # From an append on a leader to its commit: of partitions, and of groups with a state beside their log.
-    commits: Latency = field(default_factory=Latency)
-    metadata_commits: Latency = field(default_factory=Latency)
+# A read that fails so often in a row fails for good: whoever has these records had better lead.
+_LOADS_MAX = 3
 
 
 class ReplicatedGroup:
-    """See the module. Implements `raft.group.Group` and `raft.syncer.Synced`."""
+    """See the module. Implements `raft.group.Group`, `raft.syncer.Synced` and `raft.telling.Teller`."""
 
     def __init__(
         self,
@@ -119,11 +63,14 @@ class ReplicatedGroup:
         self._setting = setting
         self._store = setting.store
         self._host = setting.host
+        self._syncer: Syncer = setting.syncer
         self._hooks = hooks
         self._write_caching = write_caching
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
         self._core = self._make_core()
-        self._listener: GroupListener | None = None
+        self._following = Following(self._core, self._raft_log, setting)
+        commits = setting.commits if hooks is None else setting.metadata_commits
+        self._telling = Telling(self, log.start_offset, commits)
         self._failed: OSError | None = None
         self._is_closed = False
         self._durability = Durability()
@@ -134,26 +81,14 @@ class ReplicatedGroup:
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
         self._resting_ticks = 0
-        # How often this replica became leader by an election, saw somebody else become it, and gave its
-        # leadership to whom it was asked to.
-        self.elections = 0
-        self.leader_changes = 0
-        self.handed_over = 0
-        self._last_leader: NodeId | None = None
-        # To whom leadership was last asked to go; None once somebody leads after that.
-        self._heir: NodeId | None = None
-        # One append at a time is timed: where it ends, and when it was; None while there is none.
-        self._commits = setting.commits if hooks is None else setting.metadata_commits
-        self._timed_end: Offset | None = None
-        self._timed_from = 0.0
-        # What was last told to the listener.
-        self._high_watermark = log.start_offset
-        self._told_leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
-        self._is_settled_told = False
-        self._truncated_to: Offset | None = None
+        # Reads from the device that failed, since one went well.
+        self._failed_loads = 0
         # Where the leader's log starts, as far as was heard.
         self._leader_log_start = 0
-        self._lag = LagWatch()
+        # Where the log ended when the last membership came, and whether `may_vote` may still change by a
+        # commit.
+        self._membership_end = self._raft_log.last_index
+        self._is_vote_open = True
         self._unsynced_bytes = 0
         self._flush_timer: asyncio.TimerHandle | None = None
 
@@ -171,7 +106,7 @@ class ReplicatedGroup:
             memberships=state.markers.memberships(),
             salt=self.id.topic_id[-1] + self.id.partition,
         )
-        core.may_vote = core.is_directory_settled(setting.directory_id)
+        core.may_vote = self._may_vote(core)
         return core
 
     # What the partition asks.
@@ -194,15 +129,21 @@ class ReplicatedGroup:
 
     @property
     def high_watermark(self) -> Offset:
-        return self._high_watermark
+        return self._telling.high_watermark
 
     @property
-    def members(self) -> frozenset[NodeId]:
-        return self._core.membership.members
+    def committed_offset(self) -> Offset:
+        """`high_watermark` as it is about to be; not before what is to be written was."""
+        committed = self._core.committed
+        return self._raft_log.offset_after(committed) if committed > BEFORE_FIRST else Offset(0)
 
     @property
     def membership(self) -> Membership:
         return self._core.membership
+
+    @property
+    def members(self) -> frozenset[NodeId]:
+        return self._core.membership.members
 
     @property
     def voters(self) -> frozenset[NodeId]:
@@ -220,7 +161,7 @@ class ReplicatedGroup:
 
     def listen(self, listener: GroupListener) -> None:
         """Say whom to tell; once, before the host knows the group."""
-        self._listener = listener
+        self._telling.listener = listener
 
     def bootstrap(self, first_leader: NodeId) -> None:
         """Begin as a new group: see `RaftCore.bootstrap`. Nothing for a replica on a replaced disk."""
@@ -231,15 +172,23 @@ class ReplicatedGroup:
     def set_write_caching(self, policy: FlushPolicy | None) -> None:
         """Change the promise for records proposed from now on; earlier ones are synced at once."""
         self._write_caching = policy
-        self._setting.syncer.request(self)
+        self.sync_soon()
 
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
         """See `raft.group.Group.propose`."""
-        if self._failed is not None:
-            raise self.refusal()
-        if self._has_inputs:
-            # What they want written comes first.
-            self._run_core()
+        try:
+            if self._has_inputs:
+                # What they want written comes first.
+                self._run_core()
+            if self._failed is not None:
+                raise self.refusal()
+            return self._propose(batches)
+        except InvariantViolation as violation:
+            _log.critical("a group stops", extra={"group": str(self.id)}, exc_info=violation)
+            self.fail(OSError(f"an invariant is violated: {violation}"))
+            raise self.refusal() from violation
+
+    def _propose(self, batches: Sequence[Batch]) -> AppendResult:
         core, log = self._core, self._log
         epoch, offset, count, size = core.term, log.end_offset, 0, 0
         payload: list[Buffer] = []
@@ -260,17 +209,16 @@ class ReplicatedGroup:
         self._durability.writes += 1
         self._unsynced_bytes += size
         self._has_proposals = True
-        if self._timed_end is None:
-            self._timed_end, self._timed_from = result.end_offset, self._commits.now()
+        self._telling.on_proposed(result.end_offset)
         self._host.mark(self)
         if self._write_caching is None:
-            self._setting.syncer.request(self)
+            self._syncer.request(self)
         return result
 
     def sync_soon(self) -> None:
         """See `raft.group.Group.sync_soon`."""
         if self._failed is None and not self._is_closed:
-            self._setting.syncer.request(self)
+            self._syncer.request(self)
 
     def on_tidied(self) -> None:
         """See `raft.group.Group.on_tidied`."""
@@ -280,36 +228,16 @@ class ReplicatedGroup:
 
     def lagging(self) -> frozenset[NodeId]:
         """See `raft.group.Group.lagging`."""
-        if self._core.role is not Role.LEADER:
-            return frozenset()
-        # Asked for each produce: who follows is not looked at one by one.
-        own, is_up = self._setting.node, self._host.is_up
-        lost = {node for node in self._core.membership.members if node != own and not is_up(node)}
-        return self._lag.lagging | lost if lost else self._lag.lagging
+        return self._following.lagging()
 
     def replicas(self) -> Sequence[Replica]:
         """See `raft.group.Group.replicas`."""
-        if not self.is_leader:
-            return ()
-        now_ms, node = self._setting.clock.monotonic_ms(), self._setting.node
-        own = Replica(node, node in self.voters, self._log.end_offset, now_ms, now_ms)
-        return [own, *(self._replica(node, state) for node, state in self._core.followers.items())]
-
-    def _replica(self, node: NodeId, state: FollowerState) -> Replica:
-        last = self._raft_log.last_index
-        is_known = state.match >= self._raft_log.first_index - 1
-        now_ms = self._setting.clock.monotonic_ms()
-        is_complete = state.match == last and self._host.is_up(node)
-        return Replica(
-            node=node,
-            is_voter=node in self.voters,
-            end_offset=self._raft_log.offset_after(state.match) if is_known else -1,
-            caught_up_ms=now_ms if is_complete else self._lag.caught_up_ms(node),
-            heard_ms=now_ms if self._host.is_up(node) else -1,
-        )
+        return self._following.replicas() if self.is_leader else ()
 
     def transfer(self, to: NodeId) -> None:
         """See `raft.group.Group.transfer`."""
+        if self._failed is not None:
+            raise self.refusal()
         self._input()
         try:
             self._core.transfer_leadership(to)
@@ -317,12 +245,14 @@ class ReplicatedGroup:
             is_other = refused.reason is Refusal.NOT_A_VOTER
             code = ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE if is_other else ErrorCode.NOT_LEADER_OR_FOLLOWER
             raise KafkaError(code, str(refused)) from refused
-        self._heir = to
+        self._telling.heir = to
 
     def propose_membership(self, membership: Membership) -> bool:
         """Whether it is in the log now; it is not while another change, or the start of the term, is not
-        committed.
+        committed, or a new voter lacks more than is on its way to it.
         """
+        if self._failed is not None:
+            return False
         self._input()
         try:
             self._core.propose_membership(membership)
@@ -331,25 +261,54 @@ class ReplicatedGroup:
         return True
 
     def is_complete(self, node: NodeId) -> bool:
-        """On the leader: whether `node` has the whole log."""
-        state = self._core.followers.get(node)
-        return state is not None and state.match >= self._core.committed
+        """On the leader: whether `node` has all that is committed."""
+        return self._following.is_complete(node)
 
     # The host's side.
 
+    @property
+    def elections(self) -> int:
+        """How often this replica became leader by an election."""
+        return self._telling.elections
+
+    @property
+    def leader_changes(self) -> int:
+        """How often it saw another leader than the last one."""
+        return self._telling.leader_changes
+
+    @property
+    def handed_over(self) -> int:
+        """How often its leadership went to whom it was to go."""
+        return self._telling.handed_over
+
+    @property
+    def laggards(self) -> frozenset[NodeId]:
+        """What `look_for_laggards` found last."""
+        return self._following.laggards
+
+    def look_for_laggards(self) -> bool:
+        """Every so often; whether the replicas in sync are others than before."""
+        return self.is_leader and self._following.look()
+
+    def on_leader_changed(self) -> None:
+        """See `raft.telling.Teller`."""
+        self._following.begin_term()
+
     def step(self, message: Message, log_start: int) -> None:
         """A message of another node, with the leader's log start where it sends one."""
-        if self._failed is not None:
-            return
         if self._has_proposals:
             # A truncation must find handed out what was proposed.
             self._run_core()
+        if self._failed is not None:
+            return
         self._input()
         self._core.step(message)
         if log_start > self._leader_log_start:
             self._leader_log_start = log_start
 
     def tick(self) -> None:
+        if self._failed is not None:
+            return
         if self._resting_ticks > 0:
             self._resting_ticks -= 1
             if not self.is_leader:
@@ -363,45 +322,38 @@ class ReplicatedGroup:
         """Let the time pass that a follower waits for a leader. Nothing happens to those who listen to one:
         it asks first (PreVote).
         """
-        if self.known_leader is None:
+        if self.known_leader is None and self._failed is None:
             self._input()
             for _ in range(2 * self._setting.options.election_ticks):
                 if self._core.role is Role.FOLLOWER:
                     self._core.tick()
 
     def on_peer_lost(self, node: NodeId) -> None:
-        self._input()
-        self._core.on_peer_lost(node)
+        if self._failed is None:
+            self._input()
+            self._core.on_peer_lost(node)
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
-        self._input()
-        self._core.on_peer_found(node, is_restarted=is_restarted)
+        if self._failed is None:
+            self._input()
+            self._core.on_peer_found(node, is_restarted=is_restarted)
 
-    def on_loaded(self, read: LogSlice | None) -> None:
+    def on_loaded(self, read: LogSlice) -> None:
+        """What `GroupHost.load` was asked for."""
+        self._failed_loads = 0
         self._raft_log.on_loaded(read)
         self._input()
 
-    @property
-    def laggards(self) -> frozenset[NodeId]:
-        """What `look_for_laggards` found last."""
-        return self._lag.lagging
-
-    def look_for_laggards(self) -> bool:
-        """Every so often; whether the replicas in sync are others than before."""
-        if not self.is_leader:
-            return False
-        now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
-        followers = self._core.followers
-        voteless = {node for node in followers if not self._has_vote(node)}
-        return self._lag.look(followers, self._raft_log.last_index, now_ms, lag_ms, voteless)
-
-    def _has_vote(self, node: NodeId) -> bool:
-        """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
-        membership, directory = self._core.membership, self._setting.host.directory(node)
-        if node not in membership.voters:
-            return False
-        is_known = directory is None or (node, directory) in membership.directories
-        return is_known or not dict(membership.directories).get(node)
+    def on_load_failed(self, error: OSError, *, is_gone: bool) -> None:
+        """`is_gone`: retention was faster; otherwise the log is damaged or its device. It is asked for again,
+        if whoever lacks it still does.
+        """
+        self._raft_log.on_loaded(None)
+        self._failed_loads += not is_gone
+        if self._failed_loads >= _LOADS_MAX:
+            self.fail(error)
+        else:
+            self._input()
 
     def run(self) -> None:
         """Carry out what the inputs of this turn led to, and tell the partition."""
@@ -409,28 +361,47 @@ class ReplicatedGroup:
             return
         if self._failed is None:
             self._run_core()
-        if self._failed is None and self._leader_log_start > self._log.start_offset:
+        if self._failed is not None:
+            self._telling.tell_failure(self._failed)
+            return
+        if self._leader_log_start > self._log.start_offset:
             self._follow_log_start()
-        self._tell()
+        self._telling.tell()
+
+    def resign(self) -> None:
+        """Lead no more, because the node stops: the others are told at the end of this turn. `close` follows
+        in a later one.
+        """
+        if self._failed is None and not self._is_closed:
+            self._input()
+            self._core.resign()
 
     def close(self) -> None:
         """Stop for good: no more messages, no more syncs; the log's owner syncs it when it closes the log."""
         self._is_closed = True
-        self._setting.syncer.forget(self)
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        self._stop_syncing()
 
     def fail(self, error: OSError) -> None:
         """The log, or this code, cannot be trusted any more."""
-        if self._failed is None:
+        if self._failed is None and not self._is_closed:
             self._abdicate()
             self._failed = error
             self._log.fail(error)
+            self._stop_syncing()
             self._host.mark(self)
+
+    def _stop_syncing(self) -> None:
+        self._syncer.forget(self)
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
 
     # The syncer's side.
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
+        """See `raft.syncer.Synced`."""
+        if self._failed is not None:
+            # What its files hold on the device is not known any more.
+            raise LogFailed(f"the log failed: {self._failed}")
         self._unsynced_bytes = 0
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -448,6 +419,7 @@ class ReplicatedGroup:
         return files, log.end_offset
 
     def on_synced(self, end_offset: Offset) -> None:
+        """See `raft.syncer.Synced`."""
         done = self._durability.end()
         if self._is_closed or self._failed is not None or done is None:
             return
@@ -458,13 +430,13 @@ class ReplicatedGroup:
         if self._store.synced < self._store_written:
             self._store.on_synced(done.store_written)
         self._input()
-        if done.last_index > BEFORE_FIRST:
+        if done.last_index > BEFORE_FIRST and done.cuts == self._durability.cuts:
             self._core.on_persisted(done.last_index, done.term)
         self._release(done.messages)
 
     def on_sync_failed(self, error: OSError) -> None:
-        if not self._is_closed:
-            self.fail(error)
+        """See `raft.syncer.Synced`."""
+        self.fail(error)
 
     # Carrying out.
 
@@ -489,14 +461,13 @@ class ReplicatedGroup:
         """Whether it could be."""
         try:
             has_written = self._write(ready)
-        except OSError as error:
-            if ready.restart is not None:
-                self.fail(error)
-            else:
-                self._on_append_failed(error)
+        except (OSError, KafkaError) as error:
+            # Some of it may be written.
+            self._durability.writes += 1
+            self._on_write_failed(ready, error)
             return False
-        if ready.membership is not None or (ready.committed is not None and not self._core.may_vote):
-            self._core.may_vote = self._core.is_directory_settled(self._setting.directory_id)
+        if ready.membership is not None or (ready.committed is not None and self._is_vote_open):
+            self._judge_vote(ready)
         for message in ready.messages:
             self._send(message)
         self._durability.waiting.extend(ready.messages_after_persistence)
@@ -506,31 +477,64 @@ class ReplicatedGroup:
         return True
 
     def _write(self, ready: Ready) -> bool:
-        """Log, markers, term and vote. Whether there was anything to write. Raises OSError."""
+        """Log, markers, term and vote. Whether there was anything to write. Raises OSError, and KafkaError
+        when entries are not what was sent.
+        """
         store_written = self._store.written
+        try:
+            if ready.restart is not None or ready.truncate_to is not None:
+                self._cut(ready)
+            if ready.appends:
+                self._append(ready)
+            if ready.hard_state is not None:
+                self._store.set_hard_state(self.id, ready.hard_state)
+        finally:
+            # Also when the rest failed: what was written there is part of what is accepted later.
+            if self._store.written != store_written:
+                self._store_written = self._store.written
+        return bool(
+            ready.appends or ready.hard_state or ready.truncate_to is not None or ready.restart is not None
+        )
+
+    def _cut(self, ready: Ready) -> None:
+        self._durability.cuts += 1
         if ready.restart is not None:
             payload = ready.restart.payload
+            invariant(isinstance(payload, RestartPayload), "a restart without an offset")
+            assert isinstance(payload, RestartPayload)
             if self._hooks is not None:
-                self._hooks.on_restart(payload.offset, payload.snapshot or b"")  # type: ignore[attr-defined]
+                self._hooks.on_restart(payload.offset, payload.snapshot or b"")
             self._durability.restarts += 1
-            self._truncated_to = self._log.start_offset
+            self._telling.on_truncated(self._log.start_offset)
             self._raft_log.restart(ready.restart)
         if ready.truncate_to is not None:
-            end_offset = self._raft_log.truncate(ready.truncate_to)
-            known = self._truncated_to
-            self._truncated_to = end_offset if known is None else min(known, end_offset)
+            self._telling.on_truncated(self._raft_log.truncate(ready.truncate_to))
+
+    def _append(self, ready: Ready) -> None:
         last = self._raft_log.last_index
         for append in ready.appends:
             # Proposals are there already.
             if append.last > last:
                 self._raft_log.append(append)
-        if ready.hard_state is not None:
-            self._store.set_hard_state(self.id, ready.hard_state)
-        if self._store.written != store_written:
-            self._store_written = self._store.written
-        return bool(
-            ready.appends or ready.hard_state or ready.truncate_to is not None or ready.restart is not None
-        )
+                self._resting_ticks = 0
+
+    def _judge_vote(self, ready: Ready) -> None:
+        """See `RaftCore.is_directory_settled`: a new membership may change it, now or when committed."""
+        core = self._core
+        if ready.membership is not None:
+            self._membership_end = self._raft_log.last_index
+        may_vote = self._may_vote(core)
+        self._is_vote_open = not may_vote or core.committed < self._membership_end
+        if may_vote != core.may_vote:
+            core.may_vote = may_vote
+            # It has something to say.
+            self._has_inputs = True
+
+    def _may_vote(self, core: RaftCore) -> bool:
+        """Not if its files were lost and the store was not, nor on another disk than the others know."""
+        state = self._store.get(self.id)
+        is_wiped = state is None or state.is_wiped
+        return not is_wiped and core.is_directory_settled(self._setting.directory_id)
 
     def _persist(self) -> None:
         """See that what was written becomes durable, or count it as such."""
@@ -538,24 +542,24 @@ class ReplicatedGroup:
         if durability.is_durable:
             self._release(durability.skip())
             return
-        is_caching = self._write_caching is not None and self._store.synced >= self._store_written
-        if not is_caching:
-            self._setting.syncer.request(self)
+        policy = self._write_caching
+        if policy is None or self._store.synced < self._store_written:
+            # Votes, terms and memberships are synced in any case.
+            self._syncer.request(self)
             return
-        assert self._write_caching is not None
         self._release(durability.skip())
         last = self._raft_log.last_index
         if last > BEFORE_FIRST:
             self._has_inputs = True
             self._core.on_persisted(last, self._raft_log.term_at(last))
-        self._flush_later(self._write_caching)
+        self._flush_later(policy)
 
     def _flush_later(self, policy: FlushPolicy) -> None:
         if self._unsynced_bytes >= policy.bytes_max:
-            self._setting.syncer.request(self)
+            self._syncer.request(self)
         elif self._flush_timer is None:
             loop = asyncio.get_running_loop()
-            self._flush_timer = loop.call_later(policy.interval_ms / 1000, self._setting.syncer.request, self)
+            self._flush_timer = loop.call_later(policy.interval_ms / 1000, self._syncer.request, self)
 
     def _release(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -568,10 +572,10 @@ class ReplicatedGroup:
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)
 
-    def restart_payload(self, index: RaftIndex) -> tuple[Offset, bytes | None]:
-        """What a RestartLog at `index` carries: the offset where the log goes on, and a snapshot."""
+    def restart_payload(self, index: RaftIndex) -> RestartPayload:
+        """What a RestartLog at `index` carries."""
         snapshot = None if self._hooks is None else self._hooks.snapshot()[1]
-        return self._raft_log.offset_after(index), snapshot
+        return RestartPayload(self._raft_log.offset_after(index), snapshot)
 
     def _load(self, cold: ColdRead) -> None:
         self._host.load(self, cold)
@@ -580,13 +584,26 @@ class ReplicatedGroup:
         """DeleteRecords reached the leader's log; only committed records go. What is committed may be written
         at the end of a turn only, in the place of others.
         """
-        target = min(self._leader_log_start, self._committed_offset(), self._log.end_offset)
+        target = min(self._leader_log_start, self.committed_offset, self._log.end_offset)
         if target > self._log.start_offset and self._hooks is None:
             with suppress(OSError):
                 self._log.advance_start(target)
 
+    # What goes wrong.
+
+    def _on_write_failed(self, ready: Ready, error: OSError | KafkaError) -> None:
+        if isinstance(error, KafkaError):
+            # Damaged on its way. Nothing is wrong here, and it comes again.
+            _log.error("entries came damaged", extra={"group": str(self.id), "error": str(error)})
+            self._input()
+            self._core.on_append_failed()
+        elif ready.restart is not None:
+            self.fail(error)
+        else:
+            self._on_append_failed(error)
+
     def _on_append_failed(self, error: OSError) -> None:
-        """Nothing was appended. Others may have room; this node steps aside, and follows when it can."""
+        """Nothing more was appended. Others may have room; this node steps aside, and follows when it can."""
         if self._resting_ticks == 0:
             _log.error("append failed", extra={"group": str(self.id), "error": str(error)})
         self._resting_ticks = self._setting.options.election_ticks * _RESTING_ELECTIONS
@@ -595,65 +612,27 @@ class ReplicatedGroup:
             return
         if self._hooks is not None:
             self._hooks.on_append_failed()
-        self._abdicate()
         self._input()
         self._core.on_append_failed()
 
     def _abdicate(self) -> None:
-        """Have the best follower campaign: quiet followers would not notice that this node leads no more."""
-        if self._core.role is not Role.LEADER:
+        """As `RaftCore.resign`, for a core that cannot go on: the best follower is to campaign, and the
+        others are asked what no leader asks. Quiet ones would not notice that this node leads no more.
+        """
+        core, source = self._core, self._setting.node
+        if core.role is not Role.LEADER:
             return
-        up = [node for node in self._core.followers if self._host.is_up(node) and node in self.voters]
-        if up:
-            best = max(up, key=lambda node: self._core.followers[node].match)
-            self._send(TimeoutNow(source=self._setting.node, target=best, term=self._core.term))
-
-    # Telling the partition.
-
-    def _committed_offset(self) -> Offset:
-        committed = self._core.committed
-        return self._raft_log.offset_after(committed) if committed > BEFORE_FIRST else Offset(0)
-
-    def _tell(self) -> None:
-        listener = self._listener
-        if listener is None:
-            return
-        if self._truncated_to is not None:
-            end_offset, self._truncated_to = self._truncated_to, None
-            listener.on_truncated(end_offset)
-        leader = (self.is_leader, self.leader_epoch, self.known_leader)
-        if leader != self._told_leader:
-            self._count_leader()
-            self._told_leader = leader
-            self._lag = LagWatch()
-            self._is_settled_told = False
-            listener.on_leadership()
-        high_watermark = self._committed_offset()
-        if high_watermark > self._high_watermark:
-            self._high_watermark = high_watermark
-            if self._timed_end is not None and high_watermark >= self._timed_end:
-                self._timed_end = None
-                self._commits.since(self._timed_from)
-            listener.on_commit(high_watermark)
-        if not self._is_settled_told and self.is_settled:
-            self._is_settled_told = True
-            listener.on_settled()
-        if self._failed is not None:
-            error, self._listener = self._failed, None
-            listener.on_failure(error)
-
-    def _count_leader(self) -> None:
-        """The leader, or the term, is another one than was told."""
-        # What another leader commits, or this one in another term, says nothing about this append.
-        self._timed_end = None
-        leader = self.known_leader
-        if self.is_leader and self.leader_epoch > FIRST_TERM:
-            self.elections += 1
-        if leader is None:
-            return
-        if self._heir == leader:
-            self.handed_over += 1
-        self._heir = None
-        if self._last_leader not in (None, leader):
-            self.leader_changes += 1
-        self._last_leader = leader
+        followers = core.followers
+        up = [node for node in followers if self._host.is_up(node)]
+        voters = [node for node in up if node in self.voters]
+        best = max(voters, key=lambda node: followers[node].match, default=None)
+        for node in up:
+            if node == best:
+                self._send(TimeoutNow(source=source, target=node, term=core.term))
+            else:
+                term = Term(core.term + 1)
+                self._send(
+                    RequestPreVote(
+                        source=source, target=node, term=term, last_index=BEFORE_FIRST, last_term=NO_TERM
+                    )
+                )

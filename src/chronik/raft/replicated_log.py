@@ -41,6 +41,8 @@ class ReplicatedLog:
         self._state = state
         self._load = load
         self._is_loading = False
+        # Whether the log was cut since the load under way began: what it reads may be gone.
+        self._is_cut = False
         # What was loaded from the device: taken by the next `slice` that asks for it.
         self._loaded: LogSlice | None = None
 
@@ -77,8 +79,13 @@ class ReplicatedLog:
 
     def on_loaded(self, read: LogSlice | None) -> None:
         """A cold read ended; None when it failed."""
-        self._is_loading = False
-        self._loaded = read
+        self._loaded = None if self._is_cut else read
+        self._is_loading = self._is_cut = False
+
+    def _forget_loaded(self) -> None:
+        """The log is about to be cut."""
+        self._loaded = None
+        self._is_cut = self._is_loading
 
     def _read(self, start: Offset, max_bytes: int) -> LogSlice | None:
         loaded = self._loaded
@@ -124,7 +131,7 @@ class ReplicatedLog:
             membership=start.membership,
             membership_index=start.index,
         )
-        self._loaded = None
+        self._forget_loaded()
         self._store.restart(self._group, base)
         # First, so that a crash in the middle finds a log that is to be dropped.
         self._store.sync_now()
@@ -133,7 +140,7 @@ class ReplicatedLog:
     def truncate(self, to: RaftIndex) -> Offset:
         """Drop everything after `to`; where the log ends then. The log first: see `raft.reconcile`."""
         end_offset = self.offset_after(to)
-        self._loaded = None
+        self._forget_loaded()
         self.log.truncate(end_offset)
         self._store.truncate_markers(self._group, to)
         return end_offset

@@ -114,6 +114,9 @@ class Syncer:
                 work.append((log, *log.files_to_sync()))
             except OSError as error:
                 self._fail(log, error)
+            except Exception as error:  # nor must it keep all others from their syncs
+                _log.critical("a log cannot be synced, its partition stops", exc_info=error)
+                self._fail(log, OSError(f"the log cannot be synced: {error}"))
         # Once each: the store of terms and markers is among the files of many groups.
         files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
         started = self._latency.now()

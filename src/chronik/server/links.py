@@ -18,9 +18,10 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.latency import Latency, Timer
-from chronik.raft.replicated import GroupSetting, ReplicatedGroup
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo, Transport, TransportListener

@@ -10,10 +10,11 @@ from chronik.cluster.image import TopicPartitionImage
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
 from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
 from chronik.raft.reconcile import reconcile
-from chronik.raft.replicated import GroupSetting, ReplicatedGroup, RestartHooks
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import NodeId, Offset, TopicId, TopicPartition

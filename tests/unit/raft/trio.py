@@ -9,10 +9,11 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
 from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
 from chronik.raft.reconcile import reconcile
-from chronik.raft.replicated import GroupSetting, ReplicatedGroup
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer

@@ -1,0 +1,79 @@
+"""Who follows, and how well, as the leader sees it: for in-sync replicas, DescribeQuorum and metrics."""
+
+from collections.abc import Sequence
+
+from chronik.raft.core.core import RaftCore
+from chronik.raft.core.progress import FollowerState
+from chronik.raft.core.roles import Role
+from chronik.raft.group import Replica
+from chronik.raft.group_setting import GroupSetting
+from chronik.raft.lag import LagWatch
+from chronik.raft.replicated_log import ReplicatedLog
+from chronik.vocab.ids import NodeId
+
+
+class Following:
+    """Made with its group. Only what its core says, seen from outside; it changes nothing."""
+
+    def __init__(self, core: RaftCore, log: ReplicatedLog, setting: GroupSetting) -> None:
+        self._core = core
+        self._log = log
+        self._setting = setting
+        self._lag = LagWatch()
+
+    def begin_term(self) -> None:
+        """Another leader or term: every follower counts as in sync then."""
+        self._lag = LagWatch()
+
+    @property
+    def laggards(self) -> frozenset[NodeId]:
+        """What `look` found last."""
+        return self._lag.lagging
+
+    def look(self) -> bool:
+        """Every so often, on a leader; whether the replicas in sync are others than before."""
+        now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
+        followers = self._core.followers
+        voteless = {node for node in followers if not self._has_vote(node)}
+        return self._lag.look(followers, self._log.last_index, now_ms, lag_ms, voteless)
+
+    def lagging(self) -> frozenset[NodeId]:
+        """See `raft.group.Group.lagging`."""
+        if self._core.role is not Role.LEADER:
+            return frozenset()
+        # Asked for each produce: who follows is not looked at one by one.
+        own, is_up = self._setting.node, self._setting.host.is_up
+        lost = {node for node in self._core.membership.members if node != own and not is_up(node)}
+        return self._lag.lagging | lost if lost else self._lag.lagging
+
+    def replicas(self) -> Sequence[Replica]:
+        """On a leader: see `raft.group.Group.replicas`."""
+        now_ms, node = self._setting.clock.monotonic_ms(), self._setting.node
+        is_voter = node in self._core.membership.voters
+        own = Replica(node, is_voter, self._log.log.end_offset, now_ms, now_ms)
+        return [own, *(self._replica(node, state, now_ms) for node, state in self._core.followers.items())]
+
+    def is_complete(self, node: NodeId) -> bool:
+        """On a leader: whether `node` has all that is committed."""
+        state = self._core.followers.get(node)
+        return state is not None and state.match >= self._core.committed
+
+    def _replica(self, node: NodeId, state: FollowerState, now_ms: int) -> Replica:
+        is_known = state.match >= self._log.first_index - 1
+        is_up = self._setting.host.is_up(node)
+        is_complete = state.match == self._log.last_index and is_up
+        return Replica(
+            node=node,
+            is_voter=node in self._core.membership.voters,
+            end_offset=self._log.offset_after(state.match) if is_known else -1,
+            caught_up_ms=now_ms if is_complete else self._lag.caught_up_ms(node),
+            heard_ms=now_ms if is_up else -1,
+        )
+
+    def _has_vote(self, node: NodeId) -> bool:
+        """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
+        membership, directory = self._core.membership, self._setting.host.directory(node)
+        if node not in membership.voters:
+            return False
+        is_known = directory is None or (node, directory) in membership.directories
+        return is_known or not dict(membership.directories).get(node)
