@@ -70,9 +70,11 @@ def replace_unsynced(disk: Disk, path: str, content: bytes) -> None:
 
 
 def write_unsynced(disk: Disk, path: str, content: bytes) -> None:
-    """`replace_unsynced` where there is no such file."""
+    """`replace_unsynced` where there is no such file, or one of a try that failed."""
     file = disk.open(path, create=True)
     try:
+        if file.size():
+            file.truncate(0)
         file.append([content])
     finally:
         file.close()

@@ -33,11 +33,12 @@ class HandleCache:
         self._open.move_to_end(file)
 
     def add(self, file: "LazyFile") -> None:
-        self._open[file] = None
         steps = _EVICTION_STEPS_MAX
-        while len(self._open) > self._limit and steps:
+        # Others go: it is about to be used.
+        while len(self._open) >= self._limit and steps:
             self._step_eviction()
             steps -= 1
+        self._open[file] = None
 
     def forget(self, file: "LazyFile") -> None:
         self._open.pop(file, None)

@@ -60,9 +60,13 @@ class PartitionLog:
         clock: Clock,
         recovered: Recovered,
         topic_id: TopicId,
+        *,
+        is_on_disk: bool,
     ) -> None:
         self.config = config
         self.topic_id = topic_id
+        # Whether there is a directory, and the active segment's file in it.
+        self.is_on_disk = is_on_disk
         self.recovery: RecoveryReport = recovered.report
         self._directory = directory
         self._clock = clock
@@ -92,22 +96,21 @@ class PartitionLog:
         topic_id: TopicId = NO_TOPIC_ID,
         handles: HandleCache | None = None,
     ) -> Self:
-        """Open a partition's directory, making it if need be. Reads all that may be damaged unless
-        `was_clean`.
+        """Open a partition's directory. Reads all that may be damaged unless `was_clean`.
+
+        One that is not there is made with the first batch: until then nothing is promised that the metadata
+        log does not know, and a topic of thousands of partitions costs no files.
 
         `handles` is the node's; a log without gets its own. Raises OSError, and KafkaError
         INCONSISTENT_TOPIC_ID when the directory belongs to another topic.
         """
-        is_new = not disk.exists(directory)
-        if is_new:
-            disk.make_directory(directory)
         place = LogDirectory(disk, handles if handles is not None else HandleCache(), directory)
-        topic_id = ensure_partition_metadata(place, topic_id, is_new=is_new)
-        recovered = recover(place, config, clock.now_ms(), was_clean=was_clean, is_new=is_new)
-        log = cls(place, config, clock, recovered, topic_id)
-        if is_new or not was_clean:
-            # Durable with the first batch: until then nothing is promised that the metadata log does not
-            # know.
+        is_on_disk = disk.exists(directory)
+        if is_on_disk:
+            topic_id = ensure_partition_metadata(place, topic_id, is_new=False)
+        recovered = recover(place, config, clock.now_ms(), was_clean=was_clean, is_new=not is_on_disk)
+        log = cls(place, config, clock, recovered, topic_id, is_on_disk=is_on_disk)
+        if is_on_disk and not was_clean:
             log._syncs.add_names(place.syncs_of_names())
         return log
 
@@ -204,6 +207,8 @@ class PartitionLog:
 
     def _write(self, batches: Sequence[Batch], buffers: list[Buffer], size: int, end_offset: int) -> None:
         self._check_failure()
+        if not self.is_on_disk:
+            self.make_directory()
         max_timestamp = max([batch.header.max_timestamp for batch in batches])
         if self._active.must_roll(size, end_offset - 1, max_timestamp, self.config):
             self.roll()
@@ -213,6 +218,17 @@ class PartitionLog:
             if self._active.is_damaged:
                 self.fail(error)
             raise
+
+    def make_directory(self) -> None:
+        """With the active segment in it, unless it is there. May be tried again after an OSError."""
+        if self.is_on_disk:
+            return
+        directory = self._directory
+        directory.disk.make_directory(directory.path)
+        ensure_partition_metadata(directory, self.topic_id, is_new=True)
+        self._active.create()
+        self._syncs.add_names(directory.syncs_of_names())
+        self.is_on_disk = True
 
     def _check_failure(self) -> None:
         if self._failure is not None:
@@ -347,6 +363,7 @@ class PartitionLog:
 
     def _reset(self, offset: int) -> None:
         directory = self._directory
+        self.make_directory()
         self._snapshots.remove_after(-1)
         # From here on recovery drops what is below, and takes nothing for durable.
         directory.remove_recovery_point()

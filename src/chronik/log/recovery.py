@@ -63,7 +63,7 @@ class Recovered:
 def recover(
     directory: LogDirectory, config: LogConfig, now_ms: int, *, was_clean: bool, is_new: bool = False
 ) -> Recovered:
-    """Read a log's directory, which may be empty, and is when it `is_new`. Raises OSError."""
+    """Read a log's directory, which may be empty; one that `is_new` is not there. Raises OSError."""
     return _Recovery(directory, config, now_ms, is_new=is_new).run(was_clean=was_clean)
 
 
@@ -136,7 +136,10 @@ class _Recovery:
 
     def _start_empty(self, base_offset: int) -> None:
         segment = self._directory.segment(base_offset, self._now_ms)
-        segment.create(is_new=self._is_new)
+        if self._is_new:
+            segment.begin()
+        else:
+            segment.create()
         self._segments = [segment]
         self._snapshots.remove_after(-1)
         self._producers, self._epochs = ProducerState(), LeaderEpochs()

@@ -72,15 +72,16 @@ class Segment:
 
     # Life.
 
-    def create(self, *, is_new: bool = False) -> None:
-        """Make the `.log` file, empty. What a crash left of an earlier one under this name goes, unless the
-        directory `is_new`.
-        """
-        if not is_new:
-            for index in self._indexes():
-                index.clear()
+    def begin(self) -> None:
+        """There is nothing in it, and no file yet: `create` makes it."""
+        self._is_loaded = True
+
+    def create(self) -> None:
+        """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
+        for index in self._indexes():
+            index.clear()
         file = self.log.open(create=True)
-        if not is_new and file.size():
+        if file.size():
             self.log.is_pinned = True
             file.truncate(0)
         self._is_loaded = True

@@ -51,7 +51,7 @@ _READ_BYTES = 1024 * 1024
 
 
 class MetadataPartition:
-    """Implements `cluster.metadata_log.MetadataLog` and, for replicas, `raft.replicated.RestartHooks`.
+    """Implements `cluster.metadata_log.MetadataLog` and, for replicas, `raft.group_setting.RestartHooks`.
 
     One per node, for its life. It tells its service of commits and leaders.
     """
@@ -104,6 +104,8 @@ class MetadataPartition:
         )
         self._service = service
         self._begin(self._partitions.open_replicated(new, _CONFIG, sorted(membership.voters)), service)
+        # Not with the first batch: others' batches may make partitions' directories as soon.
+        self.partition.log.make_directory()
 
     def _begin(self, partition: Partition, service: MetadataService) -> None:
         self._service = service
@@ -243,18 +245,18 @@ class MetadataPartition:
     # Snapshots.
 
     def snapshot(self) -> tuple[Offset, bytes]:
-        """See `raft.replicated.RestartHooks`."""
+        """See `raft.group_setting.RestartHooks`."""
         assert self._service is not None
         return self._service.snapshot()
 
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
-        """See `raft.replicated.RestartHooks`."""
+        """See `raft.group_setting.RestartHooks`."""
         assert self._service is not None
         self._snapshots.write(offset, LeaderEpoch(0), snapshot)
         self._service.load_snapshot(snapshot)
 
     def on_append_failed(self) -> None:
-        """See `raft.replicated.RestartHooks`."""
+        """See `raft.group_setting.RestartHooks`."""
         if self._service is not None:
             self._service.on_stalled()
 

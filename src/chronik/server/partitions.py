@@ -245,6 +245,9 @@ class LocalPartitions:
     async def _free_name(self, partition: Partition) -> None:
         # A thread that still removed old segments would remove the new topic's.
         await partition.settle()
+        if not partition.log.is_on_disk:
+            partition.log.close()
+            return
         doomed = deleted_name(partition.name, partition.topic_id)
         try:
             self._disk.rename(str(partition.name), doomed)

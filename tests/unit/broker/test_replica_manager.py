@@ -34,6 +34,12 @@ def refusal_by_id(room: BrokerRoom, topic_id: bytes, index: int = 0) -> ErrorCod
     return refused.value.code
 
 
+def hinder_opening(room: BrokerRoom, directory: str) -> None:
+    """A directory that lacks its file gets it at once, unlike one that is not there yet."""
+    room.disk.make_directory(directory)
+    room.disk.fail("create", f"{directory}/partition.metadata.tmp", NO_SPACE)
+
+
 @virtual
 async def test_partitions_are_found_by_name_and_by_id() -> None:
     room = await BrokerRoom().open()
@@ -58,7 +64,7 @@ async def test_partitions_are_found_by_name_and_by_id() -> None:
 @virtual
 async def test_a_log_that_cannot_be_made_is_offline_until_it_can() -> None:
     room = await BrokerRoom().open()
-    room.disk.fail("create", "t-0", NO_SPACE)
+    hinder_opening(room, "t-0")
     await room.create("t", partitions=2)
     assert refusal(room, "t") is ErrorCode.KAFKA_STORAGE_ERROR
     assert leader(room, "t") is None
@@ -75,7 +81,7 @@ async def test_a_log_that_cannot_be_made_is_offline_until_it_can() -> None:
 @virtual
 async def test_an_offline_partition_goes_with_its_topic() -> None:
     room = await BrokerRoom().open()
-    room.disk.fail("create", "t-0", NO_SPACE)
+    hinder_opening(room, "t-0")
     await room.create("t")
     await room.delete("t")
     assert refusal(room, "t") is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -134,9 +140,10 @@ async def test_a_topic_that_comes_and_goes_in_one_change_leaves_nothing() -> Non
         await room.create("t", partitions=3)
         await room.delete("t")
     await room.create("t")
+    await room.produce("t", b"u")
     await settle()
     assert [name for name in room.disk.list("") if name.startswith("t-")] == ["t-0"]
-    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 1)
     await room.close()
 
 

@@ -27,6 +27,12 @@ def starts(room: BrokerRoom, *topics: str) -> list[int]:
     return [room.partition(topic).log.start_offset for topic in topics]
 
 
+def hinder_opening(room: BrokerRoom, directory: str) -> None:
+    """A directory that lacks its file gets it at once, unlike one that is not there yet."""
+    room.disk.make_directory(directory)
+    room.disk.fail("create", f"{directory}/partition.metadata.tmp", NO_SPACE)
+
+
 @virtual
 async def test_old_records_go_at_the_next_round() -> None:
     room = await room_with_old_records("t", "u")
@@ -87,7 +93,7 @@ async def keep_up(room: BrokerRoom, partition: Partition) -> int:
 @virtual
 async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_can() -> None:
     room = await BrokerRoom().open()
-    room.disk.fail("create", "t-0", NO_SPACE)
+    hinder_opening(room, "t-0")
     await room.create("t")
     upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
     upkeep.start()
@@ -100,7 +106,7 @@ async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_ca
     assert room.broker.replicas.find("t", 0) is not None
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     # From the beginning again, for the next one.
-    room.disk.fail("create", "u-0", NO_SPACE)
+    hinder_opening(room, "u-0")
     await room.create("u")
     room.disk.heal()
     await asyncio.sleep(OFFLINE_RETRY_SECONDS + 0.1)
@@ -112,7 +118,7 @@ async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_ca
 @virtual
 async def test_the_time_between_tries_has_a_bound() -> None:
     room = await BrokerRoom().open()
-    room.disk.fail("create", "t-0", NO_SPACE)
+    hinder_opening(room, "t-0")
     await room.create("t")
     upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
     upkeep.start()

@@ -45,6 +45,14 @@ class TestHandleCache:
         LazyFile(disk, handles, "more").open(create=True)
         assert disk.open_files == 2
 
+    def test_what_is_opened_now_stays_open_though_all_others_are_pinned(self) -> None:
+        disk, handles = CrashDisk(), HandleCache(2)
+        for file in files(disk, handles, 2):
+            file.is_pinned = True
+            file.open()
+        LazyFile(disk, handles, "more").open(create=True).append([b"written"])
+        assert disk.content("more") == b"written"
+
 
 class TestLazyFile:
     def test_missing(self) -> None:

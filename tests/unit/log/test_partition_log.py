@@ -8,18 +8,20 @@ import pytest
 
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
+from chronik.log.partition_metadata import format_partition_metadata
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
 from chronik.records.record import Record
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, Offset
+from chronik.vocab.ids import LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
 from tests.support.crash_disk import CrashDisk
 from tests.support.held_disk import HeldDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import (
+    DIRECTORY,
     EPOCH,
     SMALL,
     batch_of,
@@ -69,6 +71,43 @@ def producing(log: PartitionLog) -> BatchOptions:
     return BatchOptions(producer_id=1, producer_epoch=0, base_sequence=sequence)
 
 
+class TestDirectory:
+    def test_it_comes_with_the_first_batch(self, disk: CrashDisk, log: PartitionLog) -> None:
+        assert not disk.exists(DIRECTORY)
+        assert (log.is_on_disk, log.size, read_all(log)) == (False, 0, [])
+        log.roll()
+        log.flush()
+        log.truncate(0)
+        assert not disk.exists(DIRECTORY)
+        log.append([batch_of()], EPOCH)
+        assert (log.is_on_disk, disk.exists(DIRECTORY)) == (True, True)
+
+    @pytest.mark.parametrize("file", ["partition.metadata", ".log"])
+    @pytest.mark.parametrize("operation", ["create", "write"])
+    def test_what_could_not_be_made_is_made_with_the_next_batch(
+        self, disk: CrashDisk, file: str, operation: str
+    ) -> None:
+        topic_id = TopicId(b"i" * 16)
+        log = PartitionLog.open(DIRECTORY, disk, SMALL, ManualClock(), was_clean=True, topic_id=topic_id)
+        disk.fail(operation, file, NO_SPACE)
+        with pytest.raises(OSError, match="no space"):
+            log.append([batch_of()], EPOCH)
+        assert (log.is_failed, log.end_offset) == (False, 0)
+        disk.heal()
+        log.append([batch_of()], EPOCH)
+        sync(log, disk)
+        disk.crash(Random(1))
+        again = PartitionLog.open(DIRECTORY, disk, SMALL, ManualClock(), was_clean=False, topic_id=topic_id)
+        assert (again.end_offset, again.topic_id) == (1, topic_id)
+        assert disk.content(f"{DIRECTORY}/partition.metadata") == format_partition_metadata(topic_id)
+
+    def test_a_reset_makes_it(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.reset(7)
+        assert segments(disk) == [7]
+        log.append([batch_of()], EPOCH)
+        assert log.end_offset == 8
+
+
 class TestAppend:
     def test_offsets_start_at_zero_and_have_no_holes(self, log: PartitionLog) -> None:
         first = AppendResult(Offset(0), Offset(2), batch_of(3).header.size)
@@ -88,6 +127,7 @@ class TestAppend:
         assert original == batch_of(2).data, "the caller's bytes are left alone"
 
     def test_one_write_for_one_call(self, disk: CrashDisk, log: PartitionLog) -> None:
+        log.append([batch_of()], EPOCH)
         before = disk.steps
         log.append([batch_of(), batch_of(), batch_of()], EPOCH)
         assert disk.steps == before + 1
@@ -104,14 +144,15 @@ class TestAppend:
     def test_stamped_batches_in_several_buffers_are_one_write(
         self, disk: CrashDisk, log: PartitionLog
     ) -> None:
+        log.append_stamped([stamped(0, 1, 4)])
         before = disk.steps
         result = log.append_stamped(
-            [stamped(0, 2, 4), memoryview(stamped(2, 1, 4) + stamped(3, 3, 5)), bytes(stamped(6, 1, 5))]
+            [stamped(1, 2, 4), memoryview(stamped(3, 1, 4) + stamped(4, 3, 5)), bytes(stamped(7, 1, 5))]
         )
         assert disk.steps == before + 1
-        assert (result.base_offset, result.end_offset) == (0, 7)
-        assert offsets_of(read_all(log)) == [0, 2, 3, 6]
-        assert log.epoch_starts() == [(4, 0), (5, 3)]
+        assert (result.base_offset, result.end_offset) == (1, 8)
+        assert offsets_of(read_all(log)) == [0, 1, 3, 4, 7]
+        assert log.epoch_starts() == [(4, 0), (5, 4)]
 
     @pytest.mark.parametrize("damaged", [21, 61, -1])
     def test_stamped_batches_that_are_not_what_was_sent(self, log: PartitionLog, damaged: int) -> None:
@@ -235,8 +276,10 @@ class TestRoll:
         assert segments(disk) == [0, 1]
 
     def test_an_empty_segment_does_not_roll(self, disk: CrashDisk, log: PartitionLog) -> None:
-        log.roll()
-        assert segments(disk) == [0]
+        log.append([batch_of(3)], EPOCH)
+        for _ in range(2):
+            log.roll()
+        assert segments(disk) == [0, 3]
 
     def test_a_batch_larger_than_a_segment_gets_its_own(self, disk: CrashDisk, log: PartitionLog) -> None:
         log.append([batch_of(size=5000)], EPOCH)

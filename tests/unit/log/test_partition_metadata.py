@@ -8,7 +8,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
 from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
-from tests.unit.log.drivers import DIRECTORY, SMALL
+from tests.unit.log.drivers import DIRECTORY, EPOCH, SMALL, batch_of
 
 TOPIC_ID = TopicId(bytes(range(16)))
 OTHER_ID = TopicId(bytes(range(1, 17)))
@@ -17,6 +17,11 @@ PATH = f"{DIRECTORY}/partition.metadata"
 
 def open_with(disk: CrashDisk, topic_id: TopicId) -> PartitionLog:
     return PartitionLog.open(DIRECTORY, disk, SMALL, ManualClock(), was_clean=True, topic_id=topic_id)
+
+
+def make_with(disk: CrashDisk, topic_id: TopicId) -> None:
+    """The directory is there with its first batch."""
+    open_with(disk, topic_id).append([batch_of()], EPOCH)
 
 
 def test_text_is_kafkas() -> None:
@@ -41,7 +46,7 @@ def test_unreadable(content: bytes) -> None:
 
 def test_written_once_and_read_back() -> None:
     disk = CrashDisk()
-    assert open_with(disk, TOPIC_ID).topic_id == TOPIC_ID
+    make_with(disk, TOPIC_ID)
     assert disk.content(PATH) == format_partition_metadata(TOPIC_ID)
     assert open_with(disk, NO_TOPIC_ID).topic_id == TOPIC_ID
     assert open_with(disk, TOPIC_ID).topic_id == TOPIC_ID
@@ -49,7 +54,7 @@ def test_written_once_and_read_back() -> None:
 
 def test_another_topics_directory_is_refused() -> None:
     disk = CrashDisk()
-    open_with(disk, TOPIC_ID)
+    make_with(disk, TOPIC_ID)
     with pytest.raises(KafkaError) as error:
         open_with(disk, OTHER_ID)
     assert error.value.code is ErrorCode.INCONSISTENT_TOPIC_ID
@@ -57,7 +62,7 @@ def test_another_topics_directory_is_refused() -> None:
 
 def test_what_a_crash_left_unreadable_is_replaced() -> None:
     disk = CrashDisk()
-    open_with(disk, TOPIC_ID)
+    make_with(disk, TOPIC_ID)
     disk.write(PATH, b"")
     assert open_with(disk, TOPIC_ID).topic_id == TOPIC_ID
     assert disk.content(PATH) == format_partition_metadata(TOPIC_ID)
@@ -65,5 +70,6 @@ def test_what_a_crash_left_unreadable_is_replaced() -> None:
 
 def test_no_id_no_file() -> None:
     disk = CrashDisk()
+    make_with(disk, NO_TOPIC_ID)
     assert open_with(disk, NO_TOPIC_ID).topic_id == NO_TOPIC_ID
     assert not disk.exists(PATH)

@@ -206,6 +206,7 @@ def lose_power_in_second_life(step: int, *, was_clean: bool) -> bool:
 async def test_what_the_metadata_does_not_know_is_kept_aside() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
+    await room.produce("t", b"v")
     await room.close()
     stray = room.disk.content("t-0/partition.metadata").replace(b"topic_id: ", b"topic_id: A")[:42]
     room.disk.make_directory("lost-3")
@@ -226,6 +227,7 @@ async def test_what_the_metadata_does_not_know_is_kept_aside() -> None:
 async def test_what_a_crash_left_of_a_deleted_topic_is_removed() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
+    await room.produce("t", b"v")
     room.disk.fail("rename", "-delete", BROKEN)
     await room.delete("t")
     await settle()
@@ -240,6 +242,7 @@ async def test_what_a_crash_left_of_a_deleted_topic_is_removed() -> None:
 async def test_what_is_left_of_a_deleted_topic_frees_its_name_before_it_is_removed() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
+    await room.produce("t", b"v")
     room.disk.fail("rename", "-delete", BROKEN)
     await room.delete("t")
     await settle()
@@ -258,6 +261,7 @@ async def test_what_is_left_of_a_deleted_topic_frees_its_name_before_it_is_remov
 async def test_a_removal_that_a_stop_cut_short_is_finished_by_the_next_start() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
+    await room.produce("t", b"v")
     room.disk.fail("remove", "-delete", BROKEN)
     await room.delete("t")
     await settle()
@@ -309,6 +313,7 @@ async def test_a_full_disk_refuses_changes_of_the_metadata_until_there_is_room()
 async def test_an_unreadable_metadata_log_is_named_and_nothing_is_touched() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
+    await room.produce("t", b"v")
     await room.local.metadata_partition.append([(b"FromTheFuture", b"{}")])
     room.disk.kill()
     older = BrokerRoom(room.disk, room.clock)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 
 import pytest
 
@@ -58,10 +59,26 @@ async def test_a_deleted_topic_leaves_nothing() -> None:
 
 
 @virtual
+async def test_a_topic_without_records_has_no_directories(caplog: pytest.LogCaptureFixture) -> None:
+    room = await BrokerRoom().open()
+    await room.create("t", partitions=3)
+    assert directories(room, "t") == []
+    assert await room.produce("t", b"v", index=1) == (ErrorCode.NONE, 0)
+    assert directories(room, "t") == ["t-1"]
+    with caplog.at_level(logging.INFO, "chronik.server.partitions"):
+        await room.delete("t")
+        await settle()
+    assert directories(room, "t") == []
+    assert caplog.records == []
+    await room.close()
+
+
+@virtual
 async def test_a_topic_may_have_the_longest_name() -> None:
     room = await BrokerRoom().open()
     topic = "n" * 249
     await room.create(topic)
+    assert await room.produce(topic, b"v") == (ErrorCode.NONE, 0)
     await room.delete(topic)
     await settle()
     assert directories(room, topic) == []
