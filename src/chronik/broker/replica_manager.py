@@ -198,7 +198,11 @@ class ReplicaManager:
         await self._open_rest()
 
     def on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        """Subscribed to the metadata service."""
+        """Subscribed to the metadata service. What comes while the node closes is seen at the next start: a
+        log opened now would be left open, under a mark that all are closed.
+        """
+        if self._is_closed:
+            return
         self._image = image
         for topic in delta.topics_deleted:
             self._delete_topic(topic)
@@ -242,11 +246,12 @@ class ReplicaManager:
             _log.critical("partitions are not opened", exc_info=error)
 
     def _open_if_wanted(self, topic_name: str, index: int) -> None:
-        """Open a partition unless the metadata has changed its mind."""
+        """Open a partition unless it is open, or the metadata has changed its mind."""
+        self._unopened.pop(TopicPartition(topic_name, index), None)
         topic = self._image.topics.get(topic_name)
         if topic is None or index >= len(topic.partitions):
             self._offline.pop((topic_name, index), None)
-        elif self.node_id in topic.partitions[index].replicas:
+        elif self.node_id in topic.partitions[index].replicas and (topic_name, index) not in self._by_name:
             self._open(topic, index)
 
     def _open(self, topic: TopicImage, index: int) -> None:
