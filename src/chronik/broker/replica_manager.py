@@ -57,7 +57,9 @@ class PartitionFactory(Protocol):
         ...
 
     async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
-        """Sync and close the logs of partitions that no longer serve; why some did not close cleanly."""
+        """Sync and close the logs of partitions that no longer serve; why some did not close cleanly:
+        TimeoutError for those that there was no time for.
+        """
         ...
 
 
@@ -369,9 +371,13 @@ class ReplicaManager:
         if self._leaving:
             await asyncio.wait(list(self._leaving.values()))
         failures = await self._factory.close(partitions)
+        late = sum(isinstance(error, TimeoutError) for error in failures.values())
+        if late:
+            _log.warning("the stop took too long: the next start looks at all logs", extra={"unclosed": late})
         for partition, error in failures.items():
-            extra = {"partition": str(partition.name), "error": str(error)}
-            _log.error("partition did not close cleanly", extra=extra)
+            if not isinstance(error, TimeoutError):
+                extra = {"partition": str(partition.name), "error": str(error)}
+                _log.error("partition did not close cleanly", extra=extra)
         self._by_name.clear()
         self._by_id.clear()
         self._led.clear()

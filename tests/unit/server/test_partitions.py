@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import logging
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from chronik.cluster.commands import AlterConfigs
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.records import TopicDeleted, topic_resource
+from chronik.log.disk import Syncable
 from chronik.server.partition_directories import move_aside
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset, TopicPartition
@@ -298,3 +300,26 @@ async def test_the_other_partitions_of_a_topic_go_on_without_a_failed_one(index:
     assert (await room.produce("t", b"v", index=1))[0] is ErrorCode.KAFKA_STORAGE_ERROR
     assert await room.produce("t", b"v", index=index) == (ErrorCode.NONE, 0)
     await room.close()
+
+
+@virtual
+async def test_a_stop_leaves_to_the_next_start_what_it_has_no_time_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await BrokerRoom().open()
+    await room.create("t", partitions=100)
+    for index in range(100):
+        assert await room.produce("t", b"v", index=index) == (ErrorCode.NONE, 0)
+    sync_many = room.disk.sync_many
+
+    async def slowly(files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
+        await asyncio.sleep(10)
+        return await sync_many(files)
+
+    monkeypatch.setattr(room.disk, "sync_many", slowly)
+    await room.close()
+    assert [record.unclosed for record in caplog.records if hasattr(record, "unclosed")] == [36]
+    monkeypatch.undo()
+    again = await room.start_again()
+    assert [await again.fetch("t", index=index) for index in (0, 99)] == [(ErrorCode.NONE, [b"v"])] * 2
+    await again.close()
