@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from chronik.testing import Cluster
+from chronik.testing import BrokerError, Cluster
 from tests.proofs.cluster.scale.creating import FirstRecords, create
 from tests.proofs.cluster.scale.load import FullLoad
 from tests.proofs.cluster.scale.nodes import CpuMeter, resident_mb
@@ -157,7 +157,8 @@ def run(arguments: argparse.Namespace, show: Callable[[str, float | None], None]
             if arguments.load_minutes:
                 one.load(cluster, views, 60 * arguments.load_minutes)
             views.close()
-    except (TimeoutError, RuntimeError) as error:
+    except (TimeoutError, RuntimeError, BrokerError) as error:
+        # Also a cluster that does not stop: what was measured until then is shown all the same.
         one.report.problems.append(str(error))
     one.report.judge()
     return one.report
