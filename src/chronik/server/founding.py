@@ -1,9 +1,13 @@
 """How a cluster begins: who votes on its metadata, settled once by all who are to vote.
 
 A new data directory may be that of a new cluster, or of a node that lost its disk, whose earlier self has
-voted and acknowledged. So nobody votes in `__meta` before it has either seen every other voter, all of them
-new as well, or been told by one that is not new with which directories the cluster began. A directory that
-is not named among those is a replaced one: it follows, and votes when the leader has taken it in.
+voted and acknowledged. So nobody votes in `__meta` before it knows with which directories the cluster began.
+One node decides that, the founder: the voter with the lowest id, when it has seen every other one, all of
+them new as well. It tells them, and they tell those it does not reach. A directory that is not named is a
+replaced one: it follows, and votes when the leader has taken it in.
+
+Each for itself could not decide it. That another node is new is known from its handshake, and may be long
+past: while a third one's disk was replaced it may have begun with the former, and voted.
 """
 
 import asyncio
@@ -23,7 +27,9 @@ _SAID_BYTES_MAX = 64 * 1024
 
 
 class Founding:
-    """One per node of a cluster. `said` is what it tells others in the handshake."""
+    """One per node of a cluster. `said` is what it tells others: in the handshake, and when it has settled
+    to those that were new in theirs.
+    """
 
     def __init__(self, node: NodeId, directory_id: str, voters: Collection[NodeId]) -> None:
         self._node = node
@@ -35,9 +41,20 @@ class Founding:
         self._settled = asyncio.Event()
 
     @property
+    def is_settled(self) -> bool:
+        return self._settled.is_set()
+
+    @property
+    def founder(self) -> NodeId:
+        return min(self._voters)
+
+    @property
     def missing(self) -> frozenset[NodeId]:
-        """Voters that have to be seen before a new cluster begins; none once it has."""
-        return frozenset() if self._settled.is_set() else self._voters - self._new.keys()
+        """Voters that have to be seen, or to speak, before a new cluster begins; none once it has."""
+        if self.is_settled:
+            return frozenset()
+        unseen = self._voters - self._new.keys()
+        return unseen if unseen or self._node == self.founder else frozenset({self.founder})
 
     def said(self) -> bytes:
         """With which directories the cluster began; empty while this node is new."""
@@ -50,17 +67,20 @@ class Founding:
         self._settle(dict(membership.directories))
 
     def on_peer(self, node: NodeId, directory_id: str, said: bytes) -> None:
-        """A peer came up and said this."""
+        """A peer came up and said this in its handshake."""
+        self.hear(said)
         if self._founders is not None:
-            return
-        founders = _parse(said)
-        if founders is not None:
-            self._settle(founders)
             return
         if node in self._voters:
             self._new[node] = directory_id
-        if self._new.keys() >= self._voters:
+        if self._node == self.founder and self._new.keys() >= self._voters:
             self._settle({voter: self._new[voter] for voter in self._voters})
+
+    def hear(self, said: bytes) -> None:
+        """Another node says with which directories the cluster began, or nothing."""
+        founders = _parse(said)
+        if self._founders is None and founders is not None:
+            self._settle(founders)
 
     async def membership(self) -> Membership:
         """Wait until it is settled."""
@@ -80,6 +100,7 @@ def _parse(said: bytes) -> Directories | None:
     if not said or len(said) > _SAID_BYTES_MAX:
         return None
     try:
-        return {NodeId(int(node)): str(name) for node, name in json.loads(said).items()}
+        founders = {NodeId(int(node)): str(name) for node, name in json.loads(said).items()}
     except (ValueError, AttributeError):
         return None
+    return founders or None

@@ -4,6 +4,7 @@ Made for a node that has peers, by `server.local_broker`; a node alone has none 
 sends comes by here and goes to the part it is for.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -30,10 +31,16 @@ from chronik.server.founding import Founding
 from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.server.replication import Replication
 from chronik.server.settings_cluster import RaftTicks
+from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Clock, Randomness
 
 _log = logging.getLogger(__name__)
+
+# Says with which directories the cluster began.
+_FOUNDED = "cluster.founded"
+# It is an answer of one turn of the loop. A peer that is lost is told in its next handshake.
+_FOUNDED_SECONDS_MAX = 10.0
 
 METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 
@@ -103,6 +110,10 @@ class Links:
         self.replication = Replication(self.host, self._group_setting(context))
         self._node = node
         self._leadership = context.leadership
+        # Peers that did not know how the cluster began when they came, and are being told.
+        self._newcomers: set[NodeId] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self.calls.serve(_FOUNDED, self._on_founded)
         # Told of peers as well, once the node serves.
         self.liveness: Liveness | None = None
 
@@ -169,13 +180,18 @@ class Links:
     # The transport's side.
 
     def on_peer_up(self, peer: PeerInfo) -> None:
-        self.founding.on_peer(peer.node, peer.directory_id, self.transport.extra_of(peer.node))
+        said = self.transport.extra_of(peer.node)
+        self.founding.on_peer(peer.node, peer.directory_id, said)
+        if not said:
+            self._newcomers.add(peer.node)
+        self._tell_founders()
         self.gossip.on_peer_up(peer.node)
         self.host.on_peer_up(peer)
         if self.liveness is not None:
             self.liveness.on_peer_up(peer.node)
 
     def on_peer_down(self, node: NodeId) -> None:
+        self._newcomers.discard(node)
         self.calls.on_peer_down(node)
         self.gossip.on_peer_down(node)
         self.host.on_peer_down(node)
@@ -193,6 +209,28 @@ class Links:
 
     def on_turn_end(self) -> None:
         self.host.on_turn_end()
+
+    def _tell_founders(self) -> None:
+        """To those who could not know: what a handshake said may be older than what is settled."""
+        if not self.founding.is_settled:
+            return
+        newcomers, self._newcomers = self._newcomers, set()
+        for node in sorted(newcomers):
+            telling = asyncio.get_running_loop().create_task(self._tell_founders_to(node))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _tell_founders_to(self, node: NodeId) -> None:
+        deadline = asyncio.get_running_loop().time() + _FOUNDED_SECONDS_MAX
+        try:
+            await self.calls.call(node, _FOUNDED, self.founding.said(), deadline)
+        except KafkaError as error:
+            _log.info("a new node was not told of the others", extra={"peer": node, "error": str(error)})
+
+    async def _on_founded(self, node: NodeId, said: bytes) -> bytes:
+        self.founding.hear(said)
+        self._tell_founders()
+        return b""
 
     def _on_lag(self, group: ReplicatedGroup) -> None:
         self.gossip.on_lagging(group.id.topic_id, group.id.partition, group.lagging())
