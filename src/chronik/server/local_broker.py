@@ -337,8 +337,9 @@ class LocalBroker:
         self.metadata_partition.resume()
 
     def _clear_strays(self, wanted: set[str]) -> None:
-        """Remove what is left of deleted topics. What else the metadata does not know is kept out of the way:
-        it may be the metadata that was lost.
+        """Remove what is left of deleted topics. What else a node alone does not know is kept out of the
+        way: it may be the metadata that was lost. A cluster's is what a majority has: what it does not know
+        was deleted while this node was away.
         """
         for directory in find_deleted(self._disk):
             self._partitions.remove_later(directory)
@@ -347,7 +348,7 @@ class LocalBroker:
             return
         deleted = self.metadata_partition.deleted_topics()
         for directory, topic_id in sorted(strays.items()):
-            if topic_id is not None and topic_id in deleted:
+            if topic_id is not None and (topic_id in deleted or self._links is not None):
                 _log.info("removed what was left of a deleted topic", extra={"directory": directory})
                 # A topic of this name may come before it is gone.
                 self._partitions.remove_later(doom(self._disk, directory, topic_id))

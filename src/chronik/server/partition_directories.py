@@ -44,6 +44,12 @@ def find_partitions(disk: Disk, known: Collection[str] = ()) -> dict[str, TopicI
     return found
 
 
+def topic_of(disk: Disk, directory: str) -> TopicId | None:
+    """The topic that a partition's directory says it belongs to; None when it does not say."""
+    content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
+    return None if content is None else parse_partition_metadata(content)
+
+
 def find_deleted(disk: Disk) -> list[str]:
     """Directories of deleted partitions that a stop left."""
     return [directory for directory in disk.list("") if _DELETED.fullmatch(directory) is not None]
@@ -61,8 +67,7 @@ def doom(disk: Disk, directory: str, topic_id: TopicId) -> str:
 
 def move_aside(disk: Disk, directory: str) -> str:
     """Free a directory's name and keep what is in it; its new name. Raises OSError."""
-    content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
-    topic_id = None if content is None else parse_partition_metadata(content)
+    topic_id = topic_of(disk, directory)
     for number in count():
         times = f".{number}" if number else ""
         suffix = f".{(topic_id or NO_TOPIC_ID).hex()}{times}-stray"

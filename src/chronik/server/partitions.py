@@ -19,7 +19,7 @@ from chronik.log.partition_log import LogFailed, PartitionLog
 from chronik.raft.group import Group, GroupListener
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
-from chronik.server.partition_directories import deleted_name, move_aside
+from chronik.server.partition_directories import deleted_name, doom, move_aside, topic_of
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
@@ -312,8 +312,7 @@ class LocalPartitions:
         except KafkaError as error:
             if error.code is not ErrorCode.INCONSISTENT_TOPIC_ID:
                 raise
-            kept = move_aside(self._disk, str(name))
-            _log.warning("another topic's directory was moved aside", extra={"kept": kept})
+            self._clear_name(str(name))
             log = self._open_directory(name, topic_id, config)
         report = log.recovery
         if report.truncated_bytes or report.removed_segments:
@@ -325,6 +324,16 @@ class LocalPartitions:
             }
             _log.warning("a crash left records that were never acknowledged, or damaged ones", extra=extra)
         return log
+
+    def _clear_name(self, directory: str) -> None:
+        """Another topic had it. In a cluster that one is deleted: a majority says that this one is there."""
+        topic_id = topic_of(self._disk, directory)
+        if self._replication is not None and topic_id is not None:
+            _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+            self.remove_later(doom(self._disk, directory, topic_id))
+        else:
+            kept = move_aside(self._disk, directory)
+            _log.warning("another topic's directory was moved aside", extra={"kept": kept})
 
     def _open_directory(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> PartitionLog:
         return PartitionLog.open(
