@@ -11,6 +11,7 @@ from chronik.raft.core.messages import (
     RequestPreVote,
     RestartLog,
     TimeoutNow,
+    VoteReply,
 )
 from chronik.raft.core.types import Membership, RaftIndex, Term
 from chronik.raft.restart import RestartPayload
@@ -256,8 +257,6 @@ async def test_a_restart_that_fails_half_way_harms_no_other_log() -> None:
     replica.disk.hold_syncs()
     replica.group.sync_soon()
     await settle()
-    other = LoneReplica(replica.disk)
-    del other
     replica.group.sync_soon()
     replica.disk.fail("remove", ".log", BROKEN)
     restart_at(replica, index=9, offset=8)
@@ -374,7 +373,5 @@ async def test_what_was_read_before_a_truncation_is_not_sent_after_it() -> None:
     assert len(replica.loads) == 2
 
 
-def vote(term: int) -> object:
-    from chronik.raft.core.messages import VoteReply
-
+def vote(term: int) -> VoteReply:
     return VoteReply(source=TWO, target=ONE, term=Term(term), is_granted=True)

@@ -30,7 +30,7 @@ def settled(node: NodeId = ONE) -> Founding:
 async def test_the_founder_settles_when_it_has_seen_all_others_new() -> None:
     one = founding(ONE)
     one.on_peer(TWO, "two", b"")
-    assert (one.is_settled, one.missing, one.said()) == (False, {THREE}, b"")
+    assert (one.is_settled, one.missing, one.said()) == (False, frozenset({THREE}), b"")
     one.on_peer(THREE, "three", b"")
     assert (one.is_settled, one.missing) == (True, frozenset())
     assert await one.membership() == FOUNDERS
@@ -42,7 +42,7 @@ async def test_no_other_node_settles_by_what_it_has_seen() -> None:
     assert two.missing == {ONE, THREE}
     two.on_peer(ONE, "one", b"")
     two.on_peer(THREE, "three", b"")
-    assert (two.is_settled, two.missing) == (False, {ONE})
+    assert (two.is_settled, two.missing) == (False, frozenset({ONE}))
     two.hear(settled().said())
     assert await two.membership() == FOUNDERS
 
