@@ -53,11 +53,6 @@ class Following:
         own = Replica(node, is_voter, self._log.log.end_offset, now_ms, now_ms)
         return [own, *(self._replica(node, state, now_ms) for node, state in self._core.followers.items())]
 
-    def is_complete(self, node: NodeId) -> bool:
-        """On a leader: whether `node` has all that is committed."""
-        state = self._core.followers.get(node)
-        return state is not None and state.match >= self._core.committed
-
     def _replica(self, node: NodeId, state: FollowerState, now_ms: int) -> Replica:
         is_known = state.match >= self._log.first_index - 1
         is_up = self._setting.host.is_up(node)

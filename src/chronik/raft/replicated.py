@@ -260,10 +260,6 @@ class ReplicatedGroup:
             return False
         return True
 
-    def is_complete(self, node: NodeId) -> bool:
-        """On the leader: whether `node` has all that is committed."""
-        return self._following.is_complete(node)
-
     # The host's side.
 
     @property

@@ -2,18 +2,17 @@
 
 What such a node voted for and acknowledged went with its disk, so it must not vote as if it remembered
 (KIP-853; decision 0009, "Lost disks"). The leader of each group sees to it, one step at a time: the member
-becomes a learner under its new directory, is sent the log, and becomes a voter once it has it.
+becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught up.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from chronik.cluster.image import ClusterImage
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
-from chronik.raft.replicated import ReplicatedGroup
 from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
@@ -47,40 +46,46 @@ class ReplacedDisks:
         """One step for each group that needs one."""
         brokers = self._image().brokers
         registered = {node: broker.directory_id for node, broker in brokers.items()}
-        for group in self._host.groups():
+        groups = self._host.groups()
+        if len(self._settled) > len(groups):
+            # Of some that are gone.
+            self._settled.clear()
+        for group in groups:
             if not group.is_leader or not group.is_settled:
                 continue
             membership = group.membership
             known = self._settled.get(group.id)
             if known is not None and known[0] is membership and known[1] is brokers:
                 continue
-            wanted = _next(membership, registered, group)
-            if wanted is None:
-                if not membership.learners:
-                    self._settled[group.id] = (membership, brokers)
-            elif group.propose_membership(wanted):
-                extra = {"group": str(group.id), "voters": sorted(wanted.voters)}
+            wanted = list(_wanted(membership, registered))
+            if not wanted:
+                self._settled[group.id] = (membership, brokers)
+            # The first one that is not refused.
+            changed = next(filter(group.propose_membership, wanted), None)
+            if changed is not None:
+                extra = {"group": str(group.id), "voters": sorted(changed.voters)}
                 _log.info("replica on a replaced disk: members change", extra=extra)
 
 
-def _next(
-    membership: Membership, registered: Mapping[NodeId, str], group: ReplicatedGroup
-) -> Membership | None:
+def _wanted(membership: Membership, registered: Mapping[NodeId, str]) -> Iterator[Membership]:
+    """Each of which would be a step; nothing when all is as it should be, or nobody knows better.
+
+    To make a learner a voter is refused until all it lacks is on its way to it.
+    """
     named = dict(membership.directories)
     for node in sorted(membership.members):
         directory = registered.get(node)
         if directory is None:
             continue
         if named.get(node, "") not in ("", directory) and len(membership.voters) > 1:
-            return Membership(
+            yield Membership(
                 voters=membership.voters - {node},
                 learners=membership.learners | {node},
                 directories=frozenset({**named, node: directory}.items()),
             )
-        if node in membership.learners and group.is_complete(node):
-            return Membership(
+        elif node in membership.learners:
+            yield Membership(
                 voters=membership.voters | {node},
                 learners=membership.learners - {node},
                 directories=membership.directories,
             )
-    return None
