@@ -16,8 +16,9 @@ from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import ReplicaManager
 from chronik.cluster.metadata_log import KeyValue
 from chronik.cluster.metadata_service import MetadataService
-from chronik.cluster.record_codec import decode
+from chronik.cluster.record_codec import UnreadableRecord, decode
 from chronik.cluster.records import TopicDeleted
+from chronik.cluster.snapshot import decode_snapshot
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.record import decode_records
 from chronik.server.metadata_snapshots import MetadataSnapshots
@@ -77,6 +78,8 @@ class MetadataPartition:
         self._tidying: asyncio.Task[None] | None = None
         # What is committed is not applied: this node opens what it has applied so far.
         self._is_paused = False
+        # A snapshot that the log begins behind, and that is not applied because of the pause; None as a rule.
+        self._unapplied: tuple[Offset, bytes] | None = None
         self._is_alone = False
         # Those who wait until this node leads no more.
         self._resignation: asyncio.Future[None] | None = None
@@ -126,6 +129,7 @@ class MetadataPartition:
 
     def resume(self) -> None:
         self._is_paused = False
+        self._apply_snapshot()
         self.on_progress()
         self.on_settled()
 
@@ -214,9 +218,8 @@ class MetadataPartition:
         if not partition.is_leader and self._appending is not None and not self._appending.done():
             error = KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "the controller is another node now")
             self._appending.set_exception(error)
-        if not partition.is_leader and self._resignation is not None:
+        if not partition.is_leader and self._resignation is not None and not self._resignation.done():
             self._resignation.set_result(None)
-            self._resignation = None
         self.on_settled()
 
     def on_settled(self) -> None:
@@ -247,18 +250,32 @@ class MetadataPartition:
     def snapshot(self) -> tuple[Offset, bytes]:
         """See `raft.group_setting.RestartHooks`."""
         assert self._service is not None
-        return self._service.snapshot()
+        # The log may begin behind what is applied, but not behind this.
+        return self._unapplied or self._service.snapshot()
 
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
         """See `raft.group_setting.RestartHooks`."""
-        assert self._service is not None
+        try:
+            decode_snapshot(snapshot)
+        except UnreadableRecord as error:
+            # It may have been damaged on its way. The next start would find it.
+            raise OSError(f"a snapshot of the metadata cannot be read: {error}") from error
         self._snapshots.write(offset, LeaderEpoch(0), snapshot)
-        self._service.load_snapshot(snapshot)
+        self._bytes_since_snapshot = 0
+        self._unapplied = (offset, snapshot)
+        self._apply_snapshot()
 
     def on_append_failed(self) -> None:
         """See `raft.group_setting.RestartHooks`."""
         if self._service is not None:
             self._service.on_stalled()
+
+    def _apply_snapshot(self) -> None:
+        """Unless this node is still opening what it applied before: it would not hear of the difference."""
+        if self._unapplied is not None and not self._is_paused:
+            assert self._service is not None
+            (_, snapshot), self._unapplied = self._unapplied, None
+            self._service.load_snapshot(snapshot)
 
     def _maybe_snapshot(self) -> None:
         if self._bytes_since_snapshot < self._snapshot_bytes or self._tidying is not None:
@@ -282,5 +299,11 @@ class MetadataPartition:
 
     def _on_tidied(self, task: "asyncio.Task[None]") -> None:
         self._tidying = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        try:
+            if error is None and self._partition is not None:
+                self._partition.group.on_tidied()
+        except OSError as failure:
+            error = failure
+        if error is not None:
             _log.error("old metadata records are not removed", extra={"error": str(error)})

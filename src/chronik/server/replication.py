@@ -3,7 +3,9 @@
 Made for a node of a cluster before its first replica is opened. A node alone has none.
 """
 
+import logging
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chronik.cluster.image import TopicPartitionImage
@@ -18,6 +20,8 @@ from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import NodeId, Offset, TopicId, TopicPartition
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,9 @@ class Replication:
         self.host.remove(group)
 
     def forget(self, group: ReplicatedGroup) -> None:
-        """It is deleted."""
-        self.store.forget(group.id)
+        """It is deleted. What the store does not take it forgets at the next start."""
+        with suppress(OSError):
+            self.store.forget(group.id)
 
     def forget_others(self, known: Collection[GroupId]) -> None:
         """Drop what the store has of groups that the metadata does not know."""
@@ -112,4 +117,10 @@ class Replication:
             state = self.store.create(group, base)
         else:
             reconcile(log, self.store, group)
+        if state.is_wiped:
+            _log.error(
+                "a replica's files were lost: it follows, and votes no more until this node has a new data "
+                "directory",
+                extra={"partition": str(new.name)},
+            )
         return state.hard_state != HardState() or state.markers.last is not None or log.end_offset > 0
