@@ -229,13 +229,13 @@ class RaftHost:
         self._up[peer.node] = peer
         self._incarnations[peer.node] = peer.incarnation
         for group in self._members_of(peer.node):
-            self._guard(
-                group,
-                lambda group=group: group.on_peer_found(peer.node, is_restarted=is_restarted),  # type: ignore[misc]
-            )
-            # With another disk it is not in sync, from the moment it no longer counts as lost.
-            self._look_at(group, returned=peer.node)
-            self._expands += group.is_leader and peer.node not in group.laggards
+            self._guard(group, lambda group=group: self._found(group, peer.node, is_restarted))  # type: ignore[misc]
+
+    def _found(self, group: ReplicatedGroup, node: NodeId, is_restarted: bool) -> None:
+        group.on_peer_found(node, is_restarted=is_restarted)
+        # With another disk it is not in sync, from the moment it no longer counts as lost.
+        self._look_at(group, returned=node)
+        self._expands += group.is_leader and node not in group.laggards
 
     def on_peer_down(self, node: NodeId) -> None:
         self._up.pop(node, None)
