@@ -188,6 +188,7 @@ class LocalPartitions:
         failures: dict[Partition, OSError] = {}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLOSE_SECONDS_MAX
+        await self._resign(partitions)
         for start in range(0, len(partitions), _CLOSED_AT_ONCE):
             some = partitions[start : start + _CLOSED_AT_ONCE]
             if loop.time() < deadline:
@@ -200,6 +201,17 @@ class LocalPartitions:
         if self._removals:
             await asyncio.wait(self._removals)
         return failures
+
+    async def _resign(self, partitions: Sequence[Partition]) -> None:
+        """Tell the others at once what this node will lead no more: until its connections close, they would
+        wait for it.
+        """
+        replicas = [self._opened[partition].replica for partition in partitions]
+        for replica in replicas:
+            if replica is not None:
+                replica.resign()
+        # It is said at the end of this turn.
+        await asyncio.sleep(0)
 
     async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
         failures: dict[Partition, OSError] = {}

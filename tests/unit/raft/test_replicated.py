@@ -241,3 +241,20 @@ async def test_markers_before_the_log_start_are_forgotten() -> None:
     await asyncio.sleep(1)
     # The follower took over the log start, too.
     assert trio.nodes[TWO].values() == ["b", "c"]
+
+
+@virtual
+async def test_whoever_resigns_is_replaced_while_it_is_still_connected() -> None:
+    trio = await Trio().start()
+    leader = await trio.settled_leader()
+    leader.propose("a")
+    await trio.until_equal(["a"])
+    leader.group.resign()
+    async with asyncio.timeout(0.2):
+        while trio.leader() in (None, leader):
+            await asyncio.sleep(0.001)
+    leader.group.close()
+    leader.host.remove(leader.group)
+    leader.group.resign()
+    second = await trio.settled_leader()
+    assert second.values(second.told.high_watermark) == ["a"]
