@@ -24,11 +24,11 @@ from chronik.records.record import Record
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.held_disk import HeldDisk
 from tests.support.virtual_time import LoopClock, settle
-from tests.unit.raft.trio import GROUP, NODES, OPTIONS, Told
+from tests.unit.raft.trio import GROUP, NAMED_FOUNDERS, NODES, OPTIONS, Told
 
 ONE, TWO, THREE = NODES
-NAMED = frozenset((node, f"directory-{node}") for node in NODES)
-FOUNDERS = Membership(voters=frozenset(NODES), directories=NAMED)
+FOUNDERS = NAMED_FOUNDERS
+NAMED = FOUNDERS.directories
 
 
 class LoneReplica:

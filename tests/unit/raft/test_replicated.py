@@ -1,6 +1,7 @@
 """Replicated groups over simulated disks and network."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +11,7 @@ from chronik.raft.transport import PeerInfo
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from tests.support.virtual_time import virtual
-from tests.unit.raft.trio import GROUP, NODES, ReplicaNode, Trio
+from tests.unit.raft.trio import GROUP, NAMED_FOUNDERS, NODES, ReplicaNode, Trio
 
 ONE, TWO, THREE = NODES
 
@@ -165,20 +166,40 @@ async def test_write_caching_commits_without_a_sync() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_acknowledged_is_lost_under_random_faults(seed: int) -> None:
+    random_faults(lambda: Trio(seed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_acknowledged_is_lost_with_write_caching_while_machines_have_power(seed: int) -> None:
+    random_faults(lambda: Trio(seed, caching=FlushPolicy(bytes_max=500, interval_ms=50)), is_power_lost=0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_acknowledged_is_lost_when_disks_are_replaced(seed: int) -> None:
+    random_faults(lambda: Trio(seed, founders=NAMED_FOUNDERS), replaced=0.6)
+
+
+def random_faults(make: Callable[[], Trio], *, is_power_lost: float = 0.7, replaced: float = 0) -> None:
+    """Whatever is acknowledged while nodes crash and are cut off is there in the end, in order and once.
+
+    `replaced` crashes come with the loss of the disk, if the last one that was replaced votes.
+    """
+
     @virtual
     async def run() -> None:
-        trio = await Trio(seed).start()
+        trio = await make().start()
         random, acked = trio.random, list[str]()
-        number = 0
-        for _ in range(60):
+        for number in range(60):
             await asyncio.sleep(random.random() * 0.2)
             match random.randrange(10):
                 case 0 if len(trio.nodes) == 3:
-                    await trio.crash(random.choice(NODES), power=random.random() < 0.7)
+                    is_disk_lost = random.random() < replaced and not trio.has_replaced
+                    node = random.choice(NODES)
+                    await trio.crash(node, power=random.random() < is_power_lost)
+                    if is_disk_lost:
+                        trio.replace_disk(node)
                 case 1 | 2 if len(trio.nodes) < 3:
-                    for node in NODES:
-                        if node not in trio.nodes:
-                            await trio.start_node(node)
+                    await trio.start_rest()
                 case 3:
                     trio.network.isolate(NodeId(random.choice(NODES)))
                 case 4:
@@ -186,18 +207,22 @@ def test_nothing_acknowledged_is_lost_under_random_faults(seed: int) -> None:
                 case _:
                     leader = trio.leader()
                     if leader is not None:
-                        number += 1
                         await _try(trio, leader.node, str(number), acked)
+            if replaced and random.random() < 0.1:
+                # Long enough for a replaced disk to be filled, and its node to vote again.
+                await asyncio.sleep(random.random() * 3)
         trio.network.heal_all()
-        for node in NODES:
-            if node not in trio.nodes:
-                await trio.start_node(node)
-        leader = await trio.settled_leader()
-        leader.propose("last")
+        await trio.start_rest()
+        await trio.settled_leader()
+        async with asyncio.timeout(20):
+            while trio.has_replaced:
+                await asyncio.sleep(0.05)
+        (await trio.settled_leader()).propose("last")
         await asyncio.sleep(3)
         values = (await trio.settled_leader()).values()
         assert [value for value in values if value in set(acked)] == acked
         assert len(set(values)) == len(values)
+        assert all(node.told.failure is None for node in trio.nodes.values())
         await trio.until_equal(values)
 
     run()

@@ -3,6 +3,9 @@
 import asyncio
 from random import Random
 
+from chronik.cluster.image import ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.records import BrokerRegistered
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
@@ -20,6 +23,7 @@ from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
+from chronik.server.replaced_disks import ReplacedDisks
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from tests.support.crash_disk import CrashDisk
 from tests.support.sim_network import SimNetwork, SimTransport
@@ -29,6 +33,12 @@ NODES = (NodeId(1), NodeId(2), NodeId(3))
 GROUP = GroupId(TopicId(b"t" * 16), 0)
 OPTIONS = RaftOptions(election_ticks=50, heartbeat_ticks=7, is_quiet_used=True)
 TICK_MS = 20
+
+# As of a release that did not name directories.
+FOUNDERS = Membership(voters=frozenset(NODES))
+NAMED_FOUNDERS = Membership(
+    voters=frozenset(NODES), directories=frozenset((node, f"directory-{node}") for node in NODES)
+)
 
 
 class Told:
@@ -62,15 +72,17 @@ class Told:
 class ReplicaNode:
     """One process with one replica."""
 
-    def __init__(self, network: SimNetwork, node: NodeId, disk: CrashDisk, random: Random) -> None:
-        self.network = network
+    def __init__(self, trio: "Trio", node: NodeId) -> None:
+        self.trio = trio
+        self.network = trio.network
         self.node = node
-        self.disk = disk
-        self.random = random
-        self.caching: FlushPolicy | None = None
+        self.disk = trio.disks[node]
+        self.directory = trio.directories[node]
+        self.random = trio.random
+        self.caching = trio.caching
 
     async def start(self, first_leader: NodeId | None = NODES[0]) -> "ReplicaNode":
-        self.transport: SimTransport = self.network.join(self.node)
+        self.transport: SimTransport = self.network.join(self.node, self.directory)
         self.host = RaftHost(
             self.node, self.transport, tick_ms=TICK_MS, load_cold=self._load, on_lag=lambda group: None
         )
@@ -78,7 +90,7 @@ class ReplicaNode:
         self.log = PartitionLog.open("t-0", self.disk, LogConfig(), LoopClock(), was_clean=False)
         setting = GroupSetting(
             node=self.node,
-            directory_id=f"directory-{self.node}",
+            directory_id=self.directory,
             options=OPTIONS,
             randomness=self.random,
             clock=LoopClock(),
@@ -95,6 +107,9 @@ class ReplicaNode:
             self.group.bootstrap(first_leader)
         self.host.add(self.group)
         self.host.start()
+        self.replaced = ReplacedDisks(self.host, self.trio.image)
+        if self.trio.founders.directories:
+            self.replaced.start()
         await self.transport.start(self)
         return self
 
@@ -104,7 +119,7 @@ class ReplicaNode:
             reconcile(self.log, self.store, GROUP)
             return state.hard_state != HardState()
         self.log.reset(0)
-        membership = Membership(voters=frozenset(NODES))
+        membership = self.trio.founders
         self.store.create(GROUP, MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST))
         return False
 
@@ -114,6 +129,7 @@ class ReplicaNode:
     async def crash(self, *, power: bool = True) -> None:
         self.network.crash(self.node)
         self.group.close()
+        self.replaced.stop()
         await self.host.close()
         if power:
             self.disk.crash(self.random)
@@ -156,10 +172,19 @@ class ReplicaNode:
 class Trio:
     """Three of them."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        founders: Membership = FOUNDERS,
+        caching: FlushPolicy | None = None,
+    ) -> None:
         self.random = Random(seed)
         self.network = SimNetwork(self.random)
         self.disks = {node: CrashDisk() for node in NODES}
+        self.directories = {node: f"directory-{node}" for node in NODES}
+        self.founders = founders
+        self.caching = caching
         self.nodes: dict[NodeId, ReplicaNode] = {}
 
     async def start(self) -> "Trio":
@@ -168,8 +193,41 @@ class Trio:
         return self
 
     async def start_node(self, node: NodeId) -> ReplicaNode:
-        self.nodes[node] = replica = ReplicaNode(self.network, node, self.disks[node], self.random)
+        self.nodes[node] = replica = ReplicaNode(self, node)
         return await replica.start()
+
+    def image(self) -> ClusterImage:
+        """With each node as it registered."""
+        registered = [
+            BrokerRegistered(node=node, directory_id=name, endpoints=())
+            for node, name in self.directories.items()
+        ]
+        image, _ = apply_records(ClusterImage(), registered)
+        return image
+
+    def replace_disk(self, node: NodeId) -> None:
+        """Of a node that does not run: what it had is gone."""
+        assert node not in self.nodes
+        self.disks[node] = CrashDisk()
+        self.directories[node] = f"directory-{node}-{self.random.randrange(1 << 40)}"
+
+    @property
+    def has_replaced(self) -> bool:
+        """Whether a node does not vote under its present directory, for all the leader knows."""
+        leader = self.leader()
+        if leader is None or not leader.group.is_settled:
+            return True
+        membership = leader.group.membership
+        named = dict(membership.directories)
+        return any(
+            node not in membership.voters or named.get(node, name) != name
+            for node, name in self.directories.items()
+        )
+
+    async def start_rest(self) -> None:
+        for node in NODES:
+            if node not in self.nodes:
+                await self.start_node(node)
 
     async def crash(self, node: NodeId, *, power: bool = True) -> None:
         await self.nodes.pop(node).crash(power=power)
