@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chronik.raft.core.core import RaftCore
 from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.roles import Role
+from chronik.raft.core.types import Membership
 from chronik.raft.group import Replica
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.lag import LagWatch
@@ -34,7 +35,10 @@ class Following:
         """Every so often, on a leader; whether the replicas in sync are others than before."""
         now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
         followers = self._core.followers
-        voteless = {node for node in followers if not self._has_vote(node)}
+        core = self._core
+        # A vote counts when it is committed, its loss at once.
+        memberships = {core.membership, core.settled_membership}
+        voteless = {node for node in followers if not all(self._has_vote(node, one) for one in memberships)}
         return self._lag.look(followers, self._log.last_index, now_ms, lag_ms, voteless)
 
     def lagging(self) -> frozenset[NodeId]:
@@ -45,6 +49,11 @@ class Following:
         own, is_up = self._setting.node, self._setting.host.is_up
         lost = {node for node in self._core.membership.members if node != own and not is_up(node)}
         return self._lag.lagging | lost if lost else self._lag.lagging
+
+    def has_membership(self, node: NodeId) -> bool:
+        """On a leader: whether `node` has the membership in force in its log, durably."""
+        state = self._core.followers.get(node)
+        return state is not None and state.match >= self._core.membership_index
 
     def replicas(self) -> Sequence[Replica]:
         """On a leader: see `raft.group.Group.replicas`."""
@@ -65,9 +74,9 @@ class Following:
             heard_ms=now_ms if is_up else -1,
         )
 
-    def _has_vote(self, node: NodeId) -> bool:
+    def _has_vote(self, node: NodeId, membership: Membership) -> bool:
         """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
-        membership, directory = self._core.membership, self._setting.host.directory(node)
+        directory = self._setting.host.directory(node)
         if node not in membership.voters:
             return False
         is_known = directory is None or (node, directory) in membership.directories

@@ -260,6 +260,10 @@ class ReplicatedGroup:
             return False
         return True
 
+    def has_membership(self, node: NodeId) -> bool:
+        """On the leader: whether `node` has the membership in force in its log, durably."""
+        return self._following.has_membership(node)
+
     # The host's side.
 
     @property

@@ -2,7 +2,8 @@
 
 What such a node voted for and acknowledged went with its disk, so it must not vote as if it remembered
 (KIP-853; decision 0009, "Lost disks"). The leader of each group sees to it, one step at a time: the member
-becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught up.
+becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught up and can
+prove that it may be one (`RaftCore.is_directory_settled`).
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from chronik.cluster.image import ClusterImage
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
-from chronik.vocab.ids import NodeId
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.vocab.ids import LeaderEpoch, NodeId
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ class ReplacedDisks:
     def __init__(self, host: RaftHost, image: Callable[[], ClusterImage]) -> None:
         self._host = host
         self._image = image
+        # Memberships that this node put into a group's log for the second time, and in which term.
+        self._repeated: dict[GroupId, tuple[LeaderEpoch, Membership]] = {}
         # Groups in which everybody was as registered, with what that was judged by.
         self._settled: dict[GroupId, tuple[Membership, object]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -50,6 +54,7 @@ class ReplacedDisks:
         if len(self._settled) > len(groups):
             # Of some that are gone.
             self._settled.clear()
+            self._repeated.clear()
         for group in groups:
             if not group.is_leader or not group.is_settled:
                 continue
@@ -57,21 +62,40 @@ class ReplacedDisks:
             known = self._settled.get(group.id)
             if known is not None and known[0] is membership and known[1] is brokers:
                 continue
-            wanted = list(_wanted(membership, registered))
-            if not wanted:
+            wanted = list(self._wanted(group, membership, registered))
+            if not wanted and not membership.learners:
                 self._settled[group.id] = (membership, brokers)
+                self._repeated.pop(group.id, None)
             # The first one that is not refused.
             changed = next(filter(group.propose_membership, wanted), None)
-            if changed is not None:
+            if changed is membership:
+                self._repeated[group.id] = (group.leader_epoch, membership)
+            elif changed is not None:
                 extra = {"group": str(group.id), "voters": sorted(changed.voters)}
                 _log.info("replica on a replaced disk: members change", extra=extra)
 
+    def _wanted(
+        self, group: ReplicatedGroup, membership: Membership, registered: Mapping[NodeId, str]
+    ) -> Iterator[Membership]:
+        """Each of which would be a step; nothing when all is as it should be, or nobody knows better."""
+        yield from _demotions(membership, registered)
+        if not membership.learners:
+            return
+        if self._repeated.get(group.id) != (group.leader_epoch, membership):
+            # A learner whose log has it twice can tell, whatever happens next, that it may vote.
+            yield membership
+            return
+        for node in sorted(membership.learners & registered.keys()):
+            # Refused until all it lacks is on its way to it.
+            if group.has_membership(node):
+                yield Membership(
+                    voters=membership.voters | {node},
+                    learners=membership.learners - {node},
+                    directories=membership.directories,
+                )
 
-def _wanted(membership: Membership, registered: Mapping[NodeId, str]) -> Iterator[Membership]:
-    """Each of which would be a step; nothing when all is as it should be, or nobody knows better.
 
-    To make a learner a voter is refused until all it lacks is on its way to it.
-    """
+def _demotions(membership: Membership, registered: Mapping[NodeId, str]) -> Iterator[Membership]:
     named = dict(membership.directories)
     for node in sorted(membership.members):
         directory = registered.get(node)
@@ -82,10 +106,4 @@ def _wanted(membership: Membership, registered: Mapping[NodeId, str]) -> Iterato
                 voters=membership.voters - {node},
                 learners=membership.learners | {node},
                 directories=frozenset({**named, node: directory}.items()),
-            )
-        elif node in membership.learners:
-            yield Membership(
-                voters=membership.voters | {node},
-                learners=membership.learners - {node},
-                directories=membership.directories,
             )

@@ -125,3 +125,25 @@ async def test_a_disk_that_is_not_named_or_not_known_may_be_the_right_one() -> N
     replica.directories[THREE] = "any"
     replica.up = {THREE}
     assert not replica.group.look_for_laggards()
+
+
+@virtual
+async def test_who_was_a_learner_is_in_sync_when_its_vote_is_committed() -> None:
+    replica = await leading()
+    learner = Membership(voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), directories=NAMED)
+    assert replica.group.propose_membership(learner)
+    await replica.run()
+    for node in (TWO, THREE):
+        replica.accept(replica.last, source=node)
+    await replica.run()
+    assert replica.group.propose_membership(FOUNDERS)
+    assert not replica.group.has_membership(THREE)
+    await replica.run()
+    replica.group.look_for_laggards()
+    assert replica.group.lagging() == {THREE}
+    replica.accept(replica.last, source=THREE)
+    await replica.run()
+    replica.group.look_for_laggards()
+    assert replica.group.lagging() == frozenset()
+    assert replica.group.has_membership(THREE)
+    assert not replica.group.has_membership(ONE)

@@ -213,11 +213,11 @@ class Trio:
 
     @property
     def has_replaced(self) -> bool:
-        """Whether a node does not vote under its present directory, for all the leader knows."""
+        """Whether a node does not vote under its present directory, for all the leader knows for sure."""
         leader = self.leader()
         if leader is None or not leader.group.is_settled:
             return True
-        membership = leader.group.membership
+        membership = leader.group._core.settled_membership
         named = dict(membership.directories)
         return any(
             node not in membership.voters or named.get(node, name) != name

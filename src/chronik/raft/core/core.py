@@ -141,6 +141,16 @@ class RaftCore:
         return self._replica.memberships.current
 
     @property
+    def membership_index(self) -> RaftIndex:
+        """Where the membership in force is in the log."""
+        return self._replica.memberships.current_index
+
+    @property
+    def settled_membership(self) -> Membership:
+        """The last one that is committed for sure."""
+        return self._replica.memberships.settled(self._replica.committed)
+
+    @property
     def may_vote(self) -> bool:
         """Whether this replica remembers all it ever promised as a member of this group.
 
@@ -176,12 +186,11 @@ class RaftCore:
 
         The safe and lively order for a leader is to make the voter a learner with its new directory, and a
         voter again when it has caught up: two memberships in a log prove even after a crash that the first
-        is committed.
+        is committed. A voter whose own log has only one of them cannot vote after a crash of all, so the
+        learner is better given both before.
         """
-        replica = self._replica
-        settled = replica.memberships.settled(replica.committed)
-        is_member = replica.node in settled.members
-        return is_member and dict(settled.directories).get(replica.node, directory) == directory
+        node, settled = self._replica.node, self.settled_membership
+        return node in settled.members and dict(settled.directories).get(node, directory) == directory
 
     @property
     def is_quiet(self) -> bool:
