@@ -298,8 +298,10 @@ class _Recovery:
         logs = [segment.log for segment in self._segments[first:] if segment.size or segment.log.is_pinned]
         if not logs:
             return
+        # Only where the recovery point passes what it describes: else recovery reads that anew, and
+        # thousands of logs of one segment would wait for the device each.
         content = self._epochs.format()
-        if content != self._epochs_on_disk:
+        if content != self._epochs_on_disk and len(self._segments) > 1:
             self._unsynced.append(self._directory.write_epochs(content))
             self._epochs_on_disk = content
         for file in self._unsynced + logs:
