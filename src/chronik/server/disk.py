@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
+from chronik.server.sync_threads import SyncThreads
 
 _Result = TypeVar("_Result")
 
@@ -126,7 +127,7 @@ class RealDisk:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
         os.makedirs(self._root, exist_ok=True)
-        self._threads = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="chronik-sync")
+        self._syncs = SyncThreads(SYNC_THREADS)
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="chronik-read")
 
     @property
@@ -136,7 +137,7 @@ class RealDisk:
 
     def close(self) -> None:
         """Wait for what runs and end the threads. Reads and removals that have not begun never will."""
-        self._threads.shutdown()
+        self._syncs.close()
         self._readers.shutdown(cancel_futures=True)
 
     def open(self, path: str, *, create: bool = False) -> File:
@@ -185,27 +186,7 @@ class RealDisk:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
-        loop = asyncio.get_running_loop()
-        if len(files) == 1:
-            error = await loop.run_in_executor(self._threads, _sync, files[0])
-            return {} if error is None else {files[0]: error}
-        shares = [files[start::SYNC_THREADS] for start in range(min(SYNC_THREADS, len(files)))]
-        outcomes = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, _sync_share, share) for share in shares)
-        )
-        return {file: error for outcome in outcomes for file, error in outcome.items()}
+        return await self._syncs.sync(files)
 
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)
-
-
-def _sync(file: Syncable) -> OSError | None:
-    try:
-        file.sync()
-    except OSError as error:
-        return error
-    return None
-
-
-def _sync_share(files: Sequence[Syncable]) -> dict[Syncable, OSError]:
-    return {file: error for file in files if (error := _sync(file)) is not None}

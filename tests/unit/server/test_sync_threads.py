@@ -1,0 +1,122 @@
+"""Threads that sync files: shared work, errors, and the end."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from chronik.server.sync_threads import SyncThreads
+
+COUNT = 3
+
+
+@pytest.fixture
+def threads() -> Iterator[SyncThreads]:
+    made = SyncThreads(COUNT)
+    yield made
+    made.close()
+
+
+class Held:
+    """Its sync begins, and ends when it may."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+        self.has_ended = False
+
+    def sync(self) -> None:
+        self.begun.set()
+        assert self.may_end.wait(10)
+        self.has_ended = True
+
+
+class Broken:
+    def sync(self) -> NoReturn:
+        raise ZeroDivisionError("a bug")
+
+
+def names() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("chronik-sync")}
+
+
+def test_shares_are_synced_at_the_same_time(threads: SyncThreads) -> None:
+    files = [Held() for _ in range(COUNT)]
+
+    async def play() -> None:
+        syncing = asyncio.ensure_future(threads.sync(files))
+        await asyncio.sleep(0)
+        assert all(file.begun.wait(10) for file in files)
+        assert not syncing.done()
+        for file in files:
+            file.may_end.set()
+        assert await syncing == {}
+
+    asyncio.run(play())
+
+
+def test_one_after_the_other_takes_one_thread(threads: SyncThreads) -> None:
+    async def play() -> None:
+        for _ in range(10):
+            file = Held()
+            file.may_end.set()
+            assert await threads.sync([file]) == {}
+
+    before = names()
+    asyncio.run(play())
+    assert len(names() - before) == 1
+
+
+def test_a_bug_is_told_and_the_thread_goes_on(threads: SyncThreads) -> None:
+    async def play() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await threads.sync([Broken()])
+        file = Held()
+        file.may_end.set()
+        assert await threads.sync([file]) == {}
+
+    asyncio.run(play())
+
+
+def test_nobody_waits_any_more(threads: SyncThreads) -> None:
+    """Neither a cancelled wait nor a loop that has ended is a thread's concern."""
+    cancelled, left = Held(), Held()
+
+    async def play() -> None:
+        syncing = asyncio.ensure_future(threads.sync([cancelled]))
+        await asyncio.sleep(0)
+        syncing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await syncing
+        cancelled.may_end.set()
+        last = Held()
+        last.may_end.set()
+        assert await threads.sync([last]) == {}
+        asyncio.ensure_future(threads.sync([left]))  # noqa: RUF006  (the loop ends before it does)
+        await asyncio.sleep(0)
+
+    asyncio.run(play())
+    left.may_end.set()
+    threads.close()
+    assert cancelled.has_ended
+    assert left.has_ended
+
+
+def test_closing_waits_for_what_was_begun() -> None:
+    before = names()
+    threads, file = SyncThreads(COUNT), Held()
+
+    async def play() -> None:
+        syncing = asyncio.ensure_future(threads.sync([file]))
+        await asyncio.sleep(0)
+        assert file.begun.wait(10)
+        threading.Timer(0.01, file.may_end.set).start()
+        threads.close()
+        assert file.has_ended
+        assert await syncing == {}
+
+    asyncio.run(play())
+    assert names() == before
