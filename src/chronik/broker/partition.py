@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from chronik.broker.commit_waiters import CommitWaiter, CommitWaiters
+from chronik.broker.doubts import SequenceDoubts
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
@@ -95,6 +96,7 @@ class Partition:
         self._commit_waiters = CommitWaiters(self)
         # Runs while someone waits for a commit and nobody is known to lead.
         self._leaderless: asyncio.TimerHandle | None = None
+        self._doubts = SequenceDoubts()
         self._settle_waiters: list[asyncio.Future[None]] = []
         # A dict, for it keeps an order that a simulation can repeat.
         self._fetch_waiters: dict[FetchWaiter, None] = {}
@@ -203,7 +205,13 @@ class Partition:
         if batch.header.attributes & TRANSACTIONAL_BIT:
             # It would open a transaction that nobody ends, and read_committed would stand still before it.
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "no transaction of this producer is open here")
-        duplicate = self.log.producers.check(batch.header)
+        try:
+            duplicate = self.log.producers.check(batch.header)
+        except KafkaError as error:
+            if not self.is_replicated:
+                raise
+            producer_id = batch.header.producer_id
+            raise self._doubts.judge(producer_id, error, self._clock.monotonic_ms()) from error
         if duplicate is not None:
             return self._first_append(duplicate)
         appended = self._propose(batch)
@@ -361,6 +369,7 @@ class Partition:
         """Fetches look again, to be sent to the new leader. Whoever waits for a commit goes on waiting, while
         there is a leader who could commit it.
         """
+        self._doubts.clear()
         if self.keeper is not None:
             self.keeper.on_partition_leadership(self)
         self._wake_settle_waiters()
