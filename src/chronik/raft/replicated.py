@@ -319,13 +319,13 @@ class ReplicatedGroup:
             self._input()
 
     def campaign_soon(self) -> None:
-        """Let the time pass that a follower waits for a leader. Nothing happens to those who listen to one:
-        it asks first (PreVote).
+        """Let the time pass that a follower waits for a leader, and for answers. Nothing happens to those who
+        listen to one: it asks first (PreVote).
         """
         if self.known_leader is None and self._failed is None:
             self._input()
             for _ in range(2 * self._setting.options.election_ticks):
-                if self._core.role is Role.FOLLOWER:
+                if self._core.role in (Role.FOLLOWER, Role.PRE_CANDIDATE):
                     self._core.tick()
 
     def on_peer_lost(self, node: NodeId) -> None:

@@ -114,6 +114,8 @@ class Links:
         self._newcomers: set[NodeId] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self.calls.serve(_FOUNDED, self._on_founded)
+        # Since `hasten` was called, nobody has led.
+        self._is_hastening = False
         # Told of peers as well, once the node serves.
         self.liveness: Liveness | None = None
 
@@ -151,9 +153,12 @@ class Links:
         return await self.founding.membership()
 
     def hasten(self) -> None:
-        """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader."""
+        """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader; and again
+        whenever another one comes, until somebody leads.
+        """
         group = self.host.group(METADATA_GROUP)
         if group is not None and self._node == min(self.seat.voters):
+            self._is_hastening = group.known_leader is None
             group.campaign_soon()
 
     def forget_unknown(self, partitions: Iterable[TopicPartitionImage]) -> None:
@@ -187,6 +192,8 @@ class Links:
         self._tell_founders()
         self.gossip.on_peer_up(peer.node)
         self.host.on_peer_up(peer)
+        if self._is_hastening:
+            self.hasten()
         if self.liveness is not None:
             self.liveness.on_peer_up(peer.node)
 
