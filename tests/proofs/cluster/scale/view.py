@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from chronik.cli.client import Client, ClientError
 from chronik.testing import Cluster
+from chronik.wire.messages.metadata import MetadataResponse
 
 # An answer about thousands of partitions costs a node tens of milliseconds: asking all the time would
 # measure that.
@@ -38,14 +39,12 @@ class NodeViews:
 
     def of(self, node_id: int) -> View | None:
         """All partitions as one node sees them; None when it does not answer."""
-        client = self._clients.get(node_id)
-        if client is None:
-            servers = self._cluster.node(node_id).bootstrap_servers
-            client = self._clients[node_id] = Client(servers, timeout_s=_ASK_SECONDS)
-        try:
-            answer = client.metadata(None)
-        except ClientError:
-            self._clients.pop(node_id).close()
+        is_old = node_id in self._clients
+        answer = self._ask(node_id)
+        if answer is None and is_old:
+            # Nodes close connections that were idle for ten minutes.
+            answer = self._ask(node_id)
+        if answer is None:
             return None
         return {
             (topic.name or "", partition.partition_index): Led(
@@ -57,6 +56,17 @@ class NodeViews:
             for topic in answer.topics
             for partition in topic.partitions
         }
+
+    def _ask(self, node_id: int) -> MetadataResponse | None:
+        client = self._clients.get(node_id)
+        if client is None:
+            servers = self._cluster.node(node_id).bootstrap_servers
+            client = self._clients[node_id] = Client(servers, timeout_s=_ASK_SECONDS)
+        try:
+            return client.metadata(None)
+        except ClientError:
+            self._clients.pop(node_id).close()
+            return None
 
     def epochs(self) -> dict[tuple[str, int], int]:
         """The highest epoch that any node shows of each partition."""
