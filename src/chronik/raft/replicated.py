@@ -516,6 +516,7 @@ class ReplicatedGroup:
             # Proposals are there already.
             if append.last > last:
                 self._raft_log.append(append)
+                self._unsynced_bytes += append.entries.size
                 self._resting_ticks = 0
 
     def _judge_vote(self, ready: Ready) -> None:

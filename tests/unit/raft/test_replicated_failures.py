@@ -9,6 +9,7 @@ from chronik.raft.core.messages import (
     AppendRejected,
     Heartbeat,
     RequestPreVote,
+    RequestVote,
     RestartLog,
     TimeoutNow,
     VoteReply,
@@ -19,6 +20,7 @@ from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
+from chronik.vocab.invariant import InvariantViolation
 from tests.support.virtual_time import settle, virtual
 from tests.unit.raft.lone import (
     FOUNDERS,
@@ -375,3 +377,139 @@ async def test_what_was_read_before_a_truncation_is_not_sent_after_it() -> None:
 
 def vote(term: int) -> VoteReply:
     return VoteReply(source=TWO, target=ONE, term=Term(term), is_granted=True)
+
+
+@virtual
+async def test_a_replica_whose_sync_failed_acknowledges_nothing_and_says_so() -> None:
+    replica = await following()
+    replica.disk.fail("sync", ".log", BROKEN)
+    replica.append(records(1, 0, 1, ["a"]), prev_term=1, term=1)
+    await replica.run()
+    assert replica.accepted() is None
+    assert replica.told.failure is BROKEN
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+@virtual
+async def test_a_replica_whose_store_failed_votes_for_nobody(operation: str) -> None:
+    replica = LoneReplica().open()
+    replica.disk.fail(operation, STATE, BROKEN)
+    replica.group.step(
+        RequestVote(
+            source=TWO, target=ONE, term=Term(5), last_index=RaftIndex(9), last_term=Term(4), is_transfer=True
+        ),
+        -1,
+    )
+    await replica.run()
+    assert replica.votes() == []
+    assert replica.told.failure is not None
+
+
+@virtual
+async def test_a_closed_replica_hears_no_more_of_its_syncs() -> None:
+    replica = await following()
+    replica.disk.hold_syncs()
+    replica.append(records(1, 0, 1, ["a"]), prev_term=1, term=1)
+    await replica.run()
+    replica.group.close()
+    replica.disk.fail("sync", ".log", BROKEN)
+    replica.disk.let_go()
+    await replica.run()
+    assert replica.accepted() is None
+    assert replica.told.failure is None
+    replica.group.run()
+    replica.group.resign()
+    assert not replica.is_marked
+
+
+async def lacking() -> LoneReplica:
+    """Leads, and node 3 lacks what is not in memory."""
+    replica = await LoneReplica().open().lead()
+    replica.group.propose([batch("a")])
+    await replica.run()
+    replica.accept(replica.last)
+    await replica.run()
+    replica.disk.is_cold = True
+    replica.group.step(
+        AppendRejected(
+            source=THREE,
+            target=ONE,
+            term=Term(1),
+            prev_index=RaftIndex(0),
+            hint_index=RaftIndex(-1),
+            hint_term=Term(0),
+        ),
+        -1,
+    )
+    replica.group.on_peer_found(THREE, is_restarted=True)
+    await replica.run()
+    replica.accept(0, source=THREE)
+    await replica.run()
+    return replica
+
+
+@virtual
+async def test_a_read_that_fails_is_tried_again_and_at_last_another_node_leads() -> None:
+    replica = await lacking()
+    for number in (1, 2):
+        assert len(replica.loads) == number
+        replica.group.on_load_failed(BROKEN, is_gone=False)
+        await replica.run()
+    assert replica.told.failure is None
+    replica.group.on_load_failed(BROKEN, is_gone=False)
+    await replica.run()
+    assert replica.told.failure is BROKEN
+    assert [message.target for message in replica.sent_of(TimeoutNow)] == [TWO]
+
+
+@virtual
+async def test_a_read_that_went_well_or_came_too_late_is_no_failure() -> None:
+    replica = await lacking()
+    for _ in range(2):
+        replica.group.on_load_failed(BROKEN, is_gone=False)
+        await replica.run()
+    for _ in range(5):
+        replica.group.on_load_failed(BROKEN, is_gone=True)
+        await replica.run()
+    replica.group.on_loaded(replica.loads[-1].load())
+    await replica.run()
+    for _ in range(2):
+        replica.group.on_load_failed(BROKEN, is_gone=False)
+        await replica.run()
+    assert replica.told.failure is None
+
+
+@virtual
+async def test_a_leader_that_cannot_read_what_another_lacks_lets_that_one_lead() -> None:
+    replica = await LoneReplica().open().lead()
+    replica.group.propose([batch("a")])
+    await replica.run()
+
+    def failing(offset: int, max_bytes: int) -> None:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "damaged")
+
+    replica.log.read_for_replication = failing  # type: ignore[method-assign,assignment]
+    replica.group.on_peer_found(THREE, is_restarted=True)
+    replica.accept(0, source=THREE)
+    # Found in the middle of a proposal, it is not acknowledged.
+    with pytest.raises(KafkaError) as refused:
+        replica.group.propose([batch("b")])
+    assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    await replica.run()
+    assert replica.told.failure is not None
+    assert replica.log.end_offset == 1
+
+
+@virtual
+async def test_a_bug_in_a_proposal_stops_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    replica = await LoneReplica().open().lead()
+
+    def violated(**_: object) -> None:
+        raise InvariantViolation("a bug")
+
+    monkeypatch.setattr(replica.group._core, "propose", violated)
+    with pytest.raises(KafkaError) as refused:
+        replica.group.propose([batch("a")])
+    assert refused.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    await replica.run()
+    assert "a bug" in str(replica.told.failure)

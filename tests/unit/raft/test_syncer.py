@@ -8,6 +8,7 @@ from chronik.log.disk import Syncable
 from chronik.raft.syncer import Syncer
 from chronik.vocab.ids import Offset
 from tests.support.crash_disk import CrashDisk
+from tests.support.virtual_time import virtual
 
 T = TypeVar("T")
 
@@ -193,3 +194,37 @@ def test_a_forgotten_log_is_not_synced() -> None:
         assert disk.rounds == []
 
     asyncio.run(play())
+
+
+@virtual
+async def test_a_bug_in_one_log_keeps_no_other_from_its_sync() -> None:
+    disk = CrashDisk()
+    syncer = Syncer(disk)
+    failed: list[OSError] = []
+    synced: list[Offset] = []
+
+    class Buggy:
+        def files_to_sync(self) -> tuple[list[Syncable], Offset]:
+            raise ZeroDivisionError("a bug")
+
+        def on_synced(self, end_offset: Offset) -> None:
+            raise AssertionError
+
+        def on_sync_failed(self, error: OSError) -> None:
+            failed.append(error)
+
+    class Good:
+        def files_to_sync(self) -> tuple[list[Syncable], Offset]:
+            return [], Offset(7)
+
+        def on_synced(self, end_offset: Offset) -> None:
+            synced.append(end_offset)
+
+        def on_sync_failed(self, error: OSError) -> None:
+            raise error
+
+    syncer.request(Buggy())
+    syncer.request(Good())
+    await syncer.drain()
+    assert synced == [7]
+    assert "a bug" in str(failed[0])
