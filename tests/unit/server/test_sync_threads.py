@@ -39,8 +39,9 @@ class Broken:
         raise ZeroDivisionError("a bug")
 
 
-def names() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("chronik-sync")}
+def running() -> set[threading.Thread]:
+    """Those of other disks, that another test has left, are named the same."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("chronik-sync")}
 
 
 def test_shares_are_synced_at_the_same_time(threads: SyncThreads) -> None:
@@ -65,9 +66,9 @@ def test_one_after_the_other_takes_one_thread(threads: SyncThreads) -> None:
             file.may_end.set()
             assert await threads.sync([file]) == {}
 
-    before = names()
+    before = running()
     asyncio.run(play())
-    assert len(names() - before) == 1
+    assert len(running() - before) == 1
 
 
 def test_a_bug_is_told_and_the_thread_goes_on(threads: SyncThreads) -> None:
@@ -106,7 +107,7 @@ def test_nobody_waits_any_more(threads: SyncThreads) -> None:
 
 
 def test_closing_waits_for_what_was_begun() -> None:
-    before = names()
+    before = running()
     threads, file = SyncThreads(COUNT), Held()
 
     async def play() -> None:
@@ -119,4 +120,4 @@ def test_closing_waits_for_what_was_begun() -> None:
         assert await syncing == {}
 
     asyncio.run(play())
-    assert names() == before
+    assert running() == before
