@@ -6,12 +6,11 @@ make one message to each follower, and one sync. Only a proposal is written at o
 told where it went. What the partition is told (`raft.telling`), it is told from `run`.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
-from chronik.log.disk import Buffer, Syncable
+from chronik.log.disk import Buffer
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.core import RaftCore
@@ -24,11 +23,10 @@ from chronik.raft.following import Following
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
-from chronik.raft.held import Durability
+from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
-from chronik.raft.syncer import Syncer
 from chronik.raft.telling import Telling
 from chronik.records.batch import PREFIX_BYTES, Batch, stamped_prefix
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -46,7 +44,7 @@ _LOADS_MAX = 3
 
 
 class ReplicatedGroup:
-    """See the module. Implements `raft.group.Group`, `raft.syncer.Synced` and `raft.telling.Teller`."""
+    """See the module. Implements `raft.group.Group`, and what `raft.persistence` and `raft.telling` ask."""
 
     def __init__(
         self,
@@ -63,19 +61,15 @@ class ReplicatedGroup:
         self._setting = setting
         self._store = setting.store
         self._host = setting.host
-        self._syncer: Syncer = setting.syncer
         self._hooks = hooks
-        self._write_caching = write_caching
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
         self._core = self._make_core()
         self._following = Following(self._core, self._raft_log, setting)
         commits = setting.commits if hooks is None else setting.metadata_commits
         self._telling = Telling(self, log.start_offset, commits)
+        self._persistence = Persistence(self, self._raft_log, setting.store, setting.syncer, write_caching)
         self._failed: OSError | None = None
         self._is_closed = False
-        self._durability = Durability()
-        # The store's sequence number of this group's last write there.
-        self._store_written = 0
         # Inputs other than proposals came since the last Ready.
         self._has_inputs = False
         # Proposals were written that no Ready has handed out yet.
@@ -89,8 +83,6 @@ class ReplicatedGroup:
         # commit.
         self._membership_end = self._raft_log.last_index
         self._is_vote_open = True
-        self._unsynced_bytes = 0
-        self._flush_timer: asyncio.TimerHandle | None = None
 
     def _make_core(self) -> RaftCore:
         setting = self._setting
@@ -171,8 +163,7 @@ class ReplicatedGroup:
 
     def set_write_caching(self, policy: FlushPolicy | None) -> None:
         """Change the promise for records proposed from now on; earlier ones are synced at once."""
-        self._write_caching = policy
-        self.sync_soon()
+        self._persistence.set_write_caching(policy)
 
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
         """See `raft.group.Group.propose`."""
@@ -206,19 +197,15 @@ class ReplicatedGroup:
         except OSError as error:
             self._on_append_failed(error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"append failed: {error}") from error
-        self._durability.writes += 1
-        self._unsynced_bytes += size
+        self._persistence.on_proposed(size)
         self._has_proposals = True
         self._telling.on_proposed(result.end_offset)
         self._host.mark(self)
-        if self._write_caching is None:
-            self._syncer.request(self)
         return result
 
     def sync_soon(self) -> None:
         """See `raft.group.Group.sync_soon`."""
-        if self._failed is None and not self._is_closed:
-            self._syncer.request(self)
+        self._persistence.sync_soon()
 
     def on_tidied(self) -> None:
         """See `raft.group.Group.on_tidied`."""
@@ -379,7 +366,7 @@ class ReplicatedGroup:
     def close(self) -> None:
         """Stop for good: no more messages, no more syncs; the log's owner syncs it when it closes the log."""
         self._is_closed = True
-        self._stop_syncing()
+        self._persistence.end(LogFailed("the log is closed"))
 
     def fail(self, error: OSError) -> None:
         """The log, or this code, cannot be trusted any more."""
@@ -387,55 +374,31 @@ class ReplicatedGroup:
             self._abdicate()
             self._failed = error
             self._log.fail(error)
-            self._stop_syncing()
+            self._persistence.end(error)
             self._host.mark(self)
 
-    def _stop_syncing(self) -> None:
-        self._syncer.forget(self)
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+    # What became durable.
 
-    # The syncer's side.
-
-    def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        """See `raft.syncer.Synced`."""
-        if self._failed is not None:
-            # What its files hold on the device is not known any more.
-            raise LogFailed(f"the log failed: {self._failed}")
-        self._unsynced_bytes = 0
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        last = self._raft_log.last_index
-        self._durability.begin(last, self._raft_log.term_at(last), self._store.written)
-        log = self._log
-        files: Sequence[Syncable] = ()
-        if log.end_offset > log.first_offset:
-            files, _ = log.files_to_sync()
-        # Else it has no records: should its directory be lost, nothing is. So a new topic costs no syncs of
-        # its own, and the terms of a thousand groups cost one.
-        if self._store.synced < self._store_written:
-            files = [*files, *self._store.files_to_sync()]
-        return files, log.end_offset
-
-    def on_synced(self, end_offset: Offset) -> None:
-        """See `raft.syncer.Synced`."""
-        done = self._durability.end()
-        if self._is_closed or self._failed is not None or done is None:
-            return
-        if done.restarts == self._durability.restarts:
-            # A stale checkpoint only makes the next recovery read more.
-            with suppress(OSError):
-                self._log.on_synced(end_offset)
-        if self._store.synced < self._store_written:
-            self._store.on_synced(done.store_written)
+    def on_round_end(self) -> None:
+        """See `raft.persistence.Persisted`."""
         self._input()
-        if done.last_index > BEFORE_FIRST and done.cuts == self._durability.cuts:
-            self._core.on_persisted(done.last_index, done.term)
-        self._release(done.messages)
+
+    def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
+        """See `raft.persistence.Persisted`."""
+        self._has_inputs = True
+        self._core.on_persisted(last_index, term)
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """See `raft.persistence.Persisted`."""
+        for message in messages:
+            if message.target == self._setting.node:
+                self._has_inputs = True
+                self._core.step(message)
+            else:
+                self._send(message)
 
     def on_sync_failed(self, error: OSError) -> None:
-        """See `raft.syncer.Synced`."""
+        """See `raft.persistence.Persisted`."""
         self.fail(error)
 
     # Carrying out.
@@ -462,18 +425,14 @@ class ReplicatedGroup:
         try:
             has_written = self._write(ready)
         except (OSError, KafkaError) as error:
-            # Some of it may be written.
-            self._durability.writes += 1
+            self._persistence.on_write_failed()
             self._on_write_failed(ready, error)
             return False
         if ready.membership is not None or (ready.committed is not None and self._is_vote_open):
             self._judge_vote(ready)
         for message in ready.messages:
             self._send(message)
-        self._durability.waiting.extend(ready.messages_after_persistence)
-        if has_written:
-            self._durability.writes += 1
-        self._persist()
+        self._persistence.hold(ready.messages_after_persistence, has_written=has_written)
         return True
 
     def _write(self, ready: Ready) -> bool:
@@ -491,20 +450,19 @@ class ReplicatedGroup:
         finally:
             # Also when the rest failed: what was written there is part of what is accepted later.
             if self._store.written != store_written:
-                self._store_written = self._store.written
+                self._persistence.on_store_written()
         return bool(
             ready.appends or ready.hard_state or ready.truncate_to is not None or ready.restart is not None
         )
 
     def _cut(self, ready: Ready) -> None:
-        self._durability.cuts += 1
+        self._persistence.on_cut(is_restart=ready.restart is not None)
         if ready.restart is not None:
             payload = ready.restart.payload
             invariant(isinstance(payload, RestartPayload), "a restart without an offset")
             assert isinstance(payload, RestartPayload)
             if self._hooks is not None:
                 self._hooks.on_restart(payload.offset, payload.snapshot or b"")
-            self._durability.restarts += 1
             self._telling.on_truncated(self._log.start_offset)
             self._raft_log.restart(ready.restart)
         if ready.truncate_to is not None:
@@ -516,7 +474,7 @@ class ReplicatedGroup:
             # Proposals are there already.
             if append.last > last:
                 self._raft_log.append(append)
-                self._unsynced_bytes += append.entries.size
+                self._persistence.on_appended(append.entries.size)
                 self._resting_ticks = 0
 
     def _judge_vote(self, ready: Ready) -> None:
@@ -536,39 +494,6 @@ class ReplicatedGroup:
         state = self._store.get(self.id)
         is_wiped = state is None or state.is_wiped
         return not is_wiped and core.is_directory_settled(self._setting.directory_id)
-
-    def _persist(self) -> None:
-        """See that what was written becomes durable, or count it as such."""
-        durability = self._durability
-        if durability.is_durable:
-            self._release(durability.skip())
-            return
-        policy = self._write_caching
-        if policy is None or self._store.synced < self._store_written:
-            # Votes, terms and memberships are synced in any case.
-            self._syncer.request(self)
-            return
-        self._release(durability.skip())
-        last = self._raft_log.last_index
-        if last > BEFORE_FIRST:
-            self._has_inputs = True
-            self._core.on_persisted(last, self._raft_log.term_at(last))
-        self._flush_later(policy)
-
-    def _flush_later(self, policy: FlushPolicy) -> None:
-        if self._unsynced_bytes >= policy.bytes_max:
-            self._syncer.request(self)
-        elif self._flush_timer is None:
-            loop = asyncio.get_running_loop()
-            self._flush_timer = loop.call_later(policy.interval_ms / 1000, self._syncer.request, self)
-
-    def _release(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if message.target == self._setting.node:
-                self._has_inputs = True
-                self._core.step(message)
-            else:
-                self._send(message)
 
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)

@@ -1,0 +1,184 @@
+"""What of a group is durable, and what may leave because of it.
+
+A group writes, to its log and to the node's store of terms, votes and markers, and hands over what may leave
+when all that is durable. The next round of syncs covers it; with write caching what is in the log counts as
+durable when it is written, what is in the store never does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from chronik.log.disk import Syncable
+from chronik.log.partition_log import PartitionLog
+from chronik.raft.core.messages import Message
+from chronik.raft.core.types import BEFORE_FIRST, RaftIndex, Term
+from chronik.raft.held import Durability
+from chronik.raft.replicated_log import ReplicatedLog
+from chronik.raft.solo import FlushPolicy
+from chronik.raft.state_store import StateStore
+from chronik.raft.syncer import Syncer
+from chronik.vocab.ids import Offset
+
+
+class Persisted(Protocol):
+    """The group, as it is told of what became durable."""
+
+    def on_round_end(self) -> None:
+        """A round of syncs ended well; the others follow. In a turn of the loop in which nobody else may have
+        had the group run.
+        """
+        ...
+
+    def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
+        """The log is durable, or as good as, up to an entry of this term."""
+        ...
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """These may leave."""
+        ...
+
+    def on_sync_failed(self, error: OSError) -> None:
+        """What is on the device is not known any more."""
+        ...
+
+
+class Persistence:
+    """Made with its group, which alone writes. Implements `raft.syncer.Synced`."""
+
+    def __init__(
+        self,
+        group: Persisted,
+        log: ReplicatedLog,
+        store: StateStore,
+        syncer: Syncer,
+        write_caching: FlushPolicy | None,
+    ) -> None:
+        self._group = group
+        self._raft_log = log
+        self._log: PartitionLog = log.log
+        self._store = store
+        self._syncer = syncer
+        # None: nothing counts as durable before its sync.
+        self._write_caching = write_caching
+        self._durability = Durability()
+        # The store's sequence number of this group's last write there.
+        self._store_written = 0
+        self._unsynced_bytes = 0
+        self._flush_timer: asyncio.TimerHandle | None = None
+        # Why nothing is synced any more; None while it is.
+        self._ended: OSError | None = None
+
+    # What the group did.
+
+    def set_write_caching(self, policy: FlushPolicy | None) -> None:
+        """For what is written from now on; what was before is synced at once."""
+        self._write_caching = policy
+        self.sync_soon()
+
+    def on_proposed(self, size: int) -> None:
+        """So many bytes were appended, and will be handed out later."""
+        self._durability.writes += 1
+        self._unsynced_bytes += size
+        if self._write_caching is None:
+            self._syncer.request(self)
+
+    def on_appended(self, size: int) -> None:
+        """So many bytes of a leader's."""
+        self._unsynced_bytes += size
+
+    def on_store_written(self) -> None:
+        """The store's last record is of this group."""
+        self._store_written = self._store.written
+
+    def on_cut(self, *, is_restart: bool) -> None:
+        """The log is about to be truncated, or restarted."""
+        self._durability.cuts += 1
+        self._durability.restarts += is_restart
+
+    def on_write_failed(self) -> None:
+        """Something was written, perhaps; the rest was not."""
+        self._durability.writes += 1
+
+    def hold(self, messages: Sequence[Message], *, has_written: bool) -> None:
+        """See that all that was written becomes durable, or count it as such; then `messages` leave."""
+        durability = self._durability
+        durability.waiting.extend(messages)
+        if has_written:
+            durability.writes += 1
+        if durability.is_durable:
+            self._group.release(durability.skip())
+            return
+        policy = self._write_caching
+        if policy is None or self._store.synced < self._store_written:
+            # Votes, terms and memberships are synced in any case.
+            self._syncer.request(self)
+            return
+        self._group.release(durability.skip())
+        last = self._raft_log.last_index
+        if last > BEFORE_FIRST:
+            self._group.on_persisted(last, self._raft_log.term_at(last))
+        self._flush_later(policy)
+
+    def sync_soon(self) -> None:
+        if self._ended is None:
+            self._syncer.request(self)
+
+    def end(self, error: OSError) -> None:
+        """Nothing is synced any more, and nothing is told of a round under way."""
+        self._ended = self._ended or error
+        self._syncer.forget(self)
+        self._stop_timer()
+
+    def _flush_later(self, policy: FlushPolicy) -> None:
+        if self._unsynced_bytes >= policy.bytes_max:
+            self._syncer.request(self)
+        elif self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            self._flush_timer = loop.call_later(policy.interval_ms / 1000, self._syncer.request, self)
+
+    def _stop_timer(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+
+    # The syncer's side.
+
+    def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
+        """See `raft.syncer.Synced`."""
+        if self._ended is not None:
+            raise self._ended
+        self._unsynced_bytes = 0
+        self._stop_timer()
+        log, last = self._log, self._raft_log.last_index
+        self._durability.begin(last, self._raft_log.term_at(last), self._store.written)
+        files: Sequence[Syncable] = ()
+        if log.end_offset > log.first_offset:
+            files, _ = log.files_to_sync()
+        # Else it has no records: should its directory be lost, nothing is. So a new topic costs no syncs of
+        # its own, and the terms of a thousand groups cost one.
+        if self._store.synced < self._store_written:
+            files = [*files, *self._store.files_to_sync()]
+        return files, log.end_offset
+
+    def on_synced(self, end_offset: Offset) -> None:
+        """See `raft.syncer.Synced`."""
+        done, durability = self._durability.end(), self._durability
+        if self._ended is not None or done is None:
+            return
+        if done.restarts == durability.restarts:
+            # A stale checkpoint only makes the next recovery read more.
+            with suppress(OSError):
+                self._log.on_synced(end_offset)
+        if self._store.synced < self._store_written:
+            self._store.on_synced(done.store_written)
+        self._group.on_round_end()
+        if done.last_index > BEFORE_FIRST and done.cuts == durability.cuts:
+            self._group.on_persisted(done.last_index, done.term)
+        self._group.release(done.messages)
+
+    def on_sync_failed(self, error: OSError) -> None:
+        """See `raft.syncer.Synced`."""
+        if self._ended is None:
+            self._group.on_sync_failed(error)
