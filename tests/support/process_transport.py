@@ -57,6 +57,16 @@ class _Inside:
             with self._process.inside():
                 self._listener.on_peer_down(node)
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_peer_unheard(node)
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        if not self._process.is_dead:
+            with self._process.inside():
+                self._listener.on_peer_heard(node)
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         if not self._process.is_dead:
             with self._process.inside():

@@ -56,9 +56,9 @@ _Item = _Up | _Frame | _Heartbeat | _Close
 class _End:
     """One side of a connection: what it is sent arrives at `far`, in order."""
 
-    def __init__(self, owner: "SimTransport", silent_ticks_max: int) -> None:
+    def __init__(self, owner: "SimTransport", timings: PeerTimings) -> None:
         self.owner = owner
-        self.liveness = Liveness(silent_ticks_max)
+        self.liveness = Liveness(timings.unheard_ticks, timings.silent_ticks_max)
         self.far: _End
         self.is_up = False
         self.is_closed = False
@@ -209,8 +209,8 @@ class SimTransport:
         return self._listener is not None and not self.is_ended
 
     def _connect(self, other: "SimTransport") -> None:
-        ticks = self._network.timings.silent_ticks_max
-        near, far = _End(self, ticks), _End(other, ticks)
+        timings = self._network.timings
+        near, far = _End(self, timings), _End(other, timings)
         near.far, far.far = far, near
         # The peer may still have a connection whose end it has not noticed: the new one takes its place.
         old = other._ends.get(self.own.node)
@@ -305,6 +305,15 @@ class SimTransport:
                     self._put(end, _Heartbeat())
                 case _:
                     pass
+            if end.liveness.has_changed and end.is_up and not end.is_closed:
+                self._tell_heard(end)
+
+    def _tell_heard(self, end: _End) -> None:
+        assert self._listener is not None
+        if end.liveness.is_unheard:
+            self._listener.on_peer_unheard(end.peer.own.node)
+        else:
+            self._listener.on_peer_heard(end.peer.own.node)
 
     def _abort(self, end: _End) -> None:
         self._put(end, _Close())

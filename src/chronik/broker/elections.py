@@ -1,8 +1,10 @@
-"""Partitions without a leader that will have one in a moment: answers that name leaders wait for those.
+"""Partitions whose leader will be known in a moment: answers that name leaders wait for it.
 
 A partition can be led when a majority of its replicas is there. One that nobody has led yet is being created;
 one whose leader is lost elects another, in a fraction of a second; one whose leader stops is being handed
-over. Anything else takes a person, and is not waited for.
+over. A leader whose node has missed heartbeats speaks again, or another leads soon: a client that asks then
+mostly does so because it got no answer either, and named again it would be asked again, and not answer again.
+Anything else takes a person, and is not waited for.
 """
 
 import asyncio
@@ -11,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.cluster.image import TopicImage
 from chronik.cluster.leadership import Leader, PartitionKey
-from chronik.vocab.ids import NO_NODE
+from chronik.vocab.ids import NO_NODE, NodeId
 
 if TYPE_CHECKING:
     from chronik.broker.context import Broker
 
-# Two election timeouts and some: with one more lost vote than that the client may as well ask again.
-ELECTION_WAIT_SECONDS = 0.5
+# Some rounds of votes: with one more lost than that the client may as well ask again.
+_ELECTION_SECONDS = 0.5
 
 
 class Unled(NamedTuple):
@@ -25,7 +27,7 @@ class Unled(NamedTuple):
 
     # Nobody has led them yet.
     created: list[PartitionKey]
-    # Their leader resigned, is lost or is leaving.
+    # Their leader resigned, is lost, is leaving or is not heard.
     electing: list[PartitionKey]
 
     def __bool__(self) -> bool:
@@ -36,39 +38,51 @@ def soon_led(broker: "Broker", topics: Iterable[TopicImage]) -> Unled:
     """Those partitions of `topics` that are worth waiting for."""
     unled = Unled([], [])
     live = broker.peers.live()
+    heard = live - broker.leadership.unheard
     for topic in topics:
         leaders = broker.leadership.leaders(topic.topic_id)
         for index in _unled(broker, topic):
             replicas = topic.partitions[index].replicas
-            has_majority = 2 * sum(node in live for node in replicas) > len(replicas)
-            if not has_majority:
-                continue
             key = PartitionKey(topic.topic_id, index)
             if index not in leaders:
-                unled.created.append(key)
-            elif len(replicas) > 1:
+                if _is_majority(live, replicas):
+                    unled.created.append(key)
+            elif len(replicas) > 1 and _is_majority(heard, replicas):
                 # A group of one whose log failed leads no more.
                 unled.electing.append(key)
     return unled
 
 
+def _is_majority(nodes: frozenset[NodeId], replicas: Iterable[NodeId]) -> bool:
+    there = [node in nodes for node in replicas]
+    return 2 * sum(there) > len(there)
+
+
 def _unled(broker: "Broker", topic: TopicImage) -> Iterator[int]:
-    leader, fenced = broker.leadership.leader, broker.metadata.image.fenced
+    leader, unstable = broker.leadership.leader, _unstable(broker)
     for index in range(len(topic.partitions)):
         found = leader(topic.topic_id, index)
-        if found is None or found.node in fenced:
+        if found is None or found.node in unstable:
             yield index
 
 
 async def wait_until_led(broker: "Broker", unled: Unled, now: float, deadline: float) -> None:
     """`now` and `deadline` are on the loop's clock, in seconds; elections are not waited for so long."""
-    await wait_until_elected(broker, unled.electing, min(now + ELECTION_WAIT_SECONDS, deadline))
+    await wait_until_elected(broker, unled.electing, min(now + election_seconds(broker), deadline))
     await broker.leadership.wait_for(unled.created, deadline)
+
+
+def election_seconds(broker: "Broker") -> float:
+    """How long a leader is worth waiting for: longer while somebody has not been found to be lost."""
+    if not broker.leadership.unheard:
+        return _ELECTION_SECONDS
+    return _ELECTION_SECONDS + broker.settings.int("controller.quorum.election.timeout.ms") / 1000
 
 
 async def wait_until_elected(broker: "Broker", keys: Iterable[PartitionKey], deadline: float) -> None:
     """Wait until each of `keys` has a leader that stays, or `deadline` on the loop's clock, in seconds."""
-    missing = {key for key in keys if not _stays(broker, broker.leadership.leader(*key))}
+    leader = broker.leadership.leader
+    missing = {key for key in keys if not _stays(broker, leader(*key))}
     done = asyncio.Event()
 
     def on_leader(key: PartitionKey, leader: Leader) -> None:
@@ -77,16 +91,27 @@ async def wait_until_elected(broker: "Broker", keys: Iterable[PartitionKey], dea
             if not missing:
                 done.set()
 
+    def on_heard() -> None:
+        for key in list(missing):
+            found = leader(*key)
+            if found is not None:
+                on_leader(key, found)
+
     if missing and deadline > asyncio.get_running_loop().time():
-        unsubscribe = broker.leadership.subscribe(on_leader)
+        subscriptions = [broker.leadership.subscribe(on_leader), broker.leadership.subscribe_heard(on_heard)]
         try:
             async with asyncio.timeout_at(deadline):
                 await done.wait()
         except TimeoutError:
             pass
         finally:
-            unsubscribe()
+            for unsubscribe in subscriptions:
+                unsubscribe()
 
 
 def _stays(broker: "Broker", leader: Leader | None) -> bool:
-    return leader is not None and leader.node not in (NO_NODE, *broker.metadata.image.fenced)
+    return leader is not None and leader.node != NO_NODE and leader.node not in _unstable(broker)
+
+
+def _unstable(broker: "Broker") -> frozenset[NodeId]:
+    return broker.metadata.image.fenced | broker.leadership.unheard

@@ -78,6 +78,8 @@ class LeadershipTable:
         # Invariant: _known, with NO_NODE for the nodes of _lost.
         self._shown: dict[TopicId, dict[int, Leader]] = {}
         self._lost: frozenset[NodeId] = frozenset()
+        # Invariant: nobody is in both.
+        self._unheard: frozenset[NodeId] = frozenset()
         # Without those of leaders that said nobody lags.
         self._lagging: dict[PartitionKey, Lagging] = {}
         # A dictionary for its order.
@@ -87,6 +89,7 @@ class LeadershipTable:
         self._callbacks: list[LeaderCallback] = []
         self._lagging_callbacks: list[LaggingCallback] = []
         self._forget_callbacks: list[ForgetCallback] = []
+        self._heard_callbacks: list[Callable[[], None]] = []
 
     # Reading.
 
@@ -113,6 +116,11 @@ class LeadershipTable:
     def lost(self) -> frozenset[NodeId]:
         """Nodes that were connected and are not."""
         return self._lost
+
+    @property
+    def unheard(self) -> frozenset[NodeId]:
+        """Nodes that are connected and have missed heartbeats: what they lead is shown, and in doubt."""
+        return self._unheard
 
     def led_by(self, node: NodeId) -> dict[PartitionKey, LeaderEpoch]:
         """What a node leads, as it said last, whether it is lost or not. Looks at every partition."""
@@ -184,6 +192,7 @@ class LeadershipTable:
         """The node is not connected: what it led is not shown."""
         if node not in self._lost:
             self._lost |= {node}
+            self._unheard -= {node}
             self._show_again(node)
 
     def on_node_found(self, node: NodeId) -> None:
@@ -191,6 +200,17 @@ class LeadershipTable:
         if node in self._lost:
             self._lost -= {node}
             self._show_again(node)
+
+    def on_node_unheard(self, node: NodeId) -> None:
+        """A node that is connected has missed heartbeats."""
+        if node not in self._lost:
+            self._unheard |= {node}
+
+    def on_node_heard(self, node: NodeId) -> None:
+        """It is in doubt no more."""
+        self._unheard -= {node}
+        for callback in list(self._heard_callbacks):
+            callback()
 
     def _show_again(self, node: NodeId) -> None:
         for key, epoch in self.led_by(node).items():
@@ -224,6 +244,11 @@ class LeadershipTable:
         """Call `callback` with each deleted topic. Returns what ends the subscription."""
         self._forget_callbacks.append(callback)
         return lambda: self._forget_callbacks.remove(callback)
+
+    def subscribe_heard(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` when a node is heard again. Returns what ends the subscription."""
+        self._heard_callbacks.append(callback)
+        return lambda: self._heard_callbacks.remove(callback)
 
     async def wait_for(self, partitions: Iterable[PartitionKey], deadline: float) -> Collection[PartitionKey]:
         """Wait until each of `partitions` has a leader. Returns those that have none when the wait ends.

@@ -60,6 +60,14 @@ class TransportListener(Protocol):
 
     def on_peer_down(self, node: NodeId) -> None: ...
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        """A peer that is up has missed two heartbeats: it will be heard again, or be down."""
+        ...
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        """The peer that was unheard is heard again. Not called when it is down."""
+        ...
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         """A whole frame of a peer that is up. `payload` may be kept: its buffer is not used again.
 

@@ -205,6 +205,12 @@ class Links:
         if self.liveness is not None:
             self.liveness.on_peer_down(node)
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        self._leadership.on_node_unheard(node)
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        self._leadership.on_node_heard(node)
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         match kind:
             case FrameKind.RAFT:

@@ -184,6 +184,25 @@ def test_a_lost_node_ends_no_wait_until_it_is_found() -> None:
     asyncio.run(play())
 
 
+def test_what_a_node_leads_that_misses_heartbeats_is_shown() -> None:
+    table = LeadershipTable()
+    heard: list[bool] = []
+    unsubscribe = table.subscribe_heard(lambda: heard.append(True))
+    table.announce(A, 0, leader(1, 2))
+    table.on_node_unheard(NodeId(1))
+    assert table.unheard == {1}
+    assert table.leader(A, 0) == leader(1, 2)
+    table.on_node_heard(NodeId(1))
+    assert not table.unheard
+    assert len(heard) == 1
+    unsubscribe()
+    table.on_node_unheard(NodeId(1))
+    table.on_node_lost(NodeId(1))
+    table.on_node_unheard(NodeId(1))
+    assert not table.unheard, "who is lost is not in doubt"
+    assert len(heard) == 1
+
+
 def test_replicas_are_in_sync_unless_they_lag_or_are_lost() -> None:
     table = LeadershipTable()
     replicas = [NodeId(1), NodeId(2), NodeId(3)]

@@ -35,6 +35,12 @@ class Router:
     def on_peer_down(self, node: NodeId) -> None:
         self.calls.on_peer_down(node)
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        pass
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        pass
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         self.calls.on_frame(node, kind, payload)
 

@@ -144,6 +144,12 @@ class ReplicaNode:
     def on_peer_down(self, node: NodeId) -> None:
         self.host.on_peer_down(node)
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        pass
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        pass
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         self.host.on_frame(node, payload)
 

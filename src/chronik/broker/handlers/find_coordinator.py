@@ -15,7 +15,7 @@ by a Kafka that has them switched off.
 import asyncio
 
 from chronik.broker.context import Broker, RequestContext
-from chronik.broker.elections import ELECTION_WAIT_SECONDS, wait_until_elected
+from chronik.broker.elections import election_seconds, wait_until_elected
 from chronik.cluster.leadership import Leader, PartitionKey
 from chronik.cluster.views import broker_views
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -77,7 +77,7 @@ async def _leader(broker: Broker, partition: int) -> Leader:
     topic = broker.metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
     if topic is not None:
         key = PartitionKey(topic.topic_id, partition)
-        await wait_until_elected(broker, [key], asyncio.get_running_loop().time() + ELECTION_WAIT_SECONDS)
+        await wait_until_elected(broker, [key], asyncio.get_running_loop().time() + election_seconds(broker))
         leader = broker.leadership.leader(*key)
         if leader is not None:
             return leader

@@ -29,6 +29,7 @@ from chronik.server.peers.hello import (
 )
 from chronik.server.peers.liveness import Liveness
 from chronik.server.peers.network import tune
+from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
@@ -76,13 +77,13 @@ class PeerConnection(asyncio.BufferedProtocol):
     """See the module."""
 
     def __init__(
-        self, owner: LinkOwner, *, dialled: NodeId | None, scratch: memoryview, silent_ticks_max: int
+        self, owner: LinkOwner, *, dialled: NodeId | None, scratch: memoryview, timings: PeerTimings
     ) -> None:
         self.dialled = dialled
         # Who said HELLO; set before `on_ready`.
         self.hello: Hello | None = None
         self.remote_address = "?"
-        self.liveness = Liveness(silent_ticks_max)
+        self.liveness = Liveness(timings.unheard_ticks, timings.silent_ticks_max)
         self.is_up = False
         # Nothing more is taken from it, and nothing given to it.
         self.is_closed = False

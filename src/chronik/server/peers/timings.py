@@ -34,3 +34,8 @@ class PeerTimings:
     def silent_ticks_max(self) -> int:
         """So many ticks without a byte are silence."""
         return ceil(self.silence_ms / 1000 / self.tick_seconds)
+
+    @property
+    def unheard_ticks(self) -> int:
+        """After so many ticks without a byte two heartbeats were missed. Less than `silent_ticks_max`."""
+        return 5

@@ -277,9 +277,7 @@ class PeerTransport:
     # Connections.
 
     def _make(self, dialled: NodeId | None) -> PeerConnection:
-        return PeerConnection(
-            self, dialled=dialled, scratch=self._scratch, silent_ticks_max=self._timings.silent_ticks_max
-        )
+        return PeerConnection(self, dialled=dialled, scratch=self._scratch, timings=self._timings)
 
     def _dialer(self, node: NodeId) -> Dialer:
         return Dialer(
@@ -319,3 +317,11 @@ class PeerTransport:
                     link.heartbeat()
                 case Verdict.NOTHING:
                     pass
+            if link.liveness.has_changed and not link.is_closed:
+                self._tell_heard(link)
+
+    def _tell_heard(self, link: PeerConnection) -> None:
+        if link.liveness.is_unheard:
+            self._listener.on_peer_unheard(link.peer.node)
+        else:
+            self._listener.on_peer_heard(link.peer.node)

@@ -60,6 +60,18 @@ async def test_an_election_is_waited_for() -> None:
 
 
 @virtual
+async def test_who_misses_heartbeats_is_not_named_before_it_speaks() -> None:
+    it = stage()
+    announce(it, 3, 1)
+    it.leadership.on_node_unheard(NodeId(3))
+    asking = asyncio.create_task(coordinator(it))
+    await settle()
+    assert not asking.done()
+    it.leadership.on_node_heard(NodeId(3))
+    assert await asking == (ErrorCode.NONE, 3, "host-3", 9094)
+
+
+@virtual
 async def test_who_leaves_is_not_named_while_another_is_on_its_way() -> None:
     it = stage()
     announce(it, 3, 1)

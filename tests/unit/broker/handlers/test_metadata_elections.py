@@ -60,6 +60,57 @@ async def test_not_when_there_is_no_majority() -> None:
     assert now() == 0
 
 
+@virtual
+async def test_a_leader_that_misses_heartbeats_is_waited_for_until_it_speaks() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(2, 1, "t")
+    it.leadership.on_node_unheard(NodeId(2))
+    asking = asyncio.create_task(leaders(it))
+    await settle()
+    assert not asking.done()
+    it.leadership.on_node_heard(NodeId(2))
+    assert await asking == [(ErrorCode.NONE, 2)]
+    assert now() == 0
+
+
+@virtual
+async def test_a_leader_that_misses_heartbeats_is_waited_for_until_another_is_elected() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(2, 1, "t")
+    it.leadership.on_node_unheard(NodeId(2))
+    asking = asyncio.create_task(leaders(it))
+    await asyncio.sleep(0.9)
+    it.leadership.on_node_lost(NodeId(2))
+    it.peers.nodes -= {NodeId(2)}
+    await asyncio.sleep(0.4)
+    assert not asking.done()
+    it.announce(3, 2, "t")
+    assert await asking == [(ErrorCode.NONE, 3)]
+
+
+@virtual
+async def test_it_is_named_when_nothing_happens_for_an_election_timeout_and_an_election() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(2, 1, "t")
+    it.leadership.on_node_unheard(NodeId(2))
+    assert await leaders(it) == [(ErrorCode.NONE, 2)]
+    assert now() == pytest.approx(1.5)
+
+
+@virtual
+async def test_it_is_named_at_once_when_no_majority_could_elect_another() -> None:
+    it = ClusterStage()
+    it.create("t")
+    it.announce(2, 1, "t")
+    for node in (NodeId(2), NodeId(3)):
+        it.leadership.on_node_unheard(node)
+    assert await leaders(it) == [(ErrorCode.NONE, 2)]
+    assert now() == 0
+
+
 async def named_brokers(it: ClusterStage) -> list[int]:
     message = MetadataRequest(topics=[MetadataRequestTopic(name="t")], allow_auto_topic_creation=False)
     response = await it.ask(message, VERSION, MetadataResponse)

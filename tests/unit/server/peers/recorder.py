@@ -31,6 +31,12 @@ class Recorder:
         self.downs.append(node)
         self._note(f"down {node}")
 
+    def on_peer_unheard(self, node: NodeId) -> None:
+        self._note(f"unheard {node}")
+
+    def on_peer_heard(self, node: NodeId) -> None:
+        self._note(f"heard {node}")
+
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         self.frames.append((node, kind, payload))
         self._note(f"frame {node}")

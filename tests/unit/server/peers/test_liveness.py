@@ -8,12 +8,23 @@ from chronik.vocab.invariant import InvariantViolation
 
 
 def test_silence_is_so_many_ticks_without_a_byte() -> None:
-    liveness = Liveness(3)
+    liveness = Liveness(2, 3)
     liveness.has_spoken = True
     assert liveness.tick() is Verdict.NOTHING
     assert liveness.tick() is Verdict.SPEAK
     liveness.has_heard = True
     assert [liveness.tick() for _ in range(4)] == [Verdict.SPEAK] * 3 + [Verdict.SILENT]
+
+
+def test_who_misses_heartbeats_is_unheard_until_it_speaks() -> None:
+    liveness = Liveness(2, 5)
+    seen = []
+    for has_heard in (True, False, False, False, True, True, False):
+        liveness.has_heard = has_heard
+        liveness.tick()
+        seen.append((liveness.is_unheard, liveness.has_changed))
+    no, yes = (False, False), (True, False)
+    assert seen == [no, no, (True, True), yes, (False, True), no, no]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +34,7 @@ def test_silence_in_ticks_is_not_shorter_than_in_time(silence_ms: int, heartbeat
     timings = PeerTimings(silence_ms=silence_ms, heartbeat_ms=heartbeat_ms)
     assert timings.silent_ticks_max == ticks
     assert ticks * timings.tick_seconds * 1000 >= silence_ms - 1e-6
+    assert timings.unheard_ticks < timings.silent_ticks_max
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,19 @@ async def test_silence_takes_a_peer_down_and_closes_its_connection(it: Play) -> 
 
 
 @play
+async def test_a_peer_that_misses_heartbeats_is_unheard_until_it_speaks(it: Play) -> None:
+    await it.ticks(TIMINGS.unheard_ticks - 1)
+    assert it.told.events == ["up 2"]
+    await it.ticks(1)
+    assert it.told.events == ["up 2", "unheard 2"]
+    it.beat()
+    await it.ticks(1)
+    assert it.told.events == ["up 2", "unheard 2", "heard 2"]
+    await it.ticks(SILENT_TICKS)
+    assert it.told.events == ["up 2", "unheard 2", "heard 2", "unheard 2", "down 2"]
+
+
+@play
 async def test_a_frame_that_takes_longer_than_an_election_is_not_silence(it: Play) -> None:
     it.peer.writer.write(b"\x00\x00\x00\x08" + bytes([FrameKind.RAFT]))
     for byte in b"patience":
