@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chronik.sim.frames import CLIENT_ID, framed, request
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import SCHEMAS, SUPPORTED, ApiKey
 from chronik.wire.codec import decode, encode
@@ -15,7 +16,6 @@ from chronik.wire.messages.fetch import FetchRequest
 from chronik.wire.messages.metadata import MetadataRequest, MetadataResponse
 from tests.support.broker_process import BrokerProcess
 from tests.support.protocol.client import RawClient
-from tests.support.protocol.frames import CLIENT_ID, framed, request
 
 pytestmark = pytest.mark.integration
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 
+from chronik.sim.frames import request
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from chronik.wire.messages.metadata import MetadataRequest, MetadataResponse
 from tests.integration.producing import batch, create, fetch_request, produce
 from tests.support.broker_process import BrokerProcess
 from tests.support.protocol.client import RawClient
-from tests.support.protocol.frames import request
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration

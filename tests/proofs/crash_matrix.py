@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from chronik.sim.process import on_processes
+from chronik.sim.process_disk import Death
 from tests.support.cluster_life import LifeReport, live
 from tests.support.crash_plan import CrashPlan, Part
 from tests.support.durability_points import Point
-from tests.support.process_disk import Death
-from tests.support.sim_process import on_processes
 
 # So many has about every life.
 RANDOM_CHANGES_MAX = 4000

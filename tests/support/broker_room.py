@@ -17,6 +17,9 @@ from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
 from chronik.server.data_directory import load_identity
 from chronik.server.local_broker import LocalBroker, Machine
+from chronik.sim.disk import CrashDisk
+from chronik.sim.frames import cut_frames, decode_response, request
+from chronik.sim.virtual_time import LoopClock
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
@@ -30,9 +33,6 @@ from chronik.wire.messages.produce import (
     TopicProduceData,
 )
 from chronik.wire.schema import Message
-from tests.support.crash_disk import CrashDisk
-from tests.support.protocol.frames import cut_frames, decode_response, request
-from tests.support.virtual_time import LoopClock
 
 R = TypeVar("R", bound=Message)
 

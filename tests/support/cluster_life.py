@@ -24,15 +24,15 @@ from chronik.cluster.commands import (
 )
 from chronik.cluster.records import ConfigResource
 from chronik.raft import state_store
+from chronik.sim.agreement import broken_promises, votes_everywhere, wait_for_agreement
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.process import ProcessDied, ProcessLoop
+from chronik.sim.producers import Producer, leader_of, open_nodes
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.cluster_checks import broken_promises, votes_everywhere, wait_for_agreement
-from tests.support.cluster_clients import Producer, leader_of, open_nodes
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
 from tests.support.crash_plan import CrashPlan, CrashWatch, Part
 from tests.support.durability_points import Point
-from tests.support.sim_process import ProcessDied, ProcessLoop
 
 # Far more than elections, restarts and silences need one after the other.
 SETTLE_SECONDS = 20.0
@@ -76,7 +76,7 @@ class ClusterLife:
         self.seed = seed
         self.plan = plan
         self.random = Random(seed)
-        self.room = ClusterRoom(seed, **_SETTINGS)
+        self.room = SimCluster(seed, **_SETTINGS)
         self.watch = CrashWatch(self.room)
         self.report = LifeReport(plan, seed)
         self.producers: list[Producer] = []

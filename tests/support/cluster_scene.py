@@ -5,6 +5,9 @@ from collections.abc import Callable
 from itertools import cycle
 
 from chronik.cluster.commands import CreateTopic
+from chronik.sim.agreement import broken_promises, wait_for_agreement
+from chronik.sim.cluster import SimCluster, SimNode
+from chronik.sim.producers import Producer, open_nodes
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.create_topics import (
@@ -12,9 +15,6 @@ from chronik.wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
-from tests.support.cluster_checks import broken_promises, wait_for_agreement
-from tests.support.cluster_clients import Producer, open_nodes
-from tests.support.cluster_room import ClusterRoom, SimNode
 
 PARTITIONS = 3
 _SECONDS_MAX = 30.0
@@ -24,7 +24,7 @@ class ClusterScene:
     """Made and opened by a test, on a `ProcessLoop`; `check` is its end."""
 
     def __init__(self, seed: int = 1, **settings: str) -> None:
-        self.room = ClusterRoom(seed, **settings)
+        self.room = SimCluster(seed, **settings)
         self.producers: list[Producer] = []
         self._running: list[asyncio.Task[None]] = []
 

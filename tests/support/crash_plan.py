@@ -6,10 +6,10 @@ from enum import Enum
 
 from chronik.raft.group_id import GroupId
 from chronik.raft.replicated import ReplicatedGroup
+from chronik.sim.cluster import SimCluster, SimNode
+from chronik.sim.process_disk import Death, Operation
 from chronik.vocab.ids import METADATA_TOPIC, NodeId
-from tests.support.cluster_room import ClusterRoom, SimNode
 from tests.support.durability_points import METADATA_GROUP, Classifier, Point, Step
-from tests.support.process_disk import Death, Operation
 
 
 class Part(Enum):
@@ -44,7 +44,7 @@ class CrashWatch:
     Made with the room, armed once.
     """
 
-    def __init__(self, room: ClusterRoom) -> None:
+    def __init__(self, room: SimCluster) -> None:
         self._room = room
         self._classifiers: dict[SimNode, Classifier] = {}
         self._plan: CrashPlan | None = None

@@ -13,8 +13,8 @@ from chronik.raft.state_codec import Kind
 from chronik.raft.state_store import STATE_FILE
 from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.server.partition_directories import METADATA_DIRECTORY
+from chronik.sim.process_disk import Change, Operation, Where
 from chronik.vocab.ids import NodeId
-from tests.support.process_disk import Change, Operation, Where
 
 METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 

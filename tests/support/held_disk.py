@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from chronik.log.disk import Syncable
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 _Result = TypeVar("_Result")
 

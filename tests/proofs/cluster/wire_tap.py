@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from chronik.sim.frames import cut_frames
 from tests.proofs.cluster.exchange import Exchange
-from tests.support.protocol.frames import cut_frames
 
 T = TypeVar("T")
 

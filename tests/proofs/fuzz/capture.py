@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaConsumer, KafkaProducer
 
-from tests.support.protocol.frames import cut_frames, framed
+from chronik.sim.frames import cut_frames, framed
 
 _RECORDS = 50
 # Threads of librdkafka outlive the broker for a moment, and would say so.

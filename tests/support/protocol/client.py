@@ -6,9 +6,9 @@ from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 
+from chronik.sim.frames import Request, decode_response, request
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
-from tests.support.protocol.frames import Request, decode_response, request
 
 M = TypeVar("M", bound=Message)
 

@@ -13,10 +13,10 @@ from typing import Any
 from chronik.records.batch import HEADER_BYTES, Codec, seal
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record
+from chronik.sim.frames import Request
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class
 from chronik.wire.codec import encode
 from chronik.wire.schema import Field, Message, Struct, fields_in
-from tests.support.protocol.frames import Request
 
 # Requests that may wait longer than a test wants to: for other members, or for data.
 WAITING = frozenset({ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP, ApiKey.FETCH})

@@ -37,15 +37,15 @@ from chronik.log.partition_log import AppendResult, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.group import GroupListener, Replica
 from chronik.records.batch import Batch
+from chronik.sim.disk import CrashDisk
+from chronik.sim.frames import cut_frames, decode_response, request
+from chronik.sim.virtual_time import LoopClock
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
-from tests.support.crash_disk import CrashDisk
-from tests.support.protocol.frames import cut_frames, decode_response, request
-from tests.support.virtual_time import LoopClock
 
 R = TypeVar("R", bound=Message)
 

@@ -21,10 +21,10 @@ from chronik.raft.solo import SoloGroup
 from chronik.raft.syncer import Syncer
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
-from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 
 # Small segments, so that crashes also hit rolling.

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from chronik.broker.balancer import Balancer
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import NODE, NODES, ClusterStage
 
 TWO, THREE = NodeId(2), NodeId(3)

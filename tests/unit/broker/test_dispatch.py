@@ -10,6 +10,8 @@ from chronik.broker import dispatch
 from chronik.broker.context import NoAnswer
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.handlers import list_groups
+from chronik.sim.frames import Request, cut_frames, decode_response, request
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -17,8 +19,6 @@ from chronik.wire.messages.list_groups import ListGroupsRequest, ListGroupsRespo
 from chronik.wire.messages.produce import ProduceResponse
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
 from tests.support.held_disk import HeldDisk
-from tests.support.protocol.frames import Request, cut_frames, decode_response, request
-from tests.support.virtual_time import settle, virtual
 
 
 class Peer:

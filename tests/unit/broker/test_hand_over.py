@@ -6,9 +6,9 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.cluster.records import BrokerFenced
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import NODE, ClusterStage
 
 TWO, THREE = NodeId(2), NodeId(3)

@@ -6,10 +6,10 @@ import errno
 import pytest
 
 from chronik.broker.internal_log import InternalLog, KeyValues
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from tests.support.broker_room import BrokerRoom
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import ClusterStage
 
 BROKEN = OSError(errno.EIO, "Input/output error")

@@ -6,10 +6,10 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId
 from tests.support.broker_room import batch_of
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import NODE, ClusterStage
 
 

@@ -5,11 +5,11 @@ import errno
 import pytest
 
 from chronik.broker.partition import Partition
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from tests.support.broker_room import BrokerRoom, batch_of
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import settle, virtual
 
 BROKEN = OSError(errno.EIO, "Input/output error")
 

@@ -8,10 +8,10 @@ import pytest
 
 from chronik.broker.replica_manager import ReplicaStatistics
 from chronik.cluster.leadership import Leader
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import settle, virtual
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")

@@ -7,9 +7,9 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.broker.upkeep import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, Upkeep
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import settle, virtual
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 

@@ -23,9 +23,9 @@ from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import decode
 from chronik.cluster.records import ProducerIdsAllocated, TopicCreated, topic_resource
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicId
-from tests.support.virtual_time import settle, virtual
 
 from .builders import register
 from .cluster_stage import NODES, ClusterStage

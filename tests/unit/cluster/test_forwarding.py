@@ -18,9 +18,9 @@ from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.records import BrokerFenced
 from chronik.cluster.topic_creation import ensure_topic
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
-from tests.support.virtual_time import settle, virtual
 
 from .builders import register
 from .cluster_stage import NODES, ONE, THREE, TWO, ClusterStage

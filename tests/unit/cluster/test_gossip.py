@@ -23,8 +23,8 @@ from chronik.cluster.gossip_codec import (
 )
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId, Offset, TopicId
-from tests.support.virtual_time import settle, virtual
 
 ONE, TWO, THREE = NODES = (NodeId(1), NodeId(2), NodeId(3))
 A, B = TopicId(b"a" * 16), TopicId(b"b" * 16)

@@ -7,9 +7,9 @@ import pytest
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.liveness import Liveness
 from chronik.cluster.registration import RETRY_SECONDS, Registration
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId
-from tests.support.virtual_time import settle, virtual
 
 from .builders import register
 from .cluster_stage import NODES, ONE, THREE, TWO, ClusterStage

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from chronik.cluster.peer_calls import CALLS_IN_MAX, CALLS_OUT_MAX, PeerCalls
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
+from chronik.sim.network import SimNetwork
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
-from tests.support.sim_network import SimNetwork
-from tests.support.virtual_time import settle, virtual
 
 ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
 LATER = 1e9

@@ -15,9 +15,9 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.snapshot import UnreadableSnapshot, decode_snapshot, encode_snapshot
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.virtual_time import virtual
 
 from .builders import DEFAULTS, World, register
 from .fakes import FakeMetadataLog

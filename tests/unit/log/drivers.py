@@ -9,8 +9,8 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.batch import Batch
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import LeaderEpoch
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 
 DIRECTORY = "topic-0"

@@ -10,7 +10,7 @@ from chronik.log.checkpoint import (
     read_file,
     replace_unsynced,
 )
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 
 def test_text_is_kafkas() -> None:

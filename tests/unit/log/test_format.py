@@ -8,8 +8,8 @@ from chronik.log.config import LogConfig
 from chronik.records.batch import Codec
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import LeaderEpoch
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import close_cleanly, open_log
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chronik.log.handles import HandleCache, LazyFile
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 
 def files(disk: CrashDisk, handles: HandleCache, count: int) -> list[LazyFile]:

@@ -12,7 +12,7 @@ from chronik.log.handles import HandleCache, LazyFile
 from chronik.log.index import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
 from chronik.log.source import BLOCKING
 from chronik.log.txn_index import TXN_ENTRY, AbortedTxn, TxnIndex
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 
 def index(disk: CrashDisk, entry: struct.Struct = OFFSET_ENTRY) -> SparseIndex:

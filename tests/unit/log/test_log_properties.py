@@ -15,8 +15,8 @@ from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
 from chronik.records.record import Record
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import LeaderEpoch
-from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import close_cleanly, open_log, sync
 from tests.unit.log.log_model import LogModel, adopt, check_all, check_content, check_written

@@ -14,10 +14,10 @@ from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
 from chronik.records.record import Record
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
-from tests.support.crash_disk import CrashDisk
 from tests.support.held_disk import HeldDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import (

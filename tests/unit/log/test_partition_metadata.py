@@ -4,9 +4,9 @@ import pytest
 
 from chronik.log.partition_log import PartitionLog
 from chronik.log.partition_metadata import format_partition_metadata, parse_partition_metadata
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import DIRECTORY, EPOCH, SMALL, batch_of
 

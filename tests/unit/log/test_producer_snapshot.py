@@ -10,7 +10,7 @@ from chronik.log.log_directory import LogDirectory
 from chronik.log.producer_snapshot import format_snapshot, parse_snapshot
 from chronik.log.producer_state import AppendedBatch, ProducerEntry, ProducerState
 from chronik.log.snapshots import Snapshots
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 IN_TXN = ProducerEntry(
     1,

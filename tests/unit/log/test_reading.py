@@ -5,8 +5,8 @@ import pytest
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, CorruptBatch, LogSlice
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.errors import ErrorCode, KafkaError
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import EPOCH, SMALL, batch_of, offsets_of, open_log, read, read_all
 

@@ -9,8 +9,8 @@ from chronik.log.handles import HandleCache
 from chronik.log.partition_log import PartitionLog
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import LeaderEpoch
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import (
     EPOCH,

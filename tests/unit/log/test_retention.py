@@ -7,7 +7,7 @@ from chronik.log.handles import HandleCache
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
 from chronik.records.batch import NO_TIMESTAMP
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 
 NOW_MS = 100_000
 KEEP_ALL = LogConfig(retention_ms=-1, retention_bytes=-1)

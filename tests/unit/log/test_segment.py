@@ -9,7 +9,7 @@ from chronik.log.source import BLOCKING
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.control import ControlType, control_key
 from chronik.records.record import Record
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 from tests.unit.log.drivers import batch_of
 
 NAME = "topic-0/00000000000000000000"

@@ -8,7 +8,7 @@ import pytest
 from chronik.log.disk import Syncable
 from chronik.log.handles import HandleCache
 from chronik.log.partition_log import PartitionLog
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import EPOCH, SMALL, batch_of, close_cleanly, open_log, sync
 

@@ -8,7 +8,7 @@ from chronik.records.batch import Codec
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
 from chronik.records.record import Record
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import EPOCH, SMALL, close_cleanly, open_log
 

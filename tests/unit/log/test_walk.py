@@ -6,7 +6,7 @@ from chronik.log.handles import HandleCache, LazyFile
 from chronik.log.source import BLOCKING
 from chronik.log.walk import Walk, iterate_batches, walk
 from chronik.records.batch import parse_header, stamp
-from tests.support.crash_disk import CrashDisk
+from chronik.sim.disk import CrashDisk
 from tests.unit.log.drivers import batch_of
 
 FAR = 10**9

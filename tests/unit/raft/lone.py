@@ -21,9 +21,9 @@ from chronik.raft.syncer import Syncer
 from chronik.records.batch import Batch, stamp
 from chronik.records.build import build_batch
 from chronik.records.record import Record
+from chronik.sim.virtual_time import LoopClock, settle
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import LoopClock, settle
 from tests.unit.raft.trio import GROUP, NAMED_FOUNDERS, NODES, OPTIONS, Told
 
 ONE, TWO, THREE = NODES

@@ -4,8 +4,8 @@ import asyncio
 
 from chronik.raft.core.types import Membership
 from chronik.raft.group import Replica
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import Offset
-from tests.support.virtual_time import virtual
 from tests.unit.raft.lone import FOUNDERS, NAMED, ONE, THREE, TWO, LoneReplica, batch, records, start
 
 LAG_SECONDS = 30

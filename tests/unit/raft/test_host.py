@@ -16,9 +16,9 @@ from chronik.raft.host import RaftHost
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.restart import RestartPayload
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
-from tests.support.virtual_time import settle, virtual
 from tests.unit.raft.lone import FOUNDERS
 from tests.unit.raft.trio import TICK_MS
 

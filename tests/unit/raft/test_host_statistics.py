@@ -8,7 +8,7 @@ import pytest
 from chronik.raft.core.types import Membership
 from chronik.raft.latency import LatencyFigures
 from chronik.raft.transport import PeerInfo
-from tests.support.virtual_time import virtual
+from chronik.sim.virtual_time import virtual
 from tests.unit.raft.test_replicated import change_members
 from tests.unit.raft.trio import GROUP, NODES, ReplicaNode, Trio
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.raft.latency import BOUNDS, WINDOW_SECONDS, Latency
-from tests.support.virtual_time import virtual
+from chronik.sim.virtual_time import virtual
 
 
 class ManualTimer:

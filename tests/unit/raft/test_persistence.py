@@ -11,9 +11,9 @@ from chronik.raft.core.types import HardState, RaftIndex, Term
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.solo import FlushPolicy
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.ids import NodeId
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import settle, virtual
 from tests.unit.raft.lone import LoneReplica, records, start
 from tests.unit.raft.trio import GROUP
 

@@ -12,9 +12,9 @@ from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.reconcile import reconcile
 from chronik.raft.state_store import StateStore
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import batch_of, open_log, sync
 

@@ -22,8 +22,8 @@ from chronik.raft.reconcile import reconcile
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
 from chronik.raft.state_store import GroupState, StateStore
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId
-from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import open_log, read_all
 from tests.unit.raft.raft_history import (

@@ -8,9 +8,9 @@ import pytest
 from chronik.raft.core.types import Membership
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.transport import PeerInfo
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
-from tests.support.virtual_time import virtual
 from tests.unit.raft.trio import GROUP, NAMED_FOUNDERS, NODES, ReplicaNode, Trio
 
 ONE, TWO, THREE = NODES

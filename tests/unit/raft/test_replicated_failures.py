@@ -18,10 +18,10 @@ from chronik.raft.core.types import Membership, RaftIndex, Term
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import InvariantViolation
-from tests.support.virtual_time import settle, virtual
 from tests.unit.raft.lone import (
     FOUNDERS,
     NAMED,

@@ -9,10 +9,10 @@ from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import RaftIndex, Term
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import InvariantViolation
-from tests.support.virtual_time import virtual
 from tests.unit.raft.lone import FOUNDERS, LoneReplica, member, records, start
 from tests.unit.raft.raft_history import Unit, entries_of
 from tests.unit.raft.trio import GROUP

@@ -7,9 +7,9 @@ import pytest
 from chronik.raft.core.messages import AppendAccepted, Heartbeat, Message, RequestVote
 from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
 from chronik.raft.solo import FlushPolicy
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.virtual_time import virtual
 from tests.unit.raft.lone import NAMED, ONE, THREE, TWO, LoneReplica, batch, member, records, start
 from tests.unit.raft.test_replicated_failures import following, restart_at
 from tests.unit.raft.trio import GROUP

@@ -13,9 +13,9 @@ from chronik.raft.syncer import Syncer
 from chronik.records.batch import Batch
 from chronik.records.build import build_batch
 from chronik.records.record import Record
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId
-from tests.support.crash_disk import CrashDisk
 from tests.support.manual_clock import ManualClock
 
 CACHING = FlushPolicy(bytes_max=1_000_000, interval_ms=1_000_000)

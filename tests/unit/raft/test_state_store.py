@@ -18,9 +18,9 @@ from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage
 from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
-from tests.support.crash_disk import CrashDisk, PowerLost
 
 ALONE = Membership(voters=frozenset({NodeId(1)}))
 THREE = Membership(voters=frozenset({NodeId(1), NodeId(2), NodeId(3)}))

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from chronik.log.disk import Syncable
 from chronik.raft.syncer import Syncer
+from chronik.sim.disk import CrashDisk
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import Offset
-from tests.support.crash_disk import CrashDisk
-from tests.support.virtual_time import virtual
 
 T = TypeVar("T")
 

@@ -24,10 +24,10 @@ from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
 from chronik.server.replaced_disks import ReplacedDisks
+from chronik.sim.disk import CrashDisk
+from chronik.sim.network import SimNetwork, SimTransport
+from chronik.sim.virtual_time import LoopClock
 from chronik.vocab.ids import NodeId, Offset, TopicId
-from tests.support.crash_disk import CrashDisk
-from tests.support.sim_network import SimNetwork, SimTransport
-from tests.support.virtual_time import LoopClock
 
 NODES = (NodeId(1), NodeId(2), NodeId(3))
 GROUP = GroupId(TopicId(b"t" * 16), 0)

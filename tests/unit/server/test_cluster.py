@@ -5,14 +5,14 @@ import asyncio
 from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.records.build import build_batch
 from chronik.records.record import Record
+from chronik.sim.cluster import NODES, SimCluster
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NodeId
-from tests.support.cluster_room import NODES, ClusterRoom
-from tests.support.virtual_time import virtual
 
 
 @virtual
 async def test_three_new_nodes_found_a_cluster_and_know_each_other() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     # Each is open when it sees itself registered; what the last one said is on its way.
     await asyncio.sleep(1)
     for node in room.nodes.values():
@@ -22,7 +22,7 @@ async def test_three_new_nodes_found_a_cluster_and_know_each_other() -> None:
 
 @virtual
 async def test_a_topic_created_anywhere_has_leaders_everywhere() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     for number, node in enumerate(room.nodes.values()):
         await node.broker.metadata.submit(CreateTopic(name=f"t{number}"))
     await asyncio.sleep(1)
@@ -34,13 +34,13 @@ async def test_a_topic_created_anywhere_has_leaders_everywhere() -> None:
     await room.close()
 
 
-def directories(room: ClusterRoom, node: NodeId) -> list[str]:
+def directories(room: SimCluster, node: NodeId) -> list[str]:
     return [name for name in room.disks[node].list("") if name.startswith(("gone-", "again-"))]
 
 
 @virtual
 async def test_a_node_that_was_away_removes_what_was_deleted_meanwhile() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     metadata = room.nodes[NODES[0]].broker.metadata
     for topic in ("gone", "again"):
         await metadata.submit(CreateTopic(name=topic, partitions=1))

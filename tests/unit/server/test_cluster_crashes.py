@@ -5,10 +5,10 @@
 
 import pytest
 
+from chronik.sim.process import on_processes
 from tests.proofs.crash_matrix import NO_CRASH, random_plan, run_life
 from tests.support.cluster_life import ClusterLife
 from tests.support.durability_points import Point
-from tests.support.sim_process import on_processes
 
 # A life takes a second of a processor.
 SEEDS = range(24)

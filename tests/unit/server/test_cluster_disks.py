@@ -5,12 +5,12 @@ import logging
 
 import pytest
 
+from chronik.sim.agreement import votes_everywhere
+from chronik.sim.cluster import NODES, SimNode
+from chronik.sim.process import ProcessDied, on_processes
+from chronik.sim.process_disk import Change, Death, Operation
 from chronik.vocab.ids import NodeId
-from tests.support.cluster_checks import votes_everywhere
-from tests.support.cluster_room import NODES, SimNode
 from tests.support.cluster_scene import ClusterScene
-from tests.support.process_disk import Change, Death, Operation
-from tests.support.sim_process import ProcessDied, on_processes
 
 # Registration, two looks at the members for each group, and the log's way over: some seconds at most.
 VOTES_AGAIN_SECONDS = 10.0

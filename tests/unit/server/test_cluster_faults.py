@@ -6,10 +6,10 @@ import logging
 import pytest
 
 from chronik.raft.state_store import STATE_FILE
+from chronik.sim.cluster import SimNode
+from chronik.sim.process import on_processes
 from chronik.vocab.errors import ErrorCode
-from tests.support.cluster_room import SimNode
 from tests.support.cluster_scene import ClusterScene
-from tests.support.sim_process import on_processes
 
 FULL = OSError(errno.ENOSPC, "no space left on device")
 BROKEN = OSError(errno.EIO, "input/output error")

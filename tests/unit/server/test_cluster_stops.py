@@ -7,8 +7,8 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.server.partitions import LocalPartitions
+from chronik.sim.process import on_processes
 from tests.support.cluster_scene import ClusterScene
-from tests.support.sim_process import on_processes
 
 
 @on_processes

@@ -22,11 +22,11 @@ from chronik.cluster.commands import CreateTopic
 from chronik.server.connection import Connection, make_receive_buffer
 from chronik.server.node import Node
 from chronik.server.settings import Settings
+from chronik.sim.frames import Request, cut_frames, decode_response
 from chronik.wire.apis import SUPPORTED, ApiKey, is_flexible, response_class
 from chronik.wire.codec import decode, encode
 from chronik.wire.messages.produce import ProduceRequest
 from tests.proofs.fuzz.mutations import MUTATIONS, Mutation
-from tests.support.protocol.frames import Request, cut_frames, decode_response
 from tests.support.protocol.generate import WAITING, World, any_request
 from tests.unit.server.test_connection import FakeTransport
 

@@ -16,8 +16,8 @@ from chronik.server.data_directory import (
     next_leader_epoch,
     take_clean_mark,
 )
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import NodeId
-from tests.support.crash_disk import CrashDisk
 
 NODE = NodeId(1)
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")

@@ -8,14 +8,14 @@ from chronik.broker.hand_over import HandOver
 from chronik.broker.partition import Partition
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.registration import Registration
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.process import on_processes
 from chronik.vocab.errors import ErrorCode, KafkaError
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
-from tests.support.sim_process import on_processes
 
 ONE, TWO, THREE = NODES
 
 
-def controller(room: ClusterRoom) -> SimNode:
+def controller(room: SimCluster) -> SimNode:
     (leader,) = [node for node in room.nodes.values() if node.local.metadata_partition.partition.is_leader]
     return leader
 
@@ -28,7 +28,7 @@ async def until(is_so: object) -> None:
 
 @on_processes
 async def test_a_node_that_stops_leads_nothing_any_more_and_is_fenced() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     await node.do(node.broker.metadata.submit(CreateTopic(name="t", partitions=6)))
     await asyncio.sleep(1)
@@ -46,7 +46,7 @@ async def test_a_node_that_stops_leads_nothing_any_more_and_is_fenced() -> None:
 async def test_what_cannot_be_handed_over_is_said_and_left(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     led = [node.local.metadata_partition.partition]
 
@@ -70,7 +70,7 @@ async def test_what_cannot_be_handed_over_is_said_and_left(
 
 @on_processes
 async def test_a_controller_without_a_candidate_keeps_the_metadata() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     for other in NODES:
         if other != node.node:
@@ -83,7 +83,7 @@ async def test_a_controller_without_a_candidate_keeps_the_metadata() -> None:
 
 @on_processes
 async def test_a_lost_node_is_fenced_until_the_others_stop_looking() -> None:
-    room = await ClusterRoom(broker_session_timeout_ms="1000").open()
+    room = await SimCluster(broker_session_timeout_ms="1000").open()
     node = controller(room)
     lost = next(one for one in NODES if one != node.node)
     room.crash(lost, is_power_lost=True)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from chronik.broker.upkeep import Upkeep
+from chronik.sim.disk import CrashDisk
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from tests.support.broker_room import BrokerRoom
-from tests.support.crash_disk import CrashDisk
-from tests.support.virtual_time import settle, virtual
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")

@@ -6,10 +6,10 @@ import pytest
 
 from chronik.raft.core.types import Membership
 from chronik.server.founding import Founding
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.process import on_processes
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.ids import NodeId
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
-from tests.support.sim_process import on_processes
-from tests.support.virtual_time import settle, virtual
 
 ONE, TWO, THREE = NODES
 NAMES = {ONE: "one", TWO: "two", THREE: "three"}
@@ -110,7 +110,7 @@ def founders_of(node: SimNode) -> bytes:
     return links.founding.said()
 
 
-async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
+async def begin(room: SimCluster, node: NodeId) -> asyncio.Task[SimNode]:
     opening = asyncio.ensure_future(room.open_node(node))
     async with asyncio.timeout(10):
         while node not in room.nodes or not room.nodes[node].is_made:
@@ -121,7 +121,7 @@ async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
 @on_processes
 async def test_nodes_of_a_new_cluster_agree_while_the_disk_of_one_is_replaced() -> None:
     """Node 2 knows that 1 was new, and does not hear of how 1 began with the former disk of 3."""
-    room = ClusterRoom()
+    room = SimCluster()
     first, second = await begin(room, ONE), await begin(room, TWO)
     await asyncio.sleep(0.5)
     room.network.cut(TWO, THREE)
@@ -144,7 +144,7 @@ async def test_nodes_of_a_new_cluster_agree_while_the_disk_of_one_is_replaced() 
 
 @on_processes
 async def test_a_node_that_does_not_reach_the_founder_hears_from_another() -> None:
-    room = ClusterRoom()
+    room = SimCluster()
     first, third = await begin(room, ONE), await begin(room, THREE)
     await asyncio.sleep(0.5)
     second = await begin(room, TWO)

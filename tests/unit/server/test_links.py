@@ -11,11 +11,11 @@ from chronik.raft.markers import MarkerBase
 from chronik.raft.state_store import STATE_FILE
 from chronik.raft.transport import FrameKind, MalformedFrame
 from chronik.server.links import METADATA_GROUP
+from chronik.sim.agreement import links_of
+from chronik.sim.cluster import NODES, SimCluster
+from chronik.sim.process import on_processes
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
-from tests.support.cluster_checks import links_of
-from tests.support.cluster_room import NODES, ClusterRoom
-from tests.support.sim_process import on_processes
 from tests.unit.raft.lone import FOUNDERS
 
 ONE, TWO, THREE = NODES
@@ -30,7 +30,7 @@ async def until(is_so: object) -> None:
 
 @on_processes
 async def test_frames_go_to_whom_they_are_for() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     links = links_of(room.nodes[ONE])
     for kind in FrameKind:
         with pytest.raises(MalformedFrame):
@@ -40,7 +40,7 @@ async def test_frames_go_to_whom_they_are_for() -> None:
 
 @on_processes
 async def test_a_node_that_is_gone_is_told_of_to_all_who_count_on_it() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = room.nodes[ONE]
     links = links_of(node)
 
@@ -62,7 +62,7 @@ async def test_a_node_that_is_gone_is_told_of_to_all_who_count_on_it() -> None:
 
 @on_processes
 async def test_lagging_replicas_are_told_to_all_nodes() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = room.nodes[ONE]
     await node.do(node.broker.metadata.submit(CreateTopic(name="t", partitions=1)))
     await asyncio.sleep(1)
@@ -77,7 +77,7 @@ async def test_lagging_replicas_are_told_to_all_nodes() -> None:
 
 @on_processes
 async def test_groups_that_were_deleted_while_the_node_was_away_are_forgotten() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     await room.stop(THREE)
     node = await room.open_node(THREE)
     store = links_of(node).seat.store
@@ -90,7 +90,7 @@ async def test_groups_that_were_deleted_while_the_node_was_away_are_forgotten() 
 
 @on_processes
 async def test_only_the_first_voter_hastens() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     asked: list[NodeId] = []
     for node in room.nodes.values():
         links = links_of(node)
@@ -110,7 +110,7 @@ async def test_only_the_first_voter_hastens() -> None:
 
 @on_processes
 async def test_a_whole_cluster_that_starts_again_has_a_controller_at_once() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     for node in NODES:
         room.crash(node, is_power_lost=False)
     started = asyncio.get_running_loop().time()
@@ -124,7 +124,7 @@ async def test_a_whole_cluster_that_starts_again_has_a_controller_at_once() -> N
 async def test_it_ends_uncleanly_when_votes_cannot_be_made_durable(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = room.nodes[THREE]
     links = links_of(node)
     for suffix in (STATE_FILE, f"{STATE_FILE}.tmp"):
@@ -142,7 +142,7 @@ async def test_a_new_node_that_is_lost_before_it_is_told_is_told_in_its_next_han
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "chronik")
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = room.nodes[ONE]
     links = links_of(node)
     room.crash(THREE, is_power_lost=False)

@@ -11,7 +11,7 @@ from chronik.broker.memory import NodeMemory
 from chronik.server.binding import ListenerAddress, bind
 from chronik.server.connection import FRAME_SECONDS_MAX, Connection, Reply
 from chronik.server.listener import ConnectionLimits, Listeners
-from tests.support.virtual_time import settle, virtual
+from chronik.sim.virtual_time import settle, virtual
 from tests.unit.server.test_connection import FETCH, PRODUCE, FakeTransport, request
 
 IDLE_SECONDS = 100.0

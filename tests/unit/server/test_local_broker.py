@@ -7,6 +7,8 @@ import pytest
 
 from chronik.broker.upkeep import Upkeep
 from chronik.server.data_directory import DataDirectoryError
+from chronik.sim.disk import CrashDisk, PowerLost
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC
 from chronik.wire.messages.delete_records import (
@@ -16,9 +18,7 @@ from chronik.wire.messages.delete_records import (
     DeleteRecordsTopic,
 )
 from tests.support.broker_room import BrokerRoom
-from tests.support.crash_disk import CrashDisk, PowerLost
 from tests.support.manual_clock import ManualClock
-from tests.support.virtual_time import settle, virtual
 
 CLEAN_MARK = ".kafka_cleanshutdown"
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")

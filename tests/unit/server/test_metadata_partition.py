@@ -16,13 +16,13 @@ from chronik.server.links import METADATA_GROUP
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partition_directories import METADATA_DIRECTORY
+from chronik.sim.agreement import links_of
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.disk import CrashDisk
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from tests.support.broker_room import BrokerRoom
-from tests.support.cluster_checks import links_of
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
-from tests.support.crash_disk import CrashDisk
-from tests.support.virtual_time import settle, virtual
 
 BROKEN = OSError("broken")
 NEW = TopicId(b"n" * 16)
@@ -33,7 +33,7 @@ def metadata_of(node: SimNode) -> MetadataPartition:
     return node.local.metadata_partition
 
 
-def controller(room: ClusterRoom) -> SimNode:
+def controller(room: SimCluster) -> SimNode:
     (leader,) = [node for node in room.nodes.values() if metadata_of(node).partition.is_leader]
     return leader
 
@@ -98,7 +98,7 @@ async def test_a_snapshot_that_came_damaged_is_not_kept() -> None:
 
 @virtual
 async def test_in_a_pause_nothing_is_applied_nor_decided() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     partition = metadata_of(node)
     assert partition.can_decide
@@ -119,7 +119,7 @@ async def resumed(partition: MetadataPartition) -> None:
 
 @virtual
 async def test_a_node_that_was_away_takes_over_a_snapshot_and_opens_what_is_in_it() -> None:
-    room = await ClusterRoom(metadata_log_max_record_bytes_between_snapshots="2048").open()
+    room = await SimCluster(metadata_log_max_record_bytes_between_snapshots="2048").open()
     away = next(node for node in NODES if node != controller(room).node)
     await room.stop(away)
     node = controller(room)
@@ -160,7 +160,7 @@ async def test_what_restarted_behind_a_snapshot_takes_none_of_its_own_before_it_
 
 @virtual
 async def test_an_append_whose_node_leads_no_more_ends() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     room.network.isolate(node.node)
     key, value = encode(BrokerFenced(node=NodeId(3)))
@@ -174,7 +174,7 @@ async def test_an_append_whose_node_leads_no_more_ends() -> None:
 
 @virtual
 async def test_whoever_waits_for_another_leader_goes_on_when_there_is_one_or_in_time() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     partition, loop = metadata_of(node), asyncio.get_running_loop()
     started = loop.time()
@@ -195,7 +195,7 @@ async def test_whoever_waits_for_another_leader_goes_on_when_there_is_one_or_in_
 
 @virtual
 async def test_a_failed_log_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     group = links_of(node).host.group(METADATA_GROUP)
     assert group is not None
@@ -234,7 +234,7 @@ async def test_records_that_cannot_be_removed_are_tried_again(
 
 @virtual
 async def test_a_store_that_takes_nothing_keeps_old_markers(caplog: pytest.LogCaptureFixture) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = controller(room)
     metadata_of(node).take_snapshot()
     # With it the old segment becomes durable, and may go.

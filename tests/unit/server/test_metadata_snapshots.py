@@ -6,8 +6,8 @@ import pytest
 
 from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partition_directories import METADATA_DIRECTORY
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import LeaderEpoch, Offset
-from tests.support.crash_disk import CrashDisk, PowerLost
 
 
 def write(snapshots: MetadataSnapshots, offset: int, content: bytes) -> None:

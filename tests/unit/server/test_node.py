@@ -12,6 +12,7 @@ import pytest
 from chronik.server.data_directory import DataDirectoryError, DirectoryLock
 from chronik.server.node import Node, serve
 from chronik.server.settings import Settings
+from chronik.sim.frames import Request, decode_response, request
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -21,7 +22,6 @@ from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from chronik.wire.messages.produce import ProduceResponse
 from chronik.wire.schema import Message
 from tests.support.broker_room import batch_of, produce_request
-from tests.support.protocol.frames import Request, decode_response, request
 
 # The first promise of a stop, with clients connected.
 STOP_SECONDS_MAX = 1.0

@@ -3,8 +3,8 @@
 import pytest
 
 from chronik.server.partition_directories import deleted_name, doom, find_deleted, find_partitions, move_aside
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import TopicId, TopicPartition
-from tests.support.crash_disk import CrashDisk
 
 ID = TopicId(bytes(range(16)))
 METADATA = b"version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw"

@@ -12,11 +12,11 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.records import TopicDeleted, topic_resource
 from chronik.log.disk import Syncable
 from chronik.server.partition_directories import move_aside
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset, TopicPartition
 from tests.support.broker_room import BrokerRoom
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import settle, virtual
 
 BROKEN = OSError(errno.EIO, "Input/output error")
 LOG = "00000000000000000000.log"

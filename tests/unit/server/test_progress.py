@@ -12,10 +12,10 @@ from chronik.cluster.commands import CreateTopic
 from chronik.cluster.metadata_log import KeyValue
 from chronik.server.partitions import LocalPartitions
 from chronik.server.progress import nodes
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.broker_room import BrokerRoom
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
-from tests.support.virtual_time import virtual
 
 ONE, TWO, THREE = NODES
 REACHED_SECONDS_MAX = 20
@@ -26,7 +26,7 @@ def test_nodes_are_named_in_order(numbers: list[int], text: str) -> None:
     assert nodes([NodeId(number) for number in numbers]) == text
 
 
-async def begin(room: ClusterRoom, node: NodeId) -> asyncio.Task[SimNode]:
+async def begin(room: SimCluster, node: NodeId) -> asyncio.Task[SimNode]:
     """Start a node without waiting for it to be ready."""
     opening = asyncio.ensure_future(room.open_node(node))
     while node not in room.nodes or not room.nodes[node].is_made:
@@ -44,7 +44,7 @@ async def reach(node: SimNode, is_there: Callable[[str], bool]) -> str:
 
 @virtual
 async def test_a_new_cluster_waits_for_all_its_nodes_by_name() -> None:
-    room = ClusterRoom()
+    room = SimCluster()
     first = await begin(room, ONE)
     assert room.nodes[ONE].local.progress == ["waiting for nodes 2, 3 to found the cluster"]
     second = await begin(room, TWO)
@@ -57,7 +57,7 @@ async def test_a_new_cluster_waits_for_all_its_nodes_by_name() -> None:
 
 @virtual
 async def test_a_node_that_finds_too_few_of_the_others_says_which_it_lacks() -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     for node in NODES:
         await room.stop(node)
     opening = await begin(room, ONE)
@@ -70,7 +70,7 @@ async def test_a_node_that_finds_too_few_of_the_others_says_which_it_lacks() -> 
 
 @virtual
 async def test_a_node_that_was_away_says_how_far_it_has_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     await room.stop(THREE)
     leader = room.nodes[ONE]
     for number in range(5):
@@ -113,7 +113,7 @@ async def test_partitions_are_counted_while_they_are_opened(monkeypatch: pytest.
 
 @virtual
 async def test_a_stop_says_how_many_leaderships_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = await ClusterRoom().open()
+    room = await SimCluster().open()
     node = room.nodes[ONE]
     await node.do(node.broker.metadata.submit(CreateTopic(name="t")))
     await asyncio.sleep(1)

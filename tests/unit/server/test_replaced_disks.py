@@ -13,8 +13,8 @@ from chronik.cluster.records import BrokerRegistered
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
 from chronik.server.replaced_disks import ReplacedDisks
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
-from tests.support.virtual_time import virtual
 
 ONE, TWO, THREE, FOUR, FIVE = map(NodeId, range(1, 6))
 

@@ -17,10 +17,10 @@ from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_store import STATE_FILE, StateStore
 from chronik.raft.syncer import Syncer
 from chronik.server.replication import NewReplica, Replication
+from chronik.sim.disk import CrashDisk
+from chronik.sim.network import SimNetwork
+from chronik.sim.virtual_time import LoopClock, settle, virtual
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
-from tests.support.crash_disk import CrashDisk
-from tests.support.sim_network import SimNetwork
-from tests.support.virtual_time import LoopClock, settle, virtual
 from tests.unit.raft.lone import FOUNDERS, batch
 from tests.unit.raft.trio import OPTIONS, TICK_MS
 

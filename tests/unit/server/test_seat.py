@@ -16,8 +16,8 @@ from chronik.server.peers.transport import PeerTransport
 from chronik.server.seat import take_seat
 from chronik.server.settings import Settings
 from chronik.server.settings_cluster import RaftTicks
+from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.crash_disk import CrashDisk
 
 ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
 VOTERS = "1@one:5001,2@two:5002,3@three:5003"

@@ -4,11 +4,11 @@ from importlib import import_module
 
 import pytest
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import virtual
 
 VERSIONS = SUPPORTED[ApiKey.API_VERSIONS]
 

@@ -8,11 +8,11 @@ import pytest
 
 from chronik.broker.groups.service import GroupService
 from chronik.cluster.records import BrokerFenced
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NodeId
 from chronik.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 from chronik.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import ClusterStage
 
 PARTITION = 1

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -14,7 +15,6 @@ from chronik.wire.messages.delete_records import (
     DeleteRecordsTopic,
 )
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import virtual
 
 VERSIONS = SUPPORTED[ApiKey.DELETE_RECORDS]
 

@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from chronik.broker.replica_manager import DiskUsage
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.describe_log_dirs import (
@@ -14,7 +15,6 @@ from chronik.wire.messages.describe_log_dirs import (
     DescribeLogDirsResult,
 )
 from tests.support.broker_room import DISK_BYTES, BrokerRoom
-from tests.support.virtual_time import virtual
 
 VERSIONS = SUPPORTED[ApiKey.DESCRIBE_LOG_DIRS]
 

@@ -2,6 +2,7 @@
 
 import errno
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.describe_producers import (
     DescribeProducersRequest,
@@ -11,7 +12,6 @@ from chronik.wire.messages.describe_producers import (
 )
 from chronik.wire.messages.produce import ProduceResponse
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
-from tests.support.virtual_time import virtual
 
 T0 = 1_700_000_000_000
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.sim.virtual_time import WALL_START_MS, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, parse_topic_id
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -13,7 +14,6 @@ from chronik.wire.messages.describe_quorum import (
     TopicDataRequest,
 )
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import WALL_START_MS, virtual
 from tests.unit.broker.cluster_stage import NODE, ClusterStage, FakeGroup
 
 VERSIONS = SUPPORTED[ApiKey.DESCRIBE_QUORUM]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import NODE, ClusterStage
 
 VERSIONS = SUPPORTED[ApiKey.ELECT_LEADERS]

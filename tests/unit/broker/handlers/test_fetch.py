@@ -8,6 +8,7 @@ import pytest
 
 from chronik.broker.context import RequestContext
 from chronik.broker.handlers import fetch
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -21,7 +22,6 @@ from chronik.wire.messages.fetch import (
 )
 from tests.support.broker_room import BrokerRoom, records_of, values_in
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import settle, virtual
 
 FETCH = SUPPORTED[ApiKey.FETCH]
 FIRST_BY_ID = 13

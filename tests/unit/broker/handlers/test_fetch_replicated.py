@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from tests.support.broker_room import batch_of, records_of, values_in
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import ClusterStage
 
 BY_NAME = 12

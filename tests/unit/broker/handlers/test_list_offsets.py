@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -16,7 +17,6 @@ from chronik.wire.messages.list_offsets import (
 )
 from chronik.wire.messages.produce import ProduceResponse
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
-from tests.support.virtual_time import virtual
 
 LIST_OFFSETS = SUPPORTED[ApiKey.LIST_OFFSETS]
 NEWEST = LIST_OFFSETS.last

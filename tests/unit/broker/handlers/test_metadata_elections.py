@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from chronik.cluster.records import BrokerFenced
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import NODE, ClusterStage
 
 VERSION = 9

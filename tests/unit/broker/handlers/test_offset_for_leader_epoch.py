@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.offset_for_leader_epoch import (
@@ -12,7 +13,6 @@ from chronik.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderTopic,
 )
 from tests.support.broker_room import BrokerRoom
-from tests.support.virtual_time import virtual
 
 VERSIONS = SUPPORTED[ApiKey.OFFSET_FOR_LEADER_EPOCH]
 

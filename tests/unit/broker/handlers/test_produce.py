@@ -8,6 +8,7 @@ import pytest
 
 from chronik.broker.context import NoAnswer, RequestContext
 from chronik.broker.handlers import produce
+from chronik.sim.virtual_time import WALL_START_MS, settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -19,7 +20,6 @@ from chronik.wire.messages.produce import (
 )
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
 from tests.support.held_disk import HeldDisk
-from tests.support.virtual_time import WALL_START_MS, settle, virtual
 
 PRODUCE = SUPPORTED[ApiKey.PRODUCE]
 FIRST_BY_ID = 13

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.produce import PartitionProduceResponse, ProduceRequest, ProduceResponse
 from tests.support.broker_room import batch_of, produce_request
-from tests.support.virtual_time import settle, virtual
 from tests.unit.broker.cluster_stage import ClusterStage
 
 # The last by name, and the first that names leaders and their addresses.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -17,7 +18,6 @@ from chronik.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderTopic,
 )
 from tests.support.broker_room import batch_of
-from tests.support.virtual_time import virtual
 from tests.unit.broker.cluster_stage import ClusterStage
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4

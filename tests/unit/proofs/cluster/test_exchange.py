@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chronik.sim.frames import request
 from chronik.wire.apis import ApiKey
 from chronik.wire.codec import encode
 from chronik.wire.header import response_frame
@@ -24,7 +25,6 @@ from chronik.wire.messages.produce import (
 from chronik.wire.schema import Message
 from tests.proofs.cluster.exchange import Exchange
 from tests.proofs.cluster.shares import Shares, covered
-from tests.support.protocol.frames import request
 
 VERSIONS = pytest.mark.parametrize("version", [8, 9], ids=["old", "flexible"])
 

@@ -13,9 +13,9 @@ import pytest
 import uvloop
 
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, Transport
+from chronik.sim.network import SimNetwork, SimTransport
+from chronik.sim.virtual_time import VirtualLoop
 from chronik.vocab.ids import NodeId
-from tests.support.sim_network import SimNetwork, SimTransport
-from tests.support.virtual_time import VirtualLoop
 from tests.unit.server.peers.recorder import Recorder
 from tests.unit.server.peers.tcp_stage import ONE, THREE, TWO, TcpStage
 

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from chronik.raft.transport import FrameKind
+from chronik.sim.network import DEFAULT_TIMINGS, SimNetwork, SimTransport
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NodeId
-from tests.support.sim_network import DEFAULT_TIMINGS, SimNetwork, SimTransport
-from tests.support.virtual_time import virtual
 from tests.unit.server.peers.recorder import Recorder
 from tests.unit.server.peers.tcp_stage import ONE, THREE, TWO
 

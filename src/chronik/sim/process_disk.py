@@ -12,8 +12,8 @@ from random import Random
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
-from tests.support.crash_disk import CrashDisk, PowerLost
-from tests.support.sim_process import SimProcess
+from chronik.sim.disk import CrashDisk, PowerLost
+from chronik.sim.process import SimProcess
 
 R = TypeVar("R")
 

@@ -23,17 +23,17 @@ from chronik.server.data_directory import check_contents, load_identity
 from chronik.server.links import Seat
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.settings_cluster import RaftTicks
+from chronik.sim.disk import CrashDisk
+from chronik.sim.frames import cut_frames, decode_response, request
+from chronik.sim.network import SimNetwork
+from chronik.sim.process import SimProcess, outside
+from chronik.sim.process_disk import Death, Operation, ProcessDisk
+from chronik.sim.process_transport import ProcessTransport
+from chronik.sim.virtual_time import LoopClock
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import NodeId
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
-from tests.support.crash_disk import CrashDisk
-from tests.support.process_disk import Death, Operation, ProcessDisk
-from tests.support.process_transport import ProcessTransport
-from tests.support.protocol.frames import cut_frames, decode_response, request
-from tests.support.sim_network import SimNetwork
-from tests.support.sim_process import SimProcess, outside
-from tests.support.virtual_time import LoopClock
 
 R = TypeVar("R", bound=Message)
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class _Client:
 class SimNode:
     """One process of a node; its next life is another one, on the same disk."""
 
-    def __init__(self, room: "ClusterRoom", node: NodeId) -> None:
+    def __init__(self, room: "SimCluster", node: NodeId) -> None:
         self.room = room
         self.node = node
         self.disk = room.disks[node]
@@ -187,7 +187,7 @@ class SimNode:
         return response
 
 
-class ClusterRoom:
+class SimCluster:
     """Made in the loop. `settings` have `_` for `.`."""
 
     def __init__(self, seed: int = 1, **settings: str) -> None:
@@ -202,7 +202,7 @@ class ClusterRoom:
         self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
         self.is_power_lost: Callable[[SimNode], bool] = lambda node: True
 
-    async def open(self) -> "ClusterRoom":
+    async def open(self) -> "SimCluster":
         """All at once, as a new cluster must."""
         await asyncio.gather(*(self.open_node(node) for node in NODES))
         return self

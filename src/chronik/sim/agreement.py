@@ -10,14 +10,14 @@ from chronik.log.reading import ColdRead
 from chronik.records.batch import Batch
 from chronik.records.record import decode_records
 from chronik.server.links import Links
+from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.producers import Producer, open_nodes
 from chronik.vocab.ids import NodeId, Offset
-from tests.support.cluster_clients import Producer, open_nodes
-from tests.support.cluster_room import NODES, ClusterRoom, SimNode
 
 _LOOK_SECONDS = 0.1
 
 
-async def wait_for_agreement(room: ClusterRoom, seconds: float) -> list[str]:
+async def wait_for_agreement(room: SimCluster, seconds: float) -> list[str]:
     """What the nodes still disagree on after so long; nothing as soon as that is so."""
     for _ in range(round(seconds / _LOOK_SECONDS)):
         if not disagreements(room):
@@ -26,7 +26,7 @@ async def wait_for_agreement(room: ClusterRoom, seconds: float) -> list[str]:
     return disagreements(room)
 
 
-def disagreements(room: ClusterRoom) -> list[str]:
+def disagreements(room: SimCluster) -> list[str]:
     nodes = open_nodes(room)
     if len(nodes) < len(NODES):
         return [f"only {[node.node for node in nodes]} serve"]
@@ -89,7 +89,7 @@ def _contents(log: PartitionLog, start: Offset) -> dict[int, bytes]:
     return {batch.header.base_offset: bytes(batch.data) for batch in batches(log, start)}
 
 
-def votes_everywhere(room: ClusterRoom, node: NodeId) -> bool:
+def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
     """Whether the leader of each group counts the node, under its present directory."""
     found = room.nodes.get(node)
     if found is None or not found.is_open or len(open_nodes(room)) < len(NODES):
@@ -128,7 +128,7 @@ def values(log: PartitionLog) -> list[tuple[int, bytes]]:
     return found
 
 
-def broken_promises(room: ClusterRoom, producer: Producer) -> list[str]:
+def broken_promises(room: SimCluster, producer: Producer) -> list[str]:
     """What a producer was told, and is not so."""
     name = f"{producer.topic}-{producer.index}"
     problems = list(producer.refusals)

@@ -3,6 +3,11 @@
 import asyncio
 from random import Random
 
+from chronik.records.build import BatchOptions, build_batch
+from chronik.records.record import Record
+from chronik.sim.cluster import SimCluster, SimNode
+from chronik.sim.process import ProcessDied
+from chronik.sim.virtual_time import WALL_START_MS
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.produce import (
     PartitionProduceData,
@@ -10,9 +15,6 @@ from chronik.wire.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
-from tests.support.broker_room import batch_of
-from tests.support.cluster_room import ClusterRoom, SimNode
-from tests.support.sim_process import ProcessDied
 
 _TIMEOUT_MS = 1500
 _RETRY_SECONDS = 0.03
@@ -39,7 +41,7 @@ class Producer:
     """
 
     def __init__(
-        self, room: ClusterRoom, topic: str, index: int, producer_id: int, *, is_idempotent: bool = True
+        self, room: SimCluster, topic: str, index: int, producer_id: int, *, is_idempotent: bool = True
     ) -> None:
         self.room = room
         self.topic = topic
@@ -96,19 +98,19 @@ class Producer:
         return None
 
     def _batch(self, number: int) -> bytes:
-        if not self.is_idempotent:
-            return batch_of([self.value(number)])
-        return batch_of(
-            [self.value(number)], producer_id=self.producer_id, producer_epoch=0, base_sequence=number
-        )
+        options = BatchOptions()
+        if self.is_idempotent:
+            options = BatchOptions(producer_id=self.producer_id, producer_epoch=0, base_sequence=number)
+        record = Record(key=b"k", value=self.value(number), timestamp=WALL_START_MS)
+        return bytes(build_batch([record], options).data)
 
 
-def open_nodes(room: ClusterRoom) -> list[SimNode]:
+def open_nodes(room: SimCluster) -> list[SimNode]:
     """Those that serve, in order."""
     return [node for _, node in sorted(room.nodes.items()) if node.is_open]
 
 
-def leader_of(room: ClusterRoom, topic: str, index: int, epoch: int = -1) -> tuple[SimNode, int] | None:
+def leader_of(room: SimCluster, topic: str, index: int, epoch: int = -1) -> tuple[SimNode, int] | None:
     """Whom the newest of the leaders' tables names, and in which epoch, if it runs and is not older than
     `epoch`.
     """

@@ -13,8 +13,8 @@ from contextvars import Context, ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
-from tests.support.crash_disk import PowerLost
-from tests.support.virtual_time import VirtualLoop
+from chronik.sim.disk import PowerLost
+from chronik.sim.virtual_time import VirtualLoop
 
 P = ParamSpec("P")
 R = TypeVar("R")

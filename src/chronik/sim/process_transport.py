@@ -6,9 +6,9 @@ What the process sends goes on without it; what arrives runs as its own, or not 
 from collections.abc import Sequence
 
 from chronik.raft.transport import Buffer, FrameKind, PeerInfo, TransportListener
+from chronik.sim.network import SimTransport
+from chronik.sim.process import SimProcess, outside
 from chronik.vocab.ids import NodeId
-from tests.support.sim_network import SimTransport
-from tests.support.sim_process import SimProcess, outside
 
 
 class ProcessTransport:
