@@ -5,7 +5,7 @@ import tempfile
 import time
 from typing import IO
 
-from chronik.cli.local_cluster.node_process import NodeProcess, started_event
+from chronik.cli.local_cluster.node_process import COMMAND_LINE, NodeProcess, started_event
 from chronik.testing.errors import BrokerError
 from chronik.testing.running import START_TIMEOUT_S, STOP_TIMEOUT_S, Addresses, SettingTexts
 
@@ -36,10 +36,10 @@ class ChildProcess:
         return running
 
     @classmethod
-    def spawn(cls, settings: SettingTexts, log: IO[bytes]) -> "ChildProcess":
-        """Start it, and wait for nothing. `log` is closed when it has ended."""
+    def spawn(cls, settings: SettingTexts, log: IO[bytes], module: str = COMMAND_LINE) -> "ChildProcess":
+        """Start it, and wait for nothing. `log` is closed when it has ended; `module` is run."""
         settings = {"log.level": "info", **settings, "log.format": "json"}
-        return cls(NodeProcess.spawn(settings, log, _environment()), settings)
+        return cls(NodeProcess.spawn(settings, log, _environment(), module), settings)
 
     @property
     def pid(self) -> int:

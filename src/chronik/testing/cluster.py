@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from chronik.cli.local_cluster.node_process import COMMAND_LINE
 from chronik.cli.local_cluster.ports import free_ports
 from chronik.testing.cluster_node import ClusterNode
 from chronik.testing.errors import BrokerError
@@ -47,6 +48,7 @@ class Cluster:
         data_dir: str | Path | None = None,
         http: bool = False,
         can_isolate: bool = False,
+        node_module: str = COMMAND_LINE,
         config: Mapping[str, SettingValue] | None = None,
         node_config: Mapping[int, Mapping[str, SettingValue]] | None = None,
         **settings: SettingValue,
@@ -55,7 +57,8 @@ class Cluster:
 
         `data_dir` gets a directory and a log file for each node, and is kept; without it there is a temporary
         one, which is not. `http` serves /health and /metrics at each node's `http_url`. `can_isolate` puts
-        forwarders between the nodes, which `isolate` needs. Settings have Kafka's names, in `config` or as
+        forwarders between the nodes, which `isolate`, `cut` and `delay` need. `node_module` is run instead of
+        the command line's module, with the same arguments. Settings have Kafka's names, in `config` or as
         keywords with `_` for `.`; those in `node_config` are for single nodes. They go before the test
         default, of which there is one: `write.caching=true`.
         """
@@ -68,6 +71,7 @@ class Cluster:
         self._settings = setting_texts({**(config or {}), **dotted(settings)})
         self._node_settings = {node: setting_texts(each) for node, each in (node_config or {}).items()}
         self._can_isolate = can_isolate
+        self._node_module = node_module
         self._forwarders: Forwarders | None = None
         self._isolated: set[int] = set()
         self._cluster_id = ""
@@ -202,6 +206,28 @@ class Cluster:
         self._required_forwarders().heal(node.node_id)
         self._isolated.discard(node_id)
 
+    def cut(self, sender: int, receiver: int) -> None:
+        """Let nothing that one node sends to another arrive, until `mend`; the other way is open.
+
+        Both ways are two cuts. Their connections stay open, and they make no new ones. Raises BrokerError
+        without `can_isolate=True`.
+        """
+        sender, receiver = self.node(sender).node_id, self.node(receiver).node_id
+        self._required_forwarders().cut(sender, receiver)
+
+    def mend(self, sender: int, receiver: int) -> None:
+        """Undo a cut. Raises BrokerError."""
+        sender, receiver = self.node(sender).node_id, self.node(receiver).node_id
+        self._required_forwarders().mend(sender, receiver)
+
+    def delay(self, sender: int, receiver: int, seconds: float) -> None:
+        """Let what one node sends to another arrive so much later, in order; with 0 as before.
+
+        Raises BrokerError without `can_isolate=True`.
+        """
+        sender, receiver = self.node(sender).node_id, self.node(receiver).node_id
+        self._required_forwarders().delay(sender, receiver, seconds)
+
     # Topics.
 
     def create_topic(
@@ -278,6 +304,7 @@ class Cluster:
             kafka_port=self._kafka_ports[node_id],
             http_port=self._http_ports.get(node_id),
             settings=partial(self._settings_of, node_id),
+            module=self._node_module,
         )
 
     def _settings_of(self, node_id: int) -> dict[str, str]:

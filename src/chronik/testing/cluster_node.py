@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from chronik.cli.local_cluster.node_process import open_log
+from chronik.cli.local_cluster.node_process import COMMAND_LINE, open_log
 from chronik.testing.child_process import ChildProcess
 from chronik.testing.errors import BrokerError
 from chronik.testing.running import SettingTexts
@@ -22,13 +22,18 @@ class ClusterNode:
         kafka_port: int,
         http_port: int | None,
         settings: Callable[[], SettingTexts],
+        module: str = COMMAND_LINE,
     ) -> None:
-        """`root` holds the cluster's directories; `settings` are asked for at every start."""
+        """`root` holds the cluster's directories; `settings` are asked for at every start.
+
+        `module` is run instead of the command line's, with the same arguments.
+        """
         self.node_id = node_id
         self._root = root
         self._kafka_port = kafka_port
         self._http_port = http_port
         self._settings = settings
+        self._module = module
         self._process: ChildProcess | None = None
         self._is_paused = False
 
@@ -78,7 +83,7 @@ class ClusterNode:
         self.end()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._is_paused = False
-        self._process = ChildProcess.spawn(self._settings(), open_log(self.log_path))
+        self._process = ChildProcess.spawn(self._settings(), open_log(self.log_path), self._module)
 
     def wait_started(self) -> None:
         """Return when clients can connect. Raises BrokerError."""

@@ -11,6 +11,9 @@ from typing import IO, Any
 
 import chronik
 
+# The module of the `chronik` command.
+COMMAND_LINE = "chronik.cli.main"
+
 # What a node's log says when clients can connect; see `chronik.server.node`.
 _STARTED = b"Kafka Server started"
 
@@ -33,10 +36,14 @@ class NodeProcess:
 
     @classmethod
     def spawn(
-        cls, settings: Mapping[str, str], log: IO[bytes], environment: Mapping[str, str]
+        cls,
+        settings: Mapping[str, str],
+        log: IO[bytes],
+        environment: Mapping[str, str],
+        module: str = COMMAND_LINE,
     ) -> "NodeProcess":
         """Start it, and wait for nothing. `log` gets all it prints; closed with `close`. Raises OSError."""
-        command = [sys.executable, "-m", "chronik.cli.main", "start", "--until-stdin-closes"]
+        command = [sys.executable, "-m", module, "start", "--until-stdin-closes"]
         for name, text in settings.items():
             command += ["--set", f"{name}={text}"]
         log_start = os.fstat(log.fileno()).st_size
