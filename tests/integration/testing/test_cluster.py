@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,6 +154,33 @@ def test_an_isolated_leader_is_replaced_and_follows_later(cluster: Cluster) -> N
     assert consume_all(cluster)[-1] == b"during the isolation"
 
 
+def test_a_leader_that_is_cut_off_one_way_is_replaced(cluster: Cluster) -> None:
+    leader = cluster.leader(TOPIC)
+    others = [node.node_id for node in cluster.nodes if node.node_id != leader]
+    for other in others:
+        cluster.cut(leader, other)
+    wait_until(lambda: cluster.leader(TOPIC) != leader, "another leads", SECONDS)
+    produce(cluster, b"during the cut")
+    for other in others:
+        cluster.mend(leader, other)
+    wait_until(lambda: is_whole(cluster), "it has caught up", SECONDS)
+    assert consume_all(cluster)[-1] == b"during the cut"
+
+
+def test_acknowledgements_wait_for_delayed_links(cluster: Cluster) -> None:
+    nodes = [node.node_id for node in cluster.nodes]
+    pairs = [(one, other) for one in nodes for other in nodes if one != other]
+    for pair in pairs:
+        cluster.delay(*pair, 0.2)
+    began = time.monotonic()
+    produce(cluster, b"there and back")
+    assert time.monotonic() - began >= 0.4
+    for pair in pairs:
+        cluster.delay(*pair, 0)
+    wait_until(lambda: is_whole(cluster), "it has caught up", SECONDS)
+    assert consume_all(cluster)[-1] == b"there and back"
+
+
 def test_without_a_majority_nothing_starts_until_it_is_there(cluster: Cluster) -> None:
     produce(cluster, b"before all are killed")
     for node in cluster.nodes:
@@ -219,6 +247,8 @@ def test_without_forwarders_nobody_is_isolated() -> None:
     cluster = Cluster(1)
     with pytest.raises(BrokerError, match="can_isolate=True"):
         cluster.isolate(1)
+    with pytest.raises(BrokerError, match="can_isolate=True"):
+        cluster.cut(1, 1)
     with pytest.raises(BrokerError, match=r"Cluster\(http=True\)"):
         _ = cluster.node(1).http_url
     with pytest.raises(BrokerError, match="no node of the cluster is running"):

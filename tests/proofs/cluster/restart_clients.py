@@ -1,4 +1,5 @@
-"""The three Python clients, each as a producer and as the member of a group, with default settings.
+"""The three Python clients, each as a producer and as the member of a group, with default settings unless
+told otherwise.
 
 Each runs in a thread of its own until it is told that it is over. Producers number their records and tell a
 `Written` what became of each, members tell a `Taken` what they got.
@@ -8,6 +9,8 @@ import asyncio
 import functools
 import threading
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -22,6 +25,17 @@ _FLUSH_SECONDS_MAX = 120.0
 # See tests/proofs/clients/kafka_python.py.
 _KAFKA_PYTHON_POLL_MS = 1000
 
+# Of a producer, under the library's names.
+Settings = Mapping[str, str | int | bool]
+_DEFAULT: Settings = MappingProxyType({})
+
+
+class RecordMetadata(Protocol):
+    """Where a record is, as kafka-python and aiokafka say."""
+
+    @property
+    def offset(self) -> int: ...
+
 
 class Client(Protocol):
     """One library."""
@@ -31,7 +45,9 @@ class Client(Protocol):
         """Whether its producers are by default."""
         ...
 
-    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+    def write(
+        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+    ) -> None:
         """Returns when all that was sent is answered, or given up."""
         ...
 
@@ -41,17 +57,20 @@ class Client(Protocol):
 class Confluent:
     is_idempotent = False
 
-    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
+    def write(
+        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+    ) -> None:
         def on_delivery(error: KafkaError | None, message: Message) -> None:
-            partition, value = message.partition(), message.value()
+            partition, value, offset = message.partition(), message.value(), message.offset()
             assert partition is not None
             assert value is not None
             if error is None:
-                written.on_acknowledged(partition, value)
+                assert offset is not None
+                written.on_acknowledged(partition, value, offset)
             else:
                 written.on_failed(partition, value, str(error))
 
-        producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+        producer = Producer({"bootstrap.servers": servers, "log_level": 0, **settings})
         while not is_over.is_set():
             partition, value = written.next()
             producer.produce(written.topic, value, partition=partition, on_delivery=on_delivery)
@@ -79,8 +98,10 @@ class Confluent:
 class KafkaPython:
     is_idempotent = True
 
-    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
-        producer = KafkaProducer(bootstrap_servers=servers)
+    def write(
+        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+    ) -> None:
+        producer = KafkaProducer(bootstrap_servers=servers, **settings)
         while not is_over.is_set():
             partition, value = written.next()
             try:
@@ -108,8 +129,10 @@ class KafkaPython:
 class Aiokafka:
     is_idempotent = False
 
-    def write(self, servers: str, written: Written, is_over: threading.Event) -> None:
-        asyncio.run(_write(servers, written, is_over))
+    def write(
+        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+    ) -> None:
+        asyncio.run(_write(servers, written, is_over, settings))
 
     def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None:
         asyncio.run(_read(servers, taken, is_over))
@@ -131,25 +154,25 @@ def _take(message: Message, taken: Taken) -> None:
         taken.on_record(topic, partition, offset, value)
 
 
-def _on_sent(written: Written, partition: int, value: bytes, _: object) -> None:
-    written.on_acknowledged(partition, value)
+def _on_sent(written: Written, partition: int, value: bytes, sent: RecordMetadata) -> None:
+    written.on_acknowledged(partition, value, sent.offset)
 
 
 def _on_not_sent(written: Written, partition: int, value: bytes, error: Exception) -> None:
     written.on_failed(partition, value, repr(error))
 
 
-async def _write(servers: str, written: Written, is_over: threading.Event) -> None:
-    def on_done(partition: int, value: bytes, done: asyncio.Future[object]) -> None:
+async def _write(servers: str, written: Written, is_over: threading.Event, settings: Settings) -> None:
+    def on_done(partition: int, value: bytes, done: asyncio.Future[RecordMetadata]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            written.on_acknowledged(partition, value)
+            written.on_acknowledged(partition, value, done.result().offset)
         else:
             written.on_failed(partition, value, repr(error))
 
-    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    producer = AIOKafkaProducer(bootstrap_servers=servers, **settings)
     await producer.start()
-    waiting: set[asyncio.Future[object]] = set()
+    waiting: set[asyncio.Future[RecordMetadata]] = set()
     while not is_over.is_set():
         partition, value = written.next()
         try:

@@ -38,7 +38,8 @@ class Written:
         self._next_at = max(now, self._next_at + _INTERVAL_SECONDS)
         return self._next_at - now
 
-    def on_acknowledged(self, partition: int, value: bytes) -> None:
+    def on_acknowledged(self, partition: int, value: bytes, offset: int = -1) -> None:
+        """`offset` is for those who want to know it."""
         self.acknowledged[partition].append(int(value))
         self.times[partition].append(time.monotonic())
 

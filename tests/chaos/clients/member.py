@@ -1,0 +1,34 @@
+"""What the member of a group must be able to do here, in whichever library."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from tests.chaos.histories import Place
+
+# Topic, partition, offset and number of a record.
+Given = tuple[str, int, int, int]
+Offsets = Mapping[tuple[str, int], int]
+
+
+class MemberFailed(Exception):
+    """A client said that something failed; it may go on."""
+
+
+class Member(Protocol):
+    """Made in its group, subscribed, beginning with the earliest record. All raise MemberFailed."""
+
+    def poll(self) -> Sequence[Given]: ...
+
+    def commit(self, offsets: Offsets) -> None:
+        """Returns when it is acknowledged."""
+        ...
+
+    def committed(self) -> dict[Place, int]:
+        """Of what it is assigned; -1 where nothing is."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# Of bootstrap servers, a group and topics.
+MakeMember = Callable[[str, str, Sequence[str]], Member]

@@ -1,0 +1,164 @@
+"""A history without fault is passed, and each planted violation is found and named."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.chaos.check import History, Records, check
+from tests.chaos.histories import Commit, Committed, Event, Look, Poll, Send
+
+PLACE = "topic-0"
+GROUP = "group"
+
+
+def send(number: int, offset: int | None, done_at: float | None = None, error: str | None = None) -> Send:
+    """Answered a tenth of a second after it was sent, one a second."""
+    done = number + 0.1 if done_at is None else done_at
+    return Send(place=PLACE, number=number, sent_at=float(number), done_at=done, offset=offset, error=error)
+
+
+def failed(number: int) -> Send:
+    return send(number, None, error="timed out")
+
+
+def poll(*records: tuple[int, int], at: float = 0.0) -> Poll:
+    return Poll(group=GROUP, began=at, ended=at + 0.1, records={PLACE: list(records)})
+
+
+def commit(offset: int, error: str | None = None) -> Commit:
+    return Commit(group=GROUP, began=0.0, ended=0.1, offsets={PLACE: offset}, error=error)
+
+
+def committed(offset: int) -> Committed:
+    return Committed(group=GROUP, began=0.0, ended=0.1, offsets={PLACE: offset})
+
+
+def look(end: int, began: float, ended: float) -> Look:
+    return Look(began=began, ended=ended, ends={PLACE: end})
+
+
+def kinds(events: Sequence[Event], records: Records) -> list[str]:
+    return [violation.kind for violation in check(History.of(events), {PLACE: records})]
+
+
+THREE = [(0, 0), (1, 1), (2, 2)]
+SENT = [send(0, 0), send(1, 1), send(2, 2)]
+
+
+def test_a_clean_history_passes() -> None:
+    events: list[Event] = [
+        *SENT,
+        committed(-1),
+        poll((0, 0), (1, 1)),
+        commit(2),
+        committed(2),
+        poll((2, 2)),
+        commit(3),
+        look(1, 0.5, 0.6),
+        look(3, 2.5, 2.6),
+    ]
+    assert kinds(events, THREE) == []
+
+
+@pytest.mark.parametrize(
+    ("sends", "records", "expected"),
+    [
+        pytest.param(SENT, THREE[:2], ["loss"], id="the last one lost"),
+        pytest.param(SENT, [(0, 0), (1, 2)], ["loss", "moved"], id="one lost from the middle"),
+        pytest.param(SENT, [(0, 0), (2, 2)], ["hole", "loss"], id="one lost and a hole left"),
+        pytest.param(SENT, [*THREE, (3, 1)], ["duplicate"], id="written twice"),
+        pytest.param([*SENT, failed(3)], [*THREE, (3, 3), (4, 3)], ["duplicate"], id="failed and twice"),
+        pytest.param(SENT, [(0, 0), (1, 2), (2, 1)], ["moved", "moved", "order"], id="reordered"),
+        pytest.param(
+            [send(0, 1), send(1, 0)], [(0, 1), (1, 0)], ["order"], id="acknowledged in the wrong order"
+        ),
+        pytest.param(SENT, [*THREE, (3, 7)], ["phantom"], id="never sent"),
+        pytest.param(SENT, [(1, 0), (2, 1), (3, 2)], ["hole", "moved", "moved", "moved"], id="moved"),
+        pytest.param([*SENT, failed(3)], THREE, [], id="failed and absent"),
+        pytest.param([*SENT, failed(3)], [*THREE, (3, 3)], [], id="failed and present"),
+        pytest.param([*SENT, send(3, None)], [*THREE, (3, 3)], [], id="never answered and present"),
+        pytest.param([send(0, 0), failed(1), send(2, 1)], [(0, 0), (1, 2), (2, 1)], [], id="failed and late"),
+    ],
+)
+def test_the_log(sends: list[Send], records: Records, expected: list[str]) -> None:
+    assert sorted(kinds(sends, records)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param([poll(*THREE)], [], id="all at once"),
+        pytest.param([poll(*THREE[:2])], ["unread"], id="not all"),
+        pytest.param([poll((0, 0)), poll((2, 2)), poll((0, 0), (1, 1))], ["skipped"], id="skipped"),
+        pytest.param([poll((0, 0), (2, 2)), poll(*THREE)], ["skipped"], id="skipped within a poll"),
+        pytest.param([poll((1, 1), (2, 2)), poll((0, 0))], ["went back"], id="begun too late"),
+        pytest.param(
+            [poll((0, 0), (1, 7), (2, 2)), poll(*THREE)], ["dirty read"], id="what was never committed"
+        ),
+        pytest.param([poll(*THREE, (3, 3))], ["dirty read"], id="beyond the end"),
+        pytest.param([poll(*THREE), poll(*THREE)], [], id="again from the beginning without a commit"),
+        pytest.param([poll((0, 0), (1, 1)), commit(1), poll((1, 1), (2, 2))], [], id="back to the commit"),
+        pytest.param(
+            [poll((0, 0), (1, 1)), commit(2), poll((1, 1), (2, 2))], ["went back"], id="back before it"
+        ),
+        pytest.param([poll(*THREE), commit(3), poll(*THREE)], ["went back"], id="commit forgotten"),
+        pytest.param(
+            [poll(*THREE), commit(1), commit(3, "timed out"), poll((1, 1), (2, 2))],
+            [],
+            id="failed, not there",
+        ),
+        pytest.param(
+            [poll((0, 0)), commit(1, "timed out"), poll((1, 1), (2, 2)), commit(3), poll((1, 1))],
+            [],
+            id="failed, and came about later",
+        ),
+    ],
+)
+def test_what_a_group_is_given(events: list[Event], expected: list[str]) -> None:
+    assert kinds([*SENT, *events], THREE) == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param([committed(-1), commit(2), committed(2), commit(3), committed(3)], 0, id="as committed"),
+        pytest.param([commit(2), commit(3), committed(2)], 1, id="gone back"),
+        pytest.param([commit(2), committed(-1)], 1, id="lost"),
+        pytest.param([commit(2), committed(3)], 1, id="nobody's"),
+        pytest.param([committed(0)], 1, id="from nowhere"),
+        pytest.param([commit(2), commit(3, "timed out"), committed(3), committed(2)], 0, id="perhaps"),
+    ],
+)
+def test_committed_offsets(events: list[Event], expected: int) -> None:
+    found = kinds([*SENT, poll(*THREE), *events], THREE)
+    assert found == ["committed offset"] * expected
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param([look(0, 0.05, 0.2)], [], id="asked before the acknowledgement"),
+        pytest.param([look(1, 0.05, 0.2)], [], id="committed before it is acknowledged"),
+        pytest.param([look(0, 0.15, 0.2)], ["stale read"], id="asked after it"),
+        pytest.param([look(1, 2.5, 2.6)], ["stale read"], id="long after it"),
+        pytest.param([look(3, 1.5, 1.6), look(2, 1.7, 1.8)], ["stale read"], id="less than told before"),
+        pytest.param([look(3, 1.5, 1.9), look(2, 1.7, 1.8)], [], id="at the same time"),
+        pytest.param([look(4, 2.5, 2.6)], ["dirty end"], id="beyond the end"),
+    ],
+)
+def test_ends_that_an_onlooker_is_told(looks: list[Look], expected: list[str]) -> None:
+    assert kinds([*SENT, poll(*THREE), *looks], THREE) == expected
+
+
+def test_each_partition_and_group_is_on_its_own() -> None:
+    other = Send(place="other-0", number=0, sent_at=0.0, done_at=0.1, offset=0)
+    events: list[Event] = [
+        *SENT,
+        other,
+        poll(*THREE),
+        Poll(group=GROUP, began=0.0, ended=0.1, records={"other-0": [(0, 0)]}),
+        Poll(group="lazy", began=0.0, ended=0.1, records={"other-0": [(0, 0)]}),
+    ]
+    violations = list(check(History.of(events), {PLACE: THREE, "other-0": [(0, 0)]}))
+    assert [violation.kind for violation in violations] == ["unread"]
+    assert "lazy: 3 records of topic-0, from offset 0 on" in str(violations[0])
