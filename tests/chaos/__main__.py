@@ -43,7 +43,7 @@ def main() -> int:
     work = arguments.work or Path(tempfile.mkdtemp(prefix="chronik-chaos-"))
     console = Console(stderr=True, highlight=False, quiet=arguments.json)
     console.print(f"seed {seed}, in {work}")
-    outcome = run(seed, arguments.minutes * 60, work / "run", lambda text: console.print(text))
+    outcome = run(seed, arguments.minutes, work / "run", lambda text: console.print(text))
     found = figures(outcome)
     if arguments.report is not None:
         write_report(arguments.report, outcome, found)

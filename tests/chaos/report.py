@@ -1,5 +1,6 @@
 """What a run came to: figures, a page and a picture."""
 
+import inspect
 import json
 import platform
 from collections import Counter
@@ -8,15 +9,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.chaos import check
 from tests.chaos.availability import Pauses, per_second
-from tests.chaos.check import History
+from tests.chaos.check import History, stale_answers
 from tests.chaos.faults import Kind
 from tests.chaos.histories import Commit, Committed, Poll
 from tests.chaos.picture import Bar, Picture
 from tests.chaos.run import Outcome
 from tests.chaos.scene import Befallen
 
-PICTURE = "throughput.svg"
+PICTURE = "chaos.svg"
+PAGE = "chaos.md"
+JSON = "chaos.json"
 _VIOLATIONS_SHOWN = 50
 
 Figures = dict[str, Any]
@@ -28,6 +32,7 @@ def figures(outcome: Outcome) -> Figures:
     faults = [_fault(each, outcome.began, pauses) for each in outcome.befallen]
     return {
         "seed": outcome.seed,
+        "minutes": outcome.minutes,
         "seconds": round(outcome.ended - outcome.began, 1),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "disk": outcome.disk,
@@ -39,7 +44,7 @@ def figures(outcome: Outcome) -> Figures:
         "healing": {step: round(seconds, 2) for step, seconds in outcome.healing.items()},
         "producers": _producers(outcome.history),
         "groups": _groups(outcome.history),
-        "looks": len(outcome.history.looks),
+        "looks": _looks(outcome.history),
         "records": sum(map(len, outcome.logs.values())),
         "violations": dict(Counter(violation.kind for violation in outcome.violations)),
         "violation_texts": [str(violation) for violation in outcome.violations[:_VIOLATIONS_SHOWN]],
@@ -84,6 +89,16 @@ def _producers(history: History) -> Figures:
     return {topic: dict(counts) for topic, counts in sorted(shown.items())}
 
 
+def _looks(history: History) -> Figures:
+    ages = [seconds for _, seconds in stale_answers(history.looks, history.sends)]
+    return {
+        "looks": len(history.looks),
+        "ends": sum(len(look.ends) for look in history.looks),
+        "stale": len(ages),
+        "stale_seconds_longest": round(max(ages, default=0.0), 2),
+    }
+
+
 def _groups(history: History) -> Figures:
     return {group: _group(events) for group, events in sorted(history.groups.items())}
 
@@ -112,23 +127,43 @@ def _group(events: Sequence[Poll | Commit | Committed]) -> Figures:
 def write_report(directory: Path, outcome: Outcome, found: Mapping[str, Any]) -> None:
     """`chaos.json`, `chaos.md` and the picture. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "chaos.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (directory / "chaos.md").write_text("\n".join(page(found)) + "\n", encoding="utf-8")
+    (directory / JSON).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (directory / PAGE).write_text("\n".join(page(found)) + "\n", encoding="utf-8")
     (directory / PICTURE).write_text(picture(outcome).svg(), encoding="utf-8")
+
+
+_ABOUT = """
+Three nodes, each a process with a directory of its own, which sync before they acknowledge. Of each of
+confluent-kafka, kafka-python and aiokafka a process with an idempotent producer (acks=all, 100 records a
+second) and one with a group's member, which reads all that all of them send and commits it; one more asks for
+the ends of all partitions. Every client writes down what it did and saw, and when.
+
+The processes are killed, stopped and told to end by signals. Forwarders between the nodes cut and delay what
+one node sends to another; clients still reach a node that is cut off. A clock jumps because the node's
+process reads an offset with it. All faults are drawn from the seed before the run begins, some of them
+overlap; the clients' timing is their own, so that a seed repeats the plan and not the run.
+"""
 
 
 def page(found: Mapping[str, Any]) -> Iterator[str]:
     """In Markdown."""
     carried_out = sum(kind["carried_out"] for kind in found["kinds"].values())
     violations = sum(found["violations"].values())
-    yield f"# {found['seconds'] / 60:.1f} minutes of chaos, seed {found['seed']}"
+    minutes = found["seconds"] / 60
+    yield "# Chaos on real processes"
     yield ""
     yield (
-        f"{carried_out} faults, {found['records']:,} records, {violations} violations. {found['machine']}. "
-        f"Full disk: {found['disk'] or 'left out, this system cannot fill one'}."
+        f"{minutes:.1f} minutes, {carried_out} faults, {found['records']:,} records: "
+        f"**{violations} violations**. This page is the report of"
     )
     yield ""
+    yield f"    python -m tests.chaos --minutes {found['minutes']:g} --seed {found['seed']} --report docs"
+    yield ""
+    yield f"on {found['machine']}, all clients on the same machine. All figures are in [{JSON}]({JSON})."
+    yield ""
     yield f"![Records acknowledged and read over time, with the faults below]({PICTURE})"
+    yield _ABOUT
+    yield f"How the disk gets full: {found['disk'] or 'not at all here, which the table says'}."
     yield from _kinds_table(found["kinds"])
     yield from _clients_table(found)
     yield ""
@@ -138,6 +173,14 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"* {step}: after {seconds:.1f} s"
     if found["ended_on_full_disk"]:
         yield f"* a node ended by itself because its disk was full: {found['ended_on_full_disk']} times"
+    yield ""
+    yield "## What is checked"
+    yield ""
+    yield inspect.cleandoc(check.__doc__ or "").partition("\n\n")[2]
+    yield (
+        "* The logs of all nodes are the same byte for byte when they have stopped, none has ended by "
+        "itself, and their own logs tell of no bug."
+    )
     yield ""
     yield "## Violations"
     yield ""
@@ -190,7 +233,12 @@ def _clients_table(found: Mapping[str, Any]) -> Iterator[str]:
         cells = [f"{counts[name]:,}" for name in counts]
         yield f"| {group} | {' | '.join(cells)} |"
     yield ""
-    yield f"The onlooker asked for the ends of all partitions {found['looks']:,} times."
+    looks = found["looks"]
+    yield (
+        f"The onlooker was told {looks['ends']:,} ends in {looks['looks']:,} answers; {looks['stale']:,} of "
+        f"them by a leader that was replaced and did not know it yet, the oldest "
+        f"{looks['stale_seconds_longest']:.1f} s old."
+    )
 
 
 def picture(outcome: Outcome) -> Picture:

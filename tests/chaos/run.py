@@ -32,6 +32,8 @@ class Outcome:
     """All that the report is made of. Times on the monotonic clock."""
 
     seed: int
+    # Of faults, as asked for.
+    minutes: float = 0.0
     # Of the load.
     began: float = 0.0
     ended: float = 0.0
@@ -46,12 +48,12 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
 
 
-def run(seed: int, seconds: float, directory: Path, tell: Tell) -> Outcome:
+def run(seed: int, minutes: float, directory: Path, tell: Tell) -> Outcome:
     """`directory`, which must be new, gets histories, logs and data; `tell` is told how far it is.
 
     Raises BrokerError and OSError when the cluster or a client cannot be started at all.
     """
-    outcome = Outcome(seed)
+    outcome = Outcome(seed, minutes)
     clients = directory / "clients"
     clients.mkdir(parents=True)
     nodes = directory / "nodes"
@@ -61,7 +63,7 @@ def run(seed: int, seconds: float, directory: Path, tell: Tell) -> Outcome:
             stage.cluster.create_topic(topic, PARTITIONS, replication_factor=len(NODES))
         load = Load(servers=stage.cluster.bootstrap_servers, partitions=PARTITIONS, directory=clients)
         with closing(Crew(load)) as crew:
-            _befall(stage, outcome, draw(seed, seconds), tell)
+            _befall(stage, outcome, draw(seed, minutes * 60), tell)
             _heal(stage, crew, outcome, tell)
         outcome.ended_on_full_disk = stage.ended_on_full_disk
         outcome.violations += [Violation("node", text) for text in stage.problems]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.chaos.check import History, Records, check
+from tests.chaos.check import History, Records, check, stale_answers
 from tests.chaos.histories import Commit, Committed, Event, Look, Poll, Send
 
 PLACE = "topic-0"
@@ -139,15 +139,25 @@ def test_committed_offsets(events: list[Event], expected: int) -> None:
     [
         pytest.param([look(0, 0.05, 0.2)], [], id="asked before the acknowledgement"),
         pytest.param([look(1, 0.05, 0.2)], [], id="committed before it is acknowledged"),
-        pytest.param([look(0, 0.15, 0.2)], ["stale read"], id="asked after it"),
-        pytest.param([look(1, 2.5, 2.6)], ["stale read"], id="long after it"),
-        pytest.param([look(3, 1.5, 1.6), look(2, 1.7, 1.8)], ["stale read"], id="less than told before"),
+        pytest.param([look(0, 0.15, 0.2)], [], id="of a leader that does not know yet"),
+        pytest.param([look(0, 14.0, 14.5)], [], id="and that was paused"),
+        pytest.param([look(0, 15.2, 15.3)], ["stale read"], id="asked long after it"),
+        pytest.param([look(2, 18.0, 18.1)], ["stale read"], id="the last one is missing"),
+        pytest.param([look(2, 17.0, 17.1)], [], id="not for long"),
+        pytest.param([look(3, 1.5, 1.6), look(2, 1.7, 1.8)], ["went back"], id="less than told before"),
         pytest.param([look(3, 1.5, 1.9), look(2, 1.7, 1.8)], [], id="at the same time"),
         pytest.param([look(4, 2.5, 2.6)], ["dirty end"], id="beyond the end"),
     ],
 )
 def test_ends_that_an_onlooker_is_told(looks: list[Look], expected: list[str]) -> None:
     assert kinds([*SENT, poll(*THREE), *looks], THREE) == expected
+
+
+def test_how_old_answers_are() -> None:
+    sends = {PLACE: SENT}
+    assert list(stale_answers([look(3, 9.0, 9.1), look(1, 1.05, 9.0)], sends)) == []
+    ages = [seconds for _, seconds in stale_answers([look(1, 9.1, 9.2), look(2, 9.1, 9.2)], sends)]
+    assert ages == pytest.approx([8.0, 7.0])
 
 
 def test_each_partition_and_group_is_on_its_own() -> None:
