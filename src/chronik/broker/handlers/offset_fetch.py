@@ -28,7 +28,6 @@ from chronik.wire.messages.offset_fetch import (
 )
 
 _BATCH_VERSION = 8
-_FIRST_VERSION_WITH_ERROR = 2
 _NO_OFFSET = -1
 _NO_EPOCH = -1
 
@@ -44,13 +43,18 @@ class _AskedTopic(Protocol):
 
 async def handle(broker: Broker, context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
     if context.api_version < _BATCH_VERSION:
-        return await _single(broker, context.api_version, request)
+        return await _single(broker, request)
     groups = await asyncio.gather(*(_group(broker, group) for group in request.groups))
     return OffsetFetchResponse(groups=list(groups))
 
 
 def on_error(request: OffsetFetchRequest, code: ErrorCode, message: str | None) -> OffsetFetchResponse:
-    """In all three places where versions look for it: the request, its partitions, its groups."""
+    """In all three places where versions look for it: the request, its partitions, its groups.
+
+    Kafka leaves the partitions out from version 2 on. But aiokafka looks for errors only there, also in the
+    versions that have one of the request: a coordinator that moved told it, in effect, that nothing is
+    committed, and it would go back to the beginning, or on to the end. Others look at the request's first.
+    """
     return OffsetFetchResponse(
         error_code=code,
         topics=_old_topics(_asked(request.topics), {}, code),
@@ -58,14 +62,11 @@ def on_error(request: OffsetFetchRequest, code: ErrorCode, message: str | None) 
     )
 
 
-async def _single(broker: Broker, version: int, request: OffsetFetchRequest) -> OffsetFetchResponse:
+async def _single(broker: Broker, request: OffsetFetchRequest) -> OffsetFetchResponse:
     try:
         offsets = await _fetch(broker, request.group_id, request.topics)
     except KafkaError as error:
-        response = on_error(request, error.code, error.message)
-        if version >= _FIRST_VERSION_WITH_ERROR:
-            response.topics = []
-        return response
+        return on_error(request, error.code, error.message)
     asked = _named(offsets) if request.topics is None else _asked(request.topics)
     return OffsetFetchResponse(topics=_old_topics(asked, offsets, ErrorCode.NONE))
 
