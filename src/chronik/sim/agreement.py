@@ -10,7 +10,7 @@ from chronik.log.reading import ColdRead
 from chronik.records.batch import Batch
 from chronik.records.record import decode_records
 from chronik.server.links import Links
-from chronik.sim.cluster import NODES, SimCluster, SimNode
+from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.producers import Producer, open_nodes
 from chronik.vocab.ids import NodeId, Offset
 
@@ -28,7 +28,7 @@ async def wait_for_agreement(room: SimCluster, seconds: float) -> list[str]:
 
 def disagreements(room: SimCluster) -> list[str]:
     nodes = open_nodes(room)
-    if len(nodes) < len(NODES):
+    if len(nodes) < len(room.all_nodes):
         return [f"only {[node.node for node in nodes]} serve"]
     images = [node.broker.metadata.snapshot() for node in nodes]
     if any(image != images[0] for image in images):
@@ -48,7 +48,10 @@ def _topic_problems(nodes: Sequence[SimNode], topic: TopicImage) -> list[str]:
     problems = []
     for index in range(len(topic.partitions)):
         name = f"{topic.name}-{index}"
-        found = {node.node: node.broker.replicas.find(topic.name, index) for node in nodes}
+        replicas = topic.partitions[index].replicas
+        found = {
+            node.node: node.broker.replicas.find(topic.name, index) for node in nodes if node.node in replicas
+        }
         missing = [node for node, partition in found.items() if partition is None]
         if missing:
             problems.append(f"{name}: no replica on {missing}")
@@ -92,7 +95,7 @@ def _contents(log: PartitionLog, start: Offset) -> dict[int, bytes]:
 def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
     """Whether the leader of each group counts the node, under its present directory."""
     found = room.nodes.get(node)
-    if found is None or not found.is_open or len(open_nodes(room)) < len(NODES):
+    if found is None or not found.is_open or len(open_nodes(room)) < len(room.all_nodes):
         return False
     directory = found.transport.own.directory_id
     groups = [group for other in open_nodes(room) for group in links_of(other).host.groups()]

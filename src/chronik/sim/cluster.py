@@ -1,4 +1,4 @@
-"""Three whole nodes on disks that forget, a network and a time that are simulated.
+"""Whole nodes, three unless told otherwise, on disks that forget, a network and a time that are simulated.
 
 Each is `LocalBroker` as the node wires it, without sockets, files and threads. Run it with
 `sim_process.on_processes` where nodes are to crash, on `virtual_time` otherwise.
@@ -7,6 +7,7 @@ Each is `LocalBroker` as the node wires it, without sockets, files and threads. 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -23,13 +24,13 @@ from chronik.server.data_directory import check_contents, load_identity
 from chronik.server.links import Seat
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.settings_cluster import RaftTicks
+from chronik.sim.clock import SimClock
 from chronik.sim.disk import CrashDisk
 from chronik.sim.frames import cut_frames, decode_response, request
 from chronik.sim.network import SimNetwork
 from chronik.sim.process import SimProcess, outside
 from chronik.sim.process_disk import Death, Operation, ProcessDisk
 from chronik.sim.process_transport import ProcessTransport
-from chronik.sim.virtual_time import LoopClock
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import NodeId
 from chronik.wire.apis import ApiKey
@@ -87,10 +88,15 @@ class SimNode:
         directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
         with patch.object(data_directory, "_new_id", lambda: directory_id):
             identity = load_identity(disk, self.node, CLUSTER_ID)
-        seat = Seat(voters=frozenset(NODES), store=store, make_transport=self._make_transport, ticks=TICKS)
+        seat = Seat(
+            voters=frozenset(self.room.all_nodes),
+            store=store,
+            make_transport=self._make_transport,
+            ticks=TICKS,
+        )
         machine = Machine(
             disk=disk,
-            clock=LoopClock(),
+            clock=self.room.clocks[self.node],
             randomness=random.Random(self._chance.randrange(1 << 60)),
             disk_usage=lambda: DiskUsage(
                 directory="/data", total_bytes=DISK_BYTES, usable_bytes=DISK_BYTES // 2
@@ -102,6 +108,7 @@ class SimNode:
         endpoint = Endpoint(listener="PLAINTEXT", host="localhost", port=9091 + self.node)
         self.local = LocalBroker(machine, config, identity, {"PLAINTEXT": endpoint})
         self.is_made = True
+        self.room.on_made(self)
         self.dispatcher = Dispatcher(self.broker, asyncio.get_running_loop().time)
         await self.local.open()
         self._upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
@@ -155,11 +162,33 @@ class SimNode:
                 self.disk.kill()
             self.room.on_crashed(self)
 
+    def pause(self) -> None:
+        """As SIGSTOP does."""
+        if not self.process.is_dead and self._has_joined:
+            self.process.pause()
+            self.room.paused_until[self.node] = inf
+            self.room.network.pause(self.node, is_paused=True)
+
+    def resume(self) -> None:
+        if self.process.is_paused:
+            self.room.network.pause(self.node, is_paused=False)
+            self.process.resume()
+            self.room.paused_until[self.node] = asyncio.get_running_loop().time()
+
     # Using it.
 
     @property
     def broker(self) -> Broker:
         return self.local.broker
+
+    @property
+    def has_failed_logs(self) -> bool:
+        """Whether its disk failed it: such logs stay closed until its process begins anew."""
+        if not self.is_open:
+            return False
+        partitions = [self.local.metadata_partition.partition, *self.broker.replicas.partitions()]
+        is_any_offline = self.broker.replicas.statistics().offline > 0
+        return is_any_offline or any(partition.log.is_failed for partition in partitions)
 
     def partition(self, topic: str, index: int = 0) -> Partition:
         return self.broker.replicas.leader(topic, index)
@@ -190,10 +219,12 @@ class SimNode:
 class SimCluster:
     """Made in the loop. `settings` have `_` for `.`."""
 
-    def __init__(self, seed: int = 1, **settings: str) -> None:
+    def __init__(self, seed: int = 1, count: int = 3, /, **settings: str) -> None:
         self.random = Random(seed)
         self.network = SimNetwork(self.random)
-        self.disks = {node: CrashDisk() for node in NODES}
+        self.all_nodes = tuple(map(NodeId, range(1, count + 1)))
+        self.disks = {node: CrashDisk() for node in self.all_nodes}
+        self.clocks = {node: SimClock() for node in self.all_nodes}
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
         # Those that run, also while they open.
         self.nodes: dict[NodeId, SimNode] = {}
@@ -201,10 +232,16 @@ class SimCluster:
         # Shown every change of a disk; says whether, and where, the node dies of it.
         self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
         self.is_power_lost: Callable[[SimNode], bool] = lambda node: True
+        # When nodes that were paused went on; infinite while they are.
+        self.paused_until: dict[NodeId, float] = {}
+        # The loop holds tasks only weakly.
+        self.background: set[asyncio.Task[None]] = set()
+        # Told of each life of a node, before it opens anything.
+        self.on_made: Callable[[SimNode], None] = lambda node: None
 
     async def open(self) -> "SimCluster":
         """All at once, as a new cluster must."""
-        await asyncio.gather(*(self.open_node(node) for node in NODES))
+        await asyncio.gather(*(self.open_node(node) for node in self.all_nodes))
         return self
 
     async def open_node(self, node: NodeId) -> SimNode:

@@ -5,7 +5,9 @@ of the unsynced ones, in order, and of a write perhaps only some parts. The disk
 middle of any operation (`lose_power_at`) and fail single operations (`fail`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -16,6 +18,8 @@ _Result = TypeVar("_Result")
 
 # Small, so that the small writes of tests have several.
 _SECTOR_BYTES = 64
+
+WAIT_SECONDS_MAX = 0.002
 
 
 class PowerLost(BaseException):
@@ -189,6 +193,10 @@ class CrashDisk:
         self.life = 0
         # Makes every `read_cached` say that it would wait.
         self.is_cold = False
+        # What a sync, or other work in a thread, takes before and after it has its effect; for processes.
+        self.wait_seconds_max = WAIT_SECONDS_MAX
+        # No write and no new file succeeds.
+        self.is_full = False
         self.open_files = 0
         self.reads = 0
         # Operations that changed something, since the beginning.
@@ -218,6 +226,26 @@ class CrashDisk:
         """The process dies, the machine lives: nothing is lost."""
         self._begin_life()
 
+    def rot(self, path: str, position: int, mask: int) -> None:
+        """The device gives back other bits than it was given."""
+        file = self._file(path)
+        durable = bytearray(file.durable)
+        for content in (file.now, durable):
+            if position < len(content):
+                content[position] ^= mask
+        file.durable = bytes(durable)
+
+    def files(self) -> "list[str]":
+        """The paths of all, in order."""
+        return sorted(self._files("", self._root))
+
+    def _files(self, path: str, directory: _Directory) -> Iterator[str]:
+        for name, node in directory.now.items():
+            if isinstance(node, _Directory):
+                yield from self._files(f"{path}{name}/", node)
+            else:
+                yield path + name
+
     def content(self, path: str) -> bytes:
         """A file's bytes as they are now."""
         return bytes(self._file(path).now)
@@ -234,6 +262,8 @@ class CrashDisk:
         if self._power_lost_at is not None and self.steps >= self._power_lost_at:
             raise PowerLost(f"at {operation} {path}")
         self.steps += 1
+        if self.is_full and operation in ("write", "create"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         for (failing, suffix), error in self._faults.items():
             if failing == operation and path.endswith(suffix):
                 raise error
@@ -308,7 +338,7 @@ class CrashDisk:
         node.sync()
 
     def free_bytes(self) -> int:
-        return 1 << 40
+        return 0 if self.is_full else 1 << 40
 
     async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
         failures = {}

@@ -90,6 +90,10 @@ class SimNetwork:
         self._nodes: dict[NodeId, SimTransport] = {}
         # Directed: what the first says to the second does not arrive.
         self._cuts: set[tuple[NodeId, NodeId]] = set()
+        # Directed: what the first says to the second takes so many seconds more, or less.
+        self._slow: dict[tuple[NodeId, NodeId], float] = {}
+        # Shown every frame as it arrives: from whom, to whom, what.
+        self.on_arrival: Callable[[NodeId, NodeId, FrameKind, bytes], None] = lambda *_: None
 
     def join(
         self, node: NodeId, directory_id: str | None = None, extra: Callable[[], bytes] = bytes
@@ -113,9 +117,23 @@ class SimNetwork:
         if not is_one_way:
             self._cuts.add((b, a))
 
+    def slow_down(self, a: NodeId, b: NodeId, seconds: float) -> None:
+        """What `a` says to `b` takes up to so much longer."""
+        self._slow[a, b] = seconds
+
+    def reset(self, a: NodeId, b: NodeId) -> None:
+        """Their connection breaks: what is on the way arrives up to a point that is drawn."""
+        self._nodes[a].reset(b)
+
+    def pause(self, node: NodeId, *, is_paused: bool) -> None:
+        """Its process takes nothing from its connections, and says nothing, until it goes on."""
+        self._nodes[node].pause(is_paused=is_paused)
+
     def heal(self, a: NodeId, b: NodeId) -> None:
         """Both ways."""
         self._cuts -= {(a, b), (b, a)}
+        self._slow.pop((a, b), None)
+        self._slow.pop((b, a), None)
         for transport in self._nodes.values():
             transport.look()
 
@@ -138,10 +156,11 @@ class SimNetwork:
         """Whether a process of it does."""
         return not self._nodes[node].is_ended
 
-    def delay(self) -> float:
+    def delay(self, source: NodeId | None = None, target: NodeId | None = None) -> float:
         """Seconds, on a grid, so that some things happen at one time."""
         low, high = self._delay_ms
-        return round(self.random.uniform(low, high) * 10) / 10_000
+        slow = self._slow.get((source, target), 0.0) if source is not None and target is not None else 0.0
+        return round((self.random.uniform(low, high) + self.random.random() * slow * 1000) * 10) / 10_000
 
     def others(self, node: NodeId) -> Iterator["SimTransport"]:
         return (self._nodes[other] for other in sorted(self._nodes) if other != node)
@@ -160,6 +179,7 @@ class SimTransport:
         self._ends: dict[NodeId, _End] = {}
         self._extras: dict[NodeId, bytes] = {}
         self._is_turn_open = False
+        self._is_paused = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def start(self, listener: TransportListener) -> None:
@@ -202,7 +222,7 @@ class SimTransport:
     def _reaches(self, other: "SimTransport") -> bool:
         mine, theirs = self.own.node, other.own.node
         is_cut = self._network.is_cut(mine, theirs) or self._network.is_cut(theirs, mine)
-        return other.is_listening and not is_cut
+        return other.is_listening and not is_cut and not self._is_paused and not other._is_paused
 
     @property
     def is_listening(self) -> bool:
@@ -227,7 +247,7 @@ class SimTransport:
         end.liveness.has_spoken = True
         far = end.far
         loop = asyncio.get_running_loop()
-        arrival = loop.time() + self._network.delay()
+        arrival = loop.time() + self._network.delay(self.own.node, far.owner.own.node)
         if far.arriving:
             arrival = max(arrival, far.arriving[-1][0])
         far.arriving.append((arrival, item))
@@ -242,6 +262,9 @@ class SimTransport:
 
     def _receive(self, end: _End) -> None:
         """Take what has arrived."""
+        if self._is_paused:
+            # It lies in the kernel's buffer.
+            return
         if self.is_ended:
             self._refuse(end)
         now = asyncio.get_running_loop().time() + _RESOLUTION_SECONDS
@@ -275,6 +298,7 @@ class SimTransport:
 
     def _deliver(self, end: _End, kind: FrameKind, payload: bytes) -> None:
         assert self._listener is not None
+        self._network.on_arrival(end.peer.own.node, self.own.node, kind, payload)
         if not self._is_turn_open:
             self._is_turn_open = True
             asyncio.get_running_loop().call_soon(self._end_turn)
@@ -297,6 +321,8 @@ class SimTransport:
 
     def _tick(self) -> None:
         self._after("tick", self._network.timings.tick_seconds, self._tick)
+        if self._is_paused:
+            return
         for end in list(self._ends.values()):
             match end.liveness.tick():
                 case Verdict.SILENT:
@@ -329,17 +355,34 @@ class SimTransport:
         if end.is_up and self._listener is not None:
             self._listener.on_peer_down(node)
 
+    def reset(self, node: NodeId) -> None:
+        """See `SimNetwork.reset`."""
+        end = self._ends.get(node)
+        if end is not None:
+            for side in (end, end.far):
+                self._lose_tail(side)
+                self._put(side.far, _Close())
+
+    def _lose_tail(self, end: _End) -> None:
+        kept = self._network.random.randrange(0, len(end.arriving) + 1)
+        while len(end.arriving) > kept:
+            end.arriving.pop()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """See `SimNetwork.pause`."""
+        self._is_paused = is_paused
+        if not is_paused:
+            self.look()
+
     def end(self, *, is_silent: bool) -> None:
         """See `SimNetwork.crash`."""
         self.is_ended = True
+        self._is_paused = False
         for timer in self._timers.values():
             timer.cancel()
         for _, end in sorted(self._ends.items()):
             end.is_closed = True
-            far = end.far
-            kept = self._network.random.randrange(0, len(far.arriving) + 1)
-            while len(far.arriving) > kept:
-                far.arriving.pop()
+            self._lose_tail(end.far)
             if not is_silent:
                 self._put(end, _Close())
         self._ends.clear()

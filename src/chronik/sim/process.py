@@ -1,9 +1,9 @@
-"""Processes that share one event loop and end alone, at any moment, as with SIGKILL.
+"""Processes that share one event loop, stop alone, as with SIGSTOP, and end alone, as with SIGKILL.
 
 Whatever a process starts (tasks, timers, callbacks) knows by its context whose it is. A process that died
 runs no timers any more, and its tasks are cancelled; what they still do on the way out reaches nobody,
 because its disk, its network and its clients are gone (`process_disk`, `process_transport`). So the others
-live on as if it had been killed.
+live on as if it had been killed. What falls due in a process that is paused runs when it goes on.
 """
 
 import asyncio
@@ -36,6 +36,9 @@ class SimProcess:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_dead = False
+        self.is_paused = False
+        # What fell due while it was paused, in that order.
+        self._due: list[_Call] = []
         # A dict, for an order that a seed repeats.
         self._tasks: dict[asyncio.Task[Any], None] = {}
 
@@ -71,8 +74,26 @@ class SimProcess:
         """Run nothing of it any more. May be called from inside it; what runs just then must raise."""
         if not self.is_dead:
             self.is_dead = True
+            # What fell due is how its tasks end.
+            self.resume()
             with outside():
                 asyncio.get_running_loop().call_soon(self._reap, 0)
+
+    def pause(self) -> None:
+        """Run nothing of it until `resume`. Not to be called from inside it."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+        due, self._due = self._due, []
+        loop = asyncio.get_running_loop()
+        for call in due:
+            with outside():
+                loop.call_soon(call.run_again)
+
+    def defer(self, call: "_Call") -> None:
+        """For the loop: something that fell due while this process was paused."""
+        self._due.append(call)
 
     def adopt(self, task: "asyncio.Task[Any]") -> None:
         """For the loop: a task that this process began."""
@@ -132,10 +153,22 @@ class ProcessLoop(VirtualLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        process = _CURRENT.get() if context is None else context.get(_CURRENT, None)
+        process = _owner(context)
         if process is None:
             return super().call_at(when, callback, *args, context=context)
-        return super().call_at(when, _unless_dead, process, callback, *args, context=context)
+        call = _Call(process, callback, args, is_timer=True)
+        call.handle = handle = super().call_at(when, call.run, context=context)
+        return handle
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        process = _owner(context)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        call = _Call(process, callback, args, is_timer=False)
+        call.handle = handle = super().call_soon(call.run, context=context)
+        return handle
 
     def _on_uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -148,16 +181,44 @@ class ProcessLoop(VirtualLoop):
             self.default_exception_handler(context)
 
 
-def _unless_dead(process: SimProcess, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
-    if not process.is_dead:
-        callback(*args)
+class _Call:
+    """Something of a process that falls due on the loop."""
+
+    __slots__ = ("_args", "_callback", "_is_timer", "_process", "handle")
+
+    def __init__(
+        self, process: SimProcess, callback: Callable[..., object], args: tuple[Any, ...], *, is_timer: bool
+    ) -> None:
+        self._process = process
+        self._callback = callback
+        self._args = args
+        self._is_timer = is_timer
+        self.handle: asyncio.Handle
+
+    def run(self) -> None:
+        # What a dead process is called back with is how its tasks end.
+        if self._process.is_dead and self._is_timer:
+            return
+        if self._process.is_paused and not self._process.is_dead:
+            self._process.defer(self)
+        else:
+            self._callback(*self._args)
+
+    def run_again(self) -> None:
+        if not self.handle.cancelled():
+            context: Context = self.handle._context  # type: ignore[attr-defined]
+            context.run(self.run)
+
+
+def _owner(context: Context | None) -> SimProcess | None:
+    return _CURRENT.get() if context is None else context.get(_CURRENT, None)
 
 
 def _make_task(
     loop: asyncio.AbstractEventLoop, coroutine: Any, context: Context | None = None
 ) -> "asyncio.Task[Any]":
     task = asyncio.Task(coroutine, loop=loop, context=context)
-    process = _CURRENT.get() if context is None else context.get(_CURRENT, None)
+    process = _owner(context)
     if process is not None:
         process.adopt(task)
     return task

@@ -17,9 +17,6 @@ from chronik.sim.process import SimProcess
 
 R = TypeVar("R")
 
-# What a sync, or other work in a thread, takes before and after it has its effect.
-_WAIT_SECONDS_MAX = 0.002
-
 
 class Change(Enum):
     """What is done to a disk."""
@@ -175,7 +172,7 @@ class ProcessDisk:
         return result
 
     async def _wait(self) -> None:
-        await asyncio.sleep(self._random.random() * _WAIT_SECONDS_MAX)
+        await asyncio.sleep(self._random.random() * self._disk.wait_seconds_max)
         self.check()
 
     def _as(self, where: Where, work: Callable[[], R]) -> R:

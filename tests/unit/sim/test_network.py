@@ -185,3 +185,59 @@ def test_a_seed_repeats_its_run(seed: int) -> None:
     once = history(seed)
     assert once == history(seed)
     assert once != history(seed + 100)
+
+
+@virtual
+async def test_a_paused_node_takes_what_came_when_it_goes_on() -> None:
+    it = await cluster()
+    it.network.pause(TWO, is_paused=True)
+    assert it.nodes[ONE].send(TWO, FrameKind.RAFT, [b"a"])
+    await asyncio.sleep(SILENCE / 2)
+    assert not it.told[TWO].frames
+    it.network.pause(TWO, is_paused=False)
+    await asyncio.sleep(0.1)
+    assert it.told[TWO].payloads == [b"a"]
+    assert it.told[ONE].downs == it.told[TWO].downs == []
+
+
+@virtual
+async def test_who_pauses_for_long_is_lost_to_the_others_and_takes_nobody_for_lost_itself() -> None:
+    it = await cluster()
+    it.network.pause(TWO, is_paused=True)
+    await asyncio.sleep(3 * SILENCE)
+    assert it.told[ONE].downs == it.told[THREE].downs == [TWO]
+    assert it.told[TWO].downs == []
+    it.network.pause(TWO, is_paused=False)
+    await asyncio.sleep(1)
+    assert it.connected() == {ONE: {TWO, THREE}, TWO: {ONE, THREE}, THREE: {ONE, TWO}}
+
+
+@virtual
+async def test_a_reset_breaks_one_connection_which_comes_again() -> None:
+    it = await cluster()
+    it.network.reset(ONE, TWO)
+    await asyncio.sleep(1)
+    assert it.told[ONE].downs == [TWO]
+    assert it.told[TWO].downs == [ONE]
+    assert it.told[THREE].downs == []
+    assert it.connected()[ONE] == {TWO, THREE}
+
+
+@virtual
+async def test_a_slow_link_is_slow_one_way_until_it_is_healed() -> None:
+    it = await cluster()
+    loop = asyncio.get_running_loop()
+
+    async def seconds(source: NodeId, target: NodeId) -> float:
+        began, count = loop.time(), len(it.told[target].frames)
+        assert it.nodes[source].send(target, FrameKind.RAFT, [b"x"])
+        while len(it.told[target].frames) == count:
+            await asyncio.sleep(0.001)
+        return loop.time() - began
+
+    it.network.slow_down(ONE, TWO, 0.5)
+    assert max([await seconds(ONE, TWO) for _ in range(10)]) > 0.1
+    assert max([await seconds(TWO, ONE) for _ in range(10)]) < 0.01
+    it.network.heal(ONE, TWO)
+    await asyncio.sleep(1)
+    assert max([await seconds(ONE, TWO) for _ in range(10)]) < 0.01

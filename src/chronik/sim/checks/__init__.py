@@ -1,0 +1,1 @@
+"""What must hold in every run, checked from outside: nothing here is used by a node."""

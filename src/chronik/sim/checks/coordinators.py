@@ -1,0 +1,45 @@
+"""A coordinator's state is what its log adds up to: a replay into an empty one comes to the same."""
+
+from collections.abc import Sequence
+
+from chronik.broker.groups.config import GroupConfig
+from chronik.broker.groups.shard import Shard
+from chronik.records.record import decode_records
+from chronik.sim.agreement import batches
+from chronik.sim.checks.problems import Problems
+from chronik.sim.cluster import SimNode
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
+
+
+def check_coordinators(nodes: Sequence[SimNode], problems: Problems) -> None:
+    """Of groups at rest. What a group has committed is compared, and its generation."""
+    for node in nodes:
+        for partition in node.broker.replicas.led():
+            if partition.name.topic != CONSUMER_OFFSETS_TOPIC:
+                continue
+            host = node.broker.groups._hosts.get(partition.name.partition)
+            live = None if host is None else host.shard
+            if live is None:
+                problems.add(f"node {node.node}: {partition.name} is led, and not served")
+                continue
+            replayed = Shard(GroupConfig())
+            for batch in batches(partition.log, partition.log.start_offset):
+                for record in decode_records(batch):
+                    if record.key is not None:
+                        replayed.replay(record.key, record.value)
+            if _summary(live) != _summary(replayed):
+                problems.add(
+                    f"node {node.node}: {partition.name} holds {_summary(live)}, its log {_summary(replayed)}"
+                )
+
+
+def _summary(shard: Shard) -> dict[str, tuple[int, dict[str, int]]]:
+    """A group that nothing was written of is in memory only."""
+    return {
+        name: (
+            group.generation if group.is_written else 0,
+            {str(partition): committed.offset for partition, committed in group.offsets},
+        )
+        for name, group in sorted(shard.groups.items())
+        if group.is_written or group.offsets
+    }

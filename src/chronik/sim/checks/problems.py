@@ -1,0 +1,18 @@
+"""Where checks write down what must not be."""
+
+from chronik.sim.trace import Trace
+
+
+class Problems:
+    """One per run. The first is what matters; what comes later may only follow from it."""
+
+    MAX = 50
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self.found: list[str] = []
+
+    def add(self, text: str) -> None:
+        if len(self.found) < self.MAX:
+            self.found.append(text)
+            self._trace.tell("PROBLEM", text)

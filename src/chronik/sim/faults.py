@@ -1,0 +1,349 @@
+"""What befalls a cluster, drawn from the seed: crashes, pauses, networks, disks and clocks.
+
+Each fault is made, lasts a while, and is undone. Several may overlap. Some things are left out because no
+cluster of this size survives them: two wiped disks at once, and a wiped disk while another replica is behind.
+"""
+
+import asyncio
+import errno
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from chronik.sim.agreement import votes_everywhere
+from chronik.sim.client import ClientNetwork
+from chronik.sim.cluster import SimCluster
+from chronik.sim.disk import WAIT_SECONDS_MAX
+from chronik.sim.process import ProcessDied
+from chronik.sim.trace import Trace
+from chronik.vocab.ids import NodeId
+
+_PAUSE_SECONDS_MAX = 0.8
+_LASTS_SECONDS = (0.05, 2.5)
+_DOWN_SECONDS_MAX = 2.0
+# Several election timeouts: time enough to be found out as one who still takes itself for the leader.
+_ISOLATED_SECONDS_MAX = 6.0
+_CLOCK_STEP_MS_MAX = 3_600_000
+_DRIFT_MAX = 0.05
+_SLOW_DISK = (5, 100)
+_SLOW_LINK_SECONDS = (0.01, 0.4)
+_LOSS_MAX = 0.3
+# Longer than the slowest node takes to catch up.
+_WIPED_SECONDS_MAX = 40.0
+
+
+class Faults:
+    """One per run. `run` until `stop`, then `heal`."""
+
+    def __init__(self, cluster: SimCluster, clients: ClientNetwork, trace: Trace, random: Random) -> None:
+        self._cluster = cluster
+        self._clients = clients
+        self._trace = trace
+        self._random = random
+        self.counts: Counter[str] = Counter()
+        # What keeps a node from coming back when it should; a violation.
+        self.problems: list[str] = []
+        self._is_stopping = False
+        # Nodes that somebody has taken down and will bring back, so that nobody else does.
+        self._down: set[NodeId] = set()
+        self._is_wiping = False
+        self._kinds: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (4, self._kill),
+            (3, self._lose_power),
+            (1, self._lose_all_power),
+            (2, self._restart),
+            (1, self._roll),
+            (4, self._pause),
+            (3, self._isolate),
+            (2, self._cut_pair),
+            (3, self._cut_one_way),
+            (2, self._slow_link),
+            (4, self._reset),
+            (2, self._cut_clients),
+            (3, self._lose_answers),
+            (2, self._slow_disk),
+            (2, self._fail_syncs),
+            (2, self._fill_disk),
+            (2, self._step_clock),
+            (1, self._drift),
+            (3, self._transfer),
+            (1, self._wipe),
+        ]
+
+    def stop(self) -> None:
+        self._is_stopping = True
+
+    async def run(self) -> None:
+        """One fault after the other; several of these may run at once."""
+        weights = [weight for weight, _ in self._kinds]
+        while not self._is_stopping:
+            await asyncio.sleep(self._random.random() * _PAUSE_SECONDS_MAX)
+            if self._is_stopping:
+                break
+            (chosen,) = self._random.choices([kind for _, kind in self._kinds], weights)
+            await chosen()
+
+    async def heal(self) -> None:
+        """What still lasts ends; every node comes back."""
+        self._cluster.network.heal_all()
+        self._clients.cuts.clear()
+        self._clients.loss = 0.0
+        for node, disk in self._cluster.disks.items():
+            disk.heal()
+            disk.is_full = False
+            disk.wait_seconds_max = WAIT_SECONDS_MAX
+            self._cluster.clocks[node].drift(0.0)
+        for running in list(self._cluster.nodes.values()):
+            running.resume()
+        # A log that failed stays closed until its process begins anew, as an operator would have it.
+        for node in self._cluster.all_nodes:
+            running_now = self._cluster.nodes.get(node)
+            if running_now is not None and running_now.has_failed_logs:
+                running_now.crash(is_power_lost=False)
+        await asyncio.gather(*(self.open(node) for node in self._cluster.all_nodes))
+
+    # Nodes.
+
+    async def open(self, node: NodeId) -> None:
+        """Bring it back, whatever keeps it."""
+        while node not in self._cluster.nodes:
+            try:
+                await self._cluster.open_node(node)
+                self._trace.tell(f"node {node}", "serves")
+            except ProcessDied:
+                pass
+            except OSError as error:
+                # Its disk; it tries again, as a supervisor would have it.
+                self._give_up(node, error)
+                await asyncio.sleep(0.2)
+            except Exception as error:
+                self._give_up(node, error)
+                self.problems.append(f"node {node} does not come back: {error!r}")
+                return
+
+    def _give_up(self, node: NodeId, error: Exception) -> None:
+        self._trace.tell(f"node {node}", f"does not start: {error!r}")
+        failed = self._cluster.nodes.get(node)
+        if failed is not None:
+            failed.crash(is_power_lost=False)
+
+    def _begin(self, kind: str, who: object = "") -> None:
+        self.counts[kind] += 1
+        self._trace.tell("fault", f"{kind} {who}".rstrip())
+
+    def _end(self, kind: str, who: object = "") -> None:
+        self._trace.tell("fault", f"{kind} {who}".rstrip() + " ends")
+
+    def _node(self) -> NodeId:
+        return self._random.choice(self._cluster.all_nodes)
+
+    def _pair(self) -> tuple[NodeId, NodeId]:
+        first, second = self._random.sample(self._cluster.all_nodes, 2)
+        return first, second
+
+    async def _last(self) -> None:
+        await asyncio.sleep(self._random.uniform(*_LASTS_SECONDS))
+
+    async def _take_down(self, kind: str, node: NodeId, *, is_power_lost: bool) -> None:
+        if node in self._down:
+            return
+        self._begin(kind, node)
+        self._down.add(node)
+        running = self._cluster.nodes.get(node)
+        if running is not None:
+            running.crash(is_power_lost=is_power_lost)
+        await asyncio.sleep(self._random.random() * _DOWN_SECONDS_MAX)
+        self._down.discard(node)
+        await self.open(node)
+
+    async def _kill(self) -> None:
+        await self._take_down("kill", self._node(), is_power_lost=False)
+
+    async def _lose_power(self) -> None:
+        await self._take_down("power loss", self._node(), is_power_lost=True)
+
+    async def _lose_all_power(self) -> None:
+        nodes = self._cluster.all_nodes
+        await asyncio.gather(
+            *(self._take_down("power loss of all", node, is_power_lost=True) for node in nodes)
+        )
+
+    async def _restart(self) -> None:
+        node = self._node()
+        running = self._cluster.nodes.get(node)
+        if node in self._down or running is None or not running.is_open or running.process.is_paused:
+            return
+        self._begin("restart", node)
+        self._down.add(node)
+        try:
+            async with asyncio.timeout(_DOWN_SECONDS_MAX * 4):
+                await self._cluster.stop(node)
+        except ProcessDied:
+            pass
+        except TimeoutError:
+            running.crash(is_power_lost=False)
+        self._down.discard(node)
+        await self.open(node)
+
+    async def _roll(self) -> None:
+        self._begin("rolling restart")
+        for _ in self._cluster.all_nodes:
+            await self._restart()
+            if self._is_stopping:
+                break
+
+    async def _pause(self) -> None:
+        node = self._node()
+        running = self._cluster.nodes.get(node)
+        if running is None or running.process.is_paused or node in self._down:
+            return
+        self._begin("pause", node)
+        running.pause()
+        await self._last()
+        running.resume()
+        self._end("pause", node)
+
+    async def _wipe(self) -> None:
+        """The disk is replaced; the node votes again once it has everything."""
+        node = self._node()
+        if self._is_wiping or self._down or not votes_everywhere(self._cluster, node):
+            return
+        self._is_wiping = True
+        self._down.add(node)
+        self._begin("new disk", node)
+        self._cluster.nodes[node].crash(is_power_lost=True)
+        self._cluster.replace_disk(node)
+        await asyncio.sleep(self._random.random() * _DOWN_SECONDS_MAX)
+        self._down.discard(node)
+        await self.open(node)
+        deadline = asyncio.get_running_loop().time() + _WIPED_SECONDS_MAX
+        while not votes_everywhere(self._cluster, node) and not self._is_stopping:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.1)
+        self._is_wiping = self._is_stopping or not votes_everywhere(self._cluster, node)
+
+    async def _transfer(self) -> None:
+        """Somebody leads, and shall not."""
+        nodes = [node for node in self._cluster.nodes.values() if node.is_open]
+        led = [(node, partition) for node in nodes for partition in node.broker.replicas.led()]
+        if not led:
+            return
+        node, partition = self._random.choice(led)
+        others = [other for other in partition.replicas if other != node.node]
+        self._begin("transfer", partition.name)
+        with node.process.inside():
+            try:
+                node.broker.transfers.begin(partition, self._random.choice(others))
+            except Exception as error:  # refused, with a KafkaError
+                self._trace.feed("transfer", repr(error))
+
+    # Networks.
+
+    async def _isolate(self) -> None:
+        node = self._node()
+        self._begin("isolation", node)
+        self._cluster.network.isolate(node)
+        await asyncio.sleep(self._random.random() * _ISOLATED_SECONDS_MAX)
+        self._end("isolation", node)
+        for other in self._cluster.all_nodes:
+            if other != node:
+                self._cluster.network.heal(node, other)
+
+    async def _cut_pair(self) -> None:
+        pair = self._pair()
+        self._begin("cut", pair)
+        self._cluster.network.cut(*pair)
+        await self._last()
+        self._end("cut", pair)
+        self._cluster.network.heal(*pair)
+
+    async def _cut_one_way(self) -> None:
+        pair = self._pair()
+        self._begin("cut one way", pair)
+        self._cluster.network.cut(*pair, is_one_way=True)
+        await self._last()
+        self._end("cut one way", pair)
+        self._cluster.network.heal(*pair)
+
+    async def _slow_link(self) -> None:
+        pair = self._pair()
+        self._begin("slow link", pair)
+        self._cluster.network.slow_down(*pair, self._random.uniform(*_SLOW_LINK_SECONDS))
+        await self._last()
+        self._end("slow link", pair)
+        self._cluster.network.heal(*pair)
+
+    async def _reset(self) -> None:
+        first, second = self._pair()
+        if first in self._cluster.nodes and second in self._cluster.nodes:
+            self._begin("broken connection", (first, second))
+            self._cluster.network.reset(first, second)
+
+    async def _cut_clients(self) -> None:
+        node = self._node()
+        self._begin("cut from clients", node)
+        self._clients.cuts.add(node)
+        await self._last()
+        self._end("cut from clients", node)
+        self._clients.cuts.discard(node)
+
+    async def _lose_answers(self) -> None:
+        self._begin("lost answers")
+        self._clients.loss = self._random.random() * _LOSS_MAX
+        await self._last()
+        self._end("lost answers")
+        self._clients.loss = 0.0
+
+    # Disks.
+
+    async def _slow_disk(self) -> None:
+        node = self._node()
+        disk = self._cluster.disks[node]
+        self._begin("slow disk", node)
+        disk.wait_seconds_max = WAIT_SECONDS_MAX * self._random.randint(*_SLOW_DISK)
+        await self._last()
+        self._end("slow disk", node)
+        disk.wait_seconds_max = WAIT_SECONDS_MAX
+
+    async def _fail_syncs(self) -> None:
+        node = self._node()
+        disk = self._cluster.disks[node]
+        self._begin("failing syncs", node)
+        disk.fail("sync", self._random.choice((".log", "")), OSError(errno.EIO, os.strerror(errno.EIO)))
+        await self._last()
+        disk.heal()
+        self._end("failing syncs", node)
+        await self._replace_process(node)
+
+    async def _fill_disk(self) -> None:
+        node = self._node()
+        disk = self._cluster.disks[node]
+        self._begin("full disk", node)
+        disk.is_full = True
+        await self._last()
+        disk.is_full = False
+        self._end("full disk", node)
+        await self._replace_process(node)
+
+    async def _replace_process(self, node: NodeId) -> None:
+        """A log that failed stays closed until an operator has the node start again."""
+        running = self._cluster.nodes.get(node)
+        if running is not None and running.has_failed_logs:
+            await self._take_down("kill", node, is_power_lost=False)
+
+    # Clocks.
+
+    async def _step_clock(self) -> None:
+        node = self._node()
+        step = self._random.randint(-_CLOCK_STEP_MS_MAX, _CLOCK_STEP_MS_MAX)
+        self._begin("clock step", f"{node} by {step} ms")
+        self._cluster.clocks[node].step(step)
+
+    async def _drift(self) -> None:
+        node = self._node()
+        self._begin("clock drift", node)
+        self._cluster.clocks[node].drift(self._random.uniform(-_DRIFT_MAX, _DRIFT_MAX))
+        await self._last()
+        self._end("clock drift", node)

@@ -1,0 +1,410 @@
+"""Faults that are planted in the nodes, one at a time, to see whether the checks find them.
+
+Each is something a careless author could have written. None is in the nodes' code: a mutant replaces a
+function of theirs while it is planted. `python -m chronik.sim --seeds 1..50 --mutant NAME` runs a cluster of
+such nodes.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from chronik.broker.groups.shard_host import ShardHost
+from chronik.broker.partition import Partition
+from chronik.cluster import leadership, topic_decisions
+from chronik.cluster.image_draft import ImageDraft
+from chronik.cluster.metadata_service import MetadataService
+from chronik.cluster.records import ConfigChanged, TopicDeleted
+from chronik.log.partition_log import PartitionLog
+from chronik.log.producer_state import ProducerState
+from chronik.raft.core import accepting, leader, voting
+from chronik.raft.core.follower import Follower
+from chronik.raft.core.memberships import Memberships
+from chronik.raft.core.quorum import majority_index
+from chronik.raft.core.replica import Replica
+from chronik.raft.core.types import BEFORE_FIRST, RaftIndex
+from chronik.raft.held import Durability
+from chronik.raft.persistence import Persistence
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.raft.replicated_log import ReplicatedLog
+from chronik.raft.state_store import StateStore
+from chronik.raft.telling import Telling
+from chronik.server import local_broker
+
+Planting = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """`what` a node does that it must not; `planted` makes it so inside the context."""
+
+    what: str
+    planted: Planting
+
+
+def _replace(target: object, name: str, function: object) -> Planting:
+    return lambda: patch.object(target, name, function)
+
+
+def _around(target: Any, name: str, wrap: Callable[[Any], Any]) -> Planting:
+    return lambda: patch.object(target, name, wrap(getattr(target, name)))
+
+
+def _all(*plantings: Planting) -> Planting:
+    @contextmanager
+    def planted() -> Iterator[None]:
+        with ExitStack() as stack:
+            for planting in plantings:
+                stack.enter_context(planting())
+            yield
+
+    return planted
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+# Durability.
+
+
+def _hold_nothing(self: Any, messages: Sequence[Any], *, has_written: bool) -> None:
+    self._durability.waiting.extend(messages)
+    self._durability.writes += has_written
+    self._syncer.request(self)
+    self._group.release(self._durability.skip())
+    last = self._raft_log.last_index
+    if last > BEFORE_FIRST:
+        self._group.on_persisted(last, self._raft_log.term_at(last))
+
+
+def _count_unsynced(original: Any) -> Any:
+    """Its followers may be slower; itself it counts at once."""
+
+    def match(self: Any, node: Any) -> RaftIndex:
+        last: RaftIndex = self.replica.log.last_index
+        return last if node == self.replica.node else original(self, node)
+
+    return match
+
+
+def _ignore_failed_sync(self: Any, error: OSError) -> None:
+    self.on_synced(self._log.end_offset)
+
+
+def _unsynced_membership(original: Any) -> Any:
+    def append(self: Any, append: Any) -> None:
+        with patch.object(self._store, "sync_now", _nothing):
+            original(self, append)
+
+    return append
+
+
+def _unsynced_restart(original: Any) -> Any:
+    def restart(self: Any, start: Any) -> None:
+        with patch.object(self._store, "sync_now", _nothing):
+            original(self, start)
+
+    return restart
+
+
+def _always_clean(original: Any) -> Any:
+    def take(disk: Any) -> bool:
+        original(disk)
+        return True
+
+    return take
+
+
+# Consensus.
+
+
+def _commit_any_term(self: Any) -> None:
+    replica = self.replica
+    index = majority_index([self._match(node) for node in replica.memberships.current.voters])
+    if index > replica.committed:
+        replica.commit(index)
+
+
+def _first_of_all(replica: Replica, entries: Any) -> RaftIndex | None:
+    """Whatever the leader sends replaces what is there."""
+    return RaftIndex(max(entries.first, replica.committed + 1)) if entries.last > replica.committed else None
+
+
+def _truncate_committed(self: Any, to: RaftIndex) -> None:
+    self.log.truncate(to)
+    self.memberships.truncate(to)
+    self.persisted = min(self.persisted, to)
+    self.committed = min(self.committed, to)
+
+
+def _vote_twice(replica: Replica, request: Any) -> bool:
+    with patch.object(replica, "hard_state", type(replica.hard_state)(term=replica.term, voted_for=None)):
+        return bool(_ANSWER_VOTE(replica, request))
+
+
+_ANSWER_VOTE = voting.answer_vote
+
+
+def _any_candidate(replica: Replica, request: Any) -> bool:
+    return True
+
+
+def _commit_as_told(self: Any, leader_committed: RaftIndex) -> None:
+    self.replica.commit(min(leader_committed, self.replica.log.last_index))
+
+
+def _truncate_records_only(self: Any, to: RaftIndex) -> Any:
+    end_offset = self.offset_after(to)
+    self._forget_loaded()
+    self.log.truncate(end_offset)
+    return end_offset
+
+
+def _forget_membership(self: Any, index: RaftIndex, membership: Any) -> None:
+    current = self.current
+    _RESTART_MEMBERSHIPS(self, index, type(membership)(voters=current.voters, directories=frozenset()))
+
+
+_RESTART_MEMBERSHIPS = Memberships.restart
+
+
+def _one_is_enough(matches: Sequence[RaftIndex]) -> RaftIndex:
+    return max(matches)
+
+
+# What partitions do with it.
+
+
+def _read_everything(
+    self: Any, offset: Any, max_bytes: int, *, is_read_committed: bool, at_least_one: bool
+) -> Any:
+    return self.log.read(offset, max_bytes, self.log.end_offset, at_least_one=at_least_one)
+
+
+def _forget_producers(original: Any) -> Any:
+    """A follower takes in what it is sent, but not who produced it."""
+
+    def append(self: Any, buffers: Any) -> Any:
+        result = original(self, buffers)
+        self._producers = ProducerState()
+        return result
+
+    return append
+
+
+def _keep_producers(original: Any) -> Any:
+    """What was truncated stays known as produced."""
+
+    def truncate(self: Any, end_offset: int) -> None:
+        known = self._producers
+        original(self, end_offset)
+        self._producers = known
+
+    return truncate
+
+
+def _answer_at_once(self: Any, outcome: Any) -> None:
+    _PERFORM(self, outcome)
+    for append in self._in_flight:
+        self._deliver(append.answers)
+        append.answers = []
+
+
+_PERFORM = ShardHost._perform
+
+
+def _watermark_at_end(original: Any) -> Any:
+    """After a restart, whatever is in the log is taken for committed."""
+
+    def init(self: Any, group: Any, start_offset: Any, commits: Any) -> None:
+        original(self, group, start_offset, commits)
+        self.high_watermark = group._log.end_offset
+
+    return init
+
+
+# What the cluster knows.
+
+
+def _supersede_always(new: Any, known: Any) -> bool:
+    return bool(new != known)
+
+
+def _skip_configs(original: Any) -> Any:
+    """One node in three does not take them in."""
+    count = 0
+
+    def apply(self: Any, record: Any) -> None:
+        nonlocal count
+        count += isinstance(record, ConfigChanged)
+        if not isinstance(record, ConfigChanged) or count % 3:
+            original(self, record)
+
+    return apply
+
+
+def _lose_deletions(original: Any) -> Any:
+    count = 0
+
+    def apply(self: Any, record: Any) -> None:
+        nonlocal count
+        count += isinstance(record, TopicDeleted)
+        if not isinstance(record, TopicDeleted) or count % 5:
+            original(self, record)
+
+    return apply
+
+
+def _answer_unapplied(original: Any) -> Any:
+    async def catch_up(self: Any, deadline: float) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    return catch_up
+
+
+MUTANTS: dict[str, Mutant] = {
+    "acknowledge-before-fsync": Mutant(
+        what="what is written counts as durable, here and to the leader, before its sync",
+        planted=_replace(Persistence, "hold", _hold_nothing),
+    ),
+    "leader-counts-itself-unsynced": Mutant(
+        what="a leader counts its own copy before its sync",
+        planted=_around(leader.Leader, "_match", _count_unsynced),
+    ),
+    "ignore-failed-syncs": Mutant(
+        what="a sync that fails counts as one that did not",
+        planted=_replace(Persistence, "on_sync_failed", _ignore_failed_sync),
+    ),
+    "vote-not-persisted": Mutant(
+        what="term and vote are not written",
+        planted=_replace(StateStore, "set_hard_state", _nothing),
+    ),
+    "membership-not-synced": Mutant(
+        what="the marker of a membership is not durable before the records after it",
+        planted=_around(ReplicatedLog, "append", _unsynced_membership),
+    ),
+    "restart-not-synced": Mutant(
+        what="a log is emptied for the leader's before it is durable that it will be",
+        planted=_around(ReplicatedLog, "restart", _unsynced_restart),
+    ),
+    "always-clean": Mutant(
+        what="a start takes every stop for a clean one, and recovers nothing",
+        planted=_around(local_broker, "take_clean_mark", _always_clean),
+    ),
+    "cut-not-counted": Mutant(
+        what="a sync that began before a truncation counts for what came after it",
+        planted=_replace(Persistence, "on_cut", _nothing),
+    ),
+    "commit-old-term": Mutant(
+        what="entries of earlier terms are committed by counting (section 5.4.2)",
+        planted=_replace(leader.Leader, "_maybe_commit", _commit_any_term),
+    ),
+    "skip-previous-term-check": Mutant(
+        what="entries are appended whatever is before them (section 5.3)",
+        planted=_replace(accepting, "_is_joined", lambda *_: True),
+    ),
+    "replace-always": Mutant(
+        what="entries from a leader replace what is there, also when it is the same",
+        planted=_replace(accepting, "_first_new", _first_of_all),
+    ),
+    "truncate-committed": Mutant(
+        what="what is committed may be truncated",
+        planted=_all(
+            _replace(Replica, "truncate", _truncate_committed),
+            _replace(accepting, "_first_new", lambda replica, entries: entries.first),
+        ),
+    ),
+    "vote-twice": Mutant(
+        what="a vote is given to whoever asks in a term (section 5.2)",
+        planted=_all(
+            _replace(leader, "answer_vote", _vote_twice),
+            lambda: patch("chronik.raft.core.follower.answer_vote", _vote_twice),
+            lambda: patch.object(Replica, "vote_for", _vote_for_anyone),
+        ),
+    ),
+    "vote-for-short-logs": Mutant(
+        what="a vote is given whatever the candidate's log (section 5.4.1)",
+        planted=_replace(voting, "_is_up_to_date", _any_candidate),
+    ),
+    "commit-as-told": Mutant(
+        what="a follower takes for committed what it has not compared with the leader's",
+        planted=_replace(Follower, "_commit", _commit_as_told),
+    ),
+    "one-is-enough": Mutant(
+        what="one copy commits",
+        planted=_replace(leader, "majority_index", _one_is_enough),
+    ),
+    "markers-survive-truncation": Mutant(
+        what="truncation leaves the markers: indexes and offsets part",
+        planted=_replace(ReplicatedLog, "truncate", _truncate_records_only),
+    ),
+    "restart-without-membership": Mutant(
+        what="a log that starts behind the leader's takes over no directories of members",
+        planted=_replace(Memberships, "restart", _forget_membership),
+    ),
+    "wiped-votes-at-once": Mutant(
+        what="a replica that lost its files votes before it has them again",
+        planted=_replace(ReplicatedGroup, "_may_vote", lambda self, core: True),
+    ),
+    "no-check-quorum": Mutant(
+        what="a leader that reaches no majority goes on leading",
+        planted=_replace(leader.Leader, "_tick_check", _nothing),
+    ),
+    "read-uncommitted": Mutant(
+        what="consumers are given what is not committed",
+        planted=_replace(Partition, "read", _read_everything),
+    ),
+    "watermark-at-end": Mutant(
+        what="after a start whatever is in the log is taken for committed",
+        planted=_around(Telling, "__init__", _watermark_at_end),
+    ),
+    "forget-producers": Mutant(
+        what="a follower that becomes leader does not know what was produced before",
+        planted=_around(PartitionLog, "append_stamped", _forget_producers),
+    ),
+    "keep-truncated-producers": Mutant(
+        what="what was truncated is taken for produced",
+        planted=_around(PartitionLog, "_truncate", _keep_producers),
+    ),
+    "no-sequence-check": Mutant(
+        what="a batch that comes twice is appended twice",
+        planted=_replace(ProducerState, "check", lambda self, batch: None),
+    ),
+    "answer-groups-at-once": Mutant(
+        what="commits of offsets are acknowledged before they are replicated",
+        planted=_replace(ShardHost, "_perform", _answer_at_once),
+    ),
+    "old-epoch-announced": Mutant(
+        what="whoever speaks last is taken for the leader",
+        planted=_replace(leadership, "_supersedes", _supersede_always),
+    ),
+    "create-twice": Mutant(
+        what="a topic is created though it exists",
+        planted=_replace(topic_decisions, "_check_new_name", _nothing),
+    ),
+    "configs-not-applied": Mutant(
+        what="nodes pass over configurations that others take in",
+        planted=_around(ImageDraft, "apply", _skip_configs),
+    ),
+    "deletions-not-applied": Mutant(
+        what="nodes pass over deletions that others take in",
+        planted=_around(ImageDraft, "apply", _lose_deletions),
+    ),
+    "serve-before-catching-up": Mutant(
+        what="a node serves before it knows what the cluster knows",
+        planted=_around(MetadataService, "catch_up", _answer_unapplied),
+    ),
+    "skip-waiting": Mutant(
+        what="what waits for a round of syncs leaves when any round ends",
+        planted=_replace(Durability, "is_durable", property(lambda self: self.round is None)),
+    ),
+}
+
+
+def _vote_for_anyone(self: Any, node: Any) -> None:
+    self.hard_state = type(self.hard_state)(term=self.term, voted_for=node)

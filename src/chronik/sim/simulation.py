@@ -1,0 +1,325 @@
+"""One run: a cluster, its clients, what befalls them, and whether it kept its promises.
+
+    seed ──> cluster of 3 or 5 nodes, clients, faults ──> healing ──> agreement, checks
+
+Everything is drawn from the seed. First the cluster is founded and topics are made; then clients work while
+faults come; then all faults end, and within bounded virtual time everything must be as it should: all nodes
+serve and agree, everything sent is acknowledged, every group has read everything, and nobody is elected any
+more.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from random import Random
+from unittest.mock import patch
+
+from chronik.raft import state_store
+from chronik.sim.agreement import votes_everywhere, wait_for_agreement
+from chronik.sim.checks.bounds import check_bounds
+from chronik.sim.checks.commits import CommitCheck
+from chronik.sim.checks.coordinators import check_coordinators
+from chronik.sim.checks.images import ImageCheck
+from chronik.sim.checks.problems import Problems
+from chronik.sim.checks.promises import check_promises, unread
+from chronik.sim.client import ClientNetwork, SimClient
+from chronik.sim.cluster import SimCluster, SimNode
+from chronik.sim.faults import Faults
+from chronik.sim.mutants import MUTANTS
+from chronik.sim.process import ProcessLoop
+from chronik.sim.producers import open_nodes
+from chronik.sim.trace import Event, Trace
+from chronik.sim.workload.administering import SimAdministrator
+from chronik.sim.workload.auditing import SimAuditor
+from chronik.sim.workload.consuming import SimConsumer
+from chronik.sim.workload.history import History
+from chronik.sim.workload.producing import SimProducer
+from chronik.vocab.ids import TopicPartition
+
+FAULT_SECONDS = (4.0, 10.0)
+HEALING_SECONDS_MAX = 60.0
+# Longer than the balancer takes from one look to the next.
+CALM_SECONDS = 2.5
+CALM_LOOKS_MAX = 10
+_LOOK_SECONDS = 0.02
+
+# Read in part by each member: group "readers" has two, "auditors" one.
+_MEMBERS = {"readers": 2, "auditors": 1}
+_TOPICS = {"orders": 3, "events": 2}
+_TRIMMED = TopicPartition("events", 1)
+
+# So that seconds pass what a real cluster does in hours.
+_METADATA_BYTES = 2_500
+_SETTINGS = {
+    "metadata_log_max_record_bytes_between_snapshots": str(_METADATA_BYTES),
+    "log_retention_check_interval_ms": "1500",
+    "group_min_session_timeout_ms": "1000",
+    "group_initial_rebalance_delay_ms": "0",
+    "leader_imbalance_check_interval_seconds": "2",
+    "broker_session_timeout_ms": "3000",
+    "replica_lag_time_max_ms": "1000",
+}
+_STATE_REWRITE_BYTES = 2_500
+_STATE_GROWTH_MAX = 2
+_SEGMENT_BYTES = "3000"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run came to; `problems` is empty when every promise was kept."""
+
+    seed: int
+    nodes: int
+    digest: str = ""
+    # Of virtual time.
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    acknowledged: int = 0
+    consumed: int = 0
+    elections: int = 0
+    batches_compared: int = 0
+    images_compared: int = 0
+    timeline: list[Event] = field(default_factory=list)
+
+
+class Simulation:
+    """Run it once, in a `ProcessLoop` of its own."""
+
+    def __init__(self, seed: int, nodes: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._random = Random(seed)
+        self._outcome = Outcome(seed, nodes)
+        self._trace = Trace(loop.time)
+        self._problems = Problems(self._trace)
+        self._cluster = SimCluster(self._random.randrange(1 << 60), nodes, **_SETTINGS)
+        self._clients = ClientNetwork(self._cluster, Random(self._random.randrange(1 << 60)))
+        self._faults = Faults(
+            self._cluster, self._clients, self._trace, Random(self._random.randrange(1 << 60))
+        )
+        self._history = History()
+        self._commits = CommitCheck(self._problems)
+        self._images = ImageCheck(self._problems)
+        self._watch_cluster()
+        self._producers = [
+            SimProducer(
+                SimClient(self._clients, f"producer-{number}"),
+                self._history,
+                topic,
+                _TOPICS[topic],
+                is_idempotent=number != 2,
+            )
+            for number, topic in enumerate(("orders", "events", "orders"))
+        ]
+        self._idempotent = frozenset({"producer-0", "producer-1"})
+        self._consumers = [
+            SimConsumer(SimClient(self._clients, f"{group}-{number}"), self._history, group, _TOPICS)
+            for group, count in _MEMBERS.items()
+            for number in range(count)
+        ]
+        self._administrator = SimAdministrator(
+            SimClient(self._clients, "administrator"), self._history, list(_TOPICS), _TRIMMED
+        )
+
+        self._auditor = SimAuditor(SimClient(self._clients, "auditor"), self._history, _TOPICS)
+
+    async def run(self) -> Outcome:
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(state_store, "REWRITE_BYTES_MIN", _STATE_REWRITE_BYTES))
+            stack.enter_context(patch.object(state_store, "_GROWTH_MAX", _STATE_GROWTH_MAX))
+            await self._run()
+        return self._finish()
+
+    async def _run(self) -> None:
+        looking = asyncio.create_task(self._look())
+        await self._faults_free_start()
+        clients = [asyncio.create_task(producer.run()) for producer in self._producers]
+        clients += [asyncio.create_task(consumer.run()) for consumer in self._consumers]
+        clients.append(asyncio.create_task(self._administrator.run()))
+        clients.append(asyncio.create_task(self._auditor.run()))
+        await self._let_faults_come()
+        await self._heal(clients)
+        looking.cancel()
+        for task in clients:
+            task.cancel()
+        await self._end()
+
+    # Phases.
+
+    async def _faults_free_start(self) -> None:
+        await self._cluster.open()
+        for topic, partitions in _TOPICS.items():
+            await self._administrator.create(topic, partitions, internal_segment_bytes=_SEGMENT_BYTES)
+        self._trace.tell("cluster", "serves")
+
+    async def _let_faults_come(self) -> None:
+        lanes = [asyncio.create_task(self._faults.run()) for _ in range(self._random.randint(1, 3))]
+        await asyncio.sleep(self._random.uniform(*FAULT_SECONDS))
+        self._faults.stop()
+        await asyncio.wait(lanes)
+        for lane in lanes:
+            lane.result()
+
+    async def _heal(self, clients: list[asyncio.Task[None]]) -> None:
+        self._trace.tell("cluster", "is left in peace")
+        self._administrator.stop()
+        self._auditor.stop()
+        for producer in self._producers:
+            producer.stop()
+        await self._faults.heal()
+        began = asyncio.get_running_loop().time()
+        if not await self._until(self._is_done, HEALING_SECONDS_MAX):
+            self._problems.add(f"not within {HEALING_SECONDS_MAX:g} s: {self._what_is_left()}")
+            return
+        for text in await wait_for_agreement(self._cluster, HEALING_SECONDS_MAX):
+            self._problems.add(text)
+        self._trace.tell("cluster", f"agrees {asyncio.get_running_loop().time() - began:.1f} s later")
+        if self._problems.found or self._history.problems:
+            return
+        await self._check_calm()
+        for consumer in self._consumers:
+            consumer.stop()
+        _, late = await asyncio.wait(clients, timeout=HEALING_SECONDS_MAX)
+        if late:
+            self._problems.add("clients do not come to an end")
+        await self._check_all()
+
+    def _is_done(self) -> bool:
+        """Also when there is nothing to hope for."""
+        return bool(self._problems.found or self._history.problems) or not self._what_is_left()
+
+    def _what_is_left(self) -> str:
+        unacknowledged = len(self._history.sent) - len(self._history.acknowledged)
+        if unacknowledged:
+            return f"{unacknowledged} records are not acknowledged"
+        partitions = [TopicPartition(topic, index) for topic, n in _TOPICS.items() for index in range(n)]
+        for group in _MEMBERS:
+            left = unread(self._history, group, partitions)
+            if left:
+                return f"{group} has not read {len(left)} records, {left[0]} first"
+        return ""
+
+    async def _check_calm(self) -> None:
+        """Leaders go back to where they were at first; then a healthy cluster elects nobody."""
+        before = self._epochs()
+        for _ in range(CALM_LOOKS_MAX):
+            await asyncio.sleep(CALM_SECONDS)
+            if before == (before := self._epochs()):
+                return
+        self._problems.add("leaders go on changing in peace")
+
+    def _epochs(self) -> dict[TopicPartition, int]:
+        return {
+            partition.name: partition.leader_epoch
+            for node in open_nodes(self._cluster)
+            for partition in node.broker.replicas.led()
+        }
+
+    async def _check_all(self) -> None:
+        for text in await wait_for_agreement(self._cluster, CALM_SECONDS):
+            self._problems.add(f"in the end: {text}")
+        nodes = open_nodes(self._cluster)
+        check_promises(self._history, nodes, self._idempotent, self._problems)
+        check_coordinators(nodes, self._problems)
+        check_bounds(nodes, _STATE_REWRITE_BYTES, _METADATA_BYTES, self._problems)
+        for node in nodes:
+            if not votes_everywhere(self._cluster, node.node):
+                self._problems.add(f"node {node.node} does not vote everywhere")
+        for topic_id in self._administrator.deleted:
+            if any(topic_id in node.broker.metadata.image.topics_by_id for node in nodes):
+                self._problems.add(f"{topic_id.hex()} was deleted, and is there")
+        for name in self._administrator.standing:
+            if any(name not in node.broker.metadata.image.topics for node in nodes):
+                self._problems.add(f"{name} was created, and is not there")
+
+    # Watching.
+
+    def _watch_cluster(self) -> None:
+        self._cluster.on_made = self._on_made
+        on_crashed = self._cluster.on_crashed
+
+        def crashed(node: SimNode) -> None:
+            self._look_at(node)
+            self._commits.forget(node)
+            self._trace.tell(f"node {node.node}", "dies")
+            on_crashed(node)
+
+        self._cluster.on_crashed = crashed  # type: ignore[method-assign]
+        self._cluster.network.on_arrival = self._trace.feed
+
+    def _on_made(self, node: SimNode) -> None:
+        self._images.watch(node)
+        table = node.local.broker.leadership
+
+        def on_leader(key: object, leader: object) -> None:
+            self._trace.feed(node.node, key, leader)
+
+        table.subscribe(on_leader)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for _, node in sorted(self._cluster.nodes.items()):
+                self._look_at(node)
+
+    def _look_at(self, node: SimNode) -> None:
+        if not node.is_open or node.process.is_dead:
+            return
+        partitions = [node.local.metadata_partition.partition, *node.broker.replicas.partitions()]
+        self._commits.look(node, partitions)
+
+    async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not is_so():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    # The end.
+
+    async def _end(self) -> None:
+        for node in list(self._cluster.nodes.values()):
+            node.crash(is_power_lost=False)
+        await asyncio.sleep(1)
+
+    def _finish(self) -> Outcome:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, ProcessLoop)
+        outcome = self._outcome
+        for text in [*self._history.problems, *self._faults.problems, *loop.problems]:
+            self._problems.add(text)
+        for error in self._cluster.network.failures:
+            self._problems.add(f"a frame was not taken: {error!r}")
+        outcome.problems = self._problems.found
+        outcome.digest = self._trace.digest
+        outcome.seconds = loop.time()
+        outcome.faults = self._faults.counts
+        outcome.sent = len(self._history.sent)
+        outcome.acknowledged = len(self._history.acknowledged)
+        outcome.consumed = len(self._history.consumed)
+        outcome.batches_compared = self._commits.batches_compared
+        outcome.images_compared = self._images.images_compared
+        outcome.timeline = self._trace.events
+        return outcome
+
+
+def nodes_of(seed: int) -> int:
+    """How many the seed has."""
+    return 3 if seed % 4 else 5
+
+
+def simulate(seed: int, nodes: int, mutant: str | None = None) -> Outcome:
+    """The run of a seed, in a loop of its own; of nodes with a planted fault, if one is named."""
+
+    async def run() -> Outcome:
+        return await Simulation(seed, nodes).run()
+
+    logging.disable(logging.CRITICAL)
+    planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()
+    with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:
+        return runner.run(run())

@@ -1,0 +1,1 @@
+"""Clients of a simulated cluster, who follow Kafka's retry rules and write down what they are told."""

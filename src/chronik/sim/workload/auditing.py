@@ -1,0 +1,68 @@
+"""Whoever answers as a leader knows what was acknowledged some time ago.
+
+Reads are answered from the leader's committed records without asking the others, as in Kafka. A leader that
+is cut off notices within election timeouts, and answers no more; until then what it says may be old, and
+never older than that.
+"""
+
+import asyncio
+
+from chronik.sim.client import NoReply, SimClient
+from chronik.sim.workload.history import History
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import NodeId, TopicPartition
+from chronik.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
+
+# Two election timeouts, and what a slow network adds.
+STALE_SECONDS_MAX = 3.0
+
+_LATEST = -1
+_SECONDS = 1.0
+_PAUSE_SECONDS_MAX = 0.2
+
+
+class SimAuditor:
+    """Asks every node for the end of every partition, whether it is said to lead or not."""
+
+    def __init__(self, client: SimClient, history: History, topics: dict[str, int]) -> None:
+        self._client = client
+        self._history = history
+        self._partitions = [TopicPartition(topic, index) for topic, n in topics.items() for index in range(n)]
+        self._is_stopping = False
+        self.answers = 0
+
+    def stop(self) -> None:
+        self._is_stopping = True
+
+    async def run(self) -> None:
+        while not self._is_stopping and not self._history.problems:
+            await asyncio.sleep(self._client.random.random() * _PAUSE_SECONDS_MAX)
+            partition = self._client.random.choice(self._partitions)
+            await self._audit(self._client.random.choice(self._client.nodes), partition)
+
+    async def _audit(self, node: NodeId, partition: TopicPartition) -> None:
+        now = asyncio.get_running_loop().time()
+        expected = self._history.acknowledged_end(partition, now - STALE_SECONDS_MAX)
+        asked = ListOffsetsPartition(partition_index=partition.partition, timestamp=_LATEST)
+        request = ListOffsetsRequest(
+            replica_id=-1, topics=[ListOffsetsTopic(name=partition.topic, partitions=[asked])]
+        )
+        try:
+            answer = await self._client.ask(node, request, 5, ListOffsetsResponse, _SECONDS)
+        except NoReply:
+            return
+        found = answer.topics[0].partitions[0]
+        if found.error_code != ErrorCode.NONE or self._client.was_paused(node, now - STALE_SECONDS_MAX):
+            # A process that was stopped does not know for how long.
+            return
+        self.answers += 1
+        if found.offset < expected:
+            self._history.problems.append(
+                f"node {node} says that {partition} ends at {found.offset}, {STALE_SECONDS_MAX:g} s after "
+                f"what is before {expected} was acknowledged"
+            )

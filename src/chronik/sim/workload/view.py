@@ -1,0 +1,52 @@
+"""What a client knows of the cluster: who leads which partition, as Metadata said last."""
+
+from typing import NamedTuple
+
+from chronik.sim.client import NoReply, SimClient
+from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import LeaderEpoch, NodeId, TopicPartition
+from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+
+_VERSION = 9
+_SECONDS = 2.0
+
+
+class Leading(NamedTuple):
+    """Who leads, and since which epoch."""
+
+    node: NodeId
+    epoch: LeaderEpoch
+
+
+class ClusterView:
+    """One per client."""
+
+    def __init__(self, client: SimClient) -> None:
+        self._client = client
+        self._leaders: dict[TopicPartition, Leading] = {}
+
+    def leader(self, partition: TopicPartition) -> Leading | None:
+        return self._leaders.get(partition)
+
+    async def refresh(self, topic: str) -> ErrorCode | None:
+        """Ask any node. The topic's error; None when no node answered.
+
+        What is older than what is known is left aside, so that a node that does not know yet who leads sends
+        nobody back (KIP-320).
+        """
+        node = self._client.random.choice(self._client.nodes)
+        request = MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
+        try:
+            answer = await self._client.ask(node, request, _VERSION, MetadataResponse, _SECONDS)
+        except NoReply:
+            return None
+        (found,) = answer.topics
+        for each in found.partitions:
+            if each.error_code == ErrorCode.NONE:
+                self._learn(TopicPartition(topic, each.partition_index), each.leader_id, each.leader_epoch)
+        return ErrorCode(found.error_code)
+
+    def _learn(self, partition: TopicPartition, node: int, epoch: int) -> None:
+        known = self._leaders.get(partition)
+        if known is None or known.epoch <= epoch:
+            self._leaders[partition] = Leading(NodeId(node), LeaderEpoch(epoch))
