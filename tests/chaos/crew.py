@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from tests.chaos.histories import Place
 from tests.chaos.processes import ClientProcess, Load
+from tests.support.waiting import wait_until
 
 CLIENTS = ("confluent-kafka", "kafka-python", "aiokafka")
 TOPICS = tuple(f"chaos-{client}" for client in CLIENTS)
+
+_START_SECONDS_MAX = 60.0
 
 
 class Crew:
@@ -21,6 +24,13 @@ class Crew:
             for client, topic in zip(CLIENTS, TOPICS, strict=True)
         ]
         self._onlooker = ClientProcess("look", "", load, TOPICS)
+
+    def wait_under_way(self) -> None:
+        """Return when each has written down something. Raises TimeoutError."""
+        everybody = (*self._readers, *self._writers, self._onlooker)
+        wait_until(
+            lambda: all(process.is_under_way for process in everybody), "all clients", _START_SECONDS_MAX
+        )
 
     def stop_writing(self, seconds: float) -> Iterator[str]:
         """What went wrong; everything that was sent is answered otherwise. Each may take `seconds`."""

@@ -83,10 +83,10 @@ class Limited:
 
 
 @contextlib.contextmanager
-def small_disk(directory: Path) -> Iterator[Disk | None]:
+def small_disk(directory: Path, size: int = _DISK_BYTES) -> Iterator[Disk | None]:
     """The disk of the node whose data is in `directory`, which is made; None where there can be none."""
     directory.mkdir(parents=True, exist_ok=True)
-    if _is_mounted(directory):
+    if _is_mounted(directory, size):
         try:
             yield Mounted(directory)
         finally:
@@ -105,10 +105,10 @@ def _unmount(directory: Path) -> None:
     kept.rename(directory)
 
 
-def _is_mounted(directory: Path) -> bool:
+def _is_mounted(directory: Path, size: int) -> bool:
     if sys.platform != "linux" or os.geteuid() != 0:
         return False
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "chaos", str(directory)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "chaos", str(directory)]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from xml.sax.saxutils import escape
 
 from tests.chaos.faults import Kind
@@ -11,6 +12,8 @@ _LEFT, _RIGHT, _TOP = 190, 20, 46
 _GRAPH_HEIGHT = 220
 _LANE_HEIGHT = 20
 _LANES_TOP = _TOP + _GRAPH_HEIGHT + 34
+# The graph ends at a multiple of it.
+_STEP = 20
 _BAR_WIDTH_MIN = 2.0
 _TICKS_X = (5, 10, 15, 30, 60, 120, 300, 600, 1200)
 _TICKS_MAX = 16
@@ -72,11 +75,11 @@ class Picture:
         return max(1, len(self.acknowledged))
 
     @property
-    def _highest(self) -> float:
+    def _highest(self) -> int:
         """The upper end of the graph. Catching up after a fault is cut off: it would flatten the rest."""
         counts = sorted(self.acknowledged)
         usual = counts[len(counts) // 2] if counts else 0
-        return max(1.5 * usual, 10.0)
+        return max(_STEP * ceil(1.4 * usual / _STEP), _STEP)
 
     def _x(self, second: float) -> float:
         return _LEFT + second * (_WIDTH - _LEFT - _RIGHT) / self._seconds

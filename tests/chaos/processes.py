@@ -42,6 +42,11 @@ class ClientProcess:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has seen something, or will never."""
+        return not self.is_running or (self.history.exists() and self.history.stat().st_size > 0)
+
     def tell(self, ends: Mapping[Place, int] | None = None) -> None:
         """To end: at once, or when it has read up to `ends`."""
         assert self._process.stdin is not None

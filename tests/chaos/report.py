@@ -92,7 +92,6 @@ def _producers(history: History) -> Figures:
 def _looks(history: History) -> Figures:
     ages = [seconds for _, seconds in stale_answers(history.looks, history.sends)]
     return {
-        "looks": len(history.looks),
         "ends": sum(len(look.ends) for look in history.looks),
         "stale": len(ages),
         "stale_seconds_longest": round(max(ages, default=0.0), 2),
@@ -235,9 +234,8 @@ def _clients_table(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     looks = found["looks"]
     yield (
-        f"The onlooker was told {looks['ends']:,} ends in {looks['looks']:,} answers; {looks['stale']:,} of "
-        f"them by a leader that was replaced and did not know it yet, the oldest "
-        f"{looks['stale_seconds_longest']:.1f} s old."
+        f"The onlooker was told {looks['ends']:,} ends, {looks['stale']:,} of them by a leader that was "
+        f"replaced and did not know it yet, the oldest {looks['stale_seconds_longest']:.1f} s old."
     )
 
 

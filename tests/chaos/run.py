@@ -63,6 +63,7 @@ def run(seed: int, minutes: float, directory: Path, tell: Tell) -> Outcome:
             stage.cluster.create_topic(topic, PARTITIONS, replication_factor=len(NODES))
         load = Load(servers=stage.cluster.bootstrap_servers, partitions=PARTITIONS, directory=clients)
         with closing(Crew(load)) as crew:
+            crew.wait_under_way()
             _befall(stage, outcome, draw(seed, minutes * 60), tell)
             _heal(stage, crew, outcome, tell)
         outcome.ended_on_full_disk = stage.ended_on_full_disk
@@ -127,10 +128,10 @@ def _heal(stage: Scene, crew: Crew, outcome: Outcome, tell: Tell) -> None:
     with timed("all replicas are in sync"):
         wait_in_sync(stage.cluster, HEALING_SECONDS_MAX)
     time.sleep(CALM_SECONDS)
+    outcome.ended = time.monotonic()
     with timed("everything sent is answered"):
         problems = crew.stop_writing(HEALING_SECONDS_MAX)
         outcome.violations += [Violation("liveness", text) for text in problems]
-    outcome.ended = time.monotonic()
     with timed("everything can be read"):
         outcome.logs = _read_logs(stage)
     with timed("every group has read and committed everything"):

@@ -57,7 +57,7 @@ def test_figures(outcome: Outcome) -> None:
         "commits_failed": 1,
         "committed_asked": 0,
     }
-    assert found["looks"] == {"looks": 1, "ends": 1, "stale": 1, "stale_seconds_longest": 1.5}
+    assert found["looks"] == {"ends": 1, "stale": 1, "stale_seconds_longest": 1.5}
     assert found["violations"] == {"loss": 1}
     pause = found["kinds"]["SIGSTOP"]
     assert (pause["drawn"], pause["carried_out"]) == (1, 1)
