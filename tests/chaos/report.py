@@ -3,6 +3,7 @@
 import inspect
 import json
 import platform
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ PICTURE = "chaos.svg"
 PAGE = "chaos.md"
 JSON = "chaos.json"
 _VIOLATIONS_SHOWN = 50
+_ERROR_CHARS_MAX = 100
 
 Figures = dict[str, Any]
 
@@ -43,6 +45,7 @@ def figures(outcome: Outcome) -> Figures:
         },
         "healing": {step: round(seconds, 2) for step, seconds in outcome.healing.items()},
         "producers": _producers(outcome.history),
+        "failures": _failures(outcome.history),
         "groups": _groups(outcome.history),
         "looks": _looks(outcome.history),
         "records": sum(map(len, outcome.logs.values())),
@@ -89,6 +92,12 @@ def _producers(history: History) -> Figures:
     return {topic: dict(counts) for topic, counts in sorted(shown.items())}
 
 
+def _failures(history: History) -> dict[str, int]:
+    """Why sends failed, without the numbers in it."""
+    errors = (send.error for sends in history.sends.values() for send in sends if send.error is not None)
+    return dict(Counter(re.sub(r"\d+", "…", error)[:_ERROR_CHARS_MAX] for error in errors))
+
+
 def _looks(history: History) -> Figures:
     ages = [seconds for _, seconds in stale_answers(history.looks, history.sends)]
     return {
@@ -126,9 +135,16 @@ def _group(events: Sequence[Poll | Commit | Committed]) -> Figures:
 def write_report(directory: Path, outcome: Outcome, found: Mapping[str, Any]) -> None:
     """`chaos.json`, `chaos.md` and the picture. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / JSON).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (directory / JSON).write_text(_json(found), encoding="utf-8")
     (directory / PAGE).write_text("\n".join(page(found)) + "\n", encoding="utf-8")
     (directory / PICTURE).write_text(picture(outcome).svg(), encoding="utf-8")
+
+
+def _json(found: Mapping[str, Any]) -> str:
+    """A line for each fault, and for each of the rest."""
+    rest = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in found.items() if name != "faults"]
+    faults = ",\n  ".join(json.dumps(fault) for fault in found["faults"])
+    return "{\n " + ",\n ".join([*rest, f'"faults": [\n  {faults}\n ]']) + "\n}\n"
 
 
 _ABOUT = """
@@ -141,6 +157,12 @@ The processes are killed, stopped and told to end by signals. Forwarders between
 one node sends to another; clients still reach a node that is cut off. A clock jumps because the node's
 process reads an offset with it. All faults are drawn from the seed before the run begins, some of them
 overlap; the clients' timing is their own, so that a seed repeats the plan and not the run.
+"""
+
+# A clock that is more than an hour late; the other errors speak for themselves.
+_FAILURES = """
+An invalid timestamp is what a node answers, as Kafka's do, to a record from more than an hour in its future
+(`message.timestamp.after.max.ms`), and its clock may be late by more.
 """
 
 
@@ -226,6 +248,9 @@ def _clients_table(found: Mapping[str, Any]) -> Iterator[str]:
     for topic, counts in found["producers"].items():
         yield f"| {topic} | {counts['sent']:,} | {counts['acknowledged']:,} | {counts['failed']:,} |"
     yield ""
+    yield from (f"* failed, {count} times: {error}" for error, count in found["failures"].items())
+    if found["failures"]:
+        yield _FAILURES
     yield "| group | records given | of them again | commits | failed | committed offsets asked for |"
     yield "|---|---|---|---|---|---|"
     for group, counts in found["groups"].items():

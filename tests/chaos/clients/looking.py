@@ -65,5 +65,9 @@ class _Question:
             end = int(answer.result().offset)
         except KafkaException as error:
             self._recorder.add(Note(at=self._at, text=f"look at {place}: {error}"))
-        else:
+            return
+        # librdkafka says -1001 (OFFSET_INVALID) now and then where it says an error otherwise.
+        if end >= 0:
             self._recorder.add(Look(began=began, ended=self._at, ends={place: end}))
+        else:
+            self._recorder.add(Note(at=self._at, text=f"look at {place}: no offset but {end}"))

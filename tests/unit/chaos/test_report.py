@@ -15,7 +15,7 @@ from tests.chaos.scene import Befallen
 EVENTS: list[Event] = [
     Send(place="topic-0", number=0, sent_at=100.0, done_at=100.5, offset=0),
     Send(place="topic-0", number=1, sent_at=101.0, done_at=104.5, offset=1),
-    Send(place="topic-0", number=2, sent_at=105.0, done_at=105.5, error="timed out"),
+    Send(place="topic-0", number=2, sent_at=105.0, done_at=105.5, error="timed out after 30 s"),
     Poll(group="g", began=100.0, ended=101.0, records={"topic-0": [(0, 0)]}),
     Poll(group="g", began=102.0, ended=103.0, records={"topic-0": [(0, 0), (1, 1)]}),
     Commit(group="g", began=103.0, ended=103.1, offsets={"topic-0": 2}, error="timed out"),
@@ -50,6 +50,7 @@ def outcome() -> Outcome:
 def test_figures(outcome: Outcome) -> None:
     found = figures(outcome)
     assert found["producers"] == {"topic": {"sent": 3, "acknowledged": 2, "failed": 1}}
+    assert found["failures"] == {"timed out after … s": 1}
     assert found["groups"]["g"] == {
         "given": 3,
         "given_again": 1,
@@ -75,6 +76,7 @@ def test_the_page_says_what_was_found_and_what_was_left_out(outcome: Outcome) ->
     assert "* loss: of something" in text
     assert "| SIGSTOP | 1 of 1 | 4.0 | 4.0 | 4.0 | 2.0 | 2.0 |" in text
     assert "Left out: disk full, 1 times, because it did not run." in text
+    assert "* failed, 1 times: timed out after … s" in text
     assert "--minutes 0.1 --seed 7" in text
     assert "A record that was acknowledged is in the log" in text
     assert "* all nodes serve: after 1.2 s" in text
