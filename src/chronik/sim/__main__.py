@@ -57,7 +57,7 @@ def _parse() -> argparse.Namespace:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--seed", type=int)
-    which.add_argument("--seeds", type=_range, metavar="FIRST..LAST")
+    which.add_argument("--seeds", type=seed_range, metavar="FIRST..LAST")
     parser.add_argument("--nodes", type=int, choices=(3, 5), help="instead of what the seed says")
     parser.add_argument("--jobs", type=int, default=1, help="processes that run seeds side by side")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant this fault")
@@ -66,7 +66,8 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _range(text: str) -> range:
+def seed_range(text: str) -> range:
+    """`1..5` has five."""
     first, _, last = text.partition("..")
     return range(int(first), int(last) + 1)
 

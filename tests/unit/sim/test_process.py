@@ -41,7 +41,8 @@ async def test_a_paused_process_runs_nothing_until_it_goes_on() -> None:
 
 @on_processes
 async def test_what_fell_due_comes_in_its_order_and_not_if_it_was_cancelled() -> None:
-    process, seen = SimProcess("p"), []
+    process = SimProcess("p")
+    seen: list[str] = []
     loop = asyncio.get_running_loop()
     with process.inside():
         loop.call_later(0.2, seen.append, "second")

@@ -33,7 +33,7 @@ class _Committed:
 
 
 class _Reference:
-    """What is known to be committed of one partition. It may have holes: what was gone before anybody looked."""
+    """What is known to be committed of one partition; with holes, where it was gone before anybody looked."""
 
     def __init__(self) -> None:
         self._batches: dict[Offset, _Committed] = {}
@@ -42,7 +42,7 @@ class _Reference:
         self.by_epoch: dict[int, Offset] = {}
 
     def contradiction(self, base: Offset, found: _Committed) -> str | None:
-        """What is wrong with a batch that begins at `base`, if anything; otherwise it is known from now on."""
+        """What is wrong with a batch that begins at `base`, if anything; else it is known from now on."""
         known = self._batches.get(base)
         if known is None:
             position = bisect_right(self._bases, base)

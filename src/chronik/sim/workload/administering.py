@@ -78,8 +78,8 @@ class SimAdministrator:
         self._next_number = 0
         # Those it made, and has not asked to delete.
         self.standing: list[str] = []
-        # Those whose deletion was acknowledged. By id: a creation that was tried again may come late, and make
-        # another one of that name.
+        # Those whose deletion was acknowledged. By id: a creation that was tried again may come late, and
+        # make another one of that name.
         self.deleted: list[TopicId] = []
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ _PRODUCE_VERSION = 9
 _TIMEOUT_MS = 1_500
 _SECONDS = 2.5
 _RETRY_SECONDS = 0.05
-_PAUSE_SECONDS_MAX = 0.25
+_PAUSE_SECONDS_MAX = 0.5
 _FILLING_MAX = 120
 
 # What a cluster in trouble answers, and every client tries again after.

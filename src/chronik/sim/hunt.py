@@ -1,0 +1,85 @@
+"""Whether the checks find each planted fault, and after how many seeds.
+
+    python -m chronik.sim.hunt [--seeds 1..200] [--jobs 2] [--mutant NAME ...] [--json]
+
+Each mutant runs seeds in order until one breaks a promise. Exit code 1 when one survives them all: that is a
+hole in the checks.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.progress import Progress
+
+from chronik.sim.__main__ import seed_range
+from chronik.sim.mutants import MUTANTS
+from chronik.sim.simulation import nodes_of, simulate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """What became of one mutant. `seed` is the first that found it, the `seeds`th; None: none did."""
+
+    mutant: str
+    what: str
+    seeds: int
+    seed: int | None = None
+    problem: str = ""
+
+
+def hunt(mutant: str, seeds: Sequence[int]) -> Catch:
+    what = MUTANTS[mutant].what
+    for count, seed in enumerate(seeds, start=1):
+        outcome = simulate(seed, nodes_of(seed), mutant)
+        if outcome.problems:
+            return Catch(mutant=mutant, what=what, seeds=count, seed=seed, problem=outcome.problems[0])
+    return Catch(mutant=mutant, what=what, seeds=len(seeds))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m chronik.sim.hunt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seeds", type=seed_range, metavar="FIRST..LAST", default=range(1, 201))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--mutant", action="append", choices=sorted(MUTANTS))
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    wanted = arguments.mutant or list(MUTANTS)
+    catches = []
+    with Progress(console=Console(stderr=True), transient=True, disable=arguments.json) as progress:
+        found = _catches(wanted, arguments.seeds, arguments.jobs)
+        for catch in progress.track(found, len(wanted), description="mutants"):
+            catches.append(catch)
+            if not arguments.json:
+                print(_line(catch), flush=True)
+    if arguments.json:
+        print(json.dumps([asdict(catch) for catch in catches]))
+    return 1 if any(catch.seed is None for catch in catches) else 0
+
+
+def _catches(mutants: Sequence[str], seeds: Sequence[int], jobs: int) -> Iterator[Catch]:
+    if jobs == 1:
+        for mutant in mutants:
+            yield hunt(mutant, seeds)
+        return
+    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
+        for future in as_completed([pool.submit(hunt, mutant, seeds) for mutant in mutants]):
+            yield future.result()
+
+
+def _line(catch: Catch) -> str:
+    """A row of the table in docs/correctness.md."""
+    how = "**survives**" if catch.seed is None else f"{catch.seeds}"
+    return f"| `{catch.mutant}` | {catch.what} | {how} | {catch.problem[:110]} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
