@@ -6,6 +6,7 @@ logs as they are in the end go in, violations come out.
   number twice.
 * Records of a partition are in the order in which they were sent. Those whose send failed are excepted: their
   producer was given up, and the next one does not know of them.
+* No idempotent producer is told that its sequence has a hole: only a lost record could make one.
 * Nothing is there that nobody sent, and offsets have no holes.
 * A group's member is given the records of the log, one after the other. It may go back only to what is
   committed.
@@ -17,6 +18,7 @@ logs as they are in the end go in, violations come out.
   than a fault and an election last.
 """
 
+import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +27,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tests.chaos.histories import Commit, Committed, Event, Look, Place, Poll, Send
+
+# In the words of the three libraries.
+_HOLE = re.compile("OUT_OF_ORDER_SEQUENCE|OutOfOrderSequence|UNKNOWN_PRODUCER_ID|UnknownProducerId")
 
 # The longest pause or cut, and then time to hear of the new leader; see `faults`.
 STALE_SECONDS_MAX = 15.0
@@ -90,6 +95,15 @@ def check_log(place: Place, sends: Sequence[Send], records: Records) -> Iterator
     for number in set(numbers) - {send.number for send in sends}:
         yield Violation("phantom", f"{place}: record {number} was never sent")
     yield from _check_order(place, sends, numbers)
+    yield from _check_sequences(place, sends)
+
+
+def _check_sequences(place: Place, sends: Sequence[Send]) -> Iterator[Violation]:
+    told = [send for send in sends if send.error is not None and _HOLE.search(send.error)]
+    if told:
+        yield Violation(
+            "sequence", f"{place}: {len(told)} records, from {told[0].number} on: {told[0].error}"
+        )
 
 
 def _check_offsets(place: Place, records: Records) -> Iterator[Violation]:

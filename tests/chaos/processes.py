@@ -34,8 +34,14 @@ class ClientProcess:
         command += [word for topic in topics for word in ("--topic", topic)]
         command += ["--history", str(self.history)]
         with self._log_path.open("ab") as log:
+            # Without a buffer, which could not be closed once the process has ended by itself.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
+                command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     @property
@@ -52,7 +58,6 @@ class ClientProcess:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(ends or {}).encode() + b"\n")
-            self._process.stdin.flush()
         except BrokenPipeError:
             # It has ended by itself; `wait` says so.
             pass

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from tests.chaos.histories import Note, Place, Recorder, Send
+from tests.chaos.histories import Place, Recorder, Send
 from tests.proofs.cluster.streams import Written
 
 
@@ -31,14 +31,10 @@ class RecordedWrites(Written):
         self._on_done(partition, value, error=why)
         self.has_failed.set()
 
-    def note(self, text: str) -> None:
-        with self._lock:
-            self._recorder.add(Note(at=time.monotonic(), text=f"{self.client}: {text}"))
-
-    def close(self) -> None:
-        """What was never answered is written down, too."""
+    def give_up(self, why: str | None) -> None:
+        """What has no answer yet will have none: its producer is gone."""
         for place, number in list(self._sent_at):
-            self._add(place, number, offset=None, error=None)
+            self._add(place, number, offset=None, error=why)
 
     def _on_done(
         self, partition: int, value: bytes, *, offset: int | None = None, error: str | None = None

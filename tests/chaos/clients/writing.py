@@ -38,5 +38,10 @@ def write(
         writes = RecordedWrites(client, topic, partitions, recorder)
         while not is_over.is_set():
             writes.has_failed.clear()
-            CLIENTS[client].write(servers, writes, Either(is_over, writes.has_failed), SETTINGS[client])
-        writes.close()
+            why = None
+            try:
+                CLIENTS[client].write(servers, writes, Either(is_over, writes.has_failed), SETTINGS[client])
+            except Exception as error:
+                # librdkafka raises what is fatal to an idempotent producer wherever it is called next.
+                why = repr(error)
+            writes.give_up(why)

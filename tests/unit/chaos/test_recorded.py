@@ -28,7 +28,7 @@ def test_each_record_is_written_down_once(recorder: Recorder, tmp_path: Path) ->
     assert not writes.has_failed.is_set()
     writes.on_failed(first, one, "timed out")
     assert writes.has_failed.is_set()
-    writes.close()
+    writes.give_up(None)
     sends = written_down(recorder, tmp_path)
     assert [(send.place, send.number, send.offset, send.error) for send in sends] == [
         ("topic-1", 0, 7, None),
