@@ -1,5 +1,6 @@
 """The clients' processes, as whoever runs the chaos sees them."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -56,11 +57,9 @@ class ClientProcess:
     def tell(self, ends: Mapping[Place, int] | None = None) -> None:
         """To end: at once, or when it has read up to `ends`."""
         assert self._process.stdin is not None
-        try:
+        # One that has ended by itself is told of by `wait`.
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(ends or {}).encode() + b"\n")
-        except BrokenPipeError:
-            # It has ended by itself; `wait` says so.
-            pass
 
     def wait(self, seconds: float) -> str | None:
         """What went wrong; None when it ended as it was told. It has ended in any case."""

@@ -75,6 +75,9 @@ def test_a_clean_history_passes() -> None:
         pytest.param(SENT, [*THREE, (3, 7)], ["phantom"], id="never sent"),
         pytest.param(SENT, [(1, 0), (2, 1), (3, 2)], ["hole", "moved", "moved", "moved"], id="moved"),
         pytest.param([*SENT, failed(3)], THREE, [], id="failed and absent"),
+        pytest.param(
+            [*SENT, send(3, None, error="OutOfOrderSequenceNumber()")], THREE, ["sequence"], id="a hole told"
+        ),
         pytest.param([*SENT, failed(3)], [*THREE, (3, 3)], [], id="failed and present"),
         pytest.param([*SENT, send(3, None)], [*THREE, (3, 3)], [], id="never answered and present"),
         pytest.param([send(0, 0), failed(1), send(2, 1)], [(0, 0), (1, 2), (2, 1)], [], id="failed and late"),
