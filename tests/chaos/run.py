@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chronik.testing import BrokerError
-from tests.chaos.check import History, Records, Violation, check
+from tests.chaos.check import History, Records, Violation
 from tests.chaos.crew import TOPICS, Crew
 from tests.chaos.faults import NODES, Fault, draw
-from tests.chaos.histories import Place, read_events
+from tests.chaos.histories import Place
 from tests.chaos.processes import Load
+from tests.chaos.recheck import recheck, save_logs
 from tests.chaos.scene import Befallen, Scene, scene
 from tests.proofs.cluster.in_sync import wait_in_sync
 from tests.proofs.cluster.ledger import read_all
@@ -75,8 +76,9 @@ def run(seed: int, minutes: float, directory: Path, tell: Tell) -> Outcome:
         for node in NODES
         for bug in bugs_in(nodes / f"node-{node}.log")
     ]
-    outcome.history = History.of(read_events(sorted(clients.glob("*.jsonl"))))
-    outcome.violations += check(outcome.history, outcome.logs)
+    save_logs(directory, outcome.logs)
+    outcome.history, violations = recheck(directory)
+    outcome.violations += violations
     return outcome
 
 
