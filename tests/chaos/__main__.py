@@ -23,7 +23,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.report import figures, write_report
+from tests.chaos.figures import figures
+from tests.chaos.report import write_report
 from tests.chaos.run import run
 
 _VIOLATIONS_SHOWN = 20

@@ -1,135 +1,20 @@
-"""What a run came to: figures, a page and a picture."""
+"""The report of a run: a page in Markdown, a picture, and all figures."""
 
 import inspect
 import json
-import platform
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from tests.chaos import check
-from tests.chaos.availability import Pauses, per_second
-from tests.chaos.check import History, stale_answers
-from tests.chaos.faults import Kind
-from tests.chaos.histories import Commit, Committed, Poll
+from tests.chaos.availability import per_second
+from tests.chaos.histories import Poll
 from tests.chaos.picture import Bar, Picture
 from tests.chaos.run import Outcome
-from tests.chaos.scene import Befallen
 
 PICTURE = "chaos.svg"
 PAGE = "chaos.md"
 JSON = "chaos.json"
-_VIOLATIONS_SHOWN = 50
-_ERROR_CHARS_MAX = 100
-
-Figures = dict[str, Any]
-
-
-def figures(outcome: Outcome) -> Figures:
-    """All that can be counted, for JSON. Seconds; those of faults from the beginning of the load."""
-    pauses = Pauses(outcome.history)
-    faults = [_fault(each, outcome.began, pauses) for each in outcome.befallen]
-    return {
-        "seed": outcome.seed,
-        "minutes": outcome.minutes,
-        "seconds": round(outcome.ended - outcome.began, 1),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "disk": outcome.disk,
-        "ended_on_full_disk": outcome.ended_on_full_disk,
-        "faults": faults,
-        "kinds": {
-            kind.value: _kind([each for each in faults if each["kind"] == kind.value]) for kind in Kind
-        },
-        "healing": {step: round(seconds, 2) for step, seconds in outcome.healing.items()},
-        "producers": _producers(outcome.history),
-        "failures": _failures(outcome.history),
-        "groups": _groups(outcome.history),
-        "looks": _looks(outcome.history),
-        "records": sum(map(len, outcome.logs.values())),
-        "violations": dict(Counter(violation.kind for violation in outcome.violations)),
-        "violation_texts": [str(violation) for violation in outcome.violations[:_VIOLATIONS_SHOWN]],
-    }
-
-
-def _fault(each: Befallen, began: float, pauses: Pauses) -> Figures:
-    fault = each.fault
-    shown: Figures = {
-        "kind": fault.kind.value,
-        "nodes": list(fault.nodes),
-        "start": round(each.began - began, 2),
-        "seconds": round(each.ended - each.began, 2),
-        "amount": fault.amount,
-        "left_out": each.left_out,
-    }
-    if each.left_out is None:
-        span = each.began, each.ended
-        shown["pause"] = round(pauses.of_a_partition(*span), 2)
-        shown["pause_overall"] = round(pauses.of_all(*span), 2)
-        shown["pause_of_group"] = round(pauses.of_a_group(*span), 2)
-    return shown
-
-
-def _kind(faults: Sequence[Figures]) -> Figures:
-    done = [fault for fault in faults if fault["left_out"] is None]
-    shown: Figures = {"drawn": len(faults), "carried_out": len(done)}
-    for name in ("pause", "pause_overall", "pause_of_group"):
-        values = [fault[name] for fault in done]
-        shown[name] = {"median": round(median(values), 2), "longest": max(values)} if values else None
-    shown["left_out"] = dict(Counter(fault["left_out"] for fault in faults if fault["left_out"] is not None))
-    return shown
-
-
-def _producers(history: History) -> Figures:
-    shown: dict[str, Counter[str]] = {}
-    for place, sends in history.sends.items():
-        counts = shown.setdefault(place.rpartition("-")[0], Counter())
-        counts["sent"] += len(sends)
-        counts["acknowledged"] += sum(send.offset is not None for send in sends)
-        counts["failed"] += sum(send.error is not None for send in sends)
-    return {topic: dict(counts) for topic, counts in sorted(shown.items())}
-
-
-def _failures(history: History) -> dict[str, int]:
-    """Why sends failed, without the numbers in it."""
-    errors = (send.error for sends in history.sends.values() for send in sends if send.error is not None)
-    return dict(Counter(re.sub(r"\d+", "…", error)[:_ERROR_CHARS_MAX] for error in errors))
-
-
-def _looks(history: History) -> Figures:
-    ages = [seconds for _, seconds in stale_answers(history.looks, history.sends)]
-    return {
-        "ends": sum(len(look.ends) for look in history.looks),
-        "stale": len(ages),
-        "stale_seconds_longest": round(max(ages, default=0.0), 2),
-    }
-
-
-def _groups(history: History) -> Figures:
-    return {group: _group(events) for group, events in sorted(history.groups.items())}
-
-
-def _group(events: Sequence[Poll | Commit | Committed]) -> Figures:
-    given = [
-        (place, offset)
-        for event in events
-        if isinstance(event, Poll)
-        for place, records in event.records.items()
-        for offset, _ in records
-    ]
-    commits = [event for event in events if isinstance(event, Commit)]
-    return {
-        "given": len(given),
-        "given_again": len(given) - len(set(given)),
-        "commits": len(commits),
-        "commits_failed": sum(commit.error is not None for commit in commits),
-        "committed_asked": sum(isinstance(event, Committed) for event in events),
-    }
-
-
-# The page and the picture.
 
 
 def write_report(directory: Path, outcome: Outcome, found: Mapping[str, Any]) -> None:
@@ -208,35 +93,41 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"* {text}" for text in found["violation_texts"] or ["none"])
 
 
+# Of a fault's kind: which of its pauses, and what of it.
+_PAUSES = (
+    ("pause", "median"),
+    ("pause", "longest"),
+    ("pause_overall", "longest"),
+    ("pause_of_group", "median"),
+    ("pause_of_group", "longest"),
+)
+
+
 def _kinds_table(kinds: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    yield "## Faults, and the longest time without anything while they lasted"
+    yield "## Faults, and for how long nothing went on"
+    yield ""
+    yield "Seconds, of the partition, or group, where it was longest: of those faults that befell the cluster"
+    yield "alone, and in the last column of those that overlapped with others or followed close on them."
     yield ""
     yield (
-        "Seconds. Of the partition, or group, where it was longest; where faults overlap, a pause counts for "
-        "each. With all partitions as one there is always something to wait for but the fault itself."
+        "| fault | carried out | alone | acknowledgements of a partition: median | longest "
+        "| of all partitions as one: longest | records for a group: median | longest "
+        "| acknowledgements of a partition, beside other faults: longest |"
     )
-    yield ""
-    yield (
-        "| fault | carried out | acknowledgements of a partition: median | longest "
-        "| of all partitions as one: longest | records for a group: median | longest |"
-    )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name, kind in kinds.items():
-        cells = [name, f"{kind['carried_out']} of {kind['drawn']}"]
-        for pause, part in (
-            ("pause", "median"),
-            ("pause", "longest"),
-            ("pause_overall", "longest"),
-            ("pause_of_group", "median"),
-            ("pause_of_group", "longest"),
-        ):
-            cells.append("" if kind[pause] is None else f"{kind[pause][part]:.1f}")
-        yield f"| {' | '.join(cells)} |"
+        cells = [name, f"{kind['carried_out']} of {kind['drawn']}", str(kind["alone"])]
+        cells += [_seconds(None if kind[pause] is None else kind[pause][part]) for pause, part in _PAUSES]
+        yield f"| {' | '.join([*cells, _seconds(kind['pause_beside_others'])])} |"
     for name, kind in kinds.items():
         for why, count in kind["left_out"].items():
             yield ""
             yield f"Left out: {name}, {count} times, because {why}."
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _clients_table(found: Mapping[str, Any]) -> Iterator[str]:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.chaos.check import History, Violation
 from tests.chaos.faults import Fault, Kind
+from tests.chaos.figures import figures
 from tests.chaos.histories import Commit, Event, Look, Poll, Send
-from tests.chaos.report import figures, page, write_report
+from tests.chaos.report import page, write_report
 from tests.chaos.run import Outcome
 from tests.chaos.scene import Befallen
 
@@ -70,11 +71,23 @@ def test_figures(outcome: Outcome) -> None:
     assert {kind.value for kind in Kind} == set(found["kinds"])
 
 
+def test_a_fault_beside_others_is_told_apart(outcome: Outcome) -> None:
+    outcome.befallen = [befallen(Kind.PAUSE, 101.0), befallen(Kind.KILL, 103.5)]
+    kinds = figures(outcome)["kinds"]
+    assert (kinds["SIGSTOP"]["alone"], kinds["SIGSTOP"]["pause"]) == (0, None)
+    assert kinds["SIGSTOP"]["pause_beside_others"] == 4.0
+    # The one of 101.0 has ended two seconds before.
+    outcome.befallen[1] = befallen(Kind.KILL, 104.1)
+    kinds = figures(outcome)["kinds"]
+    assert (kinds["SIGSTOP"]["alone"], kinds["kill -9, one node"]["alone"]) == (1, 1)
+    assert kinds["SIGSTOP"]["pause_beside_others"] is None
+
+
 def test_the_page_says_what_was_found_and_what_was_left_out(outcome: Outcome) -> None:
     text = "\n".join(page(figures(outcome)))
     assert "**1 violations**" in text
     assert "* loss: of something" in text
-    assert "| SIGSTOP | 1 of 1 | 4.0 | 4.0 | 4.0 | 2.0 | 2.0 |" in text
+    assert "| SIGSTOP | 1 of 1 | 1 | 4.0 | 4.0 | 4.0 | 2.0 | 2.0 |  |" in text
     assert "Left out: disk full, 1 times, because it did not run." in text
     assert "* failed, 1 times: timed out after … s" in text
     assert "--minutes 0.1 --seed 7" in text
