@@ -17,6 +17,11 @@ class MemberFailed(Exception):
 class Member(Protocol):
     """Made in its group, subscribed, beginning with the earliest record. All raise MemberFailed."""
 
+    @property
+    def assignments(self) -> int:
+        """How often it was assigned partitions; each time it begins at what is committed."""
+        ...
+
     def poll(self) -> Sequence[Given]: ...
 
     def commit(self, offsets: Offsets) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka import ConsumerRebalanceListener as AiokafkaRebalances
 from aiokafka import TopicPartition as AiokafkaPartition
 from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from kafka import ConsumerRebalanceListener as KafkaPythonRebalances
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPythonPartition
 from kafka.errors import KafkaError as KafkaPythonError
@@ -40,7 +42,8 @@ class ConfluentMember:
                 "log_level": 0,
             }
         )
-        self._consumer.subscribe(list(topics))
+        self.assignments = 0
+        self._consumer.subscribe(list(topics), on_assign=self._on_assign)
 
     def poll(self) -> Sequence[Given]:
         given = []
@@ -80,11 +83,14 @@ class ConfluentMember:
     def close(self) -> None:
         self._consumer.close()
 
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.assignments += 1
+
 
 class KafkaPythonMember:
     def __init__(self, servers: str, group: str, topics: Sequence[str]) -> None:
+        self._listener = _KafkaPythonListener()
         self._consumer = KafkaConsumer(
-            *topics,
             bootstrap_servers=servers,
             group_id=group,
             auto_offset_reset="earliest",
@@ -92,6 +98,11 @@ class KafkaPythonMember:
             session_timeout_ms=_SESSION_MS,
             reconnect_backoff_max_ms=_RECONNECT_MS,
         )
+        self._consumer.subscribe(list(topics), listener=self._listener)
+
+    @property
+    def assignments(self) -> int:
+        return self._listener.assignments
 
     def poll(self) -> Sequence[Given]:
         try:
@@ -128,8 +139,13 @@ class AiokafkaMember:
     """Its loop runs while it is asked for something; it polls all the time."""
 
     def __init__(self, servers: str, group: str, topics: Sequence[str]) -> None:
+        self._listener = _AiokafkaListener()
         self._runner = asyncio.Runner()
         self._consumer = self._run(self._start(servers, group, topics))
+
+    @property
+    def assignments(self) -> int:
+        return self._listener.assignments
 
     def poll(self) -> Sequence[Given]:
         batches = self._run(self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
@@ -155,13 +171,13 @@ class AiokafkaMember:
 
     async def _start(self, servers: str, group: str, topics: Sequence[str]) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            *topics,
             bootstrap_servers=servers,
             group_id=group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             session_timeout_ms=_SESSION_MS,
         )
+        consumer.subscribe(list(topics), listener=self._listener)
         await consumer.start()
         return consumer
 
@@ -169,6 +185,28 @@ class AiokafkaMember:
         places = self._consumer.assignment()
         offsets = {place: await self._consumer.committed(place) for place in places}
         return {f"{place.topic}-{place.partition}": _or_none(offset) for place, offset in offsets.items()}
+
+
+class _KafkaPythonListener(KafkaPythonRebalances):  # type: ignore[misc]  # kafka-python has no types
+    def __init__(self) -> None:
+        self.assignments = 0
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """The next assignment tells."""
+
+    def on_partitions_assigned(self, assigned: object) -> None:
+        self.assignments += 1
+
+
+class _AiokafkaListener(AiokafkaRebalances):  # type: ignore[misc]  # nor has aiokafka
+    def __init__(self) -> None:
+        self.assignments = 0
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """The next assignment tells."""
+
+    def on_partitions_assigned(self, assigned: object) -> None:
+        self.assignments += 1
 
 
 def _given(record: Any) -> Given:

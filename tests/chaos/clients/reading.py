@@ -29,36 +29,51 @@ class Goal(Protocol):
 class Reader:
     """In one thread."""
 
-    def __init__(self, member: Member, group: str, recorder: Recorder) -> None:
+    def __init__(
+        self, member: Member, group: str, recorder: Recorder, commit_seconds: float = _COMMIT_SECONDS
+    ) -> None:
         self._member = member
         self._group = group
         self._recorder = recorder
+        self._commit_seconds = commit_seconds
         # What was given and is not committed: the next offset.
         self._pending: dict[tuple[str, int], int] = {}
-        self._reached: dict[Place, int] = {}
+        self._committed: dict[Place, int] = {}
+        self._assignments = member.assignments
         self._commit_at = self._ask_at = time.monotonic()
 
     def step(self) -> None:
         self._poll()
         now = time.monotonic()
+        self._forget()
         if now >= self._commit_at and self._pending:
-            self.commit()
-            self._commit_at = now + _COMMIT_SECONDS
+            self._commit()
+            self._commit_at = now + self._commit_seconds
         if now >= self._ask_at:
             self._ask()
             self._ask_at = now + _ASK_SECONDS
 
     def has_reached(self, ends: Mapping[Place, int]) -> bool:
-        """Whether it was given all before these and committed it."""
-        return not self._pending and all(self._reached.get(place, 0) >= end for place, end in ends.items())
+        """Whether it has committed all before these."""
+        return all(self._committed.get(place, 0) >= end for place, end in ends.items())
 
-    def commit(self) -> None:
-        offsets = dict(self._pending)
+    def _forget(self) -> None:
+        """What was given before a new assignment is given again unless it is committed: to commit it now
+        could be to commit what the member has already been told to begin before.
+        """
+        if self._assignments != self._member.assignments:
+            self._assignments = self._member.assignments
+            self._pending.clear()
+
+    def _commit(self) -> None:
+        pending = dict(self._pending)
+        offsets = {f"{topic}-{partition}": offset for (topic, partition), offset in pending.items()}
         began = time.monotonic()
         error = None
         try:
-            self._member.commit(offsets)
+            self._member.commit(pending)
             self._pending.clear()
+            self._committed.update(offsets)
         except MemberFailed as failure:
             error = str(failure)
         self._recorder.add(
@@ -66,7 +81,7 @@ class Reader:
                 group=self._group,
                 began=began,
                 ended=time.monotonic(),
-                offsets={f"{topic}-{partition}": offset for (topic, partition), offset in offsets.items()},
+                offsets=offsets,
                 error=error,
             )
         )
@@ -82,12 +97,12 @@ class Reader:
             self._take(given, began)
 
     def _take(self, given: Sequence[Given], began: float) -> None:
+        self._forget()
         records: defaultdict[Place, list[tuple[int, int]]] = defaultdict(list)
         for topic, partition, offset, number in given:
             place = f"{topic}-{partition}"
             records[place].append((offset, number))
             self._pending[topic, partition] = offset + 1
-            self._reached[place] = max(self._reached.get(place, 0), offset + 1)
         self._recorder.add(
             Poll(group=self._group, began=began, ended=time.monotonic(), records=dict(records))
         )

@@ -9,6 +9,9 @@ from tests.chaos.clients.member import Given, MemberFailed, Offsets
 from tests.chaos.clients.reading import Reader
 from tests.chaos.histories import Commit, Event, Note, Poll, Recorder, read_events
 
+# A poll in which the member is assigned its partitions again.
+REBALANCED: Sequence[Given] = [("t", 1, 0, 0)]
+
 
 class FakeMember:
     """Gives what it was made with, one poll after the other; fails where that says so."""
@@ -17,9 +20,13 @@ class FakeMember:
         self._polls = list(polls)
         self.commits: list[dict[tuple[str, int], int]] = []
         self.fails_commits = False
+        self.assignments = 0
 
     def poll(self) -> Sequence[Given]:
         given = self._polls.pop(0)
+        if given is REBALANCED:
+            self.assignments += 1
+            self.fails_commits = False
         if isinstance(given, MemberFailed):
             raise given
         return given
@@ -74,3 +81,17 @@ def test_a_poll_without_records_commits_nothing(
     assert member.commits == []
     assert not any(isinstance(event, Poll) for event in events)
     assert [isinstance(event, Note) for event in events][:1] == [isinstance(given, MemberFailed)]
+
+
+def test_what_was_given_before_a_new_assignment_is_not_committed_after_it(tmp_path: Path) -> None:
+    """The member may already have been told where to begin: before what it did not commit in time."""
+    member = FakeMember([[("t", 0, 0, 0)], REBALANCED])
+    member.fails_commits = True
+    with Recorder(tmp_path / "history") as recorder:
+        reader = Reader(member, "g", recorder, commit_seconds=0.0)
+        reader.step()
+        assert member.commits == []
+        reader.step()
+    assert member.commits == [{("t", 1): 1}]
+    assert reader.has_reached({"t-1": 1})
+    assert not reader.has_reached({"t-0": 1})
