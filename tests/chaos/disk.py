@@ -19,6 +19,7 @@ from typing import Protocol
 _DISK_BYTES = 1024 * 1024 * 1024
 _BALLAST = "ballast"
 _CHUNK_BYTES = 1024 * 1024
+_PAGE_BYTES = 4096
 
 
 class Disk(Protocol):
@@ -38,15 +39,17 @@ class Disk(Protocol):
 class Mounted:
     """Filled by a file beside the node's own."""
 
-    how = "a tmpfs for the node's data.dir, filled to the last byte (ENOSPC)"
+    how = "a tmpfs for the node's data.dir, filled to the last page (ENOSPC)"
 
     def __init__(self, directory: Path) -> None:
         self._ballast = directory / _BALLAST
 
     def fill(self, pid: int) -> None:
         with self._ballast.open("wb", buffering=0) as file:
+            # Down to what no page can be had for. By single bytes it would race with a node that tries to
+            # write, and frees what it wrote of a part.
             size = _CHUNK_BYTES
-            while size:
+            while size >= _PAGE_BYTES:
                 try:
                     file.write(bytes(size))
                 except OSError as error:
