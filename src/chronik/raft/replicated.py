@@ -75,6 +75,8 @@ class ReplicatedGroup:
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
         self._resting_ticks = 0
+        # Term and vote could not be written: nothing of this replica leaves until they are.
+        self._is_state_unwritten = False
         # Reads from the device that failed, since one went well.
         self._failed_loads = 0
         # Where the leader's log starts, as far as was heard.
@@ -298,6 +300,8 @@ class ReplicatedGroup:
             return
         if self._resting_ticks > 0:
             self._resting_ticks -= 1
+            if self._is_state_unwritten and self._resting_ticks % self._setting.options.election_ticks == 0:
+                self._input()
             if not self.is_leader:
                 return
         self._core.tick()
@@ -447,6 +451,7 @@ class ReplicatedGroup:
                 self._append(ready)
             if ready.hard_state is not None:
                 self._store.set_hard_state(self.id, ready.hard_state)
+                self._is_state_unwritten = False
         finally:
             # Also when the rest failed: what was written there is part of what is accepted later.
             if self._store.written != store_written:
@@ -526,6 +531,8 @@ class ReplicatedGroup:
         elif ready.restart is not None:
             self.fail(error)
         else:
+            # The core hands them out again, now and whenever it is asked: it is asked again in a while.
+            self._is_state_unwritten = ready.hard_state is not None
             self._on_append_failed(error)
 
     def _on_append_failed(self, error: OSError) -> None:
@@ -538,7 +545,8 @@ class ReplicatedGroup:
             return
         if self._hooks is not None:
             self._hooks.on_append_failed()
-        self._input()
+        if not self._is_state_unwritten:
+            self._input()
         self._core.on_append_failed()
 
     def _abdicate(self) -> None:

@@ -142,7 +142,7 @@ class ReplicatedLog:
         end_offset = self.offset_after(to)
         self._forget_loaded()
         self.log.truncate(end_offset)
-        self._store.truncate_markers(self._group, to)
+        self._truncate_markers(to)
         return end_offset
 
     def append(self, append: Append) -> None:
@@ -157,16 +157,29 @@ class ReplicatedLog:
             # Recovery could not see that one is missing among batches of one epoch.
             self._store.append_markers(self._group, records)
             self._store.sync_now()
+        end_offset = self.log.end_offset
         if payload:
             try:
                 self.log.append_stamped(payload)
             except (OSError, KafkaError):
                 if has_membership:
-                    self._store.truncate_markers(self._group, RaftIndex(append.first - 1))
+                    self._truncate_markers(RaftIndex(append.first - 1))
                 raise
         if records and not has_membership:
-            self._store.append_markers(self._group, records)
+            try:
+                self._store.append_markers(self._group, records)
+            except OSError:
+                self.log.truncate(end_offset)
+                raise
         invariant(self.last_index == append.last, "{} written up to {}", entries.last, self.last_index)
+
+    def _truncate_markers(self, to: RaftIndex) -> None:
+        """The log is of no use any more when that fails: indexes and offsets would part. Raises OSError."""
+        try:
+            self._store.truncate_markers(self._group, to)
+        except OSError as error:
+            self.log.fail(error)
+            raise
 
     def _records(self, append: Append) -> list[MarkerRecord]:
         """The markers in `append`, with the offsets where they stand."""

@@ -213,12 +213,23 @@ class StateStore:
         file = self._journal.file
         if file.size() >= self._rewrite_at:
             file = self._rewrite(file)
+        size = file.size()
         try:
             file.append([codec.frame(body, self._durable_bytes)])
         except OSError as error:
-            self.fail(error)
+            self._take_back(file, size, error)
             raise
         self.written += 1
+
+    def _take_back(self, file: File, size: int, error: OSError) -> None:
+        """A part of a record may be there. Without it the file says what it did, and takes the next record
+        when there is room again.
+        """
+        try:
+            if file.size() > size:
+                file.truncate(size)
+        except OSError:
+            self.fail(error)
 
     def _on_all_durable(self) -> None:
         self.synced = self.written

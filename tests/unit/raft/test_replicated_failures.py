@@ -14,7 +14,7 @@ from chronik.raft.core.messages import (
     TimeoutNow,
     VoteReply,
 )
-from chronik.raft.core.types import Membership, RaftIndex, Term
+from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
@@ -34,7 +34,7 @@ from tests.unit.raft.lone import (
     records,
     start,
 )
-from tests.unit.raft.trio import OPTIONS
+from tests.unit.raft.trio import GROUP, OPTIONS
 
 FULL = OSError(errno.ENOSPC, "no space left on device")
 BROKEN = OSError(errno.EIO, "input/output error")
@@ -390,20 +390,67 @@ async def test_a_replica_whose_sync_failed_acknowledges_nothing_and_says_so() ->
     assert replica.told.failure is BROKEN
 
 
-@pytest.mark.parametrize("operation", ["write", "sync"])
+CANDIDACY = RequestVote(
+    source=TWO, target=ONE, term=Term(5), last_index=RaftIndex(9), last_term=Term(4), is_transfer=True
+)
+
+
 @virtual
-async def test_a_replica_whose_store_failed_votes_for_nobody(operation: str) -> None:
+async def test_a_replica_whose_store_failed_votes_for_nobody() -> None:
     replica = LoneReplica().open()
-    replica.disk.fail(operation, STATE, BROKEN)
-    replica.group.step(
-        RequestVote(
-            source=TWO, target=ONE, term=Term(5), last_index=RaftIndex(9), last_term=Term(4), is_transfer=True
-        ),
-        -1,
-    )
+    replica.disk.fail("sync", STATE, BROKEN)
+    replica.group.step(CANDIDACY, -1)
     await replica.run()
     assert replica.votes() == []
     assert replica.told.failure is not None
+
+
+@virtual
+async def test_a_vote_that_was_not_written_is_none_until_it_is() -> None:
+    replica = LoneReplica().open()
+    replica.disk.fail("write", STATE, BROKEN)
+    for _ in range(2):
+        replica.group.step(CANDIDACY, -1)
+        await replica.run()
+    assert replica.votes() == []
+    assert replica.told.failure is None
+    replica.disk.heal()
+    replica.group.step(CANDIDACY, -1)
+    await replica.run()
+    assert len(replica.votes()) == 1
+    state = replica.store.get(GROUP)
+    assert state is not None
+    assert state.hard_state == HardState(term=Term(5), voted_for=TWO)
+
+
+@virtual
+async def test_a_vote_that_was_not_written_is_tried_again_once_in_an_election_timeout() -> None:
+    replica = LoneReplica().open()
+    replica.disk.fail("write", STATE, BROKEN)
+    replica.group.step(CANDIDACY, -1)
+    await replica.run()
+    steps = replica.disk.steps
+    await pass_ticks(replica, OPTIONS.election_ticks)
+    # The write, and that half of it is taken back.
+    assert replica.disk.steps == steps + 2
+    replica.disk.heal()
+    await pass_ticks(replica, OPTIONS.election_ticks)
+    state = replica.store.get(GROUP)
+    assert state is not None
+    assert state.hard_state == HardState(term=Term(5), voted_for=TWO)
+
+
+@virtual
+async def test_a_truncation_whose_markers_fail_ends_the_replica() -> None:
+    """What is left of the log and what is known of its markers may have parted."""
+    replica = await following()
+    replica.append(records(1, 0, 1, ["a"]), prev_term=1, term=1)
+    replica.append(start(2, 2), prev_term=1, term=2)
+    await replica.run()
+    replica.disk.fail("write", STATE, BROKEN)
+    replica.append(records(1, 0, 3, ["b"]), prev_term=1, term=3)
+    await replica.run()
+    assert replica.told.failure is BROKEN
 
 
 @virtual

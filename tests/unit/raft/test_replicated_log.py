@@ -9,6 +9,7 @@ from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import RaftIndex, Term
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
+from chronik.raft.state_store import STATE_FILE
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
@@ -19,6 +20,7 @@ from tests.unit.raft.trio import GROUP
 
 MAX = 1 << 20
 FULL = OSError("full")
+STATE = f"{STATE_FILE}.tmp"
 
 
 class Room:
@@ -98,6 +100,28 @@ async def test_a_slice_that_is_not_in_memory_is_there_once_it_was_loaded() -> No
     # Another place is loaded anew.
     assert room.log.slice(RaftIndex(2), MAX) is None
     assert len(room.loads) == 2
+
+
+@virtual
+async def test_records_whose_markers_fail_are_taken_back() -> None:
+    room = Room()
+    room.replica.disk.fail("write", STATE, FULL)
+    record = records(6, 3, 3, ["d"])
+    entries = Entries(
+        first=RaftIndex(5),
+        last=RaftIndex(6),
+        starts=start(5, 3).starts,
+        markers=start(5, 3).markers,
+        payload=record.payload,
+        size=record.size,
+    )
+    with pytest.raises(OSError, match="full"):
+        room.write(entries)
+    assert (room.log.last_index, room.replica.log.end_offset) == (4, 3)
+    room.replica.disk.heal()
+    room.write(entries)
+    assert (room.log.last_index, room.replica.log.end_offset) == (6, 4)
+    assert room.markers() == [0, 3, 5]
 
 
 @virtual

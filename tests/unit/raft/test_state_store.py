@@ -236,10 +236,31 @@ class TestSyncing:
 
 
 class TestFailure:
-    def test_after_a_failed_write_nothing_is_written(self, disk: CrashDisk, store: StateStore) -> None:
+    def test_a_failed_write_is_taken_back_and_the_next_may_succeed(
+        self, disk: CrashDisk, store: StateStore
+    ) -> None:
         store.create(GROUP, BASE)
-        disk.fail("write", STATE_FILE, EIO)
         disk.fail("write", f"{STATE_FILE}.tmp", EIO)
+        for _ in range(2):
+            with pytest.raises(OSError, match="input/output"):
+                store.set_hard_state(GROUP, VOTED)
+        disk.heal()
+        assert store.failure is None
+        assert state_of(store).hard_state == HardState()
+        store.append_markers(GROUP, [FIRST])
+        store.set_hard_state(GROUP, VOTED)
+        store.sync_now()
+        disk.crash(Random(1))
+        found = state_of(StateStore.open(disk))
+        assert found.hard_state == VOTED
+        assert list(found.markers.records()) == [FIRST]
+
+    def test_after_a_write_that_cannot_be_taken_back_nothing_is_written(
+        self, disk: CrashDisk, store: StateStore
+    ) -> None:
+        store.create(GROUP, BASE)
+        disk.fail("write", f"{STATE_FILE}.tmp", EIO)
+        disk.fail("truncate", f"{STATE_FILE}.tmp", EIO)
         with pytest.raises(OSError, match="input/output"):
             store.set_hard_state(GROUP, VOTED)
         disk.heal()
