@@ -10,6 +10,7 @@ from chronik.cluster.registration import Registration
 from chronik.server.links import Links
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.replaced_disks import ReplacedDisks
+from chronik.server.stranded import Stranded
 from chronik.vocab.errors import KafkaError
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,12 @@ class Duties:
             settings=broker.settings,
         )
         self._replaced_disks = ReplacedDisks(links.host, lambda: broker.metadata.image)
+        self._stranded = Stranded(
+            self,
+            lambda: broker.settings.int("broker.session.timeout.ms"),
+            lambda deadline: broker.transfers.hand_over_all(deadline),
+        )
+        self._gossip = links.gossip
         links.liveness = self._liveness
         self._is_started = False
 
@@ -48,6 +55,17 @@ class Duties:
         self._liveness.start()
         self._balancer.start()
         self._replaced_disks.start()
+        self._stranded.start()
+
+    # For `Stranded`.
+
+    def is_cut_off(self) -> bool:
+        controller = self._broker.metadata.controller
+        return controller is None or controller not in self._broker.peers.live()
+
+    def are_others_ahead(self) -> bool:
+        applied = self._broker.metadata.applied_offset
+        return any(offset > applied for offset in self._gossip.applied.values())
 
     async def hand_over(self) -> None:
         """Before a stop, while the node still serves: clients are sent elsewhere, others lead what it led."""
@@ -78,4 +96,5 @@ class Duties:
             self._is_started = False
             self._liveness.stop()
             self._replaced_disks.stop()
+            await self._stranded.stop()
             await self._balancer.stop()

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from chronik.sim.mutants import MUTANTS
-from chronik.sim.simulation import Outcome, nodes_of, simulate
+from chronik.sim.simulation import Outcome, simulate
 
 _SHOWN_PROBLEMS = 5
 # Before the first problem.
@@ -30,7 +30,7 @@ _SHOWN_EVENTS = 60
 
 def main() -> int:
     arguments = _parse()
-    run = partial(_run, nodes=arguments.nodes, mutant=arguments.mutant)
+    run = partial(simulate, nodes=arguments.nodes, mutant=arguments.mutant)
     seeds = [arguments.seed] if arguments.seed is not None else arguments.seeds
     console = Console(stderr=True)
     outcomes = []
@@ -70,10 +70,6 @@ def seed_range(text: str) -> range:
     """`1..5` has five."""
     first, _, last = text.partition("..")
     return range(int(first), int(last) + 1)
-
-
-def _run(seed: int, *, nodes: int | None, mutant: str | None) -> Outcome:
-    return simulate(seed, nodes or nodes_of(seed), mutant)
 
 
 def _outcomes(run: "partial[Outcome]", seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:

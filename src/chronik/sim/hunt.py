@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from chronik.sim.__main__ import seed_range
 from chronik.sim.mutants import MUTANTS
-from chronik.sim.simulation import nodes_of, simulate
+from chronik.sim.simulation import simulate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Catch:
 def hunt(mutant: str, seeds: Sequence[int]) -> Catch:
     what = MUTANTS[mutant].what
     for count, seed in enumerate(seeds, start=1):
-        outcome = simulate(seed, nodes_of(seed), mutant)
+        outcome = simulate(seed, mutant=mutant)
         if outcome.problems:
             return Catch(mutant=mutant, what=what, seeds=count, seed=seed, problem=outcome.problems[0])
     return Catch(mutant=mutant, what=what, seeds=len(seeds))

@@ -313,11 +313,13 @@ def nodes_of(seed: int) -> int:
     return 3 if seed % 4 else 5
 
 
-def simulate(seed: int, nodes: int, mutant: str | None = None) -> Outcome:
-    """The run of a seed, in a loop of its own; of nodes with a planted fault, if one is named."""
+def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> Outcome:
+    """The run of a seed, in a loop of its own: with as many nodes as it says, or as are asked for; of nodes
+    with a planted fault, if one is named.
+    """
 
     async def run() -> Outcome:
-        return await Simulation(seed, nodes).run()
+        return await Simulation(seed, nodes or nodes_of(seed)).run()
 
     logging.disable(logging.CRITICAL)
     planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from chronik.sim.simulation import nodes_of, simulate
+from chronik.sim.simulation import simulate
 
 SEEDS = range(1, 21)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_promise_is_kept(seed: int) -> None:
-    outcome = simulate(seed, nodes_of(seed))
+    outcome = simulate(seed)
     assert outcome.problems == []
     assert outcome.acknowledged == outcome.sent > 0
     assert outcome.consumed >= outcome.acknowledged
