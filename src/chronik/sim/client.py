@@ -75,6 +75,10 @@ class SimClient:
         """Whether its process was stopped at any time since then. No client knows; a test must."""
         return self._network.cluster.paused_until.get(node, 0.0) > since
 
+    def may_be_rotten(self, node: NodeId) -> bool:
+        """Whether its disk gives back other bits than it was given. No client knows; a test must."""
+        return node in self._network.cluster.rotten
+
     async def ask(
         self, node: NodeId, message: Message, version: int, response_type: type[R], seconds: float
     ) -> R:

@@ -232,6 +232,8 @@ class SimCluster:
         # Shown every change of a disk; says whether, and where, the node dies of it.
         self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
         self.is_power_lost: Callable[[SimNode], bool] = lambda node: True
+        # Nodes whose disk has given back other bits than it was given.
+        self.rotten: set[NodeId] = set()
         # When nodes that were paused went on; infinite while they are.
         self.paused_until: dict[NodeId, float] = {}
         # The loop holds tasks only weakly.
@@ -269,6 +271,7 @@ class SimCluster:
         """Of a node that does not run: all it had is gone."""
         assert node not in self.nodes, f"node {node} runs"
         self.disks[node] = CrashDisk()
+        self.rotten.discard(node)
 
     def on_crashed(self, node: SimNode) -> None:
         if self.nodes.get(node.node) is node:

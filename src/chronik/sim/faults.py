@@ -8,7 +8,7 @@ import asyncio
 import errno
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from chronik.sim.agreement import votes_everywhere
@@ -17,18 +17,21 @@ from chronik.sim.cluster import SimCluster
 from chronik.sim.disk import WAIT_SECONDS_MAX
 from chronik.sim.process import ProcessDied
 from chronik.sim.trace import Trace
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import METADATA_TOPIC, NodeId
 
 _PAUSE_SECONDS_MAX = 0.8
 _LASTS_SECONDS = (0.05, 2.5)
 _DOWN_SECONDS_MAX = 2.0
-# Several election timeouts: time enough to be found out as one who still takes itself for the leader.
+# Several election timeouts, and longer than a session: time enough to be found out as one who still takes itself
+# for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
 _CLOCK_STEP_MS_MAX = 3_600_000
 _DRIFT_MAX = 0.05
 _SLOW_DISK = (5, 100)
 _SLOW_LINK_SECONDS = (0.01, 0.4)
 _LOSS_MAX = 0.3
+# Of a partition: they may not be synced yet, or a start may have to look through them.
+_YOUNG_SEGMENTS = 2
 # Longer than the slowest node takes to catch up.
 _WIPED_SECONDS_MAX = 40.0
 
@@ -65,6 +68,7 @@ class Faults:
             (2, self._slow_disk),
             (2, self._fail_syncs),
             (2, self._fill_disk),
+            (2, self._rot),
             (2, self._step_clock),
             (1, self._drift),
             (3, self._transfer),
@@ -96,6 +100,12 @@ class Faults:
             self._cluster.clocks[node].drift(0.0)
         for running in list(self._cluster.nodes.values()):
             running.resume()
+        for node in list(self._cluster.rotten):
+            # An operator who was told of wrong checksums replaces the disk.
+            self._trace.tell("fault", f"new disk {node}")
+            if node in self._cluster.nodes:
+                self._cluster.nodes[node].crash(is_power_lost=True)
+            self._cluster.replace_disk(node)
         # A log that failed stays closed until its process begins anew, as an operator would have it.
         for node in self._cluster.all_nodes:
             running_now = self._cluster.nodes.get(node)
@@ -207,7 +217,7 @@ class Faults:
     async def _wipe(self) -> None:
         """The disk is replaced; the node votes again once it has everything."""
         node = self._node()
-        if self._is_wiping or self._down or not votes_everywhere(self._cluster, node):
+        if self._is_wiping or self._down or self._cluster.rotten or not votes_everywhere(self._cluster, node):
             return
         self._is_wiping = True
         self._down.add(node)
@@ -255,7 +265,7 @@ class Faults:
         pair = self._pair()
         self._begin("cut", pair)
         self._cluster.network.cut(*pair)
-        await self._last()
+        await asyncio.sleep(self._random.random() * _ISOLATED_SECONDS_MAX)
         self._end("cut", pair)
         self._cluster.network.heal(*pair)
 
@@ -307,6 +317,20 @@ class Faults:
         self._end("slow disk", node)
         disk.wait_seconds_max = WAIT_SECONDS_MAX
 
+    async def _rot(self) -> None:
+        """A bit flips in what was synced long ago: not in the last segments, which a start looks through. On
+        one node at a time, and not while another lacks its disk.
+        """
+        node = self._node()
+        segments = _old_segments(self._cluster.disks[node].files())
+        if not segments or self._is_wiping or self._cluster.rotten - {node}:
+            return
+        path = self._random.choice(segments)
+        position = self._random.randrange(len(self._cluster.disks[node].content(path)))
+        self._begin("rotten bit", f"{node}: {path} at {position}")
+        self._cluster.rotten.add(node)
+        self._cluster.disks[node].rot(path, position, 1 << self._random.randrange(8))
+
     async def _fail_syncs(self) -> None:
         node = self._node()
         disk = self._cluster.disks[node]
@@ -347,3 +371,13 @@ class Faults:
         self._cluster.clocks[node].drift(self._random.uniform(-_DRIFT_MAX, _DRIFT_MAX))
         await self._last()
         self._end("clock drift", node)
+
+
+def _old_segments(paths: Sequence[str]) -> list[str]:
+    """Of topics, and all but the last ones of each partition; `paths` are in order."""
+    by_directory: dict[str, list[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        if name.endswith(".log") and not directory.startswith(METADATA_TOPIC):
+            by_directory.setdefault(directory, []).append(path)
+    return [path for segments in by_directory.values() for path in segments[:-_YOUNG_SEGMENTS]]

@@ -113,7 +113,7 @@ class CommitCheck:
         if partition.is_leader:
             self.on_leader(partition.topic_id, partition.name.partition, node.node, epoch)
             self._check_complete(where, partition)
-        if high_watermark > look.checked:
+        if high_watermark > look.checked and node.node not in node.room.rotten:
             self._compare(where, look)
 
     def _check_complete(self, where: str, partition: Partition) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chronik.records.batch import split_batches
+from chronik.records.batch import has_valid_crc, split_batches
 from chronik.records.record import decode_records
 from chronik.sim.client import NoReply, SimClient
 from chronik.sim.workload.history import History
@@ -225,7 +225,7 @@ class SimConsumer:
         for topic in answer.responses:
             for found in topic.partitions:
                 partition = TopicPartition(topic.topic, found.partition_index)
-                if not self._take(membership, partition, found):
+                if not self._take(membership, node, partition, found):
                     stale.append(partition)
         await self._refresh(stale)
 
@@ -243,7 +243,9 @@ class SimConsumer:
         for topic in dict.fromkeys(partition.topic for partition in partitions):
             await self._view.refresh(topic)
 
-    def _take(self, membership: _Membership, partition: TopicPartition, found: PartitionData) -> bool:
+    def _take(
+        self, membership: _Membership, node: NodeId, partition: TopicPartition, found: PartitionData
+    ) -> bool:
         """Whether the node that was asked was the right one."""
         if found.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
             self._on_out_of_range(membership, partition, found)
@@ -254,6 +256,10 @@ class SimConsumer:
         data = found.records
         assert isinstance(data, bytes)
         for batch in split_batches(data):
+            if not has_valid_crc(batch):
+                if not self._client.may_be_rotten(node):
+                    self._problem(f"{partition}: node {node} gave out a batch with a wrong CRC")
+                break
             for number, record in enumerate(decode_records(batch)):
                 offset = Offset(batch.header.base_offset + number)
                 if offset < position:
