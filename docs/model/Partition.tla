@@ -46,10 +46,9 @@ TermAt(s, i) == IF i = 0 THEN 0 ELSE s[i].term
 LastTerm(s) == TermAt(s, Len(s))
 
 (* Entries take one index each. *)
-NoMembership == [voters |-> {}, dirs |-> [n \in Node |-> 0]]
 FirstMembership == [voters |-> Node, dirs |-> [n \in Node |-> 0]]
-LeaderStart(t) == [term |-> t, kind |-> "start", members |-> NoMembership]
-Record(t) == [term |-> t, kind |-> "record", members |-> NoMembership]
+LeaderStart(t) == [term |-> t, kind |-> "start", members |-> None]
+Record(t) == [term |-> t, kind |-> "record", members |-> None]
 Change(t, m) == [term |-> t, kind |-> "members", members |-> m]
 Count(s, kind) == Cardinality({i \in DOMAIN s : s[i].kind = kind})
 

@@ -38,7 +38,8 @@ Sound ==
         /\ \A i \in 2..Len(log[n]) : log[n][i - 1].term <= log[n][i].term
 
 (* Steps. *)
-LeaderAppendOnly == [][\A t \in Term : leaders[t] # {} => IsPrefix(termLog[t], termLog'[t])]_vars
+LeaderAppendOnly ==
+    [][\A t \in Term : leaders[t] # {} /\ leaders'[t] = leaders[t] => IsPrefix(termLog[t], termLog'[t])]_vars
 
 HasRestarted(n) == (losing[n] /\ ~losing'[n]) \/ crashes' > crashes \/ wipes' > wipes
 
@@ -51,6 +52,12 @@ PromisesKept ==
     [][\A n \in Node : dir'[n] = dir[n] =>
         /\ durableTerm'[n] >= durableTerm[n]
         /\ durableTerm'[n] = durableTerm[n] => durableVote[n] \in {None, durableVote'[n]}]_vars
+
+(* What some configurations leave out, to be smaller. *)
+OneCandidatePerTerm ==
+    \A t \in 2..MaxTerm : LET asked == {r \in requests : r[1] = t} IN
+        asked # {} => Cardinality(asked) = 1 /\ leaders[t - 1] # {}
+OnlyLeadersKnowCommits == \A n \in Node : commit'[n] # commit[n] => role[n] = "leader"
 
 Symmetry == Permutations(Node \ {First})
 =============================================================================

@@ -24,6 +24,9 @@ from tests.proofs.model.catalogue import BY_NAME, CONFIGURATIONS, MUTANTS
 from tests.proofs.model.output import Counts
 from tests.proofs.model.tlc import MODEL, Run, TlcMissing, locate, run
 
+# Of what is no terminal; the table is not cut there.
+_PIPED_WIDTH = 120
+
 Job = tuple[str, str | None]
 
 
@@ -57,7 +60,7 @@ def as_json(runs: Sequence[Run]) -> str:
                 "is_good": is_good(one),
                 "seconds": round(one.seconds, 1),
                 "violated": one.outcome.violated,
-                "steps": one.outcome.steps,
+                "steps": one.steps,
                 "errors": one.outcome.errors,
                 "counts": None if one.outcome.counts is None else one.outcome.counts._asdict(),
             }
@@ -76,7 +79,7 @@ def show(console: Console, runs: Sequence[Run]) -> None:
             one.configuration,
             one.mutant or "",
             one.outcome.violated or "",
-            str(len(one.outcome.steps)) if one.outcome.violated else "",
+            str(len(one.steps)) if one.outcome.violated else "",
             f"{counts.generated:,}",
             f"{counts.distinct:,}",
             str(counts.depth or ""),
@@ -127,14 +130,14 @@ def main() -> int:
         return 2
     todo = jobs(arguments.mutant, arguments.configuration)
     runs = check(tlc, todo, arguments.workers, Console(stderr=arguments.json))
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
     if arguments.json:
         print(as_json(runs))
     else:
         show(console, runs)
     for one in runs:
         if arguments.trace:
-            print("\n".join(one.outcome.trace), file=sys.stderr)
+            print(" → ".join(one.steps), *one.outcome.trace, sep="\n", file=sys.stderr)
         if not is_good(one):
             what = one.outcome.errors or one.outcome.violated or "not found"
             print(f"PROBLEM {one.configuration}, {one.mutant or 'as built'}: {what}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-# What is checked when nothing is said, in this order.
+# What is checked when nothing is said, in this order; docs/model has larger ones.
 CONFIGURATIONS = ("elections", "crashes", "log_start", "disks")
 
 

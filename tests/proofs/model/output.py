@@ -8,7 +8,7 @@ What stands between messages (the parser's own lines) is no message. Pure.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,9 @@ _NUMBERS = re.compile(
 _DEPTH_NUMBER = re.compile(r"search is (\d+)")
 _LEVEL = re.compile(r"Progress\((\d+)\)")
 _PROPERTY = re.compile(r"(?:Invariant|[Pp]roperty|properties?) (\w+)")
-_ACTION = re.compile(r"\d+: <(.*?)(?: line \d+.*)?>\n?")
+# In the line of an action among those of Next.
+_APPLIED = re.compile(r"(\w+)\(n\b[^()]*\)$")
+_ACTION = re.compile(r"\d+: <(\w+).*? line (\d+)")
 
 
 class Message(NamedTuple):
@@ -63,11 +65,16 @@ class Outcome:
     # What else went wrong: a specification that makes no sense, no memory, …
     errors: tuple[str, ...]
 
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The action that led to each state of the trace but the first."""
+    def steps(self, specification: Sequence[str]) -> tuple[str, ...]:
+        """The action that led to each state of the trace but the first.
+
+        TLC names an action only where it can tell in advance what it is applied to; of another one it says
+        where in the specification, whose lines are given, it stands.
+        """
         found = (_ACTION.match(state) for state in self.trace[1:])
-        return tuple(match.group(1) for match in found if match is not None)
+        return tuple(
+            _step(match.group(1), specification[int(match.group(2)) - 1]) for match in found if match
+        )
 
 
 def messages(lines: Iterable[str]) -> Iterator[Message]:
@@ -120,6 +127,11 @@ def outcome(found: Iterable[Message]) -> Outcome:
         trace=tuple(trace),
         errors=tuple(errors),
     )
+
+
+def _step(name: str, line: str) -> str:
+    applied = _APPLIED.search(line)
+    return applied.group(1) if name == "Next" and applied else name
 
 
 def _counts(text: str, depth: int | None) -> Counts | None:

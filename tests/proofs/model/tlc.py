@@ -15,6 +15,7 @@ from tests.proofs.model.output import Counts, Message, Outcome, messages, outcom
 
 MODEL = Path(__file__).parents[3] / "docs" / "model"
 ROOT_MODULE = "Safety.tla"
+PROTOCOL = "Partition.tla"
 
 MISSING = """\
 TLC is not here. It is part of the TLA+ tools, the project tlaplus on GitHub: take tla2tools.jar from one of
@@ -43,6 +44,11 @@ class Run:
     mutant: str | None
     seconds: float
     outcome: Outcome
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What leads to what was found."""
+        return self.outcome.steps((MODEL / PROTOCOL).read_text(encoding="utf-8").splitlines())
 
 
 def locate(path: str | None) -> Path:

@@ -21,7 +21,7 @@ DEPTH = told(2194, "The depth of the complete state graph search is 31.")
 SUCCESS = told(2193, "Model checking completed. No error has been found.")
 FIRST_STATE = told(2217, "1: <Initial predicate>\n/\\ crashes = 0\n", 4)
 SECOND_STATE = told(
-    2217, "2: <Make(first) line 150, col 5 to line 160, col 100 of module Partition>\n/\\ x = 1", 4
+    2217, "2: <Commit(first) line 1, col 5 to line 6, col 100 of module Partition>\n/\\ x = 1", 4
 )
 
 
@@ -60,9 +60,16 @@ def test_a_violated_invariant() -> None:
     found = outcome(messages(lines(violation, behaviour, FIRST_STATE, SECOND_STATE, STATS, DEPTH)))
     assert not found.is_complete
     assert found.violated == "LeaderCompleteness"
-    assert found.steps == ("Make(first)",)
+    assert found.steps(["Commit(n) =="]) == ("Commit",)
     assert len(found.trace) == 2
     assert found.errors == ()
+
+
+def test_an_action_that_is_not_named_is_looked_up() -> None:
+    state = told(2217, "2: <Next line 2, col 8 to line 2, col 60 of module Partition>\nx = 1", 4)
+    found = outcome(messages(lines(FIRST_STATE, state)))
+    specification = ["Next ==", "    \\/ \\E r \\in requests, lose \\in MayLose(n) : Grant(n, r, lose)"]
+    assert found.steps(specification) == ("Grant",)
 
 
 def test_a_violated_property_of_steps() -> None:
