@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 
 from rich.console import Console
@@ -133,7 +133,7 @@ def _show_many(outcomes: list[Outcome]) -> None:
 
 def _summary(outcome: Outcome) -> dict[str, object]:
     """Without the timeline, unless it is needed."""
-    facts = asdict(outcome)
+    facts = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
     if not outcome.problems:
         del facts["timeline"]
     return facts

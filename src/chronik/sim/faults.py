@@ -22,8 +22,8 @@ from chronik.vocab.ids import METADATA_TOPIC, NodeId
 _PAUSE_SECONDS_MAX = 0.8
 _LASTS_SECONDS = (0.05, 2.5)
 _DOWN_SECONDS_MAX = 2.0
-# Several election timeouts, and longer than a session: time enough to be found out as one who still takes itself
-# for the leader, and to be fenced.
+# Several election timeouts, and longer than a session: time enough to be found out as one who still takes
+# itself for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
 _CLOCK_STEP_MS_MAX = 3_600_000
 _DRIFT_MAX = 0.05
