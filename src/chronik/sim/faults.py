@@ -25,6 +25,11 @@ _DOWN_SECONDS_MAX = 2.0
 # Several election timeouts, and longer than a session: time enough to be found out as one who still takes
 # itself for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
+# Some batches of each producer.
+_STORM_SECONDS_MAX = 0.5
+_UPHEAVAL_TRANSFERS = 8
+# Some round trips and syncs.
+_UPHEAVAL_SECONDS_MAX = 0.02
 _CLOCK_STEP_MS_MAX = 3_600_000
 _DRIFT_MAX = 0.05
 _SLOW_DISK = (5, 100)
@@ -55,6 +60,8 @@ class Faults:
             (4, self._kill),
             (3, self._lose_power),
             (1, self._lose_all_power),
+            (3, self._lose_power_in_a_storm),
+            (2, self._upheaval),
             (2, self._restart),
             (1, self._roll),
             (4, self._pause),
@@ -163,7 +170,8 @@ class Faults:
         running = self._cluster.nodes.get(node)
         if running is not None:
             running.crash(is_power_lost=is_power_lost)
-        await asyncio.sleep(self._random.random() * _DOWN_SECONDS_MAX)
+        # Mostly short: a node that is back at once may meet again what it was asked before.
+        await asyncio.sleep(self._random.random() ** 3 * _DOWN_SECONDS_MAX)
         self._down.discard(node)
         await self.open(node)
 
@@ -178,6 +186,26 @@ class Faults:
         await asyncio.gather(
             *(self._take_down("power loss of all", node, is_power_lost=True) for node in nodes)
         )
+
+    async def _lose_power_in_a_storm(self) -> None:
+        """All disks are slow, so that much is written and not synced when the power goes everywhere."""
+        self._begin("slow disks everywhere")
+        disks = self._cluster.disks
+        for disk in disks.values():
+            disk.wait_seconds_max = WAIT_SECONDS_MAX * self._random.randint(*_SLOW_DISK)
+        await asyncio.sleep(self._random.random() * _STORM_SECONDS_MAX)
+        await self._lose_all_power()
+        for node in self._cluster.all_nodes:
+            self._cluster.disks[node].wait_seconds_max = WAIT_SECONDS_MAX
+        self._end("slow disks everywhere")
+
+    async def _upheaval(self) -> None:
+        """Everything is handed over at once, and nodes die while votes are on their way."""
+        self._begin("upheaval")
+        for _ in range(_UPHEAVAL_TRANSFERS):
+            await self._transfer()
+        await asyncio.sleep(self._random.random() * _UPHEAVAL_SECONDS_MAX)
+        await asyncio.gather(self._kill(), self._lose_power())
 
     async def _restart(self) -> None:
         node = self._node()

@@ -74,10 +74,11 @@ def _nothing(*_: Any, **__: Any) -> None:
 def _hold_nothing(self: Any, messages: Sequence[Any], *, has_written: bool) -> None:
     self._durability.waiting.extend(messages)
     self._durability.writes += has_written
-    self._syncer.request(self)
     self._group.release(self._durability.skip())
     last = self._raft_log.last_index
-    if last > BEFORE_FIRST:
+    if has_written:
+        self._syncer.request(self)
+    if has_written and last > BEFORE_FIRST:
         self._group.on_persisted(last, self._raft_log.term_at(last))
 
 

@@ -10,11 +10,14 @@ more.
 
 import asyncio
 import logging
+import signal
+import threading
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
+from types import FrameType
 from unittest.mock import patch
 
 from chronik.raft import state_store
@@ -44,6 +47,8 @@ HEALING_SECONDS_MAX = 60.0
 # Longer than the balancer takes from one look to the next.
 CALM_SECONDS = 2.5
 CALM_LOOKS_MAX = 10
+# A run takes a second or two, on a machine that is busy with other things ten.
+REAL_SECONDS_MAX = 120
 _LOOK_SECONDS = 0.02
 
 # Read in part by each member: group "readers" has two, "auditors" one.
@@ -158,7 +163,7 @@ class Simulation:
 
     async def _let_faults_come(self) -> None:
         lanes = [asyncio.create_task(self._faults.run()) for _ in range(self._random.randint(1, 3))]
-        await asyncio.sleep(self._random.uniform(*FAULT_SECONDS))
+        await self._until(self._is_broken, self._random.uniform(*FAULT_SECONDS))
         self._faults.stop()
         await asyncio.wait(lanes)
         for lane in lanes:
@@ -178,7 +183,7 @@ class Simulation:
         for text in await wait_for_agreement(self._cluster, HEALING_SECONDS_MAX):
             self._problems.add(text)
         self._trace.tell("cluster", f"agrees {asyncio.get_running_loop().time() - began:.1f} s later")
-        if self._problems.found or self._history.problems:
+        if self._is_broken():
             return
         await self._check_calm()
         for consumer in self._consumers:
@@ -188,9 +193,12 @@ class Simulation:
             self._problems.add("clients do not come to an end")
         await self._check_all()
 
+    def _is_broken(self) -> bool:
+        """Whether there is nothing to hope for any more."""
+        return bool(self._problems.found or self._history.problems)
+
     def _is_done(self) -> bool:
-        """Also when there is nothing to hope for."""
-        return bool(self._problems.found or self._history.problems) or not self._what_is_left()
+        return self._is_broken() or not self._what_is_left()
 
     def _what_is_left(self) -> str:
         unacknowledged = len(self._history.sent) - len(self._history.acknowledged)
@@ -323,5 +331,32 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
 
     logging.disable(logging.CRITICAL)
     planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()
-    with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:
-        return runner.run(run())
+    try:
+        with planted, _watchdog(), asyncio.Runner(loop_factory=ProcessLoop) as runner:
+            return runner.run(run())
+    except RunHangs as hang:
+        return Outcome(seed, nodes or nodes_of(seed), problems=[str(hang)])
+
+
+class RunHangs(BaseException):
+    """Nothing may catch it but who began the run."""
+
+
+@contextmanager
+def _watchdog() -> Iterator[None]:
+    """A callback that never returns would go unnoticed: no time passes meanwhile."""
+
+    def bark(number: int, frame: FrameType | None) -> None:
+        where = "" if frame is None else f", in {frame.f_code.co_qualname}"
+        raise RunHangs(f"no end after {REAL_SECONDS_MAX} s of real time{where}")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.alarm(REAL_SECONDS_MAX)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

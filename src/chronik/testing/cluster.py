@@ -273,19 +273,30 @@ class Cluster:
 
     def _ask_leader(self, topic: str, partition: int) -> tuple[int | None, str]:
         """The leader, or why there is none."""
-        from chronik.cli.client import ClientError, topics
+        from chronik.cli.client import Client, ClientError, topics
 
-        try:
-            with self._client() as client:
-                places = topics.find(client, topic).partitions
-        except ClientError as error:
-            return None, error.message
-        leaders = [place.leader for place in places if place.partition == partition]
-        return (leaders[0], "no node leads it") if leaders else (None, "there is no such partition")
+        why_not = "no node leads it"
+        for server in self._reachable():
+            # One that is cut off from the others knows of no leader; they may know one.
+            try:
+                with Client(server, timeout_s=_ASK_TIMEOUT_S) as client:
+                    places = topics.find(client, topic).partitions
+            except ClientError as error:
+                why_not = error.message
+                continue
+            leaders = [place.leader for place in places if place.partition == partition]
+            if not leaders:
+                return None, "there is no such partition"
+            if leaders[0] is not None:
+                return leaders[0], ""
+        return None, why_not
 
     def _client(self) -> "Client":
         from chronik.cli.client import Client
 
+        return Client(",".join(self._reachable()), timeout_s=_ASK_TIMEOUT_S)
+
+    def _reachable(self) -> list[str]:
         servers = [
             node.bootstrap_servers
             for node in self.nodes
@@ -293,7 +304,7 @@ class Cluster:
         ]
         if not servers:
             raise BrokerError("no node of the cluster is running: use `with Cluster() as cluster`")
-        return Client(",".join(servers), timeout_s=_ASK_TIMEOUT_S)
+        return servers
 
     # What nodes are told.
 

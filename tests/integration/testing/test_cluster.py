@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,9 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
             shared.restart(node.node_id)
         shared.heal(node.node_id)
         shared.resume(node.node_id)
+    for one, other in permutations([node.node_id for node in shared.nodes], 2):
+        shared.mend(one, other)
+        shared.delay(one, other, 0)
     wait_until(lambda: is_whole(shared), "the cluster is whole again", SECONDS)
 
 

@@ -13,6 +13,6 @@ class Problems:
         self.found: list[str] = []
 
     def add(self, text: str) -> None:
-        if len(self.found) < self.MAX:
+        if len(self.found) < self.MAX and text not in self.found:
             self.found.append(text)
             self._trace.tell("PROBLEM", text)
