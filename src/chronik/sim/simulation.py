@@ -28,6 +28,7 @@ from chronik.sim.checks.coordinators import check_coordinators
 from chronik.sim.checks.images import ImageCheck
 from chronik.sim.checks.problems import Problems
 from chronik.sim.checks.promises import check_promises, unread
+from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.client import ClientNetwork, SimClient
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.faults import Faults
@@ -109,6 +110,7 @@ class Simulation:
         self._history = History()
         self._commits = CommitCheck(self._problems)
         self._images = ImageCheck(self._problems)
+        self._votes = VoteCheck(self._problems)
         self._watch_cluster()
         self._producers = [
             SimProducer(
@@ -261,6 +263,7 @@ class Simulation:
 
     def _on_made(self, node: SimNode) -> None:
         self._images.watch(node)
+        self._votes.watch(node)
         table = node.local.broker.leadership
 
         def on_leader(key: object, leader: object) -> None:
@@ -279,6 +282,8 @@ class Simulation:
             return
         partitions = [node.local.metadata_partition.partition, *node.broker.replicas.partitions()]
         self._commits.look(node, partitions)
+        for partition in partitions:
+            self._votes.look(node, partition)
 
     async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
