@@ -65,7 +65,7 @@ def voters_of(cluster: Cluster) -> str:
 
 def refusal(one: OneNode) -> str:
     """The one line with which it ended."""
-    assert one.end() == ExitCode.FAILED
+    assert one.end() == ExitCode.FAILED, one.log()
     (line,) = [line for line in one.log().splitlines() if line.startswith("chronik: ")]
     assert "Traceback" not in one.log()
     return line

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ class OneNode:
 
     def __init__(self, root: Path, name: str, settings: Mapping[str, str]) -> None:
         """`root` gets its log. HTTP and Kafka are on free ports."""
-        kafka_port, self.http_port = free_ports(2)
+        # Those that its settings name are free as well, and not for this.
+        named = {int(port) for text in settings.values() for port in re.findall(r":(\d+)", text)}
+        kafka_port, self.http_port = free_ports(2, named)
         self.settings = {
             "listeners": f"PLAINTEXT://127.0.0.1:{kafka_port}",
             "http.address": f"127.0.0.1:{self.http_port}",
