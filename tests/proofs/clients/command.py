@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
@@ -17,6 +18,8 @@ Command = Sequence[str]
 # What a line that is no record says about the number of partitions, if anything.
 Assigned = Callable[[str], int | None]
 
+# A member that leaves does so in a moment.
+_LEAVING_SECONDS_MAX = 20.0
 _POLL_SECONDS = 0.1
 
 
@@ -62,14 +65,15 @@ def read_lines(command: Command, assigned: Assigned, member: Member) -> None:
 def _lines(process: subprocess.Popen[bytes], member: Member) -> Iterator[str]:
     """Every line until the process closes its output; tells it to leave when the member is over."""
     assert process.stdout is not None
-    is_told = False
+    told_at: float | None = None
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            if member.is_over and not is_told:
+            if member.is_over and (told_at is None or time.monotonic() - told_at > _LEAVING_SECONDS_MAX):
+                # The second signal ends it: KafkaJS now and then goes on reading, and never disconnects.
                 process.terminate()
-                is_told = True
+                told_at = time.monotonic()
             if not selector.select(_POLL_SECONDS):
                 continue
             chunk = os.read(process.stdout.fileno(), 65536)
