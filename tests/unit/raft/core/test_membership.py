@@ -27,8 +27,10 @@ def test_6_a_membership_is_in_force_from_when_it_is_in_the_log() -> None:
     group = led(1, 2, 3)
     group.change(1, membership(1, 2))
     assert group.core(1).membership == membership(1, 2)
+    assert group.core(1).membership_index == group.core(1).last_index
     group.deliver()
     assert group.core(2).membership == membership(1, 2)
+    assert group.core(2).membership_index == group.core(1).membership_index
 
 
 def test_6_only_one_voter_at_a_time() -> None:
