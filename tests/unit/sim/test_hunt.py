@@ -1,0 +1,22 @@
+"""Planted faults are found; all of them by `python -m chronik.sim.hunt`, some here."""
+
+import pytest
+
+from chronik.sim.hunt import hunt
+from chronik.sim.mutants import MUTANTS
+from chronik.sim.simulation import simulate
+
+
+@pytest.mark.parametrize("mutant", ["acknowledge-before-fsync", "vote-not-persisted", "always-clean"])
+def test_a_planted_fault_is_found(mutant: str) -> None:
+    catch = hunt(mutant, range(1, 21))
+    assert catch.seed is not None
+    assert catch.problem
+    assert catch.what == MUTANTS[mutant].what
+
+
+def test_it_is_gone_afterwards() -> None:
+    before = simulate(1)
+    hunt("acknowledge-before-fsync", [1])
+    assert simulate(1).digest == before.digest
+    assert before.problems == []
