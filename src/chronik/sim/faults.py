@@ -25,6 +25,7 @@ _DOWN_SECONDS_MAX = 2.0
 # Several election timeouts, and longer than a session: time enough to be found out as one who still takes
 # itself for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
+_SUPERVISOR_SECONDS = 0.5
 # Some batches of each producer.
 _STORM_SECONDS_MAX = 0.5
 _UPHEAVAL_TRANSFERS = 8
@@ -126,7 +127,7 @@ class Faults:
         """Bring it back, whatever keeps it."""
         while node not in self._cluster.nodes:
             try:
-                await self._cluster.open_node(node)
+                await self._open_once(node)
                 self._trace.tell(f"node {node}", "serves")
             except ProcessDied:
                 pass
@@ -138,6 +139,21 @@ class Faults:
                 self._give_up(node, error)
                 self.problems.append(f"node {node} does not come back: {error!r}")
                 return
+
+    async def _open_once(self, node: NodeId) -> None:
+        """A node whose metadata log fails while it starts stays, and is never ready: a supervisor ends it."""
+        opening = asyncio.create_task(self._cluster.open_node(node))
+        while not opening.done():
+            await asyncio.wait([opening], timeout=_SUPERVISOR_SECONDS)
+            running = self._cluster.nodes.get(node)
+            if (
+                running is not None
+                and running.is_made
+                and running.local.metadata_partition.failure is not None
+            ):
+                self._trace.tell(f"node {node}", "is never ready: its metadata log failed")
+                running.crash(is_power_lost=False)
+        await opening
 
     def _give_up(self, node: NodeId, error: Exception) -> None:
         self._trace.tell(f"node {node}", f"does not start: {error!r}")
