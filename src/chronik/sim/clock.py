@@ -19,9 +19,9 @@ class SimClock:
         self._since = 0.0
         self._offset_ms = 0
 
-    def step(self, milliseconds: int) -> None:
-        """Somebody sets it forward, or back."""
-        self._offset_ms += milliseconds
+    def set(self, offset_ms: int) -> None:
+        """Somebody sets it: to so much after the true time, or before."""
+        self._offset_ms = offset_ms
 
     def drift(self, seconds_per_second: float) -> None:
         """From now on."""

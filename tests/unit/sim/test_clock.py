@@ -18,7 +18,7 @@ async def test_it_shows_the_time_of_the_loop() -> None:
 async def test_a_step_moves_the_wall_only() -> None:
     clock = SimClock()
     await asyncio.sleep(1)
-    clock.step(-5000)
+    clock.set(-5000)
     assert clock.monotonic_ms() == 1000
     assert clock.now_ms() == WALL_START_MS - 4000
 
