@@ -222,12 +222,11 @@ class StateStore:
         self.written += 1
 
     def _take_back(self, file: File, size: int, error: OSError) -> None:
-        """A part of a record may be there. Without it the file says what it did, and takes the next record
-        when there is room again.
+        """A part of a record may be there, also where the file does not know of it (`log.disk.File.append`).
+        Without it the file says what it did, and takes the next record when there is room again.
         """
         try:
-            if file.size() > size:
-                file.truncate(size)
+            file.truncate(size)
         except OSError:
             self.fail(error)
 

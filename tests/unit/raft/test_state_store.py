@@ -2,7 +2,10 @@
 
 import asyncio
 import errno
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
@@ -18,6 +21,7 @@ from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage
 from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed
+from chronik.server.disk import RealDisk
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
@@ -254,6 +258,31 @@ class TestFailure:
         found = state_of(StateStore.open(disk))
         assert found.hard_state == VOTED
         assert list(found.markers.records()) == [FIRST]
+
+    def test_what_a_real_file_took_of_a_failed_write_is_taken_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It does not know of it: its size is that of before."""
+        store = StateStore.open(RealDisk(str(tmp_path)))
+        store.create(GROUP, BASE)
+        before = (tmp_path / STATE_FILE).read_bytes()
+        write = os.pwrite
+
+        def write_half(descriptor: int, buffers: Sequence[bytes], position: int) -> int:
+            data = b"".join(buffers)
+            return write(descriptor, data[: len(data) // 2], position)
+
+        def refuse(descriptor: int, data: bytes, position: int) -> int:
+            raise EIO
+
+        with monkeypatch.context() as full:
+            full.setattr(os, "pwritev", write_half)
+            full.setattr(os, "pwrite", refuse)
+            with pytest.raises(OSError, match="input/output"):
+                store.set_hard_state(GROUP, VOTED)
+        assert (tmp_path / STATE_FILE).read_bytes() == before
+        assert store.failure is None
+        store.close()
 
     def test_after_a_write_that_cannot_be_taken_back_nothing_is_written(
         self, disk: CrashDisk, store: StateStore
