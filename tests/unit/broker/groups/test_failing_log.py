@@ -10,10 +10,11 @@ from chronik.broker.groups.commands import Commit, FetchOffsets, OffsetToCommit
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.record_format import decode_offset_value
 from chronik.broker.groups.service import GroupService
+from chronik.sim.virtual_time import LoopClock, VirtualLoop, settle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition
 
-from .virtual import LoopClock, MemoryLog, VirtualLoop, settle
+from .memory_log import MemoryLog
 
 T0 = TopicPartition("t", 0)
 NOTHING = -1

@@ -24,12 +24,13 @@ from chronik.broker.groups.config import RECORDS_BYTES_MAX, GroupConfig
 from chronik.broker.groups.partitioning import partition_of
 from chronik.broker.groups.service import GroupService, check_group_id
 from chronik.broker.groups.shard import SERVED_COMMANDS
+from chronik.sim.virtual_time import LoopClock, settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition
 from chronik.vocab.invariant import InvariantViolation
 
+from .memory_log import MemoryLog, after_ms
 from .play import protocols
-from .virtual import LoopClock, MemoryLog, after_ms, settle, virtual
 
 PARTITIONS = 4
 EPOCH = LeaderEpoch(1)

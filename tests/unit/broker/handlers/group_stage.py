@@ -17,6 +17,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, PartitionKey
 from chronik.cluster.topic_creation import ensure_topic
+from chronik.sim.virtual_time import LoopClock, VirtualLoop
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
@@ -26,8 +27,8 @@ from chronik.wire.messages.sync_group import (
     SyncGroupResponse,
 )
 from chronik.wire.schema import Message
+from tests.unit.broker.groups.memory_log import MemoryLog
 from tests.unit.broker.groups.play import subscription
-from tests.unit.broker.groups.virtual import LoopClock, MemoryLog, VirtualLoop
 
 from .metadata_stage import NODE, MetadataStage, context, over_the_wire
 

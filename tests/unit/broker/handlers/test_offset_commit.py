@@ -3,6 +3,7 @@
 import pytest
 
 from chronik.cluster.commands import DeleteTopic
+from chronik.sim.virtual_time import settle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import TopicPartition
 from chronik.wire.messages.offset_commit import (
@@ -11,7 +12,6 @@ from chronik.wire.messages.offset_commit import (
     OffsetCommitRequestTopic,
     OffsetCommitResponse,
 )
-from tests.unit.broker.groups.virtual import settle
 
 from .group_stage import GroupStage, play_groups
 

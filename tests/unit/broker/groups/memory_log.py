@@ -1,70 +1,12 @@
-"""Time and a log for tests of the service.
-
-An event loop that waits for nothing, and a log that commits when it is told to.
-"""
+"""A log for tests of the service, which commits when it is told to."""
 
 import asyncio
-import selectors
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from functools import wraps
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable
 
 from chronik.broker.groups.log import KeyValues
+from chronik.sim.virtual_time import settle
 from chronik.vocab.errors import ErrorCode, KafkaError
-
-WALL_START_MS = 1_700_000_000_000
-
-
-class _NoWaiting(selectors.SelectSelector):
-    """Instead of waiting, time passes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.passed_seconds = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everybody waits, and nothing will ever happen"
-        self.passed_seconds += max(timeout, 0)
-        return super().select(0)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Jumps to the next timer when there is nothing else to do."""
-
-    def __init__(self) -> None:
-        self._no_waiting = _NoWaiting()
-        super().__init__(self._no_waiting)
-
-    def time(self) -> float:
-        return self._no_waiting.passed_seconds
-
-
-class LoopClock:
-    """`vocab.seams.Clock` of the running virtual loop."""
-
-    def now_ms(self) -> int:
-        return WALL_START_MS + self.monotonic_ms()
-
-    def monotonic_ms(self) -> int:
-        return round(asyncio.get_running_loop().time() * 1000)
-
-
-def virtual(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run a test on a loop of its own, in no time."""
-
-    @wraps(test)
-    def run() -> None:
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            runner.run(test())
-
-    return run
-
-
-async def settle() -> None:
-    """Let everything run that can, without time passing."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def after_ms(ms: int) -> None:
