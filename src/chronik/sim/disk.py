@@ -128,6 +128,8 @@ class CrashFile:
         self._disk = disk
         self._path = path
         self._content = content
+        # As a real one, it counts what it wrote, and does not know of what a failed write left.
+        self._size = len(content.now)
         self._life = disk.life
         self.is_open = True
         disk.open_files += 1
@@ -138,10 +140,10 @@ class CrashFile:
 
     def size(self) -> int:
         self._check()
-        return len(self._content.now)
+        return self._size
 
     def append(self, buffers: Sequence[Buffer]) -> None:
-        self.write_at(len(self._content.now), b"".join(buffers))
+        self.write_at(self._size, b"".join(buffers))
 
     def write_at(self, position: int, buffer: Buffer) -> None:
         self._check()
@@ -153,6 +155,7 @@ class CrashFile:
             self._content.change(_Write(position, data[: len(data) // 2]))
             raise
         self._content.change(_Write(position, data))
+        self._size = max(self._size, position + len(data))
 
     def read_at(self, position: int, length: int) -> bytes:
         self._check()
@@ -166,6 +169,7 @@ class CrashFile:
         self._check()
         self._disk.step("truncate", self._path)
         self._content.change(_Truncate(size))
+        self._size = size
 
     def sync(self) -> None:
         self._check()
