@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError
 from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
 from tests.proofs.clients.load import Record
 
+_POLL_SECONDS = 0.1
+
 
 class AiokafkaWriter:
     def __init__(self, bootstrap_servers: str, codec: str) -> None:
@@ -54,7 +56,8 @@ async def _read(bootstrap_servers: str, topic: str, group: str, member: Member) 
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=bootstrap_servers, group_id=group, auto_offset_reset="earliest"
     )
-    await consumer.start()
+    if not await _start(consumer, member):
+        return
     try:
         while not member.is_over:
             for batch in (await consumer.getmany(timeout_ms=100)).values():
@@ -65,3 +68,17 @@ async def _read(bootstrap_servers: str, topic: str, group: str, member: Member) 
         raise ClientFailed(repr(error)) from error
     finally:
         await consumer.stop()
+
+
+async def _start(consumer: AIOKafkaConsumer, member: Member) -> bool:
+    """False when the member is over before: it waits for a share of the partitions as long as that takes."""
+    starting = asyncio.create_task(consumer.start())
+    while not starting.done():
+        await asyncio.wait([starting], timeout=_POLL_SECONDS)
+        if member.is_over and not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+            await consumer.stop()
+            return False
+    starting.result()
+    return True
