@@ -7,7 +7,8 @@ class Wakeups:
     """Owned by whoever knows of changes; it calls `wake_all`."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        # A dict, so that who waited longest is woken first.
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     def wake_all(self) -> None:
         for waiter in self._waiting:
@@ -18,13 +19,13 @@ class Wakeups:
         """Until the next change, or `deadline` on the loop's clock in seconds."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiting.add(waiter)
+        self._waiting[waiter] = None
         timer = loop.call_at(deadline, self._end, waiter)
         try:
             await waiter
         finally:
             timer.cancel()
-            self._waiting.discard(waiter)
+            del self._waiting[waiter]
 
     @staticmethod
     def _end(waiter: "asyncio.Future[None]") -> None:

@@ -146,10 +146,14 @@ class SimNode:
 
     def crash(self, *, is_power_lost: bool) -> None:
         """Now. With its power the machine loses what was not synced, and nobody hears its connections
-        close.
+        close. A rotten disk does not: the next start may look through all of it, and would take rot for a
+        torn write.
         """
         if self.process.is_dead:
             return
+        is_power_lost = is_power_lost and self.node not in self.room.rotten
+        with outside():
+            self.room.on_dying(self)
         self.is_open = False
         self.process.die()
         with outside():
@@ -240,6 +244,8 @@ class SimCluster:
         self.background: set[asyncio.Task[None]] = set()
         # Told of each life of a node, before it opens anything.
         self.on_made: Callable[[SimNode], None] = lambda node: None
+        # Told before a node crashes.
+        self.on_dying: Callable[[SimNode], None] = lambda node: None
 
     async def open(self) -> "SimCluster":
         """All at once, as a new cluster must."""

@@ -8,15 +8,20 @@ import asyncio
 import errno
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import pairwise
 from random import Random
 
+from chronik.log.checkpoint import parse_offset_line
+from chronik.log.names import LOG, RECOVERY_POINT, parse_offset
 from chronik.sim.agreement import votes_everywhere
 from chronik.sim.client import ClientNetwork
 from chronik.sim.cluster import SimCluster
-from chronik.sim.disk import WAIT_SECONDS_MAX
-from chronik.sim.process import ProcessDied
+from chronik.sim.disk import WAIT_SECONDS_MAX, CrashDisk
+from chronik.sim.process import ProcessDied, outside
 from chronik.sim.trace import Trace
+from chronik.sim.traps import Traps
 from chronik.vocab.ids import METADATA_TOPIC, NodeId
 
 _PAUSE_SECONDS_MAX = 0.8
@@ -37,14 +42,18 @@ _DRIFT_MAX = 0.05
 _SLOW_DISK = (5, 100)
 _SLOW_LINK_SECONDS = (0.01, 0.4)
 _LOSS_MAX = 0.3
-# Of a partition: they may not be synced yet, or a start may have to look through them.
-_YOUNG_SEGMENTS = 2
 # Longer than the slowest node takes to catch up.
 _WIPED_SECONDS_MAX = 40.0
+_LOOK_SECONDS = 0.01
+_UNLUCKY_MAX = 3
+# Long enough for two elections.
+_UNLUCKY_SECONDS_MAX = 3.0
+# Of every kind of fault, each run has none, as many as it says, or more.
+_SWARM = (0, 1, 1, 3)
 
 
 class Faults:
-    """One per run. `run` until `stop`, then `heal`."""
+    """One per run. `begin`, `run` until `stop`, then `heal`."""
 
     def __init__(self, cluster: SimCluster, clients: ClientNetwork, trace: Trace, random: Random) -> None:
         self._cluster = cluster
@@ -57,13 +66,18 @@ class Faults:
         self._is_stopping = False
         # Nodes that somebody has taken down and will bring back, so that nobody else does.
         self._down: set[NodeId] = set()
+        self._opening: set[NodeId] = set()
         self._is_wiping = False
+        self._traps = Traps(cluster, random, self._on_death)
+        # The loop holds tasks only weakly.
+        self._revivals: set[asyncio.Task[None]] = set()
         self._kinds: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (4, self._kill),
             (3, self._lose_power),
             (1, self._lose_all_power),
             (3, self._lose_power_in_a_storm),
             (2, self._upheaval),
+            (5, self._unlucky_leaders),
             (2, self._restart),
             (1, self._roll),
             (4, self._pause),
@@ -83,18 +97,22 @@ class Faults:
             (3, self._transfer),
             (1, self._wipe),
         ]
+        self._weights = [weight * random.choice(_SWARM) for weight, _ in self._kinds]
+
+    def begin(self) -> None:
+        """Nodes may die by themselves from now on."""
+        self._traps.be_brittle()
 
     def stop(self) -> None:
         self._is_stopping = True
 
     async def run(self) -> None:
         """One fault after the other; several of these may run at once."""
-        weights = [weight for weight, _ in self._kinds]
         while not self._is_stopping:
             await asyncio.sleep(self._random.random() * _PAUSE_SECONDS_MAX)
             if self._is_stopping:
                 break
-            (chosen,) = self._random.choices([kind for _, kind in self._kinds], weights)
+            (chosen,) = self._random.choices([kind for _, kind in self._kinds], self._weights)
             await chosen()
 
     async def heal(self) -> None:
@@ -102,6 +120,7 @@ class Faults:
         self._cluster.network.heal_all()
         self._clients.cuts.clear()
         self._clients.loss = 0.0
+        self._traps.clear()
         for node, disk in self._cluster.disks.items():
             disk.heal()
             disk.is_full = False
@@ -127,6 +146,10 @@ class Faults:
     async def open(self, node: NodeId) -> None:
         """Bring it back, whatever keeps it."""
         while node not in self._cluster.nodes:
+            if node in self._opening:
+                await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            self._opening.add(node)
             try:
                 await self._open_once(node)
                 self._trace.tell(f"node {node}", "serves")
@@ -140,6 +163,8 @@ class Faults:
                 self._give_up(node, error)
                 self.problems.append(f"node {node} does not come back: {error!r}")
                 return
+            finally:
+                self._opening.discard(node)
 
     async def _open_once(self, node: NodeId) -> None:
         """A node whose metadata log fails while it starts stays, and is never ready: a supervisor ends it."""
@@ -187,6 +212,9 @@ class Faults:
         running = self._cluster.nodes.get(node)
         if running is not None:
             running.crash(is_power_lost=is_power_lost)
+        await self._bring_back(node)
+
+    async def _bring_back(self, node: NodeId) -> None:
         # Mostly short: a node that is back at once may meet again what it was asked before.
         await asyncio.sleep(self._random.random() ** 3 * _DOWN_SECONDS_MAX)
         self._down.discard(node)
@@ -215,6 +243,44 @@ class Faults:
         for node in self._cluster.all_nodes:
             self._cluster.disks[node].wait_seconds_max = WAIT_SECONDS_MAX
         self._end("slow disks everywhere")
+
+    async def _unlucky_leaders(self) -> None:
+        """A leader is cut off with what it alone has; who comes after it dies before it commits anything, and
+        perhaps who comes then (figure 8 of the Raft paper).
+        """
+        nodes = [node for node in self._cluster.nodes.values() if node.is_open]
+        led = [(node.node, partition) for node in nodes for partition in node.broker.replicas.led()]
+        if not led:
+            return
+        leader, partition = self._random.choice(led)
+        self._begin("unlucky leaders", partition.name)
+        self._cluster.network.isolate(leader)
+        victims = []
+        for _ in range(self._random.randint(1, _UNLUCKY_MAX)):
+            trap = self._traps.set(partition.name)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(trap.sprung.wait(), _UNLUCKY_SECONDS_MAX)
+            self._traps.drop(trap)
+            if trap.victim is not None:
+                victims.append(trap.victim)
+            for other in self._cluster.all_nodes:
+                if other != leader:
+                    self._cluster.network.heal(leader, other)
+        self._end("unlucky leaders", partition.name)
+        for victim in victims:
+            await self._bring_back(victim)
+
+    def _on_death(self, node: NodeId, how: str, is_trap: bool) -> None:
+        self._begin("death at work", how)
+        if is_trap:
+            self._down.add(node)
+        elif node not in self._down and node not in self._opening:
+            # Else whoever takes it down, or opens it, brings it back.
+            self._down.add(node)
+            with outside():
+                revival = asyncio.get_running_loop().create_task(self._bring_back(node))
+            self._revivals.add(revival)
+            revival.add_done_callback(self._revivals.discard)
 
     async def _upheaval(self) -> None:
         """Everything is handed over at once, and nodes die while votes are on their way."""
@@ -363,11 +429,11 @@ class Faults:
         disk.wait_seconds_max = WAIT_SECONDS_MAX
 
     async def _rot(self) -> None:
-        """A bit flips in what was synced long ago: not in the last segments, which a start looks through. On
-        one node at a time, and not while another lacks its disk.
+        """A bit flips in what a start does not look through, or it would take that for a torn write. On one
+        node at a time, and not while another lacks its disk.
         """
         node = self._node()
-        segments = _old_segments(self._cluster.disks[node].files())
+        segments = _recovered_segments(self._cluster.disks[node])
         if not segments or self._is_wiping or self._cluster.rotten - {node}:
             return
         path = self._random.choice(segments)
@@ -418,11 +484,22 @@ class Faults:
         self._end("clock drift", node)
 
 
-def _old_segments(paths: Sequence[str]) -> list[str]:
-    """Of topics, and all but the last ones of each partition; `paths` are in order."""
-    by_directory: dict[str, list[str]] = {}
-    for path in paths:
+def _recovered_segments(disk: CrashDisk) -> list[str]:
+    """Of topics: those wholly before the recovery point of their log."""
+    bases: dict[str, list[tuple[int, str]]] = {}
+    points: dict[str, int] = {}
+    for path in disk.files():
         directory, _, name = path.rpartition("/")
-        if name.endswith(".log") and not directory.startswith(METADATA_TOPIC):
-            by_directory.setdefault(directory, []).append(path)
-    return [path for segments in by_directory.values() for path in segments[:-_YOUNG_SEGMENTS]]
+        if directory.startswith(METADATA_TOPIC):
+            continue
+        base = parse_offset(name, LOG)
+        if base is not None:
+            bases.setdefault(directory, []).append((base, path))
+        elif name == RECOVERY_POINT:
+            points[directory] = parse_offset_line(disk.content(path)) or 0
+    return [
+        path
+        for directory, segments in bases.items()
+        for (_, path), (end, _) in pairwise(segments)
+        if end <= points.get(directory, 0)
+    ]

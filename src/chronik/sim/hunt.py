@@ -8,9 +8,11 @@ hole in the checks.
 
 import argparse
 import json
+import multiprocessing
+import resource
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -19,6 +21,9 @@ from rich.progress import Progress
 from chronik.sim.__main__ import seed_range
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.simulation import simulate
+
+# Of address space; a run takes 100 MB.
+_MEMORY_BYTES_MAX = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +40,18 @@ class Catch:
 def hunt(mutant: str, seeds: Sequence[int]) -> Catch:
     what = MUTANTS[mutant].what
     for count, seed in enumerate(seeds, start=1):
-        outcome = simulate(seed, mutant=mutant)
-        if outcome.problems:
-            return Catch(mutant=mutant, what=what, seeds=count, seed=seed, problem=outcome.problems[0])
+        problem = _first_problem(mutant, seed)
+        if problem is not None:
+            return Catch(mutant=mutant, what=what, seeds=count, seed=seed, problem=problem)
     return Catch(mutant=mutant, what=what, seeds=len(seeds))
+
+
+def _first_problem(mutant: str, seed: int) -> str | None:
+    try:
+        outcome = simulate(seed, mutant=mutant)
+    except MemoryError:
+        return "takes all memory"
+    return outcome.problems[0] if outcome.problems else None
 
 
 def main() -> int:
@@ -66,13 +79,20 @@ def main() -> int:
 
 
 def _catches(mutants: Sequence[str], seeds: Sequence[int], jobs: int) -> Iterator[Catch]:
-    if jobs == 1:
-        for mutant in mutants:
-            yield hunt(mutant, seeds)
-        return
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
-        for future in as_completed([pool.submit(hunt, mutant, seeds) for mutant in mutants]):
+    """As they come. Each has a process of its own, of bounded memory: some mutants never stop appending."""
+    with ThreadPoolExecutor(jobs) as threads:
+        for future in as_completed([threads.submit(_hunt_apart, mutant, seeds) for mutant in mutants]):
             yield future.result()
+
+
+def _hunt_apart(mutant: str, seeds: Sequence[int]) -> Catch:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_limit_memory) as pool:
+        return pool.submit(hunt, mutant, seeds).result()
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES_MAX, _MEMORY_BYTES_MAX))
 
 
 def _line(catch: Catch) -> str:

@@ -3,6 +3,9 @@
 A connection keeps order and loses nothing while it lives, as TCP does. What is on the way when the network is
 cut waits, and arrives after `heal`, unless a side took the silence for a lost peer first. What is on the way
 when a node crashes arrives up to a point that is drawn. What is due at one time comes in one turn.
+
+Raft asks for less than TCP gives, so that messages of consensus, if the network is in `disorder`, are lost,
+come twice, and late.
 """
 
 import asyncio
@@ -21,6 +24,8 @@ from chronik.vocab.ids import NodeId
 _log = logging.getLogger(__name__)
 
 DEFAULT_TIMINGS = PeerTimings(silence_ms=1000, heartbeat_ms=100)
+
+DELAY_MS = (0.1, 2.0)
 
 # As the real one's.
 UNSENT_BYTES_MAX = 64 * 1024 * 1024
@@ -48,6 +53,16 @@ class _Heartbeat:
 @dataclass(frozen=True, slots=True)
 class _Close:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Disorder:
+    """How probably a frame of consensus is lost, comes twice, or comes late; how late at most."""
+
+    lost: float = 0.0
+    twice: float = 0.0
+    late: float = 0.0
+    late_seconds_max: float = 0.0
 
 
 _Item = _Up | _Frame | _Heartbeat | _Close
@@ -78,7 +93,7 @@ class SimNetwork:
         self,
         random: Random,
         timings: PeerTimings = DEFAULT_TIMINGS,
-        delay_ms: tuple[float, float] = (0.1, 2.0),
+        delay_ms: tuple[float, float] = DELAY_MS,
         unsent_bytes_max: int = UNSENT_BYTES_MAX,
     ) -> None:
         self.random = random
@@ -86,12 +101,16 @@ class SimNetwork:
         self.unsent_bytes_max = unsent_bytes_max
         # What listeners raised beside MalformedFrame. Tests should look that there is none.
         self.failures: list[Exception] = []
-        self._delay_ms = delay_ms
+        # What a frame takes, at least and at most.
+        self.delay_ms = delay_ms
         self._nodes: dict[NodeId, SimTransport] = {}
         # Directed: what the first says to the second does not arrive.
         self._cuts: set[tuple[NodeId, NodeId]] = set()
         # Directed: what the first says to the second takes so many seconds more, or less.
         self._slow: dict[tuple[NodeId, NodeId], float] = {}
+        self.disorder: Disorder | None = None
+        # Told who has taken some frames and said what it had to say; may end it.
+        self.on_turn: Callable[[NodeId], None] = lambda node: None
         # Shown every frame as it arrives: from whom, to whom, what.
         self.on_arrival: Callable[[NodeId, NodeId, FrameKind, bytes], None] = lambda *_: None
 
@@ -158,7 +177,7 @@ class SimNetwork:
 
     def delay(self, source: NodeId | None = None, target: NodeId | None = None) -> float:
         """Seconds, on a grid, so that some things happen at one time."""
-        low, high = self._delay_ms
+        low, high = self.delay_ms
         slow = self._slow.get((source, target), 0.0) if source is not None and target is not None else 0.0
         return round((self.random.uniform(low, high) + self.random.random() * slow * 1000) * 10) / 10_000
 
@@ -290,11 +309,30 @@ class SimTransport:
                 self._listener.on_peer_up(end.peer.own)
             case _Frame(kind, payload):
                 end.arriving_bytes -= len(payload)
-                self._deliver(end, kind, payload)
+                disorder = self._network.disorder
+                if disorder is not None and kind is FrameKind.RAFT:
+                    self._deliver_in_disorder(end, payload, disorder)
+                else:
+                    self._deliver(end, kind, payload)
             case _Heartbeat():
                 pass
             case _Close():
                 self._drop(end)
+
+    def _deliver_in_disorder(self, end: _End, payload: bytes, disorder: Disorder) -> None:
+        random = self._network.random
+        if random.random() < disorder.lost:
+            return
+        is_late = random.random() < disorder.late
+        if not is_late:
+            self._deliver(end, FrameKind.RAFT, payload)
+        if is_late or random.random() < disorder.twice:
+            delay = random.random() * disorder.late_seconds_max
+            asyncio.get_running_loop().call_later(delay, self._deliver_late, end, payload)
+
+    def _deliver_late(self, end: _End, payload: bytes) -> None:
+        if not end.is_closed and not self._is_paused:
+            self._deliver(end, FrameKind.RAFT, payload)
 
     def _deliver(self, end: _End, kind: FrameKind, payload: bytes) -> None:
         assert self._listener is not None
@@ -316,6 +354,7 @@ class SimTransport:
         self._is_turn_open = False
         if not self.is_ended and self._listener is not None:
             self._listener.on_turn_end()
+            self._network.on_turn(self.own.node)
 
     # Ends.
 

@@ -16,11 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from types import FrameType
 from unittest.mock import patch
 
 from chronik.raft import state_store
+from chronik.raft.core.options import RaftOptions
+from chronik.server import links
 from chronik.sim.agreement import votes_everywhere, wait_for_agreement
 from chronik.sim.checks.bounds import check_bounds
 from chronik.sim.checks.commits import CommitCheck
@@ -33,6 +36,7 @@ from chronik.sim.client import ClientNetwork, SimClient
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.faults import Faults
 from chronik.sim.mutants import MUTANTS
+from chronik.sim.network import DELAY_MS, Disorder
 from chronik.sim.process import ProcessLoop
 from chronik.sim.producers import open_nodes
 from chronik.sim.trace import Event, Trace
@@ -72,6 +76,12 @@ _STATE_REWRITE_BYTES = 2_500
 _STATE_GROWTH_MAX = 2
 _SEGMENT_BYTES = "3000"
 
+# Each run draws one: how long a frame takes between nodes, whether it may come when it wants, and how much
+# goes into one.
+_DELAYS_MS = ((0.1, 2.0), (0.1, 2.0), (0.1, 2.0), (1.0, 100.0))
+_DISORDERS = (None, None, Disorder(lost=0.02, twice=0.1, late=0.1, late_seconds_max=0.2))
+_APPEND_BYTES_MAX = (1 << 20, 1 << 20, 2_000, 1)
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -107,6 +117,9 @@ class Simulation:
         self._faults = Faults(
             self._cluster, self._clients, self._trace, Random(self._random.randrange(1 << 60))
         )
+        self._delay_ms = self._random.choice(_DELAYS_MS)
+        self._disorder = self._random.choice(_DISORDERS)
+        self._append_bytes_max = self._random.choice(_APPEND_BYTES_MAX)
         self._history = History()
         self._commits = CommitCheck(self._problems)
         self._images = ImageCheck(self._problems)
@@ -138,6 +151,8 @@ class Simulation:
         with ExitStack() as stack:
             stack.enter_context(patch.object(state_store, "REWRITE_BYTES_MIN", _STATE_REWRITE_BYTES))
             stack.enter_context(patch.object(state_store, "_GROWTH_MAX", _STATE_GROWTH_MAX))
+            options = partial(RaftOptions, append_bytes_max=self._append_bytes_max)
+            stack.enter_context(patch.object(links, "RaftOptions", options))
             await self._run()
         return self._finish()
 
@@ -164,9 +179,12 @@ class Simulation:
         self._trace.tell("cluster", "serves")
 
     async def _let_faults_come(self) -> None:
+        self._cluster.network.delay_ms, self._cluster.network.disorder = self._delay_ms, self._disorder
+        self._faults.begin()
         lanes = [asyncio.create_task(self._faults.run()) for _ in range(self._random.randint(1, 3))]
         await self._until(self._is_broken, self._random.uniform(*FAULT_SECONDS))
         self._faults.stop()
+        self._cluster.network.delay_ms, self._cluster.network.disorder = DELAY_MS, None
         await asyncio.wait(lanes)
         for lane in lanes:
             lane.result()
@@ -250,10 +268,10 @@ class Simulation:
 
     def _watch_cluster(self) -> None:
         self._cluster.on_made = self._on_made
+        self._cluster.on_dying = self._look_at
         on_crashed = self._cluster.on_crashed
 
         def crashed(node: SimNode) -> None:
-            self._look_at(node)
             self._commits.forget(node)
             self._trace.tell(f"node {node.node}", "dies")
             on_crashed(node)

@@ -9,8 +9,10 @@ from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
 from tests.proofs.clients.load import Record
 
 # kafka-python 3.0.12 never takes up an assignment when `poll` times out between the answers to JoinGroup and
-# SyncGroup. Its rejoins come in steps of 100 ms, so a poll of 100 ms ends there now and then.
-_POLL_MS = 1000
+# SyncGroup. So a poll that waits for a share of the partitions takes longer than that on a busy machine, and
+# others seldom end in the middle of a rebalance that begins meanwhile.
+_JOINING_POLL_MS = 30_000
+_POLL_MS = 3_000
 
 
 class KafkaPythonWriter:
@@ -44,10 +46,12 @@ class KafkaPython:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers, group_id=group, auto_offset_reset="earliest"
         )
-        consumer.subscribe([topic], listener=_Assignments(member))
+        assignments = _Assignments(member)
+        consumer.subscribe([topic], listener=assignments)
         try:
             while not member.is_over:
-                for batch in consumer.poll(timeout_ms=_POLL_MS).values():
+                timeout_ms = _POLL_MS if assignments.is_assigned else _JOINING_POLL_MS
+                for batch in consumer.poll(timeout_ms=timeout_ms).values():
                     for message in batch:
                         member.take(message.partition, message.offset, message.value)
         except KafkaError as error:
@@ -59,9 +63,12 @@ class KafkaPython:
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
     def __init__(self, member: Member) -> None:
         self._member = member
+        self.is_assigned = False
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self.is_assigned = bool(assigned)
         self._member.on_assigned(len(assigned))
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """The next assignment says what is left."""
+        self.is_assigned = False
