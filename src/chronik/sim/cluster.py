@@ -92,7 +92,7 @@ class SimNode:
             voters=frozenset(self.room.all_nodes),
             store=store,
             make_transport=self._make_transport,
-            ticks=TICKS,
+            ticks=self.room.ticks,
         )
         machine = Machine(
             disk=disk,
@@ -230,6 +230,7 @@ class SimCluster:
         self.disks = {node: CrashDisk() for node in self.all_nodes}
         self.clocks = {node: SimClock() for node in self.all_nodes}
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
+        self.ticks = TICKS
         # Those that run, also while they open.
         self.nodes: dict[NodeId, SimNode] = {}
         self.power_losses = 0

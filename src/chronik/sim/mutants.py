@@ -297,10 +297,6 @@ MUTANTS: dict[str, Mutant] = {
         what="a start takes every stop for a clean one, and recovers nothing",
         planted=_around(local_broker, "take_clean_mark", _always_clean),
     ),
-    "cut-not-counted": Mutant(
-        what="a sync that began before a truncation counts for what came after it",
-        planted=_replace(Persistence, "on_cut", _nothing),
-    ),
     "commit-old-term": Mutant(
         what="entries of earlier terms are committed by counting (section 5.4.2)",
         planted=_replace(leader.Leader, "_maybe_commit", _commit_any_term),

@@ -4,8 +4,8 @@ A connection keeps order and loses nothing while it lives, as TCP does. What is 
 cut waits, and arrives after `heal`, unless a side took the silence for a lost peer first. What is on the way
 when a node crashes arrives up to a point that is drawn. What is due at one time comes in one turn.
 
-Raft asks for less than TCP gives, so that messages of consensus, if the network is in `disorder`, are lost,
-come twice, and late.
+Raft asks for less than TCP gives: if the network is in `disorder`, messages of consensus come twice, and
+late, after others that were sent later. None is lost, unless a connection is: groups rely on that.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ UNSENT_BYTES_MAX = 64 * 1024 * 1024
 # The loop calls a timer when its time has come to within this.
 _RESOLUTION_SECONDS = 1e-6
 
+_LATER_SECONDS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class _Up:
@@ -57,9 +59,8 @@ class _Close:
 
 @dataclass(frozen=True, slots=True)
 class Disorder:
-    """How probably a frame of consensus is lost, comes twice, or comes late; how late at most."""
+    """How probably a frame of consensus comes twice, or late; how late at most."""
 
-    lost: float = 0.0
     twice: float = 0.0
     late: float = 0.0
     late_seconds_max: float = 0.0
@@ -321,8 +322,6 @@ class SimTransport:
 
     def _deliver_in_disorder(self, end: _End, payload: bytes, disorder: Disorder) -> None:
         random = self._network.random
-        if random.random() < disorder.lost:
-            return
         is_late = random.random() < disorder.late
         if not is_late:
             self._deliver(end, FrameKind.RAFT, payload)
@@ -331,7 +330,9 @@ class SimTransport:
             asyncio.get_running_loop().call_later(delay, self._deliver_late, end, payload)
 
     def _deliver_late(self, end: _End, payload: bytes) -> None:
-        if not end.is_closed and not self._is_paused:
+        if self._is_paused:
+            asyncio.get_running_loop().call_later(_LATER_SECONDS, self._deliver_late, end, payload)
+        elif not end.is_closed:
             self._deliver(end, FrameKind.RAFT, payload)
 
     def _deliver(self, end: _End, kind: FrameKind, payload: bytes) -> None:

@@ -33,7 +33,7 @@ from chronik.sim.checks.problems import Problems
 from chronik.sim.checks.promises import check_promises, unread
 from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.client import ClientNetwork, SimClient
-from chronik.sim.cluster import SimCluster, SimNode
+from chronik.sim.cluster import TICKS, SimCluster, SimNode
 from chronik.sim.faults import Faults
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.network import DELAY_MS, Disorder
@@ -76,10 +76,11 @@ _STATE_REWRITE_BYTES = 2_500
 _STATE_GROWTH_MAX = 2
 _SEGMENT_BYTES = "3000"
 
-# Each run draws one: how long a frame takes between nodes, whether it may come when it wants, and how much
-# goes into one.
-_DELAYS_MS = ((0.1, 2.0), (0.1, 2.0), (0.1, 2.0), (1.0, 100.0))
-_DISORDERS = (None, None, Disorder(lost=0.02, twice=0.1, late=0.1, late_seconds_max=0.2))
+# Each run draws one: how long a frame takes between nodes, whether it may come when it wants, how much goes
+# into one, and after how many ticks a leader's next heartbeat does.
+_DELAYS_MS = ((0.1, 2.0), (0.1, 2.0), (1.0, 100.0))
+_HEARTBEAT_TICKS = (TICKS.heartbeat, TICKS.heartbeat, 1)
+_DISORDERS = (None, None, Disorder(twice=0.1, late=0.1, late_seconds_max=0.2))
 _APPEND_BYTES_MAX = (1 << 20, 1 << 20, 2_000, 1)
 
 
@@ -113,6 +114,7 @@ class Simulation:
         self._trace = Trace(loop.time)
         self._problems = Problems(self._trace)
         self._cluster = SimCluster(self._random.randrange(1 << 60), nodes, **_SETTINGS)
+        self._cluster.ticks = TICKS._replace(heartbeat=self._random.choice(_HEARTBEAT_TICKS))
         self._clients = ClientNetwork(self._cluster, Random(self._random.randrange(1 << 60)))
         self._faults = Faults(
             self._cluster, self._clients, self._trace, Random(self._random.randrange(1 << 60))

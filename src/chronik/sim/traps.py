@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from chronik.raft.state_codec import Kind, find_frames, parse_group, parse_markers
+from chronik.raft.state_store import STATE_FILE
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.process_disk import Change, Death, Operation
 from chronik.vocab.ids import NodeId, TopicPartition
@@ -27,6 +29,17 @@ _BRITTLENESS = {
     (Change.SYNC_DIRECTORY, ""): 1 / 200,
 }
 _BRITTLE_KINDS = 1 / 3
+# How probably a node is doomed that writes a record of this kind into its journal: it dies of one of the next
+# changes, when some of what belongs together is done.
+_DOOM = {
+    Kind.WIPED: 1 / 20,
+    Kind.TRUNCATE: 1 / 5,
+    Kind.RESTART: 1 / 2,
+    Kind.REBASE: 1 / 50,
+    Kind.FORGET: 1 / 10,
+}
+_MEMBERSHIP_DOOM = 1 / 30
+_CHANGES_DOOMED_MAX = 12
 _POWER_LOST = 0.7
 # A leader is settled after its followers' first answers, which come among those of other groups.
 _TURNS_LEFT = (0, 0, 0, 1, 2, 3, 4, 6, 8)
@@ -70,6 +83,9 @@ class Traps:
         self._on_death = on_death
         self._traps: list[Trap] = []
         self._brittleness: dict[tuple[Change, str], float] = {}
+        # Whether journals doom nodes; who is, and how many changes it has left.
+        self._is_doom_near = False
+        self._doomed: dict[SimNode, int] = {}
         # Whether the machine of the node that dies just now loses its power.
         self._is_power_lost = False
         cluster.watch = self._on_change
@@ -83,6 +99,7 @@ class Traps:
             for kind, probability in _BRITTLENESS.items()
             if self._random.random() < _BRITTLE_KINDS
         }
+        self._is_doom_near = self._random.random() < 0.5
 
     def set(self, partition: TopicPartition) -> Trap:
         trap = Trap(
@@ -100,17 +117,33 @@ class Traps:
     def clear(self) -> None:
         self._traps.clear()
         self._brittleness.clear()
+        self._is_doom_near = False
+        self._doomed.clear()
 
     def _on_change(self, node: SimNode, operation: Operation) -> Death | None:
+        if not self._breaks(operation) and not self._is_time(node, operation):
+            return None
+        death = self._random.choice(list(Death))
+        self._is_power_lost = self._random.random() < _POWER_LOST
+        self._tell(node, f"{death.value} {operation}", is_trap=False)
+        return death
+
+    def _breaks(self, operation: Operation) -> bool:
         for (change, suffix), probability in self._brittleness.items():
             if operation.change is change and operation.path.endswith(suffix):
-                if self._random.random() >= probability:
-                    return None
-                death = self._random.choice(list(Death))
-                self._is_power_lost = self._random.random() < _POWER_LOST
-                self._tell(node, f"{death.value} {operation}", is_trap=False)
-                return death
-        return None
+                return self._random.random() < probability
+        return False
+
+    def _is_time(self, node: SimNode, operation: Operation) -> bool:
+        """Of a doomed node: whether this is what it dies of. Others may be doomed by it."""
+        left = self._doomed.get(node)
+        if left is not None:
+            self._doomed[node] = left - 1
+            return left == 0
+        is_journal = operation.change is Change.WRITE and operation.path.endswith(STATE_FILE)
+        if self._is_doom_near and is_journal and self._random.random() < _doom(operation.data):
+            self._doomed[node] = self._random.randint(0, _CHANGES_DOOMED_MAX)
+        return False
 
     def _on_turn(self, target: NodeId) -> None:
         node = self._cluster.nodes.get(target)
@@ -126,3 +159,14 @@ class Traps:
     def _tell(self, node: SimNode, how: str, *, is_trap: bool) -> None:
         loss = " and its machine" if self._is_power_lost else ""
         self._on_death(node.node, f"{node.node}{loss}, {how}", is_trap)
+
+
+def _doom(written: bytes) -> float:
+    """Of what is written into a journal: how probably it dooms its node."""
+    probability = 0.0
+    for _, frame in find_frames(written, 0):
+        kind, _ = parse_group(frame.body)
+        probability = max(probability, _DOOM.get(kind, 0.0))
+        if kind is Kind.MARKERS and any(marker.membership for marker in parse_markers(frame.body)):
+            probability = max(probability, _MEMBERSHIP_DOOM)
+    return probability

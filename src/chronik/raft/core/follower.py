@@ -31,6 +31,8 @@ class Follower(Behaviour):
         self._timer = ElectionTimer(replica.options, replica.randomness)
         # Invariant: committed <= _match <= last index. The log is the present leader's up to here.
         self._match = replica.committed
+        # What the leader says is committed, which may come before the entries. Leaders say it once.
+        self._leader_committed = replica.committed
         # Whether the leader spoke, and nothing since then says that it may lead no more.
         self._is_heard = False
 
@@ -153,4 +155,5 @@ class Follower(Behaviour):
         )
 
     def _commit(self, leader_committed: RaftIndex) -> None:
-        self.replica.commit(min(leader_committed, self._match))
+        self._leader_committed = max(self._leader_committed, leader_committed)
+        self.replica.commit(min(self._leader_committed, self._match))

@@ -559,6 +559,28 @@ def test_8_a_leader_begins_its_term_with_a_marker_and_so_commits_what_it_found()
     assert group.core(2).committed == 2
 
 
+def test_what_is_committed_is_so_when_the_entries_come_after_the_word() -> None:
+    group = Group(THREE)
+    group.bootstrap(1)
+    group.settle()
+    group.propose(1, "a")
+    held = [message for message in group.wire if isinstance(message, AppendEntries)]
+    group.wire.clear()
+    [late] = [message for message in held if message.target == 2]
+    beat = Heartbeat(
+        source=NodeId(1),
+        target=NodeId(2),
+        term=late.term,
+        committed=late.entries[-1].last,
+        sent=late.entries[-1].last,
+        accepted=late.prev_index,
+    )
+    group.step(beat)
+    assert group.core(2).committed == late.prev_index
+    group.step(late)
+    assert group.core(2).committed == late.entries[-1].last
+
+
 def test_heartbeats_do_not_commit_what_is_not_known_to_match() -> None:
     group = Group(THREE)
     group.load(2, 2, (1, "a"), (2, "other"))
