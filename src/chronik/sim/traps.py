@@ -11,12 +11,12 @@ from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.process_disk import Change, Death, Operation
 from chronik.vocab.ids import NodeId, TopicPartition
 
-# Changes by the ends of their paths: of the journal of terms and markers, of logs, of anything; and how
-# probably a node dies of one, if its cluster is brittle there. So about once in a run, or as often as not
-# where it is rare. The first that fits counts.
+# Changes by what is in their paths (the journal's file keeps the name it had before it was renamed): of the
+# journal of terms and markers, of logs, of anything. How probably a node dies of one, if its cluster is
+# brittle there: so about once in a run, or as often as not where it is rare. The first that fits counts.
 _BRITTLENESS = {
-    (Change.WRITE, "raft-state"): 1 / 40,
-    (Change.SYNC, "raft-state"): 1 / 40,
+    (Change.WRITE, STATE_FILE): 1 / 200,
+    (Change.SYNC, STATE_FILE): 1 / 200,
     (Change.WRITE, ".log"): 1 / 1500,
     (Change.SYNC, ".log"): 1 / 1000,
     (Change.TRUNCATE, ".log"): 1 / 3,
@@ -129,8 +129,8 @@ class Traps:
         return death
 
     def _breaks(self, operation: Operation) -> bool:
-        for (change, suffix), probability in self._brittleness.items():
-            if operation.change is change and operation.path.endswith(suffix):
+        for (change, part), probability in self._brittleness.items():
+            if operation.change is change and part in operation.path:
                 return self._random.random() < probability
         return False
 
@@ -140,7 +140,7 @@ class Traps:
         if left is not None:
             self._doomed[node] = left - 1
             return left == 0
-        is_journal = operation.change is Change.WRITE and operation.path.endswith(STATE_FILE)
+        is_journal = operation.change is Change.WRITE and STATE_FILE in operation.path
         if self._is_doom_near and is_journal and self._random.random() < _doom(operation.data):
             self._doomed[node] = self._random.randint(0, _CHANGES_DOOMED_MAX)
         return False

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from chronik.raft.transport import FrameKind
-from chronik.sim.network import DEFAULT_TIMINGS, SimNetwork, SimTransport
+from chronik.sim.network import DEFAULT_TIMINGS, Disorder, SimNetwork, SimTransport
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NodeId
 from tests.unit.server.peers.recorder import Recorder
@@ -241,3 +241,53 @@ async def test_a_slow_link_is_slow_one_way_until_it_is_healed() -> None:
     it.network.heal(ONE, TWO)
     await asyncio.sleep(1)
     assert max([await seconds(ONE, TWO) for _ in range(10)]) < 0.01
+
+
+@virtual
+async def test_in_disorder_messages_of_consensus_come_twice_and_others_once() -> None:
+    it = await cluster()
+    it.network.disorder = Disorder(twice=1.0, late_seconds_max=0.1)
+    it.nodes[ONE].send(TWO, FrameKind.RAFT, [b"r"])
+    it.nodes[ONE].send(TWO, FrameKind.GOSSIP, [b"g"])
+    await asyncio.sleep(0.2)
+    assert sorted(it.told[TWO].payloads) == [b"g", b"r", b"r"]
+
+
+@virtual
+async def test_what_is_late_comes_after_what_was_sent_later_also_to_who_is_paused_meanwhile() -> None:
+    it = await cluster()
+    it.network.disorder = Disorder(late=1.0, late_seconds_max=0.5)
+    it.nodes[ONE].send(TWO, FrameKind.RAFT, [b"late"])
+    await asyncio.sleep(0.01)
+    it.network.disorder = None
+    it.nodes[ONE].send(TWO, FrameKind.RAFT, [b"later"])
+    await asyncio.sleep(0.01)
+    assert it.told[TWO].payloads == [b"later"]
+    it.network.pause(TWO, is_paused=True)
+    await asyncio.sleep(0.5)
+    assert it.told[TWO].payloads == [b"later"]
+    it.network.pause(TWO, is_paused=False)
+    await asyncio.sleep(0.2)
+    assert it.told[TWO].payloads == [b"later", b"late"]
+
+
+@virtual
+async def test_what_is_late_is_lost_with_its_connection() -> None:
+    it = await cluster()
+    it.network.disorder = Disorder(late=1.0, late_seconds_max=0.5)
+    it.nodes[ONE].send(TWO, FrameKind.RAFT, [b"late"])
+    await asyncio.sleep(0.01)
+    it.network.reset(ONE, TWO)
+    await asyncio.sleep(2)
+    assert it.told[TWO].payloads == []
+    assert it.connected()[ONE] == {TWO, THREE}
+
+
+@virtual
+async def test_who_ends_a_turn_is_told() -> None:
+    it = await cluster()
+    turns: list[NodeId] = []
+    it.network.on_turn = turns.append
+    it.nodes[ONE].send(TWO, FrameKind.GOSSIP, [b"g"])
+    await asyncio.sleep(0.1)
+    assert turns == [TWO]
