@@ -10,6 +10,7 @@ from tests.proofs.clients.client import ANSWER_SECONDS_MAX, ClientFailed, Member
 from tests.proofs.clients.load import Record
 
 _POLL_SECONDS = 0.1
+_STOPPING_SECONDS_MAX = 45.0
 
 
 class AiokafkaWriter:
@@ -67,7 +68,7 @@ async def _read(bootstrap_servers: str, topic: str, group: str, member: Member) 
     except KafkaError as error:
         raise ClientFailed(repr(error)) from error
     finally:
-        await consumer.stop()
+        await _stop(consumer)
 
 
 async def _start(consumer: AIOKafkaConsumer, member: Member) -> bool:
@@ -78,7 +79,18 @@ async def _start(consumer: AIOKafkaConsumer, member: Member) -> bool:
         if member.is_over and not starting.done():
             starting.cancel()
             await asyncio.wait([starting])
-            await consumer.stop()
+            await _stop(consumer)
             return False
     starting.result()
     return True
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Raises ClientFailed, and says what it waits for, when it never stops."""
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping], timeout=_STOPPING_SECONDS_MAX)
+    if not stopping.done():
+        waiting = [task.get_stack() for task in asyncio.all_tasks()]
+        places = [f"{stack[-1].f_code.co_qualname}:{stack[-1].f_lineno}" for stack in waiting if stack]
+        raise ClientFailed(f"the consumer does not stop; its tasks are at {', '.join(places)}")
+    stopping.result()

@@ -1,15 +1,18 @@
 """A group of consumers in threads, of which one leaves and one joins while records keep coming."""
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from tests.proofs.clients.client import Client, Writer
+from tests.proofs.clients.client import Client, ClientFailed, Writer
 from tests.proofs.clients.load import Reading, records
 from tests.support.waiting import wait_until
 
 # A rebalance waits for no timeout here; this is for a machine that is busy with other things.
 _SECONDS_MAX = 90.0
+# A member that is told to leave does so in seconds; some clients, now and then, never do.
+_LEAVING_SECONDS_MAX = 60.0
 
 
 class GroupMember:
@@ -48,15 +51,14 @@ class Group:
         self._client = client
         self._place = place
         self._reading = reading
-        self._threads = ThreadPoolExecutor(thread_name_prefix=client.name)
         self._members: dict[GroupMember, Future[None]] = {}
 
     def add(self) -> GroupMember:
         member = GroupMember(f"member-{len(self._members) + 1}", self._reading)
-        place = self._place
-        self._members[member] = self._threads.submit(
-            self._client.read, place.bootstrap_servers, place.topic, place.group, member
-        )
+        reader = self._members[member] = Future()
+        # A daemon, so that a client that never ends fails its round, and does not hold up the rest.
+        name = f"{self._client.name}-{member.name}"
+        threading.Thread(target=self._read, args=(member, reader), name=name, daemon=True).start()
         return member
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
@@ -78,7 +80,19 @@ class Group:
     def close(self) -> None:
         for member in self._members:
             member.is_over = True
-        self._threads.shutdown()
+        wait(self._members.values(), timeout=_LEAVING_SECONDS_MAX)
+        late = [member.name for member, reader in self._members.items() if not reader.done()]
+        if late:
+            raise ClientFailed(f"{self._client.name}: {', '.join(late)} never left")
+
+    def _read(self, member: GroupMember, reader: "Future[None]") -> None:
+        place = self._place
+        try:
+            self._client.read(place.bootstrap_servers, place.topic, place.group, member)
+        except BaseException as error:
+            reader.set_exception(error)
+        else:
+            reader.set_result(None)
 
     def _raise_failures(self) -> None:
         for reader in self._members.values():
