@@ -95,7 +95,7 @@ class Faults:
             (2, self._step_clock),
             (1, self._drift),
             (3, self._transfer),
-            (1, self._wipe),
+            (4, self._wipe),
         ]
         self._weights = [weight * random.choice(_SWARM) for weight, _ in self._kinds]
 
@@ -448,6 +448,9 @@ class Faults:
         self._begin("failing syncs", node)
         disk.fail("sync", self._random.choice((".log", "")), OSError(errno.EIO, os.strerror(errno.EIO)))
         await self._last()
+        if self._random.random() < 0.5:
+            # Such disks often go with their machine.
+            await self._take_down("power loss", node, is_power_lost=True)
         disk.heal()
         self._end("failing syncs", node)
         await self._replace_process(node)

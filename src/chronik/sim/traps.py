@@ -34,11 +34,11 @@ _BRITTLE_KINDS = 1 / 3
 _DOOM = {
     Kind.WIPED: 1 / 20,
     Kind.TRUNCATE: 1 / 5,
-    Kind.RESTART: 1 / 2,
+    Kind.RESTART: 1.0,
     Kind.REBASE: 1 / 50,
     Kind.FORGET: 1 / 10,
 }
-_MEMBERSHIP_DOOM = 1 / 30
+_MEMBERSHIP_DOOM = 1 / 15
 _CHANGES_DOOMED_MAX = 12
 _POWER_LOST = 0.7
 # A leader is settled after its followers' first answers, which come among those of other groups.

@@ -61,6 +61,9 @@ _IN_TROUBLE = frozenset(
     }
 )
 
+# Often: replicas that were away then find nothing to go on from.
+_TRIMS = 3
+
 
 class SimAdministrator:
     """Changes `topics` (whose clients expect to be served) and `trimmed` (whose records may go), and makes
@@ -113,7 +116,7 @@ class SimAdministrator:
             self._elect,
         ]
         if self._trimmed is not None:
-            works.append(self._trim)
+            works += [self._trim] * _TRIMS
         while not self._is_stopping and not self._history.problems:
             await self._client.random.choice(works)()
             await asyncio.sleep(self._client.random.random() * _PAUSE_SECONDS_MAX)
