@@ -8,7 +8,7 @@ such nodes.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -104,14 +104,6 @@ def _unsynced_membership(original: Any) -> Any:
     return append
 
 
-def _unsynced_restart(original: Any) -> Any:
-    def restart(self: Any, start: Any) -> None:
-        with patch.object(self._store, "sync_now", _nothing):
-            original(self, start)
-
-    return restart
-
-
 def _always_clean(original: Any) -> Any:
     def take(disk: Any) -> bool:
         original(disk)
@@ -163,6 +155,13 @@ def _truncate_records_only(self: Any, to: RaftIndex) -> Any:
     self._forget_loaded()
     self.log.truncate(end_offset)
     return end_offset
+
+
+def _restart_at_offset(original: Any) -> Any:
+    def restart(self: Any, start: Any) -> None:
+        original(self, replace(start, index=RaftIndex(start.payload.offset - 1)))
+
+    return restart
 
 
 def _forget_membership(self: Any, index: RaftIndex, membership: Any) -> None:
@@ -289,10 +288,6 @@ MUTANTS: dict[str, Mutant] = {
         what="the marker of a membership is not durable before the records after it",
         planted=_around(ReplicatedLog, "append", _unsynced_membership),
     ),
-    "restart-not-synced": Mutant(
-        what="a log is emptied for the leader's before it is durable that it will be",
-        planted=_around(ReplicatedLog, "restart", _unsynced_restart),
-    ),
     "always-clean": Mutant(
         what="a start takes every stop for a clean one, and recovers nothing",
         planted=_around(local_broker, "take_clean_mark", _always_clean),
@@ -339,6 +334,10 @@ MUTANTS: dict[str, Mutant] = {
     "markers-survive-truncation": Mutant(
         what="truncation leaves the markers: indexes and offsets part",
         planted=_replace(ReplicatedLog, "truncate", _truncate_records_only),
+    ),
+    "restart-at-offset": Mutant(
+        what="a log that starts behind the leader's takes the offset for the index",
+        planted=_around(ReplicatedLog, "restart", _restart_at_offset),
     ),
     "restart-without-membership": Mutant(
         what="a log that starts behind the leader's takes over no directories of members",
