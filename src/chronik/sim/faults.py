@@ -234,14 +234,19 @@ class Faults:
 
     async def _lose_power_in_a_storm(self) -> None:
         """All disks are slow, so that much is written and not synced when the power goes everywhere."""
-        self._begin("slow disks everywhere")
-        disks = self._cluster.disks
-        for disk in disks.values():
-            disk.wait_seconds_max = WAIT_SECONDS_MAX * self._random.randint(*_SLOW_DISK)
+        self._slow_all_disks()
         await asyncio.sleep(self._random.random() * _STORM_SECONDS_MAX)
         await self._lose_all_power()
-        for node in self._cluster.all_nodes:
-            self._cluster.disks[node].wait_seconds_max = WAIT_SECONDS_MAX
+        self._end_slow_disks()
+
+    def _slow_all_disks(self) -> None:
+        self._begin("slow disks everywhere")
+        for disk in self._cluster.disks.values():
+            disk.wait_seconds_max = WAIT_SECONDS_MAX * self._random.randint(*_SLOW_DISK)
+
+    def _end_slow_disks(self) -> None:
+        for disk in self._cluster.disks.values():
+            disk.wait_seconds_max = WAIT_SECONDS_MAX
         self._end("slow disks everywhere")
 
     async def _unlucky_leaders(self) -> None:
@@ -338,11 +343,17 @@ class Faults:
         await asyncio.sleep(self._random.random() * _DOWN_SECONDS_MAX)
         self._down.discard(node)
         await self.open(node)
+        is_slow = self._random.random() < 0.5
+        if is_slow:
+            # Much is written around the changes of members, and not synced.
+            self._slow_all_disks()
         deadline = asyncio.get_running_loop().time() + _WIPED_SECONDS_MAX
         while not votes_everywhere(self._cluster, node) and not self._is_stopping:
             if asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.1)
+        if is_slow:
+            self._end_slow_disks()
         self._is_wiping = self._is_stopping or not votes_everywhere(self._cluster, node)
 
     async def _transfer(self) -> None:

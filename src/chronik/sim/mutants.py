@@ -147,7 +147,8 @@ def _any_candidate(replica: Replica, request: Any) -> bool:
 
 
 def _commit_as_told(self: Any, leader_committed: RaftIndex) -> None:
-    self.replica.commit(min(leader_committed, self.replica.log.last_index))
+    self._leader_committed = max(self._leader_committed, leader_committed)
+    self.replica.commit(min(self._leader_committed, self.replica.log.last_index))
 
 
 def _truncate_records_only(self: Any, to: RaftIndex) -> Any:
