@@ -46,6 +46,11 @@ _LOSS_MAX = 0.3
 _WIPED_SECONDS_MAX = 40.0
 _LOOK_SECONDS = 0.01
 _UNLUCKY_MAX = 3
+_LOOKED_AT = 4
+# The first dies while what it says first is on its way; who comes then has heard some answers, which come
+# among those of other groups.
+_FIRST_TURNS_LEFT = (0, 0, 1)
+_LATER_TURNS_LEFT = (0, 1, 2, 3, 4, 6)
 # Long enough for two elections.
 _UNLUCKY_SECONDS_MAX = 3.0
 # Of every kind of fault, each run has none, as many as it says, or more.
@@ -77,7 +82,7 @@ class Faults:
             (1, self._lose_all_power),
             (3, self._lose_power_in_a_storm),
             (2, self._upheaval),
-            (5, self._unlucky_leaders),
+            (8, self._unlucky_leaders),
             (2, self._restart),
             (1, self._roll),
             (4, self._pause),
@@ -257,12 +262,15 @@ class Faults:
         led = [(node.node, partition) for node in nodes for partition in node.broker.replicas.led()]
         if not led:
             return
-        leader, partition = self._random.choice(led)
+        some = self._random.choices(led, k=_LOOKED_AT)
+        # One that clients write to.
+        leader, partition = max(some, key=lambda each: each[1].log.end_offset)
         self._begin("unlucky leaders", partition.name)
         self._cluster.network.isolate(leader)
         victims = []
-        for _ in range(self._random.randint(1, _UNLUCKY_MAX)):
-            trap = self._traps.set(partition.name)
+        for number in range(self._random.randint(1, _UNLUCKY_MAX)):
+            left = self._random.choice(_LATER_TURNS_LEFT if number else _FIRST_TURNS_LEFT)
+            trap = self._traps.set(partition.name, left)
             with suppress(TimeoutError):
                 await asyncio.wait_for(trap.sprung.wait(), _UNLUCKY_SECONDS_MAX)
             self._traps.drop(trap)

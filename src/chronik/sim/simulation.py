@@ -81,7 +81,7 @@ _SEGMENT_BYTES = "3000"
 _DELAYS_MS = ((0.1, 2.0), (0.1, 2.0), (1.0, 100.0))
 _HEARTBEAT_TICKS = (TICKS.heartbeat, TICKS.heartbeat, 1)
 _DISORDERS = (None, None, Disorder(twice=0.1, late=0.1, late_seconds_max=0.2))
-_APPEND_BYTES_MAX = (1 << 20, 1 << 20, 2_000, 1)
+_APPEND_BYTES_MAX = (1 << 20, 2_000, 1, 1)
 
 
 @dataclass(slots=True)

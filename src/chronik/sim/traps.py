@@ -41,8 +41,6 @@ _DOOM = {
 _MEMBERSHIP_DOOM = 1 / 15
 _CHANGES_DOOMED_MAX = 12
 _POWER_LOST = 0.7
-# A leader is settled after its followers' first answers, which come among those of other groups.
-_TURNS_LEFT = (0, 0, 0, 1, 2, 3, 4, 6, 8)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -101,10 +99,10 @@ class Traps:
         }
         self._is_doom_near = self._random.random() < 0.5
 
-    def set(self, partition: TopicPartition) -> Trap:
+    def set(self, partition: TopicPartition, left: int) -> Trap:
         trap = Trap(
             partition=partition,
-            left=self._random.choice(_TURNS_LEFT),
+            left=left,
             is_power_lost=self._random.random() > _POWER_LOST,
         )
         self._traps.append(trap)
