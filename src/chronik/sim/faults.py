@@ -21,8 +21,8 @@ from chronik.sim.cluster import SimCluster
 from chronik.sim.disk import WAIT_SECONDS_MAX, CrashDisk
 from chronik.sim.process import ProcessDied, outside
 from chronik.sim.trace import Trace
-from chronik.sim.traps import Traps
-from chronik.vocab.ids import METADATA_TOPIC, NodeId
+from chronik.sim.traps import Moment, Traps
+from chronik.vocab.ids import METADATA_TOPIC, NodeId, TopicPartition
 
 _PAUSE_SECONDS_MAX = 0.8
 _LASTS_SECONDS = (0.05, 2.5)
@@ -45,12 +45,10 @@ _LOSS_MAX = 0.3
 # Longer than the slowest node takes to catch up.
 _WIPED_SECONDS_MAX = 40.0
 _LOOK_SECONDS = 0.01
-_UNLUCKY_MAX = 3
+_UNLUCKY = (2, 4)
 _LOOKED_AT = 4
-# The first dies while what it says first is on its way; who comes then has heard some answers, which come
-# among those of other groups.
-_FIRST_TURNS_LEFT = (0, 0, 1)
-_LATER_TURNS_LEFT = (0, 1, 2, 3, 4, 6)
+# What is on the way comes turn by turn, mostly that of other groups.
+_TURNS_LEFT = (0, 0, 0, 1, 3)
 # Long enough for two elections.
 _UNLUCKY_SECONDS_MAX = 3.0
 # Of every kind of fault, each run has none, as many as it says, or more.
@@ -82,7 +80,7 @@ class Faults:
             (1, self._lose_all_power),
             (3, self._lose_power_in_a_storm),
             (2, self._upheaval),
-            (8, self._unlucky_leaders),
+            (12, self._unlucky_leaders),
             (2, self._restart),
             (1, self._roll),
             (4, self._pause),
@@ -255,31 +253,45 @@ class Faults:
         self._end("slow disks everywhere")
 
     async def _unlucky_leaders(self) -> None:
-        """A leader is cut off with what it alone has; who comes after it dies before it commits anything, and
-        perhaps who comes then (figure 8 of the Raft paper).
+        """A leader is cut off, or all lose their power, so that some have what others have not. Who leads
+        then dies before it commits anything, and perhaps who comes after it (figure 8 of the Raft paper).
         """
+        found = self._busy_leader()
+        if found is None:
+            return
+        leader, partition = found
+        self._begin("unlucky leaders", partition)
+        if self._random.random() < 0.3:
+            await asyncio.gather(self._lose_power_in_a_storm(), self._kill_leaders(partition, cut_off=None))
+        else:
+            self._cluster.network.isolate(leader)
+            await self._kill_leaders(partition, cut_off=leader)
+
+    def _busy_leader(self) -> tuple[NodeId, TopicPartition] | None:
+        """Of a partition that clients write to, as far as that is seen."""
         nodes = [node for node in self._cluster.nodes.values() if node.is_open]
         led = [(node.node, partition) for node in nodes for partition in node.broker.replicas.led()]
         if not led:
-            return
+            return None
         some = self._random.choices(led, k=_LOOKED_AT)
-        # One that clients write to.
         leader, partition = max(some, key=lambda each: each[1].log.end_offset)
-        self._begin("unlucky leaders", partition.name)
-        self._cluster.network.isolate(leader)
+        return leader, partition.name
+
+    async def _kill_leaders(self, partition: TopicPartition, cut_off: NodeId | None) -> None:
+        """`cut_off` is so until the first died."""
         victims = []
-        for number in range(self._random.randint(1, _UNLUCKY_MAX)):
-            left = self._random.choice(_LATER_TURNS_LEFT if number else _FIRST_TURNS_LEFT)
-            trap = self._traps.set(partition.name, left)
+        for number in range(self._random.randint(*_UNLUCKY)):
+            moment = Moment.HALF_WAY if number % 2 else Moment.ELECTED
+            trap = self._traps.set(partition, moment, self._random.choice(_TURNS_LEFT))
             with suppress(TimeoutError):
                 await asyncio.wait_for(trap.sprung.wait(), _UNLUCKY_SECONDS_MAX)
             self._traps.drop(trap)
             if trap.victim is not None:
                 victims.append(trap.victim)
             for other in self._cluster.all_nodes:
-                if other != leader:
-                    self._cluster.network.heal(leader, other)
-        self._end("unlucky leaders", partition.name)
+                if cut_off is not None and other != cut_off:
+                    self._cluster.network.heal(cut_off, other)
+        self._end("unlucky leaders", partition)
         for victim in victims:
             await self._bring_back(victim)
 

@@ -131,6 +131,10 @@ class SimNetwork:
         """
         self._nodes[node].end(is_silent=is_silent)
 
+    def lose_what_is_said(self, node: NodeId) -> None:
+        """What is on the way from it is lost. Its process must end with that."""
+        self._nodes[node].lose_what_is_said()
+
     def cut(self, a: NodeId, b: NodeId, *, is_one_way: bool = False) -> None:
         """Nothing from `a` arrives at `b`, nor back unless `is_one_way`."""
         self._cuts.add((a, b))
@@ -402,6 +406,11 @@ class SimTransport:
             for side in (end, end.far):
                 self._lose_tail(side)
                 self._put(side.far, _Close())
+
+    def lose_what_is_said(self) -> None:
+        """See `SimNetwork.lose_what_is_said`."""
+        for end in self._ends.values():
+            end.far.arriving.clear()
 
     def _lose_tail(self, end: _End) -> None:
         kept = self._network.random.randrange(0, len(end.arriving) + 1)

@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from random import Random
 
+from chronik.broker.partition import Partition
+from chronik.raft.core.types import RaftIndex, Term
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_codec import Kind, find_frames, parse_group, parse_markers
 from chronik.raft.state_store import STATE_FILE
 from chronik.sim.cluster import SimCluster, SimNode
@@ -41,30 +45,52 @@ _DOOM = {
 _MEMBERSHIP_DOOM = 1 / 15
 _CHANGES_DOOMED_MAX = 12
 _POWER_LOST = 0.7
+_UNHEARD = 0.8
+
+
+class Moment(Enum):
+    """Of a leader that has committed nothing yet."""
+
+    # It may have said that it leads.
+    ELECTED = "elected"
+    # A follower has accepted something that earlier terms left.
+    HALF_WAY = "half way"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Trap:
-    """Whoever leads `partition` and has committed nothing dies after so many turns of taking frames. What it
-    sent just now may be lost with it.
-    """
+    """Whoever leads `partition` dies so many turns of taking frames after the moment has come."""
 
     partition: TopicPartition
+    moment: Moment
     left: int
     is_power_lost: bool
+    # What it has said lately is lost with it.
+    is_unheard: bool
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
     # Who died of it, and stays down until who set it brings it back.
     victim: NodeId | None = None
+    # What leaders had committed when they were first seen, by node and term.
+    _committed: dict[tuple[NodeId, Term], RaftIndex] = field(default_factory=dict)
 
     def step(self, node: SimNode) -> bool:
         """Whether this is its death."""
         if self.victim is not None or not node.is_open:
             return False
         found = node.broker.replicas.find(*self.partition)
-        if found is None or not found.is_leader or found.is_settled:
+        if found is None or not found.is_leader or found.is_settled or not self._has_come(node, found):
             return False
         self.left -= 1
         return self.left < 0
+
+    def _has_come(self, node: SimNode, partition: Partition) -> bool:
+        group = partition.group
+        if self.moment is Moment.ELECTED or not isinstance(group, ReplicatedGroup):
+            return True
+        core = group._core
+        committed = self._committed.setdefault((node.node, core.term), core.committed)
+        matches = [follower.match for follower in core.followers.values()]
+        return any(match > committed and core._replica.log.term_at(match) < core.term for match in matches)
 
 
 class Traps:
@@ -99,10 +125,12 @@ class Traps:
         }
         self._is_doom_near = self._random.random() < 0.5
 
-    def set(self, partition: TopicPartition, left: int) -> Trap:
+    def set(self, partition: TopicPartition, moment: Moment, left: int) -> Trap:
         trap = Trap(
             partition=partition,
+            moment=moment,
             left=left,
+            is_unheard=self._random.random() < _UNHEARD,
             is_power_lost=self._random.random() > _POWER_LOST,
         )
         self._traps.append(trap)
@@ -151,6 +179,8 @@ class Traps:
                 self._tell(node, f"leading {trap.partition}", is_trap=True)
                 trap.victim = target
                 trap.sprung.set()
+                if trap.is_unheard:
+                    self._cluster.network.lose_what_is_said(target)
                 node.crash(is_power_lost=trap.is_power_lost)
                 break
 

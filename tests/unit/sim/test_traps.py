@@ -12,7 +12,7 @@ from chronik.sim import traps
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes
 from chronik.sim.process_disk import Change
-from chronik.sim.traps import Traps
+from chronik.sim.traps import Moment, Traps
 from chronik.vocab.ids import NodeId, TopicPartition
 
 ONE = NODES[0]
@@ -40,7 +40,7 @@ async def test_a_leader_dies_before_it_has_committed_anything() -> None:
     room = await SimCluster().open()
     deaths = Deaths()
     set_traps = Traps(room, Random(1), deaths)
-    trap = set_traps.set(PARTITION, 0)
+    trap = set_traps.set(PARTITION, Moment.ELECTED, 0)
     creating = asyncio.create_task(create(room.nodes[ONE], "t"))
     async with asyncio.timeout(20):
         await trap.sprung.wait()
@@ -62,7 +62,7 @@ async def test_a_leader_that_has_committed_lives() -> None:
     await asyncio.sleep(2)
     deaths = Deaths()
     set_traps = Traps(room, Random(1), deaths)
-    set_traps.set(PARTITION, 0)
+    set_traps.set(PARTITION, Moment.ELECTED, 0)
     await asyncio.sleep(2)
     assert deaths.seen == []
     await room.close()
