@@ -74,6 +74,8 @@ class CommitCheck:
         self._problems = problems
         self._references: dict[Key, _Reference] = {}
         self._leaders: dict[tuple[Key, LeaderEpoch], NodeId] = {}
+        # The high watermarks of leaders when they were first seen, until they commit something of their own.
+        self._unsettled: dict[tuple[Key, LeaderEpoch], Offset] = {}
         # By life of a node.
         self._looks: dict[SimNode, dict[Partition, _Look]] = {}
         self.batches_compared = 0
@@ -113,6 +115,7 @@ class CommitCheck:
         if partition.is_leader:
             self.on_leader(partition.topic_id, partition.name.partition, node.node, epoch)
             self._check_complete(where, partition)
+            self._check_restraint(where, partition)
         if high_watermark > look.checked and node.node not in node.room.rotten:
             self._compare(where, look)
 
@@ -125,6 +128,18 @@ class CommitCheck:
         committed = max((upto for of, upto in reference.by_epoch.items() if of < epoch), default=Offset(0))
         if end < committed:
             self._problems.add(f"{where}: leads epoch {epoch} with {end} of {committed} committed before")
+
+    def _check_restraint(self, where: str, partition: Partition) -> None:
+        """What earlier epochs left is committed together with the first of its own: Raft, section 5.4.2. Else
+        it may be replaced yet, in a way that needs much bad luck (figure 8).
+        """
+        if partition.is_settled:
+            return
+        key = (partition.topic_id, partition.name.partition), partition.leader_epoch
+        known = self._unsettled.setdefault(key, partition.high_watermark)
+        if partition.high_watermark > known:
+            moved = f"{known} to {partition.high_watermark} with nothing of its own"
+            self._problems.add(f"{where}: leads epoch {partition.leader_epoch}, and commits from {moved}")
 
     def _compare(self, where: str, look: _Look) -> None:
         partition = look.partition

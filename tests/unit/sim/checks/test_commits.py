@@ -1,5 +1,8 @@
 """What two replicas show to be committed must be the same."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from chronik.sim.checks.commits import CommitCheck, _Committed, _Reference
 from chronik.sim.checks.problems import Problems
 from chronik.sim.trace import Trace
@@ -50,4 +53,28 @@ def test_two_leaders_of_one_epoch() -> None:
     check.on_leader(TOPIC, 1, NodeId(2), LeaderEpoch(1))
     assert problems.found == []
     check.on_leader(TOPIC, 0, NodeId(3), LeaderEpoch(2))
+    assert len(problems.found) == 1
+
+
+def test_a_leader_that_commits_what_others_left_with_nothing_of_its_own() -> None:
+    problems = Problems(Trace(lambda: 0.0))
+    check = CommitCheck(problems)
+
+    def look(high_watermark: int, epoch: int, *, is_settled: bool) -> None:
+        name = SimpleNamespace(partition=0)
+        partition: Any = SimpleNamespace(
+            topic_id=TOPIC,
+            name=name,
+            high_watermark=high_watermark,
+            leader_epoch=epoch,
+            is_settled=is_settled,
+        )
+        check._check_restraint("node 1, t-0", partition)
+
+    look(5, 1, is_settled=False)
+    look(9, 1, is_settled=True)
+    look(9, 2, is_settled=False)
+    look(9, 2, is_settled=False)
+    assert problems.found == []
+    look(10, 2, is_settled=False)
     assert len(problems.found) == 1
