@@ -30,6 +30,9 @@ _DOWN_SECONDS_MAX = 2.0
 # Several election timeouts, and longer than a session: time enough to be found out as one who still takes
 # itself for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
+# So long that others have led for seconds, and what it says of old is too old.
+_LONG_SECONDS = 9.0
+_LONG_ISOLATIONS = 0.3
 _SUPERVISOR_SECONDS = 0.5
 # Some batches of each producer.
 _STORM_SECONDS_MAX = 0.5
@@ -397,7 +400,8 @@ class Faults:
         node = self._node()
         self._begin("isolation", node)
         self._cluster.network.isolate(node)
-        await asyncio.sleep(self._random.random() * _ISOLATED_SECONDS_MAX)
+        is_long = self._random.random() < _LONG_ISOLATIONS
+        await asyncio.sleep(_LONG_SECONDS if is_long else self._random.random() * _ISOLATED_SECONDS_MAX)
         self._end("isolation", node)
         for other in self._cluster.all_nodes:
             if other != node:
