@@ -139,10 +139,8 @@ class SimNode:
     def _watch(self, operation: Operation) -> Death | None:
         return self.room.watch(self, operation)
 
-    def _die(self) -> bool:
-        is_power_lost = self.room.is_power_lost(self)
-        self.crash(is_power_lost=is_power_lost)
-        return is_power_lost
+    def _die(self) -> None:
+        self.crash(is_power_lost=self.room.is_power_lost(self))
 
     def crash(self, *, is_power_lost: bool) -> None:
         """Now. With its power the machine loses what was not synced, and nobody hears its connections

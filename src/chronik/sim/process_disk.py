@@ -67,9 +67,9 @@ class ProcessDisk:
     """Implements `log.disk.Disk` on the disk of a machine, for one life of a process."""
 
     def __init__(
-        self, disk: CrashDisk, process: SimProcess, watch: Watch, die: Callable[[], bool], random: Random
+        self, disk: CrashDisk, process: SimProcess, watch: Watch, die: Callable[[], None], random: Random
     ) -> None:
-        """`die` ends the process; whether the machine loses its power with it."""
+        """`die` ends the process, perhaps with its machine's power."""
         self._disk = disk
         self._process = process
         self._watch = watch

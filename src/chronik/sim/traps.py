@@ -7,6 +7,7 @@ from enum import Enum
 from random import Random
 
 from chronik.broker.partition import Partition
+from chronik.raft.core.core import RaftCore
 from chronik.raft.core.types import RaftIndex, Term
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_codec import Kind, find_frames, parse_group, parse_markers
@@ -89,8 +90,14 @@ class Trap:
             return True
         core = group._core
         committed = self._committed.setdefault((node.node, core.term), core.committed)
-        matches = [follower.match for follower in core.followers.values()]
-        return any(match > committed and core._replica.log.term_at(match) < core.term for match in matches)
+        return _is_half_way(core, committed)
+
+
+def _is_half_way(leader: RaftCore, committed: RaftIndex) -> bool:
+    """Whether a follower has accepted what is of an earlier term, and was not `committed` at the election."""
+    term_at = leader._replica.log.term_at
+    matches = [follower.match for follower in leader.followers.values()]
+    return any(match > committed and term_at(match) < leader.term for match in matches)
 
 
 class Traps:

@@ -1,12 +1,16 @@
 """Nodes that die where they are told to."""
 
 import asyncio
+from dataclasses import replace
 from random import Random
 from unittest.mock import patch
 
 import pytest
 
 from chronik.cluster.commands import CreateTopic
+from chronik.raft.core.core import RaftCore
+from chronik.raft.core.roles import Role
+from chronik.raft.core.types import RaftIndex
 from chronik.raft.state_codec import Kind
 from chronik.sim import traps
 from chronik.sim.cluster import NODES, SimCluster, SimNode
@@ -14,6 +18,7 @@ from chronik.sim.process import on_processes
 from chronik.sim.process_disk import Change
 from chronik.sim.traps import Moment, Traps
 from chronik.vocab.ids import NodeId, TopicPartition
+from tests.unit.raft.core.group import Group, membership
 
 ONE = NODES[0]
 PARTITION = TopicPartition("t", 0)
@@ -63,6 +68,8 @@ async def test_a_leader_that_has_committed_lives() -> None:
     deaths = Deaths()
     set_traps = Traps(room, Random(1), deaths)
     set_traps.set(PARTITION, Moment.ELECTED, 0)
+    # Of which all take frames.
+    await create(room.nodes[ONE], "u")
     await asyncio.sleep(2)
     assert deaths.seen == []
     await room.close()
@@ -120,3 +127,17 @@ async def test_a_doomed_node_dies_some_changes_later() -> None:
             await room.open_node(node)
     await asyncio.wait([creating])
     await room.close()
+
+
+def test_half_way_is_when_a_follower_has_something_of_an_earlier_term_that_was_not_committed() -> None:
+    group = Group(membership(1, 2, 3))
+    group.load(1, 1, (1, "a"), (1, "b"))
+    group.campaign(1)
+    leader = group.core(1)
+    assert leader.role is Role.LEADER
+    last = RaftIndex(leader.committed)
+    assert not traps._is_half_way(leader, last)
+    followers = {NodeId(2): replace(leader.followers[NodeId(2)], match=RaftIndex(last - 1))}
+    with patch.object(RaftCore, "followers", followers):
+        assert traps._is_half_way(leader, RaftIndex(last - 2))
+        assert not traps._is_half_way(leader, RaftIndex(last - 1))
