@@ -136,7 +136,9 @@ def test_half_way_is_when_a_follower_has_something_of_an_earlier_term_that_was_n
     leader = group.core(1)
     assert leader.role is Role.LEADER
     last = RaftIndex(leader.committed)
+    # All have its first entry, which is of its own term.
     assert not traps._is_half_way(leader, last)
+    assert not traps._is_half_way(leader, RaftIndex(last - 1))
     followers = {NodeId(2): replace(leader.followers[NodeId(2)], match=RaftIndex(last - 1))}
     with patch.object(RaftCore, "followers", followers):
         assert traps._is_half_way(leader, RaftIndex(last - 2))
