@@ -37,6 +37,8 @@ from chronik.wire.messages.fetch import (
 
 _FIRST_VERSION_WITH_RACKS = 11
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
+# Older clients hear no leader's address with its number, and may not know it: as Kafka's, they get neither.
+_FIRST_VERSION_WITH_LEADERS = 16
 _READ_COMMITTED = 1
 
 
@@ -156,10 +158,12 @@ def _remember(one: Fetched) -> None:
 def _response(
     broker: Broker, context: RequestContext, session_id: int, fetched: Sequence[Fetched]
 ) -> FetchResponse:
+    if context.api_version < _FIRST_VERSION_WITH_LEADERS:
+        return FetchResponse(session_id=session_id, responses=_by_topic(fetched, leaders_named=False))
     leaders = [one.leader for one in fetched if one.leader is not None]
     return FetchResponse(
         session_id=session_id,
-        responses=_by_topic(fetched),
+        responses=_by_topic(fetched, leaders_named=True),
         node_endpoints=[
             NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
             for view in endpoints_of(broker, context.listener, leaders)
@@ -167,7 +171,7 @@ def _response(
     )
 
 
-def _by_topic(fetched: Iterable[Fetched]) -> list[FetchableTopicResponse]:
+def _by_topic(fetched: Iterable[Fetched], *, leaders_named: bool) -> list[FetchableTopicResponse]:
     topics: dict[str | bytes, FetchableTopicResponse] = {}
     for one in fetched:
         topic_key, _ = one.key
@@ -178,7 +182,10 @@ def _by_topic(fetched: Iterable[Fetched]) -> list[FetchableTopicResponse]:
                 topic.topic_id = topic_key
             else:
                 topic.topic = topic_key
-        topic.partitions.append(_partition_data(one))
+        data = _partition_data(one)
+        if leaders_named and one.leader is not None:
+            data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node, leader_epoch=one.leader.epoch)
+        topic.partitions.append(data)
     return list(topics.values())
 
 
@@ -200,6 +207,4 @@ def _partition_data(one: Fetched) -> PartitionData:
         ]
     else:
         data.aborted_transactions = None
-    if one.leader is not None:
-        data.current_leader = LeaderIdAndEpoch(leader_id=one.leader.node, leader_epoch=one.leader.epoch)
     return data

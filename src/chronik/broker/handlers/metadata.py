@@ -8,7 +8,8 @@ controller, and forwards them.
 
 A node that reaches no majority of the others does not know who leads. It leaves itself out of the brokers of
 an answer that lacks a leader for that reason: the client then asks one of the others, instead of this one
-again and again, and asks here again when they name it.
+again and again, and asks here again when they name it. What it still leads by its own account is without a
+leader in that answer, too: kafka-python waits forever for a leader that is not among the brokers.
 """
 
 import asyncio
@@ -93,13 +94,14 @@ class _Request:
         image = self._broker.metadata.image
         brokers = broker_views(image, self._listener)
         asked_cluster = self._request.include_cluster_authorized_operations
-        topics = [*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)]
-        left_out = self._broker.node_id if self._is_cut_off(image) and _lacks_a_leader(topics) else None
+        topics = self._topics(image, brokers)
+        if self._is_cut_off(image) and _lacks_a_leader(topics):
+            brokers = {node: view for node, view in brokers.items() if node != self._broker.node_id}
+            topics = self._topics(image, brokers)
         return MetadataResponse(
             brokers=[
                 MetadataResponseBroker(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
                 for view in brokers.values()
-                if view.node != left_out
             ],
             cluster_id=self._broker.cluster_id,
             controller_id=self._broker.node_id,
@@ -138,6 +140,9 @@ class _Request:
         by_name = (image.topics.get(name) for name in self._names)
         by_id = (image.topics_by_id.get(topic_id) for topic_id in self._ids)
         return [topic for topic in (*by_name, *by_id) if topic is not None]
+
+    def _topics(self, image: ClusterImage, brokers: BrokerViews) -> list[MetadataResponseTopic]:
+        return [*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)]
 
     def _topics_by_name(self, image: ClusterImage, brokers: BrokerViews) -> Iterable[MetadataResponseTopic]:
         for name in image.topics if self._names is None else self._names:

@@ -205,6 +205,17 @@ async def test_the_leader_and_its_address_are_told(epoch: int) -> None:
 
 
 @virtual
+async def test_not_to_clients_of_versions_without_addresses() -> None:
+    """They would be sent to a node that they may know nothing of."""
+    it = stage(selector="")
+    it.group("t").follow(2, 4)
+    it.announce(2, 4, "t")
+    answer = only(await it.ask(asked(epoch=1), BY_NAME, FetchResponse))
+    assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert answer.current_leader is None
+
+
+@virtual
 async def test_a_leader_of_a_later_epoch_tells_that_it_leads() -> None:
     it = stage()
     it.group("t").lead(4)

@@ -139,6 +139,19 @@ async def test_a_node_that_is_cut_off_keeps_clients_of_what_it_leads() -> None:
 
 
 @virtual
+async def test_whoever_is_named_as_leader_is_among_the_brokers() -> None:
+    """Otherwise kafka-python tries, without end, to reach a node of which it has no address."""
+    it = ClusterStage()
+    it.create("t", partitions=2)
+    for partition in (0, 1):
+        it.group("t", partition).lead(1)
+    it.group("t", 1).follow(None, 1)
+    it.peers.nodes = frozenset({NODE})
+    assert await named_brokers(it) == [2, 3]
+    assert [leader for _, leader in await leaders(it)] == [-1, -1]
+
+
+@virtual
 async def test_not_for_a_group_of_one_that_resigned() -> None:
     it = ClusterStage()
     it.create("t", replicas=(1,))
