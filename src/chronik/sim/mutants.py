@@ -13,11 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 from chronik.broker.groups.shard_host import ShardHost
+from chronik.broker.handlers import metadata
 from chronik.broker.partition import Partition
 from chronik.cluster import leadership, topic_decisions
 from chronik.cluster.image_draft import ImageDraft
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.records import ConfigChanged, TopicDeleted
+from chronik.cluster.views import broker_views
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import ProducerState
 from chronik.raft.core import accepting, leader, voting
@@ -268,6 +270,13 @@ def _answer_unapplied(original: Any) -> Any:
     return catch_up
 
 
+def _name_whoever_is_left_out(original: Any) -> Any:
+    def topics(self: Any, image: Any, _brokers: Any) -> Any:
+        return original(self, image, broker_views(image, self._listener))
+
+    return topics
+
+
 MUTANTS: dict[str, Mutant] = {
     "acknowledge-before-fsync": Mutant(
         what="what is written counts as durable, here and to the leader, before its sync",
@@ -399,6 +408,10 @@ MUTANTS: dict[str, Mutant] = {
     "skip-waiting": Mutant(
         what="what waits for a round of syncs leaves when any round ends",
         planted=_replace(Durability, "is_durable", property(lambda self: self.round is None)),
+    ),
+    "leader-without-address": Mutant(
+        what="a node that sends clients to the others goes on naming itself as a leader",
+        planted=_around(metadata._Request, "_topics", _name_whoever_is_left_out),
     ),
 }
 

@@ -95,7 +95,7 @@ class SimConsumer:
         self._partitions = [
             TopicPartition(topic, index) for topic, count in topics.items() for index in range(count)
         ]
-        self._view = ClusterView(client)
+        self._view = ClusterView(client, history)
         self._member_id = ""
         self._is_stopping = False
         # Rounds of fetches that it made as a member; its progress.

@@ -73,7 +73,7 @@ class SimProducer:
         self._topic = topic
         self._partitions = partitions
         self._is_idempotent = is_idempotent
-        self._view = ClusterView(client)
+        self._view = ClusterView(client, history)
         self._producer_id = -1
         self._is_stopping = False
 

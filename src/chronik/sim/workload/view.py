@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from chronik.sim.client import NoReply, SimClient
+from chronik.sim.workload.history import History
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicPartition
 from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -21,8 +22,9 @@ class Leading(NamedTuple):
 class ClusterView:
     """One per client."""
 
-    def __init__(self, client: SimClient) -> None:
+    def __init__(self, client: SimClient, history: History) -> None:
         self._client = client
+        self._history = history
         self._leaders: dict[TopicPartition, Leading] = {}
 
     def leader(self, partition: TopicPartition) -> Leading | None:
@@ -41,9 +43,14 @@ class ClusterView:
         except NoReply:
             return None
         (found,) = answer.topics
+        named = {broker.node_id for broker in answer.brokers}
         for each in found.partitions:
             if each.error_code == ErrorCode.NONE:
                 self._learn(TopicPartition(topic, each.partition_index), each.leader_id, each.leader_epoch)
+                if each.leader_id not in named:
+                    self._history.problems.append(
+                        f"node {node} names {each.leader_id} as a leader of {topic}, without its address"
+                    )
         return ErrorCode(found.error_code)
 
     def _learn(self, partition: TopicPartition, node: int, epoch: int) -> None:
