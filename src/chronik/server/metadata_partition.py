@@ -26,6 +26,7 @@ from chronik.server.partitions import LocalPartitions
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
 
 if TYPE_CHECKING:
@@ -192,11 +193,13 @@ class MetadataPartition:
         """See `MetadataLog`. Waits for the device in place: it is read once, when it is new."""
         partition = self.partition
         while offset < partition.high_watermark:
+            start = offset
             for batch in self._read(partition, offset).batches():
                 records = [] if batch.header.is_control else decode_records(batch)
                 offset = Offset(batch.header.next_offset)
                 self._bytes_since_snapshot += batch.header.size
                 yield offset, [(record.key or b"", record.value or b"") for record in records]
+            invariant(offset > start, "nothing to read at {} below the high watermark", offset)
 
     def _read(self, partition: Partition, offset: Offset) -> LogSlice:
         found = partition.read(offset, _READ_BYTES, is_read_committed=False, at_least_one=True)

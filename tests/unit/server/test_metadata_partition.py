@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from chronik.broker.partition import Partition
 from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.cluster.image import TopicImage
 from chronik.cluster.image_draft import apply_records
@@ -22,6 +23,7 @@ from chronik.sim.disk import CrashDisk
 from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
+from chronik.vocab.invariant import InvariantViolation
 from tests.support.broker_room import BrokerRoom
 
 BROKEN = OSError("broken")
@@ -93,6 +95,19 @@ async def test_a_snapshot_that_came_damaged_is_not_kept() -> None:
         room.local.metadata_partition.on_restart(Offset(500), bytes(damaged))
     assert snapshots(room) == []
     assert "new" not in room.broker.metadata.image.topics
+    await room.close()
+
+
+@virtual
+async def test_a_log_that_lacks_what_is_committed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not looked through again and again, by a node that does nothing else any more."""
+    room = await BrokerRoom().open()
+    partition = room.local.metadata_partition
+    end = partition.partition.log.end_offset
+    monkeypatch.setattr(Partition, "high_watermark", property(lambda self: Offset(end + 1)))
+    with pytest.raises(InvariantViolation, match="nothing to read"):
+        list(partition.read(Offset(0)))
+    monkeypatch.undo()
     await room.close()
 
 
