@@ -5,7 +5,6 @@ import logging
 
 import pytest
 
-from chronik.broker.partition import Partition
 from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.cluster.image import TopicImage
 from chronik.cluster.image_draft import apply_records
@@ -104,7 +103,7 @@ async def test_a_log_that_lacks_what_is_committed_is_found_out(monkeypatch: pyte
     room = await BrokerRoom().open()
     partition = room.local.metadata_partition
     end = partition.partition.log.end_offset
-    monkeypatch.setattr(Partition, "high_watermark", property(lambda self: Offset(end + 1)))
+    monkeypatch.setattr(partition.partition, "high_watermark", Offset(end + 1))
     with pytest.raises(InvariantViolation, match="nothing to read"):
         list(partition.read(Offset(0)))
     monkeypatch.undo()
