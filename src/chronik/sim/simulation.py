@@ -187,9 +187,11 @@ class Simulation:
         await self._until(self._is_broken, self._random.uniform(*FAULT_SECONDS))
         self._faults.stop()
         self._cluster.network.delay_ms, self._cluster.network.disorder = DELAY_MS, None
-        await asyncio.wait(lanes)
-        for lane in lanes:
+        ended, late = await asyncio.wait(lanes, timeout=HEALING_SECONDS_MAX)
+        for lane in ended:
             lane.result()
+        if late:
+            self._problems.add("faults do not come to an end: a node does not start, or not stop")
 
     async def _heal(self, clients: list[asyncio.Task[None]]) -> None:
         self._trace.tell("cluster", "is left in peace")
@@ -197,7 +199,12 @@ class Simulation:
         self._auditor.stop()
         for producer in self._producers:
             producer.stop()
-        await self._faults.heal()
+        try:
+            async with asyncio.timeout(HEALING_SECONDS_MAX):
+                await self._faults.heal()
+        except TimeoutError:
+            self._problems.add("not all nodes start")
+            return
         began = asyncio.get_running_loop().time()
         if not await self._until(self._is_done, HEALING_SECONDS_MAX):
             self._problems.add(f"not within {HEALING_SECONDS_MAX:g} s: {self._what_is_left()}")
@@ -356,11 +363,15 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
 
     logging.disable(logging.CRITICAL)
     planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()
-    try:
-        with planted, _watchdog(), asyncio.Runner(loop_factory=ProcessLoop) as runner:
-            return runner.run(run())
-    except RunHangs as hang:
-        return Outcome(seed, nodes or nodes_of(seed), problems=[str(hang)])
+    with _watchdog() as hangs:
+        try:
+            with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:
+                return runner.run(run())
+        except BaseException:
+            # What is raised by a loop that is torn down in the middle says nothing.
+            if not hangs:
+                raise
+            return Outcome(seed, nodes or nodes_of(seed), problems=hangs[:1])
 
 
 class RunHangs(BaseException):
@@ -368,20 +379,25 @@ class RunHangs(BaseException):
 
 
 @contextmanager
-def _watchdog() -> Iterator[None]:
-    """A callback that never returns would go unnoticed: no time passes meanwhile."""
+def _watchdog() -> Iterator[list[str]]:
+    """A callback that never returns would go unnoticed: no time passes meanwhile.
+
+    What was noticed is in the list. It is raised again and again, should somebody catch it after all.
+    """
+    hangs: list[str] = []
 
     def bark(number: int, frame: FrameType | None) -> None:
         where = "" if frame is None else f", in {frame.f_code.co_qualname}"
-        raise RunHangs(f"no end after {REAL_SECONDS_MAX} s of real time{where}")
+        hangs.append(f"no end after {REAL_SECONDS_MAX} s of real time{where}")
+        raise RunHangs(hangs[-1])
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield hangs
         return
     before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(REAL_SECONDS_MAX)
+    signal.setitimer(signal.ITIMER_REAL, REAL_SECONDS_MAX, 1)
     try:
-        yield
+        yield hangs
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
