@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from chronik.sim.simulation import simulate
+from chronik.sim import simulation
+from chronik.sim.simulation import Outcome, Simulation, simulate
 
 SEEDS = range(1, 21)
 
@@ -31,3 +32,19 @@ def test_a_seed_repeats_itself_in_another_process(seed: int) -> None:
     assert outcome["digest"] == here.digest
     assert simulate(seed, 3).digest == here.digest
     assert simulate(seed + 1, 3).digest != here.digest
+
+
+def test_a_run_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when what it is in the middle of makes another error of it."""
+
+    async def spin(run: Simulation) -> Outcome:
+        try:
+            while True:
+                pass
+        except BaseException:
+            raise ValueError("torn down in the middle") from None
+
+    monkeypatch.setattr(simulation, "REAL_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(Simulation, "run", spin)
+    (problem,) = simulate(1).problems
+    assert problem.startswith("no end after 0.05 s of real time, in ")
