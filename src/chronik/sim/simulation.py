@@ -12,6 +12,7 @@ import asyncio
 import logging
 import signal
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -367,11 +368,18 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
         try:
             with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:
                 return runner.run(run())
-        except BaseException:
+        except RunHangs as hang:
+            problem = str(hang)
+        except Exception as error:
             # What is raised by a loop that is torn down in the middle says nothing.
-            if not hangs:
-                raise
-            return Outcome(seed, nodes or nodes_of(seed), problems=hangs[:1])
+            problem = hangs[0] if hangs else _told(error)
+    return Outcome(seed, nodes or nodes_of(seed), problems=[problem])
+
+
+def _told(error: Exception) -> str:
+    """In a line. A log with holes, say, is found by whoever reads it to check it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error}, in {frame.name}"
 
 
 class RunHangs(BaseException):
