@@ -76,6 +76,8 @@ class _Request:
         self._request = request
         self._names, self._ids = _asked(request, context.api_version)
         self._failures: dict[str, KafkaError] = {}
+        # Out of the brokers, and so out of what is led.
+        self._is_left_out = False
 
     def is_ready(self) -> bool:
         return not self._creations() and not soon_led(self._broker, self._existing())
@@ -96,6 +98,7 @@ class _Request:
         asked_cluster = self._request.include_cluster_authorized_operations
         topics = self._topics(image, brokers)
         if self._is_cut_off(image) and _lacks_a_leader(topics):
+            self._is_left_out = True
             brokers = {node: view for node, view in brokers.items() if node != self._broker.node_id}
             topics = self._topics(image, brokers)
         return MetadataResponse(
@@ -184,7 +187,8 @@ class _Request:
 
     def _partition(self, view: PartitionView) -> MetadataResponsePartition:
         error = view.error
-        if error is ErrorCode.LISTENER_NOT_FOUND and self._version < _FIRST_VERSION_WITH_LISTENER_NOT_FOUND:
+        is_old = self._version < _FIRST_VERSION_WITH_LISTENER_NOT_FOUND
+        if error is ErrorCode.LISTENER_NOT_FOUND and (is_old or self._is_left_out):
             error = ErrorCode.LEADER_NOT_AVAILABLE
         return MetadataResponsePartition(
             error_code=error,
