@@ -1,8 +1,9 @@
 """DescribeTopicPartitions (key 75), version 0: topics and their partitions, a page at a time (KIP-966).
 
 Topics come in the order of their names; a page ends after so many partitions, and its cursor says where the
-next one begins. Eligible leader replicas do not exist under Raft and are null. Unlike Metadata it never
-creates or waits.
+next one begins. Raft has no eligible leader replicas: both lists are empty, and never null, because Kafka
+sends lists and its Java Admin client (3.8 and later) iterates over them. Unlike Metadata it never creates or
+waits.
 """
 
 from collections.abc import Sequence
@@ -126,5 +127,7 @@ def _partition(view: PartitionView) -> DescribeTopicPartitionsResponsePartition:
         leader_epoch=view.leader_epoch,
         replica_nodes=view.replicas,
         isr_nodes=view.in_sync,
+        eligible_leader_replicas=[],
+        last_known_elr=[],
         offline_replicas=view.offline,
     )
