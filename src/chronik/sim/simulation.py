@@ -35,7 +35,7 @@ from chronik.sim.checks.promises import check_promises, unread
 from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.client import ClientNetwork, SimClient
 from chronik.sim.cluster import TICKS, SimCluster, SimNode
-from chronik.sim.faults import Faults
+from chronik.sim.faults.schedule import Faults
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.network import DELAY_MS, Disorder
 from chronik.sim.process import ProcessLoop

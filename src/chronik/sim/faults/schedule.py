@@ -1,0 +1,126 @@
+"""Which faults come when, drawn from the seed.
+
+Each fault is made, lasts a while, and is undone. Several may overlap. Some things are left out because no
+cluster of this size survives them: two wiped disks at once, and a wiped disk while another replica is behind.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from chronik.sim.client import ClientNetwork
+from chronik.sim.cluster import SimCluster
+from chronik.sim.disk import WAIT_SECONDS_MAX
+from chronik.sim.faults.clocks import ClockFaults
+from chronik.sim.faults.crashes import CrashFaults
+from chronik.sim.faults.disks import DiskFaults
+from chronik.sim.faults.lives import Lives
+from chronik.sim.faults.networks import NetworkFaults
+from chronik.sim.faults.stage import Stage
+from chronik.sim.faults.unlucky import UnluckyLeaders
+from chronik.sim.trace import Trace
+
+_PAUSE_SECONDS_MAX = 0.8
+# Of every kind of fault, each run has none, as many as it says, or more.
+_SWARM = (0, 1, 1, 3)
+
+# How often it comes, beside others, and what it does.
+_Kind = tuple[int, Callable[[], Awaitable[None]]]
+
+
+class Faults:
+    """One per run. `begin`, `run` until `stop`, then `heal`."""
+
+    def __init__(self, cluster: SimCluster, clients: ClientNetwork, trace: Trace, random: Random) -> None:
+        self._stage = Stage(cluster, clients, trace, random)
+        self._lives = Lives(self._stage)
+        self._kinds = self._all_kinds()
+        self._weights = [weight * random.choice(_SWARM) for weight, _ in self._kinds]
+
+    def _all_kinds(self) -> list[_Kind]:
+        networks = NetworkFaults(self._stage)
+        disks = DiskFaults(self._stage, self._lives)
+        crashes = CrashFaults(self._stage, self._lives, disks)
+        unlucky = UnluckyLeaders(self._stage, self._lives, crashes)
+        clocks = ClockFaults(self._stage)
+        return [
+            (4, crashes.kill),
+            (3, crashes.lose_power),
+            (1, crashes.lose_all_power),
+            (3, crashes.lose_power_in_a_storm),
+            (2, crashes.upheaval),
+            (12, unlucky.befall),
+            (2, crashes.restart),
+            (1, crashes.roll),
+            (4, crashes.pause),
+            (3, networks.isolate),
+            (2, networks.cut_pair),
+            (3, networks.cut_one_way),
+            (2, networks.slow_link),
+            (4, networks.reset),
+            (2, networks.cut_clients),
+            (3, networks.lose_answers),
+            (2, disks.slow_down),
+            (2, disks.fail_syncs),
+            (2, disks.fill),
+            (2, disks.rot),
+            (2, clocks.step),
+            (1, clocks.drift),
+            (3, crashes.transfer),
+            (4, disks.wipe),
+        ]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many of each kind came."""
+        return self._stage.counts
+
+    @property
+    def problems(self) -> list[str]:
+        """What kept a node from coming back when it should; a violation."""
+        return self._stage.problems
+
+    def begin(self) -> None:
+        """Nodes may die by themselves from now on."""
+        self._lives.traps.be_brittle()
+
+    def stop(self) -> None:
+        self._stage.is_stopping = True
+
+    async def run(self) -> None:
+        """One fault after the other; several of these may run at once."""
+        random = self._stage.random
+        while not self._stage.is_stopping:
+            await asyncio.sleep(random.random() * _PAUSE_SECONDS_MAX)
+            if self._stage.is_stopping:
+                break
+            (chosen,) = random.choices([kind for _, kind in self._kinds], self._weights)
+            await chosen()
+
+    async def heal(self) -> None:
+        """What still lasts ends; every node comes back."""
+        cluster = self._stage.cluster
+        cluster.network.heal_all()
+        self._stage.clients.cuts.clear()
+        self._stage.clients.loss = 0.0
+        self._lives.traps.clear()
+        for node, disk in cluster.disks.items():
+            disk.heal()
+            disk.is_full = False
+            disk.wait_seconds_max = WAIT_SECONDS_MAX
+            cluster.clocks[node].drift(0.0)
+        for running in list(cluster.nodes.values()):
+            running.resume()
+        for node in list(cluster.rotten):
+            # An operator who was told of wrong checksums replaces the disk.
+            self._stage.trace.tell("fault", f"new disk {node}")
+            if node in cluster.nodes:
+                cluster.nodes[node].crash(is_power_lost=True)
+            cluster.replace_disk(node)
+        # A log that failed stays closed until its process begins anew, as an operator would have it.
+        for node in cluster.all_nodes:
+            running_now = cluster.nodes.get(node)
+            if running_now is not None and running_now.has_failed_logs:
+                running_now.crash(is_power_lost=False)
+        await asyncio.gather(*(self._lives.open(node) for node in cluster.all_nodes))
