@@ -19,6 +19,7 @@ from chronik.broker.fetch_reader import (
 )
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
+from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.errors import KafkaError
 from chronik.wire.messages.fetch import FetchResponse
 
@@ -149,14 +150,25 @@ class DelayedFetch:
         """Read what the page cache lacks in a thread, one partition after the other."""
         for fetched, partition, cold in reading.cold:
             try:
-                data = await self._broker.replicas.load(cold)
-                # It may have been deleted meanwhile, and the files read be those of a new topic of its name.
-                if not partition.is_open:
-                    partition.check_leader()
+                data = await self._load_one(partition, cold)
                 take_slice(fetched, partition, data, self._limits)
             except KafkaError as error:
                 fetched.fail(error)
         return self._build(reading)
+
+    async def _load_one(self, partition: Partition, cold: ColdRead) -> LogSlice:
+        """Raises KafkaError. A partition that was deleted meanwhile says that, and not what became of the
+        read: its files are gone, or are those of a new topic of its name.
+        """
+        try:
+            data = await self._broker.replicas.load(cold)
+        except KafkaError:
+            if not partition.is_open:
+                partition.check_leader()
+            raise
+        if not partition.is_open:
+            partition.check_leader()
+        return data
 
     def _build(self, reading: Reading) -> FetchResponse:
         for fetched in reading.fetched:

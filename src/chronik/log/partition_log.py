@@ -27,7 +27,14 @@ from chronik.log.source import BLOCKING
 from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
 from chronik.log.txn_index import AbortedTxn
-from chronik.records.batch import PREFIX_BYTES, Batch, compute_crc, split_batches, stamped_prefix
+from chronik.records.batch import (
+    HEADER_BYTES,
+    PREFIX_BYTES,
+    Batch,
+    compute_crc,
+    split_batches,
+    stamped_prefix,
+)
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import invariant
@@ -441,8 +448,8 @@ class PartitionLog:
     def read(
         self, offset: int, max_bytes: int, end_offset: int, *, at_least_one: bool = True
     ) -> LogSlice | ColdRead:
-        """Whole batches from the one that holds `offset` up to `end_offset`, at most `max_bytes` but one
-        anyway.
+        """Whole batches from the one that holds `offset` up to `end_offset`, at most `max_bytes`; with
+        `at_least_one` the first comes anyway, without it there may be none.
 
         Answers with a ColdRead when it would have to wait for the device. Raises KafkaError
         OFFSET_OUT_OF_RANGE, and CorruptBatch when the first batch is damaged.
@@ -455,6 +462,9 @@ class PartitionLog:
         if offset >= end_offset or offset == self._end_offset:
             if offset == self._end_offset:
                 self._reader.remember(offset, Place(self._active, self._active.size, True))
+            return LogSlice(offset, offset, [], 0)
+        if max_bytes < HEADER_BYTES and not at_least_one:
+            # No batch is so small: there is no room for one, which says nothing about the log.
             return LogSlice(offset, offset, [], 0)
         request = ReadRequest(offset, max_bytes, end_offset, at_least_one)
         return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)

@@ -133,7 +133,8 @@ class _Reader:
     def read(self, place: Place) -> Place:
         """Read on from `place` to the end of its segment, or of the request; where that is."""
         segment, position, is_exact = place
-        wanted = self._left + (0 if is_exact else _SEEK_BYTES)
+        # Never nothing: only a file that ends too early answers with no bytes, and that is damage.
+        wanted = max(self._left, HEADER_BYTES) + (0 if is_exact else _SEEK_BYTES)
         while not self.is_complete and position < segment.size:
             length = min(wanted, segment.size - position)
             chunk = self._source.read(segment.log, position, length)
@@ -144,7 +145,7 @@ class _Reader:
             if found.is_corrupt or is_cut or is_torn or not chunk:
                 self._on_damage(segment, position)
             # A batch that the chunk holds only the start of is read again, whole.
-            wanted = max(found.missing, self._left)
+            wanted = max(found.missing, self._left, HEADER_BYTES)
         return Place(segment, position, True)
 
     def _walk(self, chunk: bytes | memoryview) -> Walk:

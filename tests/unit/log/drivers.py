@@ -47,8 +47,16 @@ def close_cleanly(log: PartitionLog, disk: CrashDisk) -> None:
     log.close()
 
 
-def read(log: PartitionLog, offset: int, max_bytes: int = 1 << 20, end_offset: int | None = None) -> LogSlice:
-    found = log.read(offset, max_bytes, log.end_offset if end_offset is None else end_offset)
+def read(
+    log: PartitionLog,
+    offset: int,
+    max_bytes: int = 1 << 20,
+    end_offset: int | None = None,
+    *,
+    at_least_one: bool = True,
+) -> LogSlice:
+    end_offset = log.end_offset if end_offset is None else end_offset
+    found = log.read(offset, max_bytes, end_offset, at_least_one=at_least_one)
     return found.load() if isinstance(found, ColdRead) else found
 
 

@@ -62,6 +62,33 @@ class TestBounds:
         assert isinstance(found, LogSlice)
         assert found.size == 0
 
+    @pytest.mark.parametrize("is_cold", [False, True])
+    @pytest.mark.parametrize("place_known", [False, True])
+    @pytest.mark.parametrize("at_least_one", [False, True])
+    def test_no_limit_makes_a_whole_log_corrupt(
+        self, disk: CrashDisk, is_cold: bool, place_known: bool, at_least_one: bool
+    ) -> None:
+        """Every limit from none to two batches, at batches' starts, inside them, and behind index entries."""
+        log = filled(disk, config=ONE_SEGMENT)
+        size = read(log, 0, 1).size
+        for offset in range(24):
+            for max_bytes in range(2 * size + 2):
+                if place_known:
+                    read(log, max(offset - 2, 0), 1)
+                disk.is_cold = is_cold
+                found = read(log, offset, max_bytes, at_least_one=at_least_one)
+                disk.is_cold = False
+                batches = min(max_bytes // size, 12 - offset // 2)
+                expected = max(batches, 1) if at_least_one else batches
+                assert found.size == expected * size, (offset, max_bytes)
+
+    def test_no_bytes_left_costs_no_look_at_the_disk(self, disk: CrashDisk) -> None:
+        log = filled(disk)
+        disk.reads, disk.is_cold = 0, True
+        assert log.read(3, 0, 24, at_least_one=False) == LogSlice(3, 3, [], 0)
+        assert log.read(3, 60, 24, at_least_one=False) == LogSlice(3, 3, [], 0)
+        assert disk.reads == 0
+
     @pytest.mark.parametrize("max_bytes", [150, 200, 500, 1000, 2000, 10**6])
     @pytest.mark.parametrize("offset", [0, 1, 11, 13, 22])
     def test_sizes_are_heeded(self, disk: CrashDisk, offset: int, max_bytes: int) -> None:

@@ -132,7 +132,10 @@ class _IncrementalAnswer:
         news = [one for one in fetched if _is_news(one)]
         for one in news:
             _remember(one)
-            if one.size and one.key in self._session.partitions:
+            # As Kafka does with those that had records. One that failed has had its turn, too: a cold read
+            # takes its bytes from those behind it before it is known to fail.
+            had_its_turn = one.size > 0 or one.code is not ErrorCode.NONE
+            if had_its_turn and one.key in self._session.partitions:
                 self._session.partitions.move_to_end(one.key)
         return _response(self._broker, self._context, self._session.session_id, news)
 

@@ -222,6 +222,65 @@ async def test_byte_limits_hold_but_for_the_first_batch() -> None:
     await room.close()
 
 
+async def tailing(room: BrokerRoom, wanted: Wanted) -> None:
+    """A consumer has read to the ends, so that its place in each file is known, and then records came."""
+    assert all(not part.error_code for part in parts_of(await ask(room, fetch_request(wanted))))
+    for topic, index in wanted:
+        await room.produce(topic, b"x" * 1000, index=index)
+
+
+def parts_of(response: FetchResponse) -> list[PartitionData]:
+    return [part for topic in response.responses for part in topic.partitions]
+
+
+@pytest.mark.parametrize("version", range(FETCH.first, FETCH.last + 1))
+@virtual
+async def test_without_bytes_left_a_partition_has_no_records_and_no_error(version: int) -> None:
+    room = await room_with("t", "u", "v")
+    wanted = {("t", 0): 0, ("u", 0): 0, ("v", 0): 0}
+    await tailing(room, wanted)
+    size = room.partition("t").log.size
+    for max_bytes in (-1, 0, 1, 60, 61, size - 1, size, size + 1, size + 60, 2 * size - 1):
+        request = fetch_request(wanted, max_bytes=max_bytes)
+        for topic in request.topics:
+            topic.topic_id = room.broker.metadata.image.topics[topic.topic].topic_id
+        first, *others = parts_of(await ask(room, request, version))
+        assert (first.error_code, len(records_of(first))) == (ErrorCode.NONE, size), max_bytes
+        for part in others:
+            assert part.error_code == ErrorCode.NONE
+            assert records_of(part) == b"", "empty, and not null"
+            assert (part.high_watermark, part.last_stable_offset) == (1, 1)
+    await room.close()
+
+
+@pytest.mark.parametrize("partition_max_bytes", [-1, 0, 1, 60, 61, 100])
+@virtual
+async def test_a_partitions_own_limit_is_no_error_either(partition_max_bytes: int) -> None:
+    room = await room_with("t", "u")
+    wanted = {("t", 0): 0, ("u", 0): 0}
+    await tailing(room, wanted)
+    response = await ask(room, fetch_request(wanted, partition_max_bytes=partition_max_bytes))
+    assert [part.error_code for part in parts_of(response)] == [ErrorCode.NONE] * 2
+    assert [len(values) for values in told(response).values()] == [1, 0]
+    await room.close()
+
+
+@virtual
+async def test_clients_that_do_not_read_are_no_error_of_others() -> None:
+    room = await room_with("t")
+    memory = room.broker.memory
+    await tailing(room, {("t", 0): 0})
+    memory.unsent_bytes = memory.unsent_bytes_max
+    request = fetch_request({("t", 0): 0}, max_wait_ms=500)
+    response = await ask(room, request)
+    assert loop_ms() == 500, "it waits as if there were nothing"
+    (part,) = parts_of(response)
+    assert (part.error_code, part.high_watermark, records_of(part)) == (ErrorCode.NONE, 1, b"")
+    memory.unsent_bytes = 0
+    assert told(await ask(room, request))["t", 0] == [b"x" * 1000]
+    await room.close()
+
+
 @virtual
 async def test_the_nodes_limit_is_a_clients_limit_too() -> None:
     room = await BrokerRoom(fetch_max_bytes="2000").open()
@@ -488,6 +547,24 @@ async def test_a_load_nobody_waits_for_gives_its_memory_back() -> None:
     await room.close()
 
 
+@virtual
+async def test_a_topic_deleted_under_a_load_is_not_an_offset_out_of_range() -> None:
+    disk = HeldDisk()
+    room = await room_with("t", disk=disk)
+    await room.produce("t", b"a")
+    disk.is_cold = True
+    disk.hold_threads()
+    fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
+    await settle()
+    assert disk.waiting_threads == 1
+    await room.delete("t")
+    for path in [path for path in disk.files() if path.endswith(LOG) and path.startswith("t-0")]:
+        disk.remove(path)
+    disk.let_go()
+    assert await fetching == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
+    await room.close()
+
+
 # Sessions.
 
 
@@ -557,6 +634,42 @@ async def test_who_was_read_last_is_read_next() -> None:
         response = await ask(room, fetch_request({}, session=(session, epoch), max_bytes=1))
         got += [topic for (topic, _), values in told(response).items() if values]
     assert got == ["t", "u", "t", "u"]
+    await room.close()
+
+
+@virtual
+async def test_tailing_partitions_take_turns_in_a_session() -> None:
+    room = await room_with("t", "u", "v")
+    offsets = {("t", 0): 0, ("u", 0): 0, ("v", 0): 0}
+    session = await open_session(room, offsets)
+    for _ in range(3):
+        for topic, _ in offsets:
+            await room.produce(topic, b"x" * 1000)
+    got, moved = [], {}
+    for epoch in range(1, 10):
+        response = await ask(room, fetch_request(moved, session=(session, epoch), max_bytes=300))
+        assert all(part.error_code == ErrorCode.NONE for part in parts_of(response))
+        ((key, _),) = [(key, values) for key, values in told(response).items() if values]
+        offsets[key] += 1
+        moved = {key: offsets[key]}
+        got.append(key[0])
+    assert got == ["t", "u", "v"] * 3
+    await room.close()
+
+
+@virtual
+async def test_a_partition_that_fails_when_loaded_does_not_starve_the_next() -> None:
+    room = await room_with("t", "u")
+    for topic in ("t", "u"):
+        await room.produce(topic, b"x" * 1000)
+    session = await open_session(room, {("t", 0): 0, ("u", 0): 0})
+    room.disk.is_cold = True
+    room.disk.fail("read", "t-0/00000000000000000000.log", BROKEN)
+    got = []
+    for epoch in range(1, 3):
+        response = await ask(room, fetch_request({}, session=(session, epoch), max_bytes=300))
+        got += [topic for (topic, _), values in told(response).items() if values]
+    assert got == ["u"]
     await room.close()
 
 
