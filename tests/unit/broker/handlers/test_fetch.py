@@ -645,7 +645,8 @@ async def test_tailing_partitions_take_turns_in_a_session() -> None:
     for _ in range(3):
         for topic, _ in offsets:
             await room.produce(topic, b"x" * 1000)
-    got, moved = [], {}
+    got: list[str] = []
+    moved: dict[tuple[str, int], int] = {}
     for epoch in range(1, 10):
         response = await ask(room, fetch_request(moved, session=(session, epoch), max_bytes=300))
         assert all(part.error_code == ErrorCode.NONE for part in parts_of(response))
