@@ -1,0 +1,50 @@
+"""One node answers as Apache Kafka did, but for what is listed. The broker runs in this process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from chronik.testing import Broker
+from tests.parity import golden, runner
+from tests.parity.comparison import Comparison, on, scenarios_on
+from tests.parity.differences import Known
+from tests.parity.intended import INTENDED
+from tests.parity.open_differences import OPEN
+from tests.parity.registry import Scenario, all_scenarios
+
+# They share a broker, and with it what was found, so one worker takes them all.
+pytestmark = pytest.mark.xdist_group("parity")
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
+    directory = tmp_path_factory.mktemp("parity")
+    with Broker(data_dir=directory) as broker:
+        where = runner.target({1: broker.bootstrap_servers}, str(directory))
+        runner.warm_up(where)
+        yield Comparison(where)
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(each, id=each.name) for each in scenarios_on(1)])
+def test_scenario(comparison: Comparison, scenario: Scenario) -> None:
+    assert comparison.unknown(scenario) == []
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=str(each)) for each in on(1, INTENDED)])
+def test_an_intended_difference_is_there(comparison: Comparison, entry: Known) -> None:
+    assert comparison.is_seen(entry), "nothing differs any more: remove the entry"
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=str(each)) for each in on(1, OPEN)])
+@pytest.mark.xfail(strict=True, reason="a fault that is known; remove the entry when it is mended")
+def test_an_open_difference_is_gone(comparison: Comparison, entry: Known) -> None:
+    assert not comparison.is_seen(entry)
+
+
+def test_what_is_recorded_is_of_one_kafka_version() -> None:
+    assert golden.versions() == {"4.4.0"}
+
+
+def test_nothing_is_recorded_that_is_no_scenario() -> None:
+    names = {name for nodes in (1, 3) for area in golden.areas() for name in golden.load(area, nodes)}
+    assert names - set(all_scenarios()) == set()
