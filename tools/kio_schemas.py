@@ -16,6 +16,44 @@ Kind = typing.Literal[EntityType.request, EntityType.response, EntityType.data]
 # lack only the transactional id, their responses grow by one field per version.
 EARLIER_VERSIONS = {"produce": (0, {"transactional_id": 3, "throttle_time_ms": 1, "log_append_time_ms": 2})}
 
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LaterVersions:
+    """What Kafka 4.4 has beyond kio: the last version, fields whose last version is kio's, and new fields.
+
+    Keys are "Struct.field" with kio's names. A new field stands behind the field named by its key, and is in
+    every version beyond kio's.
+    """
+
+    last: int
+    ended: frozenset[str] = frozenset()
+    added: dict[str, tuple[str, str, bool, str | None]] = dataclasses.field(default_factory=dict)
+
+
+# Checked against the schemas inside Kafka 4.4's own clients (their bytes are in
+# tests/unit/wire/test_later_than_kio.py). Name, type, nullable, default of what is new.
+LATER_VERSIONS = {
+    "api_versions": LaterVersions(
+        last=5,
+        added={
+            "ApiVersionsRequest.client_software_version": ("cluster_id", "string", True, "None"),
+            "ApiVersionsRequest.cluster_id": ("node_id", "int32", False, "-1"),
+        },
+    ),
+    "delete_groups": LaterVersions(
+        last=3,
+        added={"DeletableGroupResult.error_code": ("error_message", "string", True, "None")},
+    ),
+    "txn_offset_commit": LaterVersions(
+        last=6,
+        ended=frozenset({"TxnOffsetCommitRequestTopic.name", "TxnOffsetCommitResponseTopic.name"}),
+        added={
+            "TxnOffsetCommitRequestTopic.name": ("topic_id", "uuid", False, None),
+            "TxnOffsetCommitResponseTopic.name": ("topic_id", "uuid", False, None),
+        },
+    ),
+}
+
 # What travels for kio's richer types.
 PLAIN_TYPES = {
     "error_code": "int16",
@@ -72,8 +110,12 @@ def read_message(schema: str, kind: Kind) -> MessageSource:
     if schema in EARLIER_VERSIONS:
         first, starts = EARLIER_VERSIONS[schema]
         add_earlier_versions(structs, first, versions[0], starts)
+    last = versions[-1]
+    if schema in LATER_VERSIONS:
+        add_later_versions(structs, LATER_VERSIONS[schema], last)
+        last = LATER_VERSIONS[schema].last
     return MessageSource(
-        first=first, last=versions[-1], flexible_from=flexible_from, structs=in_order_of_need(structs, name)
+        first=first, last=last, flexible_from=flexible_from, structs=in_order_of_need(structs, name)
     )
 
 
@@ -170,6 +212,39 @@ def add_earlier_versions(
                 nullable = earlier if field.nullable[:1] == [known_from] else []
                 field.versions[:0] = earlier
                 field.nullable[:0] = nullable
+
+
+def add_later_versions(structs: dict[str, StructSource], later: LaterVersions, known_to: int) -> None:
+    """Stretch fields that exist in the last version kio knows to where Kafka is, and add what is new."""
+    news = list(range(known_to + 1, later.last + 1))
+    for struct in structs.values():
+        for field in struct.fields:
+            if field.versions[-1] == known_to and f"{struct.name}.{field.name}" not in later.ended:
+                field.nullable.extend(news if field.nullable[-1:] == [known_to] else [])
+                field.versions.extend(news)
+    for place, (name, type_name, is_nullable_field, default) in later.added.items():
+        struct_name, _, before = place.partition(".")
+        if struct_name not in structs:  # of the other side: request or response
+            continue
+        fields = structs[struct_name].fields
+        position = [field.name for field in fields].index(before) + 1
+        fields.insert(position, new_field(name, type_name, news, is_nullable_field, default))
+
+
+def new_field(
+    name: str, type_name: str, versions: list[int], is_nullable_field: bool, default: str | None
+) -> FieldSource:
+    """A field that kio does not know."""
+    return FieldSource(
+        name=name,
+        type=type_name,
+        is_array=False,
+        is_struct=False,
+        tag=None,
+        default=default,
+        versions=list(versions),
+        nullable=list(versions) if is_nullable_field else [],
+    )
 
 
 def in_order_of_need(structs: dict[str, StructSource], root: str) -> list[StructSource]:

@@ -4,13 +4,15 @@ from chronik.wire.schema import Message, Struct, VersionRange
 
 
 class ApiVersionsRequest(Message):
-    __slots__ = ("client_software_name", "client_software_version")
+    __slots__ = ("client_software_name", "client_software_version", "cluster_id", "node_id")
 
-    VERSIONS = VersionRange(0, 4)
+    VERSIONS = VersionRange(0, 5)
     FLEXIBLE_FROM = 3
     FIELDS = (
         "client_software_name: string 3+",
         "client_software_version: string 3+",
+        "cluster_id: string 5+ nullable 5+",
+        "node_id: int32 5+",
     )
 
     def __init__(
@@ -18,9 +20,13 @@ class ApiVersionsRequest(Message):
         *,
         client_software_name: str = "",
         client_software_version: str = "",
+        cluster_id: str | None = None,
+        node_id: int = -1,
     ) -> None:
         self.client_software_name = client_software_name
         self.client_software_version = client_software_version
+        self.cluster_id = cluster_id
+        self.node_id = node_id
 
 
 class ApiVersion(Struct):
@@ -97,7 +103,7 @@ class ApiVersionsResponse(Message):
         "zk_migration_ready",
     )
 
-    VERSIONS = VersionRange(0, 4)
+    VERSIONS = VersionRange(0, 5)
     FLEXIBLE_FROM = 3
     FIELDS = (
         "error_code: int16 0+",

@@ -6,7 +6,7 @@ from chronik.wire.schema import Message, Struct, VersionRange
 class DeleteGroupsRequest(Message):
     __slots__ = ("groups_names",)
 
-    VERSIONS = VersionRange(0, 2)
+    VERSIONS = VersionRange(0, 3)
     FLEXIBLE_FROM = 2
     FIELDS = ("groups_names: []string 0+",)
 
@@ -19,11 +19,12 @@ class DeleteGroupsRequest(Message):
 
 
 class DeletableGroupResult(Struct):
-    __slots__ = ("error_code", "group_id")
+    __slots__ = ("error_code", "error_message", "group_id")
 
     FIELDS = (
         "group_id: string 0+",
         "error_code: int16 0+",
+        "error_message: string 3+ nullable 3+",
     )
 
     def __init__(
@@ -31,15 +32,17 @@ class DeletableGroupResult(Struct):
         *,
         group_id: str = "",
         error_code: int = 0,
+        error_message: str | None = None,
     ) -> None:
         self.group_id = group_id
         self.error_code = error_code
+        self.error_message = error_message
 
 
 class DeleteGroupsResponse(Message):
     __slots__ = ("results", "throttle_time_ms")
 
-    VERSIONS = VersionRange(0, 2)
+    VERSIONS = VersionRange(0, 3)
     FLEXIBLE_FROM = 2
     FIELDS = (
         "throttle_time_ms: int32 0+",
