@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import DeleteTopic
+from chronik.cluster.image import ClusterImage
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
 from chronik.wire.messages.delete_topics import (
@@ -21,6 +22,10 @@ from chronik.wire.messages.delete_topics import (
 )
 
 _FIRST_VERSION_WITH_ITS_OWN_CODE_FOR_DISABLED = 3
+_NAMED_BOTH_WAYS = "The provided topic name maps to an ID that was already supplied."
+
+# Name and id, of which a request should give one.
+_Key = tuple[str | None, bytes]
 
 
 async def handle(
@@ -31,11 +36,14 @@ async def handle(
         code = ErrorCode.TOPIC_DELETION_DISABLED if is_known else ErrorCode.INVALID_REQUEST
         raise KafkaError(code, "Topic deletion is disabled (delete.topic.enable)")
     deadline = deadline_after(request.timeout_ms)
-    asked = _asked(request)
-    times = Counter((topic.name, topic.topic_id) for topic in asked)
-    once = {(topic.name, topic.topic_id): topic for topic in asked}
-    results = [_answer(broker, topic, times[key], deadline) for key, topic in once.items()]
-    return DeleteTopicsResponse(responses=await asyncio.gather(*results))
+    once = {(topic.name, topic.topic_id): topic for topic in _asked(request)}
+    times = Counter((topic.name, topic.topic_id) for topic in _asked(request))
+    refused = _named_both_ways(broker.metadata.image, times)
+    results = [
+        _answer(broker, topic, times[key], deadline) for key, topic in once.items() if key not in refused
+    ]
+    twice = {result.topic_id: result for result in refused.values()}
+    return DeleteTopicsResponse(responses=[*await asyncio.gather(*results), *twice.values()])
 
 
 def on_error(request: DeleteTopicsRequest, code: ErrorCode, message: str | None) -> DeleteTopicsResponse:
@@ -46,6 +54,18 @@ def on_error(request: DeleteTopicsRequest, code: ErrorCode, message: str | None)
 
 def _asked(request: DeleteTopicsRequest) -> Sequence[DeleteTopicState]:
     return [*request.topics, *(DeleteTopicState(name=name) for name in request.topic_names)]
+
+
+def _named_both_ways(image: ClusterImage, asked: Counter[_Key]) -> dict[_Key, DeletableTopicResult]:
+    """Refusals, by entry, of topics that are named once by name and once by id: one for both entries."""
+    refused: dict[_Key, DeletableTopicResult] = {}
+    for (name, _), times in asked.items():
+        topic = None if name is None else image.topics.get(name)
+        if topic is not None and times == asked[name, NO_TOPIC_ID] == asked[None, topic.topic_id] == 1:
+            error = KafkaError(ErrorCode.INVALID_REQUEST, _NAMED_BOTH_WAYS)
+            result = _failure(DeleteTopicState(name=name, topic_id=topic.topic_id), error)
+            refused[name, NO_TOPIC_ID] = refused[None, topic.topic_id] = result
+    return refused
 
 
 async def _answer(

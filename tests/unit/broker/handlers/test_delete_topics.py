@@ -89,6 +89,23 @@ def test_questions_that_make_no_sense_delete_nothing() -> None:
     play(scene)
 
 
+def test_one_topic_by_name_and_by_id_is_refused_as_one() -> None:
+    async def scene(stage: MetadataStage) -> None:
+        a, b = await create(stage, "a", "b")
+        states = [
+            DeleteTopicState(name="a"),
+            DeleteTopicState(topic_id=b),
+            DeleteTopicState(topic_id=a),
+        ]
+        other, both = (await ask(stage, DeleteTopicsRequest(topics=states))).responses
+        assert (other.name, other.error_code) == ("b", ErrorCode.NONE)
+        assert (both.name, both.topic_id, both.error_code) == ("a", a, ErrorCode.INVALID_REQUEST)
+        assert both.error_message == "The provided topic name maps to an ID that was already supplied."
+        assert set(stage.metadata.image.topics) == {"a"}
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     ("version", "code"), [(2, ErrorCode.INVALID_REQUEST), (3, ErrorCode.TOPIC_DELETION_DISABLED)]
 )
