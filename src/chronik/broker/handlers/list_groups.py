@@ -9,14 +9,15 @@ from chronik.broker.context import Broker, RequestContext
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
-_TYPE = "Classic"
+# As Kafka writes it; filters fold case.
+_TYPE = "classic"
 
 
 async def handle(broker: Broker, context: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse:
     listing = await broker.groups.list_groups()
     states = {state.lower() for state in request.states_filter}
     types = {type_name.lower() for type_name in request.types_filter}
-    has_type = not types or _TYPE.lower() in types
+    has_type = not types or _TYPE in types
     return ListGroupsResponse(
         error_code=listing.error,
         groups=[

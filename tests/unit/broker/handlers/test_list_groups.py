@@ -22,7 +22,7 @@ def test_groups_with_what_the_version_can_say(version: int) -> None:
         (group,) = (await _list(stage, version)).groups
         assert (group.group_id, group.protocol_type) == ("g", "consumer")
         assert group.group_state == ("Stable" if version >= 4 else "")
-        assert group.group_type == ("Classic" if version >= 5 else "")
+        assert group.group_type == ("classic" if version >= 5 else "")
 
     play_groups(scene)
 
