@@ -93,24 +93,17 @@ def test_a_request_that_ends_inside_a_field_closes_the_connection(client: RawCli
 
 
 @pytest.mark.parametrize("api_key", [4, 7, 93, 999, -1, 2**15 - 1])
-def test_an_unknown_api_is_answered_with_unsupported_version(client: RawClient, api_key: int) -> None:
+def test_an_unknown_api_closes_the_connection(client: RawClient, api_key: int) -> None:
+    """As Kafka 4.4 does: no layout of an answer is known that its client could read."""
     client.send(framed(struct.pack(">hhih", api_key, 0, 77, len(CLIENT_ID)) + CLIENT_ID))
-    frame = client.receive_frame()
-
-    assert struct.unpack_from(">i", frame) == (77,)
-    assert struct.unpack_from(">h", frame, 4) == (UNSUPPORTED,)
-    assert _is_served(client)
+    assert client.is_closed_by_broker()
 
 
 @pytest.mark.parametrize("api_key", sorted(set(SCHEMAS) - set(SUPPORTED)), ids=lambda key: ApiKey(key).name)
-def test_an_api_that_is_not_served_is_answered(client: RawClient, api_key: ApiKey) -> None:
+def test_an_api_that_is_not_served_closes_the_connection(client: RawClient, api_key: ApiKey) -> None:
     version = SCHEMAS[api_key].versions.last
     client.send(framed(struct.pack(">hhih", api_key, version, 78, len(CLIENT_ID)) + CLIENT_ID + b"\0"))
-    frame = client.receive_frame()
-
-    assert struct.unpack_from(">i", frame) == (78,)
-    assert struct.pack(">h", UNSUPPORTED) in frame
-    assert _is_served(client)
+    assert client.is_closed_by_broker()
 
 
 def test_an_unknown_version_of_api_versions_is_answered_in_version_0(client: RawClient) -> None:
@@ -137,16 +130,11 @@ def test_every_advertised_api_is_served_in_its_range(client: RawClient) -> None:
     assert ranges == {key: tuple(served) for key, served in SUPPORTED.items() if key is not ApiKey.PRODUCE}
 
 
-@pytest.mark.parametrize("api_key", SUPPORTED, ids=lambda key: key.name)
-def test_a_version_above_the_range_is_answered_and_the_connection_lives(
-    client: RawClient, api_key: ApiKey
-) -> None:
+@pytest.mark.parametrize("api_key", set(SUPPORTED) - {ApiKey.API_VERSIONS}, ids=lambda key: key.name)
+def test_a_version_above_the_range_closes_the_connection(client: RawClient, api_key: ApiKey) -> None:
     version = SUPPORTED[api_key].last + 1
     client.send(framed(struct.pack(">hhih", api_key, version, 79, len(CLIENT_ID)) + CLIENT_ID + b"\0"))
-    frame = client.receive_frame()
-
-    assert struct.unpack_from(">i", frame) == (79,)
-    assert _is_served(client)
+    assert client.is_closed_by_broker()
 
 
 def test_many_requests_in_one_write_are_answered_in_order(client: RawClient) -> None:

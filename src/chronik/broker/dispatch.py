@@ -1,8 +1,10 @@
 """From a frame to the frames of its answer: header, version, decoding, handler, encoding.
 
 One per node, called by all connections on the event loop. Whatever a handler raises becomes a well-formed
-error; what is not a request raises ValueError, and the connection closes as Kafka's does. Handler modules are
-imported on the first request for them.
+error; what is not a request raises ValueError, and the connection closes as Kafka's does. So it does for an
+API or a version that is not served: no layout of an answer is known to its client, and an error in the layout
+of another version can read as success (the first bytes of Fetch 4 are an empty answer of Fetch 0). Handler
+modules are imported on the first request for them.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
 from chronik.wire.codec import decoder, encoder
 from chronik.wire.header import RequestHeader, parse_request_header, response_frame
+from chronik.wire.messages.api_versions import ApiVersionsRequest
 from chronik.wire.schema import Buffer, Message
 
 _log = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ _OnError = Callable[[Any, ErrorCode, str | None], Message | None]
 
 # Produce versions that are advertised only to be answered with an error (KAFKA-18659).
 _PRODUCE_VERSIONS_REFUSED = range(3)
+
+
+class UnservedRequest(ValueError):
+    """A request for an API, or a version of one, that is not advertised: its connection closes."""
 
 
 class Peer(Protocol):
@@ -91,7 +98,8 @@ class Dispatcher:
     def dispatch(self, frame: memoryview, connection: Peer) -> Reply:
         """Answer one request, now or later.
 
-        Raises ValueError for what is none (MalformedMessage is one), and NoAnswer, also later.
+        Raises ValueError for what is none or is not served (MalformedMessage, UnservedRequest), and NoAnswer,
+        also later.
         """
         header = parse_request_header(frame)
         endpoint = self._endpoints.get((header.api_key, header.api_version))
@@ -193,29 +201,22 @@ class Dispatcher:
         return endpoint
 
     def _unsupported(self, header: RequestHeader) -> Parts:
-        """UNSUPPORTED_VERSION in the closest form the client may understand (KIP-511 for ApiVersions)."""
-        code = ErrorCode.UNSUPPORTED_VERSION
+        """The answer to ApiVersions of a version to come (KIP-511). Raises UnservedRequest for all others."""
         _log.info(
-            "unsupported request",
+            "request not served: unknown API or version; its connection closes",
             extra={
                 "api_key": header.api_key,
                 "api_version": header.api_version,
                 "client_id": header.client_id,
             },
         )
-        try:
-            api_key = ApiKey(header.api_key)
-            supported = SUPPORTED[api_key]
-        except (ValueError, KeyError):
-            # No layout is known for this key; nearly every response has its error code somewhere near the
-            # start.
-            body: Parts = [int(code).to_bytes(2, "big")]
-            return response_frame(header.api_key, header.api_version, header.correlation_id, body)
-        version = supported.last
-        if api_key is ApiKey.API_VERSIONS or header.api_version < supported.first:
-            version = supported.first
-        endpoint = self._endpoints.get((api_key, version)) or self._make(api_key, version)
-        message = _failed(endpoint, request_class(api_key)(), KafkaError(code))
+        if header.api_key != ApiKey.API_VERSIONS:
+            raise UnservedRequest(f"version {header.api_version} of API {header.api_key} is not served")
+        version = SUPPORTED[ApiKey.API_VERSIONS].first
+        endpoint = self._endpoints.get((ApiKey.API_VERSIONS, version))
+        if endpoint is None:
+            endpoint = self._make(ApiKey.API_VERSIONS, version)
+        message = _failed(endpoint, ApiVersionsRequest(), KafkaError(ErrorCode.UNSUPPORTED_VERSION))
         return endpoint.reply(header.correlation_id, message)
 
 

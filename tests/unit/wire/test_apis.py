@@ -10,7 +10,9 @@ from chronik.wire.apis import SCHEMAS, SUPPORTED, ApiKey, is_flexible, request_c
 
 
 def test_keys_are_kafkas() -> None:
-    assert {key.value: key.name.lower() for key in ApiKey} == dict(api_key_map)
+    # Kafka 4.4 has two that kio does not know yet.
+    later = {93: "streams_group_topology_description_update", 94: "unregister_controller"}
+    assert {key.value: key.name.lower() for key in ApiKey} == dict(api_key_map) | later
 
 
 @pytest.mark.parametrize("key", SCHEMAS, ids=lambda key: key.name)

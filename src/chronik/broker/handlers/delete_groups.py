@@ -1,4 +1,4 @@
-"""DeleteGroups (key 42), versions 0 to 2: groups without members, with all they have committed (KIP-229)."""
+"""DeleteGroups (key 42), versions 0 to 3: groups without members, with all they have committed (KIP-229)."""
 
 import asyncio
 
@@ -24,14 +24,16 @@ def on_error(request: DeleteGroupsRequest, code: ErrorCode, message: str | None)
     """The same error for every group named."""
     return DeleteGroupsResponse(
         results=[
-            DeletableGroupResult(group_id=group_id, error_code=code) for group_id in request.groups_names
+            DeletableGroupResult(group_id=group_id, error_code=code, error_message=message)
+            for group_id in request.groups_names
         ]
     )
 
 
 async def _delete(broker: Broker, group_id: str) -> DeletableGroupResult:
+    """The message is one of version 3; a refusal by the group's state needs none beside its code."""
     try:
-        error = (await broker.groups.run(DeleteGroup(group_id))).error
+        error, message = (await broker.groups.run(DeleteGroup(group_id))).error, None
     except KafkaError as failure:
-        error = failure.code
-    return DeletableGroupResult(group_id=group_id, error_code=error)
+        error, message = failure.code, failure.message
+    return DeletableGroupResult(group_id=group_id, error_code=error, error_message=message)

@@ -1,4 +1,7 @@
-"""DescribeLogDirs (key 35), versions 1 to 4: what the data directory holds, in bytes (KIP-113, KIP-827)."""
+"""DescribeLogDirs (key 35), versions 1 to 5: what the data directory holds, in bytes (KIP-113, KIP-827).
+
+Version 5 says whether a directory takes no new partitions (KIP-1066): never so here.
+"""
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.partition import Partition

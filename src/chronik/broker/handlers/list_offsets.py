@@ -1,11 +1,14 @@
-"""ListOffsets (key 2), versions 1 to 10: offsets by time, and the ends of a partition.
+"""ListOffsets (key 2), versions 1 to 11: offsets by time, and the ends of a partition.
 
 Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest
-local, -5 latest tiered (KIP-405, KIP-1005); without tiering the local log is all there is.
+local, -5 latest tiered, -6 earliest that waits to be tiered (KIP-405, KIP-1005, KIP-1023); without tiering
+the local log is all there is. A partition named twice in one request is refused, as by Kafka.
 
 A leader that has just been elected may not know yet what its predecessor acknowledged: until it does, only
 the earliest offset is told (KIP-207).
 """
+
+from collections import Counter
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.partition import Partition
@@ -23,22 +26,34 @@ _EARLIEST = -2
 _MAX_TIMESTAMP = -3
 _EARLIEST_LOCAL = -4
 _LATEST_TIERED = -5
-_FIRST_VERSION_WITH = {_MAX_TIMESTAMP: 7, _EARLIEST_LOCAL: 8, _LATEST_TIERED: 9}
+_EARLIEST_PENDING_UPLOAD = -6
+_FIRST_VERSION_WITH = {
+    _MAX_TIMESTAMP: 7,
+    _EARLIEST_LOCAL: 8,
+    _LATEST_TIERED: 9,
+    _EARLIEST_PENDING_UPLOAD: 11,
+}
 _FIRST_VERSION_WITH_OFFSET_NOT_AVAILABLE = 5
-_EARLIEST_KINDS = (_EARLIEST, _EARLIEST_LOCAL, _LATEST_TIERED)
+_TIERED_KINDS = (_LATEST_TIERED, _EARLIEST_PENDING_UPLOAD)
+_EARLIEST_KINDS = (_EARLIEST, _EARLIEST_LOCAL, *_TIERED_KINDS)
 _READ_COMMITTED = 1
 _UNKNOWN = -1
 
 
 async def handle(broker: Broker, context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
     is_read_committed = request.isolation_level == _READ_COMMITTED
+    times = Counter(
+        (topic.name, wanted.partition_index) for topic in request.topics for wanted in topic.partitions
+    )
     return ListOffsetsResponse(
         topics=[
             ListOffsetsTopicResponse(
                 name=topic.name,
                 partitions=[
                     _answer(broker, context.api_version, topic.name, wanted, is_read_committed)
-                    for wanted in topic.partitions
+                    if times[topic.name, wanted.partition_index] == 1
+                    else _failed(wanted, ErrorCode.INVALID_REQUEST)
+                    for wanted in {wanted.partition_index: wanted for wanted in topic.partitions}.values()
                 ],
             )
             for topic in request.topics
@@ -70,10 +85,16 @@ def _answer(
         timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
     except KafkaError as error:
         return _failed(wanted, error.code)
-    epoch = _UNKNOWN if offset == _UNKNOWN else partition.log.epoch_at(offset)
+    epoch = _UNKNOWN if offset == _UNKNOWN else _epoch_at(partition, offset)
     return ListOffsetsPartitionResponse(
         partition_index=wanted.partition_index, timestamp=timestamp, offset=offset, leader_epoch=epoch
     )
+
+
+def _epoch_at(partition: Partition, offset: int) -> int:
+    """At the end it is the leader's own: the next record will have it. So it is from Kafka."""
+    is_end = offset >= partition.log.end_offset
+    return partition.leader_epoch if is_end else partition.log.epoch_at(offset)
 
 
 def _not_settled(api_version: int) -> ErrorCode:
@@ -89,7 +110,7 @@ def _find(partition: Partition, timestamp: int, is_read_committed: bool) -> tupl
         return _UNKNOWN, end_offset
     if timestamp in (_EARLIEST, _EARLIEST_LOCAL):
         return _UNKNOWN, partition.log.start_offset
-    if timestamp == _LATEST_TIERED:
+    if timestamp in _TIERED_KINDS:
         return _UNKNOWN, _UNKNOWN
     if timestamp == _MAX_TIMESTAMP:
         found = partition.offset_of_max_timestamp()

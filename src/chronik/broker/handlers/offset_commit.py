@@ -1,35 +1,43 @@
-"""OffsetCommit (key 8), versions 2 to 9: where a group has got to, answered when it is committed.
+"""OffsetCommit (key 8), versions 2 to 10: where a group has got to, answered when it is committed.
 
 Partitions that do not exist are refused one by one; the rest is committed as one batch. Versions 2 to 4 may
 bring a retention time of their own. From version 9 a group that does not exist is GROUP_ID_NOT_FOUND, before
-it ILLEGAL_GENERATION.
+it ILLEGAL_GENERATION. Version 10 names topics by id (KIP-848): a topic that was deleted and created again is
+another one, whose offsets a late commit for the old one cannot move.
 """
+
+from collections.abc import Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit
-from chronik.cluster.image import ClusterImage
+from chronik.cluster.image import ClusterImage, TopicImage
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import TopicId, TopicPartition
 from chronik.wire.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
     OffsetCommitResponse,
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 )
 
 _FIRST_VERSION_WITH_NOT_FOUND = 9
+_FIRST_VERSION_WITH_IDS = 10
 _NO_RETENTION = -1
 
+Offsets = dict[TopicPartition, OffsetToCommit]
 Errors = dict[TopicPartition, ErrorCode]
 
 
 async def handle(
     broker: Broker, context: RequestContext, request: OffsetCommitRequest
 ) -> OffsetCommitResponse:
-    offsets = _known_offsets(broker.metadata.image, request)
+    image, version = broker.metadata.image, context.api_version
+    topics = [_find(image, asked, version) for asked in request.topics]
+    offsets = _known_offsets(request, topics)
     if not offsets:
-        return _response(request, {}, otherwise=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return _response(request, topics, {}, version)
     retention_ms = request.retention_time_ms
     answer = await broker.groups.run(
         Commit(
@@ -41,24 +49,40 @@ async def handle(
             offsets=tuple(offsets.values()),
         )
     )
-    error = _error(answer, context.api_version)
+    error = _error(answer, version)
     errors = dict.fromkeys(offsets, error) if error else dict(zip(offsets, answer.errors, strict=True))
-    return _response(request, errors, otherwise=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    return _response(request, topics, errors, version)
 
 
 def on_error(request: OffsetCommitRequest, code: ErrorCode, message: str | None) -> OffsetCommitResponse:
     """The same error for every partition named."""
-    return _response(request, {}, otherwise=code)
+    return OffsetCommitResponse(
+        topics=[
+            OffsetCommitResponseTopic(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partitions=[
+                    OffsetCommitResponsePartition(partition_index=asked.partition_index, error_code=code)
+                    for asked in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
 
 
-def _known_offsets(image: ClusterImage, request: OffsetCommitRequest) -> dict[TopicPartition, OffsetToCommit]:
+def _find(image: ClusterImage, asked: OffsetCommitRequestTopic, version: int) -> TopicImage | None:
+    if version >= _FIRST_VERSION_WITH_IDS:
+        return image.topics_by_id.get(TopicId(asked.topic_id))
+    return image.topics.get(asked.name)
+
+
+def _known_offsets(request: OffsetCommitRequest, topics: Sequence[TopicImage | None]) -> Offsets:
     """What can be committed, by partition; of two offsets for one partition the last."""
-    offsets: dict[TopicPartition, OffsetToCommit] = {}
-    for topic in request.topics:
-        known = image.topics.get(topic.name)
-        count = len(known.partitions) if known is not None else 0
-        for asked in topic.partitions:
-            if 0 <= asked.partition_index < count:
+    offsets: Offsets = {}
+    for asked_topic, topic in zip(request.topics, topics, strict=True):
+        for asked in asked_topic.partitions:
+            if topic is not None and 0 <= asked.partition_index < len(topic.partitions):
                 partition = TopicPartition(topic.name, asked.partition_index)
                 offsets[partition] = _to_commit(partition, asked)
     return offsets
@@ -79,19 +103,16 @@ def _error(answer: CommitAnswer, version: int) -> ErrorCode:
     return answer.error
 
 
-def _response(request: OffsetCommitRequest, errors: Errors, *, otherwise: ErrorCode) -> OffsetCommitResponse:
-    return OffsetCommitResponse(
-        topics=[
-            OffsetCommitResponseTopic(
-                name=topic.name,
-                partitions=[
-                    OffsetCommitResponsePartition(
-                        partition_index=asked.partition_index,
-                        error_code=errors.get(TopicPartition(topic.name, asked.partition_index), otherwise),
-                    )
-                    for asked in topic.partitions
-                ],
-            )
-            for topic in request.topics
-        ]
-    )
+def _response(
+    request: OffsetCommitRequest, topics: Sequence[TopicImage | None], errors: Errors, version: int
+) -> OffsetCommitResponse:
+    """Partitions without an entry in `errors` do not exist."""
+    response = on_error(request, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None)
+    for answered, topic in zip(response.topics, topics, strict=True):
+        for partition in answered.partitions:
+            if topic is not None:
+                key = TopicPartition(topic.name, partition.partition_index)
+                partition.error_code = errors.get(key, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            elif version >= _FIRST_VERSION_WITH_IDS:
+                partition.error_code = ErrorCode.UNKNOWN_TOPIC_ID
+    return response

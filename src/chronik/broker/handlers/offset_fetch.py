@@ -1,5 +1,6 @@
-"""OffsetFetch (key 9), versions 1 to 9: what groups have committed. One group up to version 7, many from 8
-(KIP-709).
+"""OffsetFetch (key 9), versions 1 to 10: what groups have committed. One group up to version 7, many from 8
+(KIP-709). Version 10 names topics by id (KIP-848): an id that no topic has is UNKNOWN_TOPIC_ID for each of
+its partitions, and committed offsets of a topic that is gone are left out of an answer with all.
 
 A partition without a committed offset is answered -1 without error. Null topics (version 2) ask for all.
 Every answer waits for the commits that came before it, so there is nothing unstable to wait for beyond that
@@ -15,10 +16,11 @@ from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import FetchOffsets
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import TopicId, TopicPartition
 from chronik.wire.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
     OffsetFetchResponse,
     OffsetFetchResponseGroup,
     OffsetFetchResponsePartition,
@@ -28,6 +30,7 @@ from chronik.wire.messages.offset_fetch import (
 )
 
 _BATCH_VERSION = 8
+_FIRST_VERSION_WITH_IDS = 10
 _NO_OFFSET = -1
 _NO_EPOCH = -1
 
@@ -44,7 +47,8 @@ class _AskedTopic(Protocol):
 async def handle(broker: Broker, context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
     if context.api_version < _BATCH_VERSION:
         return await _single(broker, request)
-    groups = await asyncio.gather(*(_group(broker, group) for group in request.groups))
+    answer = _group if context.api_version < _FIRST_VERSION_WITH_IDS else _group_by_ids
+    groups = await asyncio.gather(*(answer(broker, group) for group in request.groups))
     return OffsetFetchResponse(groups=list(groups))
 
 
@@ -78,6 +82,32 @@ async def _group(broker: Broker, group: OffsetFetchRequestGroup) -> OffsetFetchR
         return OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
     asked = _named(offsets) if group.topics is None else _asked(group.topics)
     return OffsetFetchResponseGroup(group_id=group.group_id, topics=_topics(asked, offsets))
+
+
+async def _group_by_ids(broker: Broker, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+    image = broker.metadata.image
+    unknown = []
+    if group.topics is not None:
+        unknown = [topic for topic in group.topics if TopicId(topic.topic_id) not in image.topics_by_id]
+        group.topics = [topic for topic in group.topics if TopicId(topic.topic_id) in image.topics_by_id]
+        for topic in group.topics:
+            topic.name = image.topics_by_id[TopicId(topic.topic_id)].name
+    answer = await _group(broker, group)
+    answer.topics = [topic for topic in answer.topics if topic.name in image.topics]
+    for answered in answer.topics:
+        answered.topic_id = image.topics[answered.name].topic_id
+    if answer.error_code == ErrorCode.NONE:
+        answer.topics += [_unknown(topic) for topic in unknown]
+    return answer
+
+
+def _unknown(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics:
+    topic = OffsetFetchResponseTopics(
+        topic_id=asked.topic_id, partitions=[_partition(index, None) for index in asked.partition_indexes]
+    )
+    for partition in topic.partitions:
+        partition.error_code = ErrorCode.UNKNOWN_TOPIC_ID
+    return topic
 
 
 async def _fetch(broker: Broker, group_id: str, topics: Sequence[_AskedTopic] | None) -> _Offsets:

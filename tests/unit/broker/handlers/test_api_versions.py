@@ -13,8 +13,17 @@ from tests.support.broker_room import BrokerRoom
 VERSIONS = SUPPORTED[ApiKey.API_VERSIONS]
 
 
-async def ask(room: BrokerRoom, version: int, name: str = "c", software: str = "1") -> ApiVersionsResponse:
-    request = ApiVersionsRequest(client_software_name=name, client_software_version=software)
+async def ask(
+    room: BrokerRoom,
+    version: int,
+    name: str = "c",
+    software: str = "1",
+    cluster: str | None = None,
+    node: int = -1,
+) -> ApiVersionsResponse:
+    request = ApiVersionsRequest(
+        client_software_name=name, client_software_version=software, cluster_id=cluster, node_id=node
+    )
     return await room.ask(request, version, ApiVersionsResponse)
 
 
@@ -58,4 +67,45 @@ async def test_clients_have_proper_names(name: str, software: str, code: ErrorCo
     assert (await ask(room, 3, name, software)).error_code == code
     # Older versions do not carry them.
     assert (await ask(room, 2, name, software)).error_code == ErrorCode.NONE
+    await room.close()
+
+
+@virtual
+async def test_features_are_what_can_be_used() -> None:
+    """KIP-584. Java's Admin takes an epoch of -1 for "no features are known"."""
+    room = await BrokerRoom().open()
+    before = (await ask(room, VERSIONS.last)).finalized_features_epoch
+    await room.create("t")
+    response = await ask(room, VERSIONS.last)
+    assert [(f.name, f.min_version, f.max_version) for f in response.supported_features] == [
+        ("metadata.version", 33, 33)
+    ]
+    assert [(f.name, f.min_version_level, f.max_version_level) for f in response.finalized_features] == [
+        ("metadata.version", 33, 33)
+    ]
+    assert 0 <= before < response.finalized_features_epoch
+    assert response.zk_migration_ready is False
+    await room.close()
+
+
+@virtual
+async def test_a_client_that_takes_this_node_for_another_is_to_begin_anew() -> None:
+    """KIP-1242, with Kafka 4.4's answers."""
+    room = await BrokerRoom().open()
+    cluster, node = room.broker.cluster_id, room.broker.node_id
+    answers = {
+        (None, -1): ErrorCode.NONE,
+        (cluster, node): ErrorCode.NONE,
+        (cluster, node + 1): ErrorCode.REBOOTSTRAP_REQUIRED,
+        ("another", node): ErrorCode.REBOOTSTRAP_REQUIRED,
+        ("", -2): ErrorCode.REBOOTSTRAP_REQUIRED,
+        (cluster, -1): ErrorCode.INVALID_REQUEST,
+        (None, node): ErrorCode.INVALID_REQUEST,
+    }
+    for (told_cluster, told_node), code in answers.items():
+        response = await ask(room, 5, cluster=told_cluster, node=told_node)
+        assert response.error_code == code
+        assert bool(response.api_keys) == (code is ErrorCode.NONE)
+        # Version 4 does not carry them.
+        assert (await ask(room, 4, cluster=told_cluster, node=told_node)).error_code == ErrorCode.NONE
     await room.close()

@@ -9,7 +9,7 @@ from chronik.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupRespo
 from .group_stage import GroupStage, play_groups
 
 
-@pytest.mark.parametrize("version", range(3))
+@pytest.mark.parametrize("version", range(4))
 def test_each_group_is_answered_for_itself(version: int) -> None:
     async def scene(stage: GroupStage) -> None:
         member = await stage.member()
@@ -27,5 +27,17 @@ def test_each_group_is_answered_for_itself(version: int) -> None:
         await stage.ask(leave, 2, LeaveGroupResponse)
         assert await delete("g", "g") == [("g", ErrorCode.NONE)]
         assert await delete("g") == [("g", ErrorCode.GROUP_ID_NOT_FOUND)]
+
+    play_groups(scene)
+
+
+def test_version_3_says_why_where_the_code_does_not() -> None:
+    async def scene(stage: GroupStage) -> None:
+        request = DeleteGroupsRequest(groups_names=["x" * 40_000, "nowhere"])
+        too_long, missing = (await stage.ask(request, 3, DeleteGroupsResponse)).results
+        assert too_long.error_code == ErrorCode.INVALID_GROUP_ID
+        assert too_long.error_message
+        # As Kafka: the code says it all.
+        assert (missing.error_code, missing.error_message) == (ErrorCode.GROUP_ID_NOT_FOUND, None)
 
     play_groups(scene)

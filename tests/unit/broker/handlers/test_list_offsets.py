@@ -20,7 +20,7 @@ from tests.support.broker_room import BrokerRoom, batch_of, produce_request
 
 LIST_OFFSETS = SUPPORTED[ApiKey.LIST_OFFSETS]
 NEWEST = LIST_OFFSETS.last
-LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = range(-1, -7, -1)
 T0 = 1_700_000_000_000
 
 
@@ -90,12 +90,14 @@ async def test_special_timestamps() -> None:
     assert await offset(room, MAX_TIMESTAMP) == (1, T0 + 30)
     assert await offset(room, EARLIEST_LOCAL) == (1, -1)
     assert await offset(room, LATEST_TIERED) == (-1, -1)
+    assert await offset(room, EARLIEST_PENDING_UPLOAD) == (-1, -1)
     assert (await ask(room, -99)).error_code == ErrorCode.UNSUPPORTED_VERSION
     await room.close()
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "first_version"), [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9)]
+    ("timestamp", "first_version"),
+    [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9), (EARLIEST_PENDING_UPLOAD, 11)],
 )
 @virtual
 async def test_special_timestamps_have_a_first_version(timestamp: int, first_version: int) -> None:
@@ -110,9 +112,15 @@ async def test_special_timestamps_have_a_first_version(timestamp: int, first_ver
 async def test_an_empty_partition_has_ends_and_nothing_else() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    for timestamp, expected in ((LATEST, 0), (EARLIEST, 0), (MAX_TIMESTAMP, -1), (T0, -1)):
+    epoch = room.broker.replicas.leader("t", 0).leader_epoch
+    for timestamp, expected in (
+        (LATEST, (0, epoch)),
+        (EARLIEST, (0, epoch)),
+        (MAX_TIMESTAMP, (-1, -1)),
+        (T0, (-1, -1)),
+    ):
         answer = await ask(room, timestamp)
-        assert (answer.error_code, answer.offset, answer.leader_epoch) == (ErrorCode.NONE, expected, -1)
+        assert (answer.error_code, answer.offset, answer.leader_epoch) == (ErrorCode.NONE, *expected)
     await room.close()
 
 
@@ -125,4 +133,14 @@ async def test_errors_are_one_partitions() -> None:
     failed = await ask(room, T0)
     assert (failed.error_code, failed.offset) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
     assert (await ask(room, LATEST)).error_code == ErrorCode.NONE
+    await room.close()
+
+
+@virtual
+async def test_a_partition_named_twice_is_refused_once() -> None:
+    room = await room_of_three()
+    partitions = [ListOffsetsPartition(partition_index=0, timestamp=when) for when in (LATEST, EARLIEST)]
+    request = ListOffsetsRequest(topics=[ListOffsetsTopic(name="t", partitions=partitions)])
+    (topic,) = (await room.ask(request, LIST_OFFSETS.last, ListOffsetsResponse)).topics
+    assert [(p.error_code, p.offset) for p in topic.partitions] == [(ErrorCode.INVALID_REQUEST, -1)]
     await room.close()

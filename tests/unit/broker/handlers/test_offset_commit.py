@@ -15,7 +15,10 @@ from chronik.wire.messages.offset_commit import (
 
 from .group_stage import GroupStage, play_groups
 
-VERSIONS = range(2, 10)
+VERSIONS = range(2, 11)
+FIRST_VERSION_WITH_IDS = 10
+# No topic of the stage has it.
+OTHER_ID = b"i" * 16
 
 
 def _request(topics: dict[str, dict[int, int]], **fields: object) -> OffsetCommitRequest:
@@ -40,8 +43,20 @@ def _request(topics: dict[str, dict[int, int]], **fields: object) -> OffsetCommi
 async def _commit(
     stage: GroupStage, version: int, request: OffsetCommitRequest
 ) -> list[tuple[str, int, int]]:
+    """Names stand for ids where the version has those; the answer is given names again."""
+    names = {}
+    for topic in request.topics:
+        known = stage.metadata.image.topics.get(topic.name)
+        topic.topic_id = OTHER_ID if known is None else known.topic_id
+        names[topic.topic_id] = topic.name
     answer = await stage.ask(request, version, OffsetCommitResponse)
-    return [(t.name, p.partition_index, p.error_code) for t in answer.topics for p in t.partitions]
+    has_ids = version >= FIRST_VERSION_WITH_IDS
+    assert all(t.name == "" for t in answer.topics if has_ids)
+    return [
+        (names[t.topic_id] if has_ids else t.name, p.partition_index, p.error_code)
+        for t in answer.topics
+        for p in t.partitions
+    ]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -53,7 +68,7 @@ def test_partitions_that_do_not_exist_are_refused_one_by_one(version: int) -> No
             ("t", 0, 0),
             ("t", 2, unknown),
             ("t", -1, unknown),
-            ("nowhere", 0, unknown),
+            ("nowhere", 0, unknown if version < FIRST_VERSION_WITH_IDS else ErrorCode.UNKNOWN_TOPIC_ID),
             ("u", 0, 0),
         ]
         (group,) = stage.groups.groups()

@@ -1,0 +1,23 @@
+"""ListPartitionReassignments (key 46), version 0: partitions whose replicas are moving (KIP-455).
+
+Replicas stay where they were placed, so none ever is. kafka-topics asks this for every description.
+"""
+
+from chronik.broker.context import Broker, RequestContext
+from chronik.vocab.errors import ErrorCode
+from chronik.wire.messages.list_partition_reassignments import (
+    ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse,
+)
+
+
+async def handle(
+    broker: Broker, context: RequestContext, request: ListPartitionReassignmentsRequest
+) -> ListPartitionReassignmentsResponse:
+    return ListPartitionReassignmentsResponse(error_message=None)
+
+
+def on_error(
+    request: ListPartitionReassignmentsRequest, code: ErrorCode, message: str | None
+) -> ListPartitionReassignmentsResponse:
+    return ListPartitionReassignmentsResponse(error_code=code, error_message=message)
