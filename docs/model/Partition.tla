@@ -325,7 +325,8 @@ Wipe(n) ==
 
 -----------------------------------------------------------------------------
 (* The beginning: each node makes its replica when it applies the topic's record, having voted in term 1 for the *)
-(* designated leader (RaftCore.bootstrap), which leads when its own vote is durable. A replica that is not made  *)
+(* designated leader (RaftCore.bootstrap), which leads when its own vote is durable. Term 1 here is the group's  *)
+(* first term there, which the topic's record says (README, Term 1). A replica that is not made                  *)
 (* yet answers nothing, as one that is slow; one that a crash left nothing of is made again.                     *)
 
 Init ==

@@ -4,7 +4,7 @@ It decides everything two clients could disagree about: names, placement, ids. I
 records count once they are committed and applied.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -22,8 +22,15 @@ from chronik.cluster.commands import (
 from chronik.cluster.config_decisions import alter_configs, incremental_alter_configs
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.records import BrokerFenced, BrokerRegistered, MetadataRecord, ProducerIdsAllocated
-from chronik.cluster.topic_decisions import TopicDefaults, create_partitions, create_topic, delete_topic
-from chronik.vocab.ids import NodeId, ProducerId
+from chronik.cluster.topic_decisions import (
+    EpochsHeard,
+    Live,
+    TopicDefaults,
+    create_partitions,
+    create_topic,
+    delete_topic,
+)
+from chronik.vocab.ids import ProducerId
 from chronik.vocab.seams import Randomness
 
 # Kafka's ProducerIdsBlock: large enough that a node asks rarely, small enough that restarts do not eat up the
@@ -36,18 +43,20 @@ def decide(
     command: Command,
     defaults: TopicDefaults,
     randomness: Randomness,
-    live: Collection[NodeId] | None = None,
+    live: Live = None,
+    epochs_heard: EpochsHeard = lambda topic_id: {},
 ) -> Sequence[MetadataRecord]:
     """The records that carry out `command`, to be committed together; empty when it is so already.
 
-    New replicas go to brokers among `live`, those that whoever decides is connected to; None: all are. Raises
-    KafkaError when the command is refused.
+    New replicas go to brokers among `live`, those that whoever decides is connected to; None: all are.
+    `epochs_heard` says in which epochs a topic's partitions are led. Raises KafkaError when the command is
+    refused.
     """
     match command:
         case CreateTopic():
             return create_topic(image, command, defaults, randomness, live)
         case DeleteTopic():
-            return delete_topic(image, command)
+            return delete_topic(image, command, epochs_heard)
         case CreatePartitions():
             return create_partitions(image, command, defaults, randomness, live)
         case IncrementalAlterConfigs():

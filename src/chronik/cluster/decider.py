@@ -21,7 +21,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata_log import MetadataLog
 from chronik.cluster.record_codec import encode
 from chronik.cluster.records import MetadataRecord
-from chronik.cluster.topic_decisions import TopicDefaults, made_already
+from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, made_already
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicId
 from chronik.vocab.seams import Randomness
@@ -45,6 +45,7 @@ class Premises:
     randomness: Randomness
     # The nodes that this one is connected to, itself included; None: all there are.
     live: Callable[[], Collection[NodeId] | None]
+    epochs_heard: EpochsHeard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,9 @@ class Decider:
             self._writing.append(waiting)
             try:
                 self._check_not_deleted(waiting.command, deleted)
-                decided = decide(image, waiting.command, defaults, premises.randomness, live)
+                decided = decide(
+                    image, waiting.command, defaults, premises.randomness, live, premises.epochs_heard
+                )
             except KafkaError as refusal:
                 outcomes.append((waiting, refusal))
                 continue

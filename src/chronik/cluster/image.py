@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chronik.cluster.records import BrokerRegistered, ConfigResource, topic_resource
+from chronik.cluster.records import NO_FLOOR, BrokerRegistered, ConfigResource, topic_resource
 from chronik.cluster.shared_map import SharedMap
 from chronik.vocab.config.topic_names import INTERNAL_TOPICS
-from chronik.vocab.ids import NodeId, ProducerId, TopicId
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, ProducerId, TopicId
 
 FIRST_PRODUCER_ID = ProducerId(0)
 
@@ -28,6 +28,7 @@ class PartitionImage(NamedTuple):
     first_leader: NodeId
     # Where each replica began, in the order of `replicas`; empty when its record did not say.
     directories: tuple[str, ...] = ()
+    first_epoch: LeaderEpoch = FIRST_EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,10 @@ class ClusterImage:
     loads: SharedMap[NodeId, NodeLoad] = field(default_factory=SharedMap)
     # Never decreases, so that no two producers ever share an id.
     next_producer_id: ProducerId = FIRST_PRODUCER_ID
+    # Never decreases; at least every epoch in which a topic was led that is deleted. New partitions begin
+    # above it, so that a client that stood on a deleted topic does not take metadata of the next one of its
+    # name for outdated.
+    epoch_floor: LeaderEpoch = NO_FLOOR
 
     def config(self, resource: ConfigResource) -> Mapping[str, str]:
         """The dynamic settings of a resource; empty when it has none."""

@@ -21,6 +21,7 @@ from chronik.cluster.records import (
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
+    EpochFloorRaised,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
@@ -79,6 +80,7 @@ class ImageDraft:
         self._configs = base.configs.edit()
         self._loads = base.loads.edit()
         self._next_producer_id = base.next_producer_id
+        self._epoch_floor = base.epoch_floor
         self._deleted: list[TopicImage] = []
         # Dictionaries for their order.
         self._changed_configs: dict[ConfigResource, None] = {}
@@ -95,6 +97,8 @@ class ImageDraft:
                 self._change_config(record)
             case TopicDeleted():
                 self._delete_topic(record)
+            case EpochFloorRaised():
+                self._epoch_floor = max(self._epoch_floor, record.epoch)
             case ProducerIdsAllocated():
                 self._allocate_producer_ids(record)
             case BrokerRegistered():
@@ -118,6 +122,7 @@ class ImageDraft:
             configs=self._configs.finish(),
             loads=self._loads.finish(),
             next_producer_id=self._next_producer_id,
+            epoch_floor=self._epoch_floor,
         )
         delta = ClusterDelta(
             topics_created=tuple(created),
@@ -158,12 +163,13 @@ class ImageDraft:
         invariant(
             len(directories) in (0, len(replicas)), "partition {} of {} lacks directories", index, topic.name
         )
-        partition = PartitionImage(replicas, record.leader, directories)
+        partition = PartitionImage(replicas, record.leader, directories, record.first_epoch)
         topic.partitions.append(partition)
         self._count(partition, 1)
 
     def _delete_topic(self, record: TopicDeleted) -> None:
         topic_id = record.topic_id
+        self._epoch_floor = max(self._epoch_floor, record.last_epoch)
         # Deleted as it was before this draft; what was added in between is not mentioned, but counted.
         before = self._topics_by_id.get(topic_id)
         growing = self._growing.pop(topic_id, None)

@@ -105,6 +105,10 @@ class LeadershipTable:
         """
         return self._shown.get(topic_id, _NO_LEADERS)
 
+    def epochs(self, topic_id: TopicId) -> Mapping[int, LeaderEpoch]:
+        """The latest epoch heard of for each partition of a topic, whoever led it."""
+        return {partition: leader.epoch for partition, leader in self.leaders(topic_id).items()}
+
     def in_sync(self, topic_id: TopicId, partition: int, replicas: Sequence[NodeId]) -> Sequence[NodeId]:
         """Those of `replicas` that are connected and do not lag, as their present leader said last."""
         lagging = self._lagging_nodes(topic_id, partition)

@@ -23,7 +23,7 @@ from chronik.cluster.decider import Decider, Premises
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata_log import MetadataLog
 from chronik.cluster.peers import Peers
-from chronik.cluster.topic_decisions import TopicDefaults, draw_topic_id
+from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, draw_topic_id
 from chronik.cluster.wakeups import Wakeups
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
@@ -70,14 +70,17 @@ class MetadataService:
         *,
         peers: Peers | None = None,
         spread: Spread | None = None,
+        epochs_heard: EpochsHeard = lambda topic_id: {},
     ) -> None:
-        """Without `peers` the node is its own cluster."""
+        """Without `peers` the node is its own cluster. `epochs_heard`: see `controller.decide`."""
         self._log = log
         self._randomness = randomness
         self._peers = peers
         self._spread = spread
         self._applied = AppliedMetadata(log, self._on_applied)
-        premises = Premises(defaults=defaults, randomness=randomness, live=self._live)
+        premises = Premises(
+            defaults=defaults, randomness=randomness, live=self._live, epochs_heard=epochs_heard
+        )
         self._decider = Decider(log, self._applied, premises)
         self._changes = Wakeups()
         self._is_closing = False

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from chronik.cluster.records import (
+    NO_FLOOR,
     BrokerEndpoint,
     BrokerFenced,
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
+    EpochFloorRaised,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
@@ -23,7 +25,7 @@ from chronik.cluster.records import (
     TopicDeleted,
 )
 from chronik.vocab.config.definition import ResourceType
-from chronik.vocab.ids import NodeId, ProducerId, format_topic_id, parse_topic_id
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, ProducerId, format_topic_id, parse_topic_id
 
 
 class UnreadableRecord(Exception):
@@ -137,6 +139,7 @@ def _write_partition(record: PartitionCreated) -> dict[str, Any]:
         "replicas": record.replicas,
         "leader": record.leader,
         "directories": record.directories,
+        "first_epoch": record.first_epoch,
     }
 
 
@@ -148,15 +151,27 @@ def _read_partition(fields: Fields) -> PartitionCreated:
         leader=NodeId(fields["leader"]),
         # One string for all replicas in a directory: there are thousands.
         directories=tuple(sys.intern(directory) for directory in fields.get("directories", ())),
+        first_epoch=LeaderEpoch(fields.get("first_epoch", FIRST_EPOCH)),
     )
 
 
 def _write_topic_deleted(record: TopicDeleted) -> dict[str, Any]:
-    return {"topic_id": format_topic_id(record.topic_id)}
+    return {"topic_id": format_topic_id(record.topic_id), "last_epoch": record.last_epoch}
 
 
 def _read_topic_deleted(fields: Fields) -> TopicDeleted:
-    return TopicDeleted(topic_id=parse_topic_id(fields["topic_id"]))
+    return TopicDeleted(
+        topic_id=parse_topic_id(fields["topic_id"]),
+        last_epoch=LeaderEpoch(fields.get("last_epoch", NO_FLOOR)),
+    )
+
+
+def _write_epoch_floor(record: EpochFloorRaised) -> dict[str, Any]:
+    return {"epoch": record.epoch}
+
+
+def _read_epoch_floor(fields: Fields) -> EpochFloorRaised:
+    return EpochFloorRaised(epoch=LeaderEpoch(fields["epoch"]))
 
 
 def _write_config(record: ConfigChanged) -> dict[str, Any]:
@@ -189,6 +204,7 @@ _CODECS: dict[str, _Codec] = {
     TopicCreated.__name__: _Codec(1, _write_topic, _read_topic),
     PartitionCreated.__name__: _Codec(1, _write_partition, _read_partition),
     TopicDeleted.__name__: _Codec(1, _write_topic_deleted, _read_topic_deleted),
+    EpochFloorRaised.__name__: _Codec(1, _write_epoch_floor, _read_epoch_floor),
     ConfigChanged.__name__: _Codec(1, _write_config, _read_config),
     ProducerIdsAllocated.__name__: _Codec(1, _write_producer_ids, _read_producer_ids),
 }

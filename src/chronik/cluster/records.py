@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chronik.vocab.config.definition import ResourceType
-from chronik.vocab.ids import NodeId, ProducerId, TopicId
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, ProducerId, TopicId
 
 
 class ConfigResource(NamedTuple):
@@ -25,6 +25,9 @@ def topic_resource(name: str) -> ConfigResource:
     """The resource that holds a topic's settings."""
     return ConfigResource(ResourceType.TOPIC, name)
 
+
+# Below every epoch of a partition that can be deleted: new partitions begin at the first one.
+NO_FLOOR = LeaderEpoch(0)
 
 CLUSTER_DEFAULT = ConfigResource(ResourceType.BROKER, "")
 
@@ -82,6 +85,9 @@ class PartitionCreated:
     # The data directory each replica begins in, in the order of `replicas`. Empty: decided by a release that
     # did not say.
     directories: tuple[str, ...] = ()
+    # The epoch that `leader` leads: above all that partitions of this name had before. In records of releases
+    # that did not say it is the lowest there is.
+    first_epoch: LeaderEpoch = FIRST_EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,18 @@ class TopicDeleted:
     """A topic, its partitions and its configuration are gone."""
 
     topic_id: TopicId
+    # No partition of it was led in an epoch above this one.
+    last_epoch: LeaderEpoch = NO_FLOOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochFloorRaised:
+    """New partitions begin above `epoch`: no deleted topic was led in a later one.
+
+    Only in snapshots, in place of the deletions that they stand for.
+    """
+
+    epoch: LeaderEpoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +133,7 @@ MetadataRecord = (
     | TopicCreated
     | PartitionCreated
     | TopicDeleted
+    | EpochFloorRaised
     | ConfigChanged
     | ProducerIdsAllocated
 )

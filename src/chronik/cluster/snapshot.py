@@ -14,6 +14,7 @@ from chronik.cluster.record_codec import UnreadableRecord, decode, encode
 from chronik.cluster.records import (
     BrokerFenced,
     ConfigChanged,
+    EpochFloorRaised,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
@@ -43,6 +44,8 @@ def image_records(image: ClusterImage) -> Iterator[MetadataRecord]:
     for resource, settings in image.configs.items():
         for key, value in settings.items():
             yield ConfigChanged(resource=resource, key=key, value=value)
+    if image.epoch_floor:
+        yield EpochFloorRaised(epoch=image.epoch_floor)
     if image.next_producer_id != FIRST_PRODUCER_ID:
         yield ProducerIdsAllocated(node=NO_NODE, first=FIRST_PRODUCER_ID, end=image.next_producer_id)
 
@@ -85,4 +88,5 @@ def _partition_records(topic: TopicImage) -> Iterator[MetadataRecord]:
             replicas=partition.replicas,
             leader=partition.first_leader,
             directories=partition.directories,
+            first_epoch=partition.first_epoch,
         )

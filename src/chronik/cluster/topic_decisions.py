@@ -1,6 +1,6 @@
 """What the controller decides about topics and partitions, after Kafka's ReplicationControlManager."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from chronik.cluster.commands import USE_DEFAULT, CreatePartitions, CreateTopic, DeleteTopic
@@ -18,7 +18,7 @@ from chronik.cluster.records import (
 from chronik.vocab.config.topic import validate_topic_config
 from chronik.vocab.config.topic_names import validate_topic_name
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId
+from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, NodeId, TopicId
 from chronik.vocab.seams import Randomness
 
 # A partition costs open files, memory and start-up time on each of its nodes; up to here a node has been
@@ -38,6 +38,21 @@ class TopicDefaults:
 
 # The brokers that whoever decides is connected to. None: all are.
 Live = Collection[NodeId] | None
+
+# The latest epoch that whoever decides has heard of for each partition of a topic.
+EpochsHeard = Callable[[TopicId], Mapping[int, LeaderEpoch]]
+
+# Elections in a deleted topic that whoever decided had not heard of: those under way then, and those on nodes
+# that had not heard of the deletion. Each takes an election timeout, news some milliseconds.
+_ELECTIONS_UNHEARD_MAX = 10
+
+# The same for a partition of which nothing was heard: its replicas have been away since this controller
+# started. It costs nothing but numbers.
+_ELECTIONS_UNKNOWN_MAX = 1000
+
+# Epochs have 31 bits. Here the floor stays, so that elections go on to have room; with the steps above a
+# cluster comes here after a hundred million topics deleted.
+_EPOCH_FLOOR_MAX = 2**30
 
 
 def create_topic(
@@ -75,18 +90,31 @@ def made_already(image: ClusterImage, command: CreateTopic) -> TopicImage | None
     return topic if topic is not None and topic.topic_id == command.topic_id else None
 
 
-def delete_topic(image: ClusterImage, command: DeleteTopic) -> list[MetadataRecord]:
+def delete_topic(image: ClusterImage, command: DeleteTopic, heard: EpochsHeard) -> list[MetadataRecord]:
     """The record of a deletion. Raises KafkaError."""
     if (command.name is None) == (command.topic_id is None):
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, "A topic is deleted by its name or by its id, not by both"
         )
     if command.name is not None:
-        return [TopicDeleted(topic_id=existing_topic(image, command.name).topic_id)]
-    topic_id = TopicId(command.topic_id or NO_TOPIC_ID)
-    if topic_id not in image.topics_by_id:
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host a topic of this id")
-    return [TopicDeleted(topic_id=topic_id)]
+        topic = existing_topic(image, command.name)
+    else:
+        found = image.topics_by_id.get(TopicId(command.topic_id or NO_TOPIC_ID))
+        if found is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host a topic of this id")
+        topic = found
+    last_epoch = _last_epoch(topic, heard(topic.topic_id))
+    return [TopicDeleted(topic_id=topic.topic_id, last_epoch=LeaderEpoch(min(last_epoch, _EPOCH_FLOOR_MAX)))]
+
+
+def _last_epoch(topic: TopicImage, heard: Mapping[int, LeaderEpoch]) -> int:
+    """An epoch that none of a topic's partitions was led beyond, nor will be until its replicas are gone."""
+    return max(
+        heard[partition] + _ELECTIONS_UNHEARD_MAX
+        if partition in heard
+        else image.first_epoch + _ELECTIONS_UNKNOWN_MAX
+        for partition, image in enumerate(topic.partitions)
+    )
 
 
 def create_partitions(
@@ -262,6 +290,7 @@ def _partition_records(
             replicas=nodes,
             leader=_first_leader(image, nodes, live),
             directories=tuple(image.brokers[node].directory_id for node in nodes),
+            first_epoch=LeaderEpoch(image.epoch_floor + 1),
         )
         for n, nodes in enumerate(replicas)
     ]

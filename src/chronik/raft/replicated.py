@@ -18,7 +18,7 @@ from chronik.raft.core.messages import Message, RequestPreVote, TimeoutNow
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
+from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, Term
 from chronik.raft.following import Following
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
@@ -54,9 +54,13 @@ class ReplicatedGroup:
         *,
         write_caching: FlushPolicy | None,
         hooks: RestartHooks | None = None,
+        first_epoch: LeaderEpoch = FIRST_TERM,
     ) -> None:
-        """The store knows the group, and agrees with the log (`raft.reconcile`)."""
+        """The store knows the group, and agrees with the log (`raft.reconcile`). `first_epoch`: the one its
+        designated leader leads without an election.
+        """
         self.id = group_id
+        self.first_epoch = first_epoch
         self._log = log
         self._setting = setting
         self._store = setting.store
@@ -99,6 +103,7 @@ class ReplicatedGroup:
             hard_state=state.hard_state,
             memberships=state.markers.memberships(),
             salt=self.id.topic_id[-1] + self.id.partition,
+            first_term=self.first_epoch,
         )
         core.may_vote = self._may_vote(core)
         return core

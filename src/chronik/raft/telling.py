@@ -6,7 +6,6 @@ happen when the partition is told.
 
 from typing import Protocol
 
-from chronik.raft.core.types import FIRST_TERM
 from chronik.raft.group import GroupListener
 from chronik.raft.latency import Latency
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
@@ -20,6 +19,11 @@ class Teller(Protocol):
 
     @property
     def leader_epoch(self) -> LeaderEpoch: ...
+
+    @property
+    def first_epoch(self) -> LeaderEpoch:
+        """Which its designated leader leads without an election."""
+        ...
 
     @property
     def known_leader(self) -> NodeId | None: ...
@@ -114,7 +118,7 @@ class Telling:
         # What another leader commits, or this one in another term, says nothing about this append.
         self._timed_end = None
         leader = group.known_leader
-        if group.is_leader and group.leader_epoch > FIRST_TERM:
+        if group.is_leader and group.leader_epoch > group.first_epoch:
             self.elections += 1
         if leader is None:
             return

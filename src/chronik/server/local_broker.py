@@ -142,6 +142,7 @@ class LocalBroker:
             machine.randomness,
             peers=None if links is None else links.calls,
             spread=None if links is None else links.gossip,
+            epochs_heard=self._leadership.epochs,
         )
         self._registration = Registration(self._metadata, self._describe)
         self.broker = self._make_broker(machine, endpoints)

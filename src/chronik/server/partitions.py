@@ -22,7 +22,7 @@ from chronik.raft.syncer import Syncer
 from chronik.server.partition_directories import deleted_name, doom, move_aside, topic_of
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
 
@@ -104,7 +104,7 @@ class LocalPartitions:
         image = created.image
         if len(image.replicas) == 1:
             self._check_only_replica(name, image)
-            return self.open_solo(name, created.topic.topic_id, config, image.replicas[0])
+            return self.open_solo(name, created.topic.topic_id, config, image.replicas[0], image.first_epoch)
         replication = self._replication
         invariant(replication is not None, "a replicated partition on a node alone")
         assert replication is not None
@@ -139,13 +139,18 @@ class LocalPartitions:
         return partition
 
     def open_solo(
-        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, node: NodeId
+        self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        config: TopicConfig,
+        node: NodeId,
+        first_epoch: LeaderEpoch = FIRST_EPOCH,
     ) -> Partition:
-        """A partition whose only replica is this node's."""
+        """A partition whose only replica is this node's. `first_epoch`: above all of its name before."""
         existed = self._disk.exists(str(name))
         log = self._open_log(name, topic_id, config)
-        # An epoch never comes twice, also when the file that counts them was lost.
-        epoch = LeaderEpoch(max(self._leader_epoch, log.latest_epoch + 1))
+        # An epoch never comes twice: it rises with each start, also when the file that counts these was lost.
+        epoch = LeaderEpoch(max(self._leader_epoch + first_epoch - FIRST_EPOCH, log.latest_epoch + 1))
         group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
         partition = self._partition(name, topic_id, (node,), log, group, config)
         is_clean = existed and not log.recovery.was_scanned

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from chronik.cluster.image import TopicPartitionImage
 from chronik.log.partition_log import PartitionLog
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
+from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, HardState, Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
@@ -19,7 +19,7 @@ from chronik.raft.reconcile import reconcile
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
-from chronik.vocab.ids import NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class NewReplica:
     membership: Membership
     # Leads the first term without an election; None where somebody must be elected.
     first_leader: NodeId | None
+    first_epoch: LeaderEpoch = FIRST_TERM
     hooks: RestartHooks | None = None
 
     @property
@@ -68,13 +69,21 @@ class Replication:
                 directories=frozenset(zip(image.replicas, image.directories, strict=True)),
             ),
             first_leader=image.first_leader,
+            first_epoch=image.first_epoch,
         )
 
     def open(self, new: NewReplica, log: PartitionLog, write_caching: FlushPolicy | None) -> ReplicatedGroup:
         """The group of a replica, which hears nobody before `begin`. Raises OSError."""
         if not self._prepare(new, log):
             self._unbegun.add(new.group_id)
-        return ReplicatedGroup(new.group_id, log, self._setting, write_caching=write_caching, hooks=new.hooks)
+        return ReplicatedGroup(
+            new.group_id,
+            log,
+            self._setting,
+            write_caching=write_caching,
+            hooks=new.hooks,
+            first_epoch=new.first_epoch,
+        )
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
         """Its partition is there: from now on it takes part."""

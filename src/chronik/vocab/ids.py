@@ -15,6 +15,8 @@ TopicId = NewType("TopicId", bytes)
 NO_TOPIC_ID = TopicId(bytes(16))
 NO_NODE = NodeId(-1)
 NO_EPOCH = LeaderEpoch(-1)
+# The lowest epoch that a partition of several replicas is led in.
+FIRST_EPOCH = LeaderEpoch(1)
 NO_PRODUCER = ProducerId(-1)
 
 # The topics the broker keeps for itself. Clients may read the first two; `__meta` is never shown to them.

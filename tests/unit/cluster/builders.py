@@ -9,7 +9,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.records import BrokerEndpoint, MetadataRecord
 from chronik.cluster.topic_decisions import TopicDefaults
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
 
 DEFAULTS = TopicDefaults(partitions=1, replication_factor=1)
 
@@ -35,11 +35,20 @@ class World:
         self.records: list[MetadataRecord] = []
         self.defaults = defaults
         self.randomness = random.Random(seed)
+        # In which epochs topics' partitions are led, for those that were led.
+        self.epochs: dict[TopicId, dict[int, LeaderEpoch]] = {}
         for node in range(1, nodes + 1):
             self.do(register(node))
 
     def decide(self, command: Command) -> list[MetadataRecord]:
-        return list(decide(self.image, command, self.defaults, self.randomness))
+        decided = decide(
+            self.image,
+            command,
+            self.defaults,
+            self.randomness,
+            epochs_heard=lambda topic_id: self.epochs.get(topic_id, {}),
+        )
+        return list(decided)
 
     def do(self, command: Command) -> ClusterDelta:
         return self.apply(self.decide(command))

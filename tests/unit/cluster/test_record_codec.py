@@ -14,6 +14,7 @@ from chronik.cluster.records import (
     BrokerRegistered,
     ConfigChanged,
     ConfigResource,
+    EpochFloorRaised,
     MetadataRecord,
     PartitionCreated,
     ProducerIdsAllocated,
@@ -22,11 +23,12 @@ from chronik.cluster.records import (
     topic_resource,
 )
 from chronik.vocab.config.definition import ResourceType
-from chronik.vocab.ids import NodeId, ProducerId, TopicId
+from chronik.vocab.ids import LeaderEpoch, NodeId, ProducerId, TopicId
 
 nodes = st.integers(0, 2**31 - 1).map(NodeId)
 topic_ids = st.binary(min_size=16, max_size=16).map(TopicId)
 texts = st.text(max_size=30)
+leader_epochs = st.integers(0, 2**31 - 1).map(LeaderEpoch)
 endpoints = st.builds(
     BrokerEndpoint, listener=texts, host=texts, port=st.integers(0, 65535), security_protocol=texts
 )
@@ -50,8 +52,10 @@ records: st.SearchStrategy[MetadataRecord] = st.one_of(
         replicas=st.lists(nodes, max_size=5).map(tuple),
         leader=nodes,
         directories=st.lists(texts, max_size=5).map(tuple),
+        first_epoch=leader_epochs,
     ),
-    st.builds(TopicDeleted, topic_id=topic_ids),
+    st.builds(TopicDeleted, topic_id=topic_ids, last_epoch=leader_epochs),
+    st.builds(EpochFloorRaised, epoch=leader_epochs),
     st.builds(ConfigChanged, resource=resources, key=texts, value=st.none() | texts),
     st.builds(ProducerIdsAllocated, node=nodes, first=producer_ids, end=producer_ids),
 )
@@ -70,13 +74,20 @@ def test_a_person_can_read_a_record() -> None:
             replicas=(NodeId(1), NodeId(2)),
             leader=NodeId(2),
             directories=("d1", "d2"),
+            first_epoch=LeaderEpoch(12),
         )
     )
     assert key == b"PartitionCreated"
     assert value == (
         b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","partition":3,"replicas":[1,2],"leader":2,'
-        b'"directories":["d1","d2"]}'
+        b'"directories":["d1","d2"],"first_epoch":12}'
     )
+    key, value = encode(TopicDeleted(topic_id=TopicId(bytes(range(16))), last_epoch=LeaderEpoch(11)))
+    assert key == b"TopicDeleted"
+    assert value == b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw","last_epoch":11}'
+    key, value = encode(EpochFloorRaised(epoch=LeaderEpoch(11)))
+    assert key == b"EpochFloorRaised"
+    assert value == b'{"v":1,"epoch":11}'
 
 
 def test_what_an_older_release_wrote_lacks_epochs_and_directories() -> None:
@@ -84,6 +95,9 @@ def test_what_an_older_release_wrote_lacks_epochs_and_directories() -> None:
     read = decode(b"PartitionCreated", partition)
     assert isinstance(read, PartitionCreated)
     assert read.directories == ()
+    assert read.first_epoch == 1
+    deleted = decode(b"TopicDeleted", b'{"v":1,"topic_id":"AAECAwQFBgcICQoLDA0ODw"}')
+    assert deleted == TopicDeleted(topic_id=TopicId(bytes(range(16))), last_epoch=LeaderEpoch(0))
     broker = decode(b"BrokerRegistered", b'{"v":1,"node":1,"directory_id":"d","endpoints":[],"rack":null}')
     assert isinstance(broker, BrokerRegistered)
     assert broker.epoch == 0

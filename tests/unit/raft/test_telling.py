@@ -19,6 +19,7 @@ class FakeGroup:
         self.telling = Telling(self, Offset(5), self.commits)
         self.telling.listener = self
         self.is_leader = False
+        self.first_epoch = LeaderEpoch(1)
         self.leader_epoch = LeaderEpoch(1)
         self.known_leader: NodeId | None = None
         self.is_settled = False
@@ -150,6 +151,15 @@ def test_the_first_leader_of_a_group_was_not_elected() -> None:
     group.lead(1)
     assert counted(group) == (0, 0, 0)
     group.lead(2)
+    assert counted(group) == (1, 0, 0)
+
+
+def test_nor_was_that_of_a_group_that_begins_later() -> None:
+    group = FakeGroup()
+    group.first_epoch = LeaderEpoch(12)
+    group.lead(12)
+    assert counted(group) == (0, 0, 0)
+    group.lead(13)
     assert counted(group) == (1, 0, 0)
 
 

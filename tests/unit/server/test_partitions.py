@@ -88,6 +88,24 @@ async def test_a_topic_may_have_the_longest_name() -> None:
 
 
 @virtual
+async def test_a_topic_made_again_begins_in_a_later_epoch_and_rises_with_each_start() -> None:
+    """On a node alone, too: a client that stood on the old topic takes an earlier epoch for outdated news."""
+    room = await BrokerRoom().open()
+    epochs = []
+    for _ in range(3):
+        await room.create("t")
+        epochs.append(room.partition("t").leader_epoch)
+        await room.delete("t")
+        await settle()
+    await room.create("t")
+    epochs.append(room.partition("t").leader_epoch)
+    room = await room.restart()
+    epochs.append(room.partition("t").leader_epoch)
+    assert epochs == sorted(set(epochs))
+    await room.close()
+
+
+@virtual
 async def test_everyone_who_waits_for_a_deleted_topic_is_told() -> None:
     room, disk = await held_room()
     await room.create("t")

@@ -16,7 +16,6 @@ from chronik.raft.core.roles import (
     Role,
     Transition,
 )
-from chronik.raft.core.types import FIRST_TERM
 from chronik.raft.core.voting import answer_vote
 from chronik.vocab.ids import NodeId
 
@@ -38,7 +37,7 @@ class Candidate(Behaviour):
 
     def enter(self) -> Transition | None:
         replica = self.replica
-        term = FIRST_TERM if self._origin.is_first else replica.next_term
+        term = replica.first_term if self._origin.is_first else replica.next_term
         replica.enter_term(term, replica.node)
         replica.send_after_persistence(
             VoteReply(source=replica.node, target=replica.node, term=replica.term, is_granted=True)

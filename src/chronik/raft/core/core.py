@@ -73,11 +73,13 @@ class RaftCore:
         committed: RaftIndex = BEFORE_FIRST,
         may_vote: bool = True,
         salt: int = 0,
+        first_term: Term = FIRST_TERM,
     ) -> None:
         """`memberships`: those in the log, behind the one in force before its first entry, with their
         indexes. `committed`: as far as is known for sure, if only the log's beginning; one that was noted
         before must not have been beyond `persisted` then, or the log may have something else there.
         `salt`: the same on all nodes and different between groups; see `RaftOptions.peer_lost_turn_ticks`.
+        `first_term`: the same on all nodes; the one that `bootstrap` begins, and nobody campaigns in.
         """
         tail = LogTail(log)
         known = max(committed, RaftIndex(tail.first_index - 1))
@@ -92,6 +94,7 @@ class RaftCore:
             committed=known,
             may_vote=may_vote,
             salt=salt,
+            first_term=first_term,
         )
         # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
         self._replica.enter_term(max(hard_state.term, tail.last_term), None)
@@ -215,9 +218,9 @@ class RaftCore:
     # Inputs.
 
     def bootstrap(self, first_leader: NodeId) -> None:
-        """Begin a new group: every replica is made having voted for `first_leader` in term 1, which leads
-        without an election once its own vote is durable. Never for a replica that ran before, unless it lost
-        everything before any of it was durable. Nothing happens to one that may not vote.
+        """Begin a new group: every replica is made having voted for `first_leader` in the first term, which
+        it leads without an election once its own vote is durable. Never for a replica that ran before, unless
+        it lost everything before any of it was durable. Nothing happens to one that may not vote.
         """
         replica = self._replica
         if not replica.may_vote:
@@ -228,7 +231,7 @@ class RaftCore:
         if first_leader == replica.node:
             self._change(BecomeCandidate(is_first=True, votes=frozenset(replica.other_voters)))
         else:
-            replica.enter_term(FIRST_TERM, first_leader)
+            replica.enter_term(replica.first_term, first_leader)
 
     def tick(self) -> None:
         """One unit of time went by."""

@@ -5,7 +5,7 @@ from chronik.raft.core.memberships import Memberships
 from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.tail import LogTail
-from chronik.raft.core.types import FIRST_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Randomness
@@ -26,9 +26,11 @@ class Replica:
         committed: RaftIndex,
         may_vote: bool,
         salt: int,
+        first_term: Term,
     ) -> None:
         self.node = node
         self.salt = salt
+        self.first_term = first_term
         self.options = options
         self.randomness = randomness
         self.hard_state = hard_state
@@ -52,7 +54,7 @@ class Replica:
     @property
     def next_term(self) -> Term:
         """The one to campaign in."""
-        return Term(max(self.term, FIRST_TERM) + 1)
+        return Term(max(self.term, self.first_term) + 1)
 
     @property
     def is_voter(self) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NewType
 
-from chronik.vocab.ids import LeaderEpoch, NodeId
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId
 
 # Position of an entry: its offset plus the markers before it. Dense, from 0; a record batch covers one index
 # per offset, a marker covers one.
@@ -16,9 +16,10 @@ Term = LeaderEpoch
 BEFORE_FIRST = RaftIndex(-1)
 NO_TERM = Term(0)
 
-# The term in which a group's designated first leader leads without an election. Nobody campaigns in it, so a
-# replica that lost its bootstrap in a crash cannot elect another leader there.
-FIRST_TERM = Term(1)
+# The term in which a group's designated first leader leads without an election, unless the group is given a
+# later one. Nobody campaigns in it, so a replica that lost its bootstrap in a crash cannot elect another
+# leader there.
+FIRST_TERM = FIRST_EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, HardState, Membership, Term
+from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, HardState, Membership, Term
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.invariants import Invariants
 from tests.unit.raft.core.model_log import Content, ModelLog, Unit
@@ -45,8 +45,10 @@ class Shell:
         random: Random,
         invariants: Invariants,
         journal: list[tuple[NodeId, Ready]],
+        first_term: Term,
     ) -> None:
         self.id = NodeId(node)
+        self.first_term = first_term
         self.options = options
         self.random = random
         self.invariants = invariants
@@ -75,6 +77,7 @@ class Shell:
             memberships=self.log.memberships(),
             committed=self.committed,
             may_vote=False,
+            first_term=self.first_term,
         )
         core.may_vote = core.is_directory_settled(self.directory)
         return core
@@ -154,6 +157,7 @@ class Group:
         seed: int = 1,
         options: RaftOptions | None = None,
         extra: Iterable[int] = (),
+        first_term: Term = FIRST_TERM,
     ) -> None:
         self.first = first
         self.random = Random(seed)
@@ -161,7 +165,9 @@ class Group:
         # Every Ready, in the order in which they were taken.
         self.journal: list[tuple[NodeId, Ready]] = []
         self.shells = {
-            node: Shell(node, first, options or RaftOptions(), self.random, self.invariants, self.journal)
+            node: Shell(
+                node, first, options or RaftOptions(), self.random, self.invariants, self.journal, first_term
+            )
             for node in sorted(first.members | nodes(*extra))
         }
         self.wire: list[Message] = []

@@ -494,6 +494,29 @@ def test_nobody_is_elected_in_term_1_even_if_all_others_forgot_whom_they_were_ma
     assert sorted((group.core(n).term, n) for n in group.leaders()) == [(1, 1), (2, 2)]
 
 
+def test_a_group_begins_with_the_first_term_it_is_given() -> None:
+    """A partition of a name that others had before begins above their epochs."""
+    group = Group(THREE, first_term=Term(12))
+    group.bootstrap(2)
+    group.settle()
+    assert group.leaders() == [2]
+    assert [group.core(n).term for n in (1, 2, 3)] == [12, 12, 12]
+    group.isolate(2)
+    group.campaign(1)
+    assert group.core(1).term == 13
+
+
+def test_nobody_campaigns_in_a_later_first_term_either() -> None:
+    group = Group(THREE, first_term=Term(12))
+    group.bootstrap(1)
+    group.sync(1)
+    group.restart(2)
+    group.restart(3)
+    group.isolate(1)
+    group.campaign(2)
+    assert sorted((group.core(n).term, n) for n in group.leaders()) == [(12, 1), (13, 2)]
+
+
 def test_bootstrap_is_only_for_new_replicas() -> None:
     group = elected()
     with pytest.raises(InvariantViolation):
