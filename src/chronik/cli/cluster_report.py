@@ -8,6 +8,7 @@ from chronik.cli.client.cluster import LogDirectory, Node
 from chronik.cli.client.topics import PartitionPlace
 from chronik.cli.output import left, print_done, print_facts, print_table, right
 from chronik.cli.units import format_bytes
+from chronik.vocab.address import host_and_port
 
 # What a node can be.
 UP = "up"
@@ -109,7 +110,7 @@ def _node(
     free = [directory.usable_bytes for directory in own or () if directory.usable_bytes is not None]
     return NodeReport(
         id=node.id,
-        address=f"{node.host}:{node.port}",
+        address=host_and_port(node.host, node.port),
         rack=node.rack,
         state=FENCED if node.is_fenced else SILENT if is_silent else UP,
         is_controller=is_controller,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from chronik.vocab.address import host_and_port
+
 # Hosts that stand for one address of each family. A client that is told `localhost` may try either first.
 _BOTH_FAMILIES = {"": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}
 
@@ -113,4 +115,4 @@ def _set_options(bound: socket.socket, address: ListenerAddress, *, is_only_ipv6
 
 def _naming(address: ListenerAddress, error: OSError) -> OSError:
     reason = error.strerror or str(error)
-    return OSError(error.errno, f"cannot listen on {address.host}:{address.port}: {reason}")
+    return OSError(error.errno, f"cannot listen on {host_and_port(address.host, address.port)}: {reason}")

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from chronik.cli.client.errors import ClientError
 from chronik.cli.exit_codes import ExitCode
+from chronik.vocab.address import host_and_port
 
 KAFKA_PORT = 9092
 
@@ -19,7 +20,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 def parse_addresses(text: str) -> list[Address]:

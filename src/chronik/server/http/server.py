@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from chronik.server.binding import ListenerAddress, bind_all
 from chronik.server.http.view import NodeView
+from chronik.vocab.address import host_and_port
 
 if TYPE_CHECKING:
     from chronik.server.http.uvicorn_server import UvicornServer
@@ -45,7 +46,7 @@ class HttpServer:
                 bound.listen(_BACKLOG)
         except OSError as error:
             self._close_sockets()
-            where = f"{self._address.host}:{self._address.port}"
+            where = host_and_port(self._address.host, self._address.port)
             raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
         for bound in self._sockets:
             loop.add_reader(bound, self._on_first_connection)

@@ -7,6 +7,7 @@ from chronik.server.peers.connection import PeerConnection
 from chronik.server.peers.network import Network
 from chronik.server.peers.reports import Reports
 from chronik.server.peers.timings import PeerTimings
+from chronik.vocab.address import host_and_port
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Randomness
 
@@ -67,4 +68,4 @@ class Dialer:
         return _REFUSED_FACTOR if link.is_refused else 1
 
     def _unreachable(self, reason: str) -> None:
-        self._reports.unreachable(self._node, f"{self._host}:{self._port}", reason)
+        self._reports.unreachable(self._node, host_and_port(self._host, self._port), reason)
