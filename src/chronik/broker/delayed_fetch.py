@@ -20,8 +20,23 @@ from chronik.broker.fetch_reader import (
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
 from chronik.log.reading import ColdRead, LogSlice
-from chronik.vocab.errors import KafkaError
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.fetch import FetchResponse
+
+# Answers that `failedfetchrequests` does not count, as in Kafka: leaders move, and offsets are removed.
+_EXPECTED = frozenset(
+    {
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.INCONSISTENT_TOPIC_ID,
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.UNKNOWN_LEADER_EPOCH,
+        ErrorCode.FENCED_LEADER_EPOCH,
+        ErrorCode.REPLICA_NOT_AVAILABLE,
+        ErrorCode.OFFSET_OUT_OF_RANGE,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+    }
+)
 
 # Longer polls than this only keep dead clients' waiters alive; Kafka's consumers ask for 500 ms.
 _WAIT_MS_MAX = 5 * 60 * 1000
@@ -174,6 +189,9 @@ class DelayedFetch:
         for fetched in reading.fetched:
             if fetched.traffic is not None:
                 fetched.traffic.bytes_out += fetched.size
+                fetched.traffic.fetches += 1
+                if fetched.code is not ErrorCode.NONE and fetched.code not in _EXPECTED:
+                    fetched.traffic.failed_fetches += 1
         return self._answer.build(reading.fetched)
 
     def _on_loaded(self, loaded: asyncio.Future[FetchResponse]) -> None:

@@ -49,7 +49,7 @@ class Fetched:
     size: int = 0
     # (producer id, first offset) of aborted transactions in the records; None for read_uncommitted.
     aborted: Sequence[tuple[int, int]] | None = None
-    # Where it counts once it is sent.
+    # Where it counts once it is sent; None where this node has no replica.
     traffic: TopicTraffic | None = None
     # Where the leader is, on errors that say it is elsewhere (KIP-951).
     leader: Leader | None = None
@@ -119,6 +119,7 @@ def _read_one(
 ) -> None:
     wanted = fetched.wanted
     partition = find_partition(broker, fetched.key)
+    fetched.traffic = partition.traffic
     offset = Offset(wanted.fetch_offset)
     _check_replica(partition, wanted.current_leader_epoch, offset, limits)
     _tell_offsets(fetched, partition)
@@ -165,7 +166,6 @@ def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: F
     """Put what was read into the answer."""
     fetched.buffers = data.buffers
     fetched.size = data.size
-    fetched.traffic = partition.traffic
     if limits.is_read_committed:
         aborted = partition.aborted_txns(fetched.wanted.fetch_offset, data.end_offset)
         fetched.aborted = [(txn.producer_id, txn.first_offset) for txn in aborted]

@@ -13,7 +13,15 @@ TOPICS_MAX = 2_000
 class TopicTraffic:
     """Totals since start. Only ever added to."""
 
-    __slots__ = ("bytes_in", "bytes_out", "messages_in")
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "failed_fetches",
+        "failed_produces",
+        "fetches",
+        "messages_in",
+        "produces",
+    )
 
     def __init__(self) -> None:
         # Records, and bytes of batches as they lie in the log, that producers brought.
@@ -21,11 +29,21 @@ class TopicTraffic:
         self.bytes_in = 0
         # Bytes of batches that consumers took.
         self.bytes_out = 0
+        # Partitions named in Produce and Fetch requests that this node has a replica of, and those among them
+        # that failed by no fault of a moved leader or an unusual request: Kafka's total and failed requests.
+        self.produces = 0
+        self.failed_produces = 0
+        self.fetches = 0
+        self.failed_fetches = 0
 
     def add(self, other: "TopicTraffic") -> None:
         self.messages_in += other.messages_in
         self.bytes_in += other.bytes_in
         self.bytes_out += other.bytes_out
+        self.produces += other.produces
+        self.failed_produces += other.failed_produces
+        self.fetches += other.fetches
+        self.failed_fetches += other.failed_fetches
 
 
 class Traffic:

@@ -43,6 +43,18 @@ _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _FIRST_VERSION_SERVED = 3
 # KIP-110: consumers of that age could not read it.
 _FIRST_VERSION_WITH_ZSTD = 7
+# Answers that `failedproducerequests` does not count, as in Kafka: leaders move, and producers err.
+_EXPECTED = frozenset(
+    {
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+        ErrorCode.CORRUPT_MESSAGE,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+    }
+)
 # Kafka's own tools, which alone may write to internal topics.
 _ADMIN_CLIENT = "__admin_client"
 
@@ -155,12 +167,16 @@ class ProduceOperation:
 
     def _append(self, topic: TopicProduceData, data: PartitionProduceData) -> PartitionProduceResponse:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
+        partition: Partition | None = None
         try:
             partition = self._partition(topic, data.index)
+            partition.traffic.produces += 1
             if partition.is_internal or partition in self._waiting or self._is_old:
                 self._check(partition, data.records)
             appended = partition.append(data.records or b"", needs_in_sync=self._request.acks == _ALL)
         except KafkaError as error:
+            if partition is not None and error.code not in _EXPECTED:
+                partition.traffic.failed_produces += 1
             self._on_error(response, topic, error)
             return response
         finally:

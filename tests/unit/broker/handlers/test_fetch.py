@@ -732,3 +732,26 @@ async def test_versions_without_sessions_get_none() -> None:
     await ask(room, fetch_request({("t", 0): 0}), FETCH.first)
     assert len(room.broker.fetch_sessions) == 0
     await room.close()
+
+
+# Counting.
+
+
+@virtual
+async def test_requests_are_counted_once_each_and_failures_where_kafka_counts_them() -> None:
+    room = await room_with("t")
+    traffic = room.partition("t").traffic
+    waiting = asyncio.ensure_future(one(room, fetch_request({("t", 0): 0}, max_wait_ms=60_000)))
+    await settle()
+    await room.produce("t", b"a")
+    await waiting
+    assert (traffic.fetches, traffic.failed_fetches) == (1, 0)
+    answer = await one(room, fetch_request({("t", 0): 99}))
+    assert answer.error_code == ErrorCode.OFFSET_OUT_OF_RANGE
+    assert (traffic.fetches, traffic.failed_fetches) == (2, 0)
+    # The batch's length.
+    room.disk.rot(f"t-0/{'0' * 20}.log", 8, 0x40)
+    answer = await one(room, fetch_request({("t", 0): 0}))
+    assert answer.error_code == ErrorCode.CORRUPT_MESSAGE
+    assert (traffic.fetches, traffic.failed_fetches) == (3, 1)
+    await room.close()

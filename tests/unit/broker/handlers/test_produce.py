@@ -335,3 +335,19 @@ async def test_records_are_let_go_while_the_request_waits() -> None:
     disk.let_go()
     await waiting
     await room.close()
+
+
+@virtual
+async def test_requests_are_counted_by_topic_and_failures_where_kafka_counts_them() -> None:
+    room = await room_with("t", max_message_bytes="1000")
+    traffic = room.partition("t").traffic
+    for index, batch in ((0, BATCH), (0, batch_of([bytes(2000)])), (7, BATCH)):
+        await answers(room, produce_request({("t", index): batch}))
+    # One is too large, and one names a partition that is not there.
+    assert (traffic.produces, traffic.failed_produces) == (2, 0)
+    for sequence in (0, 2):
+        batch = batch_of([b"a"], producer_id=5, producer_epoch=0, base_sequence=sequence)
+        await answers(room, produce_request({("t", 0): batch}))
+    # A gap.
+    assert (traffic.produces, traffic.failed_produces) == (4, 1)
+    await room.close()
