@@ -68,8 +68,10 @@ def encode(group: GroupId, message: Message, log_start: int, out: list[Buffer]) 
     return added + _encode_restart(group, cast(RestartLog, message), out)
 
 
-def decode(payload: memoryview, source: NodeId, target: NodeId) -> Iterator[tuple[GroupId, Message, int]]:
-    """The messages of a frame, each with its group and the log start offset sent along (else -1).
+def decode(
+    payload: memoryview, source: NodeId, target: NodeId
+) -> Iterator[tuple[GroupId, Message, int, int]]:
+    """The messages of a frame, each with its group, the log start offset sent along (else -1) and its bytes.
 
     Lazily: a frame may hold millions of small ones. Payloads of entries are slices of `payload`. Raises
     MalformedFrame when it comes to what is none; what was before it stands.
@@ -82,11 +84,12 @@ def decode(payload: memoryview, source: NodeId, target: NodeId) -> Iterator[tupl
         decoder = _DECODERS.get(payload[at])
         if decoder is None:
             raise MalformedFrame(f"no message has kind {payload[at]}")
+        start = at
         try:
             group, message, log_start, at = decoder(payload, at, source, target)
         except struct.error as error:
             raise MalformedFrame("a message ends beyond its frame") from error
-        yield group, message, log_start
+        yield group, message, log_start, at - start
 
 
 class _Fixed(NamedTuple):

@@ -49,6 +49,10 @@ class RestartHooks(Protocol):
         """Take over a snapshot, durably, before the log is restarted behind it. Raises OSError."""
         ...
 
+    def on_received(self, records: int) -> None:
+        """The leader sent so many records, and the log took them."""
+        ...
+
     def on_append_failed(self) -> None:
         """The log took no entries, because its disk is full for example; it is tried again."""
         ...

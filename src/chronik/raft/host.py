@@ -8,12 +8,12 @@ are told to every group that has the peer as a member.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.codec import decode, encode
-from chronik.raft.core.messages import AppendEntries, Heartbeat, Message, RestartLog
+from chronik.raft.core.messages import REPLIES, AppendEntries, Heartbeat, Message, RestartLog
 from chronik.raft.early import EarlyMessages
 from chronik.raft.group_id import GroupId
 from chronik.raft.replicated import ReplicatedGroup
@@ -56,6 +56,17 @@ class HostStatistics(NamedTuple):
     ticks: int
 
 
+@dataclass(slots=True)
+class ChannelCounters:
+    """Messages of one group, as Kafka's raft-channel-metrics count those of the metadata's. Only added to."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    # Sent by this node, and received for them.
+    requests: int = 0
+    responses: int = 0
+
+
 class RaftHost:
     """See the module. Implements `raft.group_setting.GroupHost`."""
 
@@ -67,8 +78,13 @@ class RaftHost:
         tick_ms: int,
         load_cold: Callable[[ColdRead], Awaitable[LogSlice]],
         on_lag: Callable[[ReplicatedGroup], None],
+        metered: GroupId | None = None,
     ) -> None:
-        """`on_lag` is told of led groups whose replicas in sync changed."""
+        """`on_lag` is told of led groups whose replicas in sync changed; `channel` counts what `metered`
+        sends and receives.
+        """
+        self.channel = ChannelCounters()
+        self._metered = metered
         self._node = node
         self._transport = transport
         self._tick_seconds = tick_ms / 1000
@@ -186,6 +202,9 @@ class RaftHost:
             self._outbox_bytes[target] = 0
         size = encode(group, message, log_start if is_leaders else _NO_LOG_START, outbox)
         self._outbox_bytes[target] += size
+        if group == self._metered:
+            self.channel.bytes_out += size
+            self.channel.requests += not isinstance(message, REPLIES)
         if self._outbox_bytes[target] >= _FRAME_BYTES:
             del self._outboxes[target]
             self._send_frame(target, outbox)
@@ -246,7 +265,10 @@ class RaftHost:
 
     def on_frame(self, node: NodeId, payload: memoryview) -> None:
         """Raises MalformedFrame."""
-        for group_id, message, log_start in decode(payload, node, self._node):
+        for group_id, message, log_start, size in decode(payload, node, self._node):
+            if group_id == self._metered:
+                self.channel.bytes_in += size
+                self.channel.responses += isinstance(message, REPLIES)
             group = self._groups.get(group_id)
             if group is None:
                 self._early.keep(group_id, message, log_start)

@@ -102,5 +102,38 @@ class Latency:
         self._window_end = now + WINDOW_SECONDS
 
 
+class Rate:
+    """How many a second, lately, as Kafka's `Rate` of a windowed sum says it: over the present window and the
+    one before it, and never over less than one.
+    """
+
+    def __init__(self, timer: Timer | None = None) -> None:
+        """Without a `timer` it is the running loop's clock."""
+        self._now: Timer = timer or _loop_time
+        self._count = 0
+        self._count_before = 0
+        # When the present window began; none has before the first `add`.
+        self._begun = float("-inf")
+
+    def add(self, count: int) -> None:
+        self._turn()
+        self._count += count
+
+    def per_second(self) -> float:
+        self._turn()
+        passed = self._now() - self._begun
+        return (self._count_before + self._count) / (WINDOW_SECONDS + passed)
+
+    def _turn(self) -> None:
+        now = self._now()
+        passed = now - self._begun
+        if passed < WINDOW_SECONDS:
+            return
+        self._count_before = self._count if passed < 2 * WINDOW_SECONDS else 0
+        self._count = 0
+        # Windows follow each other without a gap while something is counted.
+        self._begun = self._begun + WINDOW_SECONDS if passed < 2 * WINDOW_SECONDS else now
+
+
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()

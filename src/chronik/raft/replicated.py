@@ -149,6 +149,16 @@ class ReplicatedGroup:
         return self._core.membership.voters
 
     @property
+    def role(self) -> Role:
+        return self._core.role
+
+    @property
+    def voted_for(self) -> NodeId | None:
+        """Who had this replica's vote in this term; None when nobody had."""
+        state = self._store.get(self.id)
+        return None if state is None else state.hard_state.voted_for
+
+    @property
     def is_quiet(self) -> bool:
         return self._failed is not None or self._core.is_quiet
 
@@ -483,7 +493,10 @@ class ReplicatedGroup:
         for append in ready.appends:
             # Proposals are there already.
             if append.last > last:
+                end_offset = self._log.end_offset
                 self._raft_log.append(append)
+                if self._hooks is not None:
+                    self._hooks.on_received(self._log.end_offset - end_offset)
                 self._persistence.on_appended(append.entries.size)
                 self._resting_ticks = 0
 

@@ -103,6 +103,7 @@ class Links:
             tick_ms=seat.ticks.tick_ms,
             load_cold=context.load_cold,
             on_lag=self._on_lag,
+            metered=METADATA_GROUP,
         )
         self.commits, self.metadata_commits = Latency(context.timer), Latency(context.timer)
         self.calls = PeerCalls(node, self.transport)

@@ -134,6 +134,7 @@ class LocalBroker:
             MetadataSnapshots(machine.disk),
             machine.clock,
             config.int("metadata.log.max.record.bytes.between.snapshots"),
+            machine.timer,
         )
         links = self._links
         self._metadata = MetadataService(

@@ -20,6 +20,7 @@ from chronik.cluster.record_codec import UnreadableRecord, decode
 from chronik.cluster.records import TopicDeleted
 from chronik.cluster.snapshot import decode_snapshot
 from chronik.log.reading import ColdRead, LogSlice
+from chronik.raft.latency import Latency, Rate, Timer
 from chronik.records.record import decode_records
 from chronik.server.metadata_snapshots import MetadataSnapshots
 from chronik.server.partitions import LocalPartitions
@@ -65,6 +66,7 @@ class MetadataPartition:
         snapshots: MetadataSnapshots,
         clock: Clock,
         snapshot_bytes: int,
+        timer: Timer | None = None,
     ) -> None:
         """`snapshot_bytes`: take a snapshot when so much was written since the last one."""
         self._partitions = partitions
@@ -84,6 +86,11 @@ class MetadataPartition:
         self._is_alone = False
         # Those who wait until this node leads no more.
         self._resignation: asyncio.Future[None] | None = None
+        # Records appended here as the leader, and received from the leader, a second; and how long appends
+        # take to their commit on a node alone, where no replicated group times them.
+        self.appended = Rate(timer)
+        self.received = Rate(timer)
+        self.commits = Latency(timer)
         # Why no change of the metadata is possible on this node any more; None while it is.
         self.failure: OSError | None = None
 
@@ -183,11 +190,14 @@ class MetadataPartition:
 
     async def append(self, records: Sequence[KeyValue]) -> None:
         """See `MetadataLog`."""
+        started = self.commits.now()
         self._appending = asyncio.ensure_future(self._log.append(0, records))
+        self.appended.add(len(records))
         try:
             await self._appending
         finally:
             self._appending = None
+        self.commits.since(started)
 
     def read(self, offset: Offset) -> Iterator[tuple[Offset, Sequence[KeyValue]]]:
         """See `MetadataLog`. Waits for the device in place: it is read once, when it is new."""
@@ -267,6 +277,10 @@ class MetadataPartition:
         self._bytes_since_snapshot = 0
         self._unapplied = (offset, snapshot)
         self._apply_snapshot()
+
+    def on_received(self, records: int) -> None:
+        """See `raft.group_setting.RestartHooks`."""
+        self.received.add(records)
 
     def on_append_failed(self) -> None:
         """See `raft.group_setting.RestartHooks`."""

@@ -9,7 +9,14 @@ import pytest
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft import host as host_module
 from chronik.raft.codec import decode, encode
-from chronik.raft.core.messages import AppendEntries, Message, RequestPreVote, RestartLog, TimeoutNow
+from chronik.raft.core.messages import (
+    AppendEntries,
+    Message,
+    RequestPreVote,
+    RestartLog,
+    TimeoutNow,
+    VoteReply,
+)
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, RaftIndex, Term
 from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
@@ -92,12 +99,14 @@ class FakeGroup:
 class Room:
     """A host between fake groups and a transport that writes down."""
 
-    def __init__(self) -> None:
+    def __init__(self, metered: GroupId | None = None) -> None:
         self.frames: list[tuple[NodeId, bytes]] = []
         self.is_full = False
         self.reads: list[LogSlice | Exception] = []
         self.lag_told: list[FakeGroup] = []
-        self.host = RaftHost(ONE, self, tick_ms=TICK_MS, load_cold=self._load, on_lag=self._on_lag)
+        self.host = RaftHost(
+            ONE, self, tick_ms=TICK_MS, load_cold=self._load, on_lag=self._on_lag, metered=metered
+        )
 
     def _load(self, cold: ColdRead) -> Awaitable[LogSlice]:
         async def load() -> LogSlice:
@@ -141,7 +150,8 @@ class Room:
 
     def sent(self, node: NodeId) -> list[list[tuple[GroupId, Message, int]]]:
         """The messages of each frame."""
-        return [list(decode(memoryview(frame), ONE, node)) for to, frame in self.frames if to == node]
+        frames = [frame for to, frame in self.frames if to == node]
+        return [[said[:3] for said in decode(memoryview(frame), ONE, node)] for frame in frames]
 
 
 def pre_vote(target: NodeId, source: NodeId = ONE) -> RequestPreVote:
@@ -507,3 +517,24 @@ async def test_after_its_end_nothing_is_done() -> None:
 @virtual
 async def test_it_may_end_before_it_began() -> None:
     await Room().host.close()
+
+
+@virtual
+async def test_what_passes_for_the_metered_group_is_counted() -> None:
+    room = Room(metered=A)
+    group = room.add(A)
+    other = room.add(B)
+    room.up(TWO)
+    room.say(group, TWO)
+    room.say(other, TWO)
+    await asyncio.sleep(0)
+    (frame,) = [frame for _, frame in room.frames]
+    sizes = {said[0]: said[3] for said in decode(memoryview(frame), ONE, TWO)}
+    out: list[Buffer] = []
+    reply = VoteReply(source=TWO, target=ONE, term=Term(5), is_granted=True)
+    size = encode(A, reply, -1, out) - 1
+    encode(B, reply, -1, out)
+    room.host.on_frame(TWO, memoryview(b"".join(out)))
+    channel = room.host.channel
+    assert (channel.bytes_out, channel.requests) == (1 + sizes[A], 1)
+    assert (channel.bytes_in, channel.responses) == (size, 1)

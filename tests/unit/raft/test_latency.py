@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.raft.latency import BOUNDS, WINDOW_SECONDS, Latency
+from chronik.raft.latency import BOUNDS, WINDOW_SECONDS, Latency, Rate
 from chronik.sim.virtual_time import virtual
 
 
@@ -92,3 +92,27 @@ async def test_without_a_timer_it_is_the_time_of_the_loop() -> None:
     latency.since(started)
 
     assert latency.figures().seconds == pytest.approx(2)
+
+
+def test_a_rate_is_of_the_present_window_and_the_one_before(timer: ManualTimer) -> None:
+    rate = Rate(timer)
+    assert rate.per_second() == 0
+    rate.add(60)
+    # Never over less than a window: the first events are no flood.
+    assert rate.per_second() == 60 / WINDOW_SECONDS
+    timer.seconds += WINDOW_SECONDS
+    rate.add(15)
+    assert rate.per_second() == 75 / WINDOW_SECONDS
+    timer.seconds += WINDOW_SECONDS / 2
+    assert rate.per_second() == 75 / (1.5 * WINDOW_SECONDS)
+    timer.seconds += WINDOW_SECONDS / 2
+    assert rate.per_second() == 15 / WINDOW_SECONDS
+
+
+def test_a_rate_forgets_what_was_before_a_pause(timer: ManualTimer) -> None:
+    rate = Rate(timer)
+    rate.add(60)
+    timer.seconds += 2 * WINDOW_SECONDS
+    assert rate.per_second() == 0
+    rate.add(3)
+    assert rate.per_second() == 3 / WINDOW_SECONDS

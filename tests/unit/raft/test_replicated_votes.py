@@ -237,6 +237,9 @@ class Hooks:
     def snapshot(self) -> tuple[Offset, bytes]:
         return Offset(7), b"mine"
 
+    def on_received(self, records: int) -> None:
+        pass
+
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
         if self.failure is not None:
             raise self.failure

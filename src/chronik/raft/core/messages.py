@@ -132,6 +132,9 @@ class TimeoutNow(_Message):
     """Leadership transfer (thesis 3.10): campaign at once."""
 
 
+# What answers another message.
+REPLIES = (PreVoteReply, VoteReply, AppendAccepted, AppendRejected, HeartbeatReply)
+
 Message = (
     RequestPreVote
     | PreVoteReply
