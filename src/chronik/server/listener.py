@@ -73,11 +73,14 @@ class Listeners:
         # While somebody waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
+        # Open now, by listener; those that have none included.
+        self.open_by_listener: dict[str, int] = {}
 
     async def serve(self, sockets: Sequence[tuple[str, socket.socket]]) -> None:
         """Start accepting on bound sockets, each with its listener's name."""
         loop = asyncio.get_running_loop()
         for name, bound in sockets:
+            self.open_by_listener.setdefault(name, 0)
             server = await loop.create_server(
                 partial(self.make_connection, name), sock=bound, backlog=_BACKLOG
             )
@@ -115,6 +118,7 @@ class Listeners:
         self._per_host[host] = self._per_host.get(host, 0) + 1
         self.statistics.accepted += 1
         self.statistics.open += 1
+        self.open_by_listener[connection.listener] = self.open_by_listener.get(connection.listener, 0) + 1
         if self._is_finishing:
             connection.abort(_STOPPING)
             return
@@ -139,6 +143,7 @@ class Listeners:
         if not self._connections and self._all_closed is not None:
             self._all_closed.set()
         self.statistics.open -= 1
+        self.open_by_listener[connection.listener] -= 1
         host = connection.client_host
         self._per_host[host] -= 1
         if not self._per_host[host]:

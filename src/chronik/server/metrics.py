@@ -2,35 +2,41 @@
 
 Where a figure has a name that dashboards for Kafka know, it has that name here: those of the JMX exporter
 with Kafka's example rules (`kafka_server_brokertopicmetrics_messagesin_total`), and those of kafka_exporter
-(`kafka_consumergroup_lag`). Figures of our own begin with `chronik_`. Nothing is counted for metrics alone:
-all is read from what the rooms count anyway, when somebody asks.
+(`kafka_consumergroup_lag`). Figures of our own begin with `chronik_`. All is read, when somebody asks, from
+what the rooms count.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from chronik.broker.traffic import TopicTraffic
-from chronik.server.http.view import NodeStatistics, PartitionFigures
-from chronik.server.raft_metrics import histogram, partition_metrics, raft_metrics
+from chronik.server.http.view import GroupFigures, NodeStatistics
+from chronik.server.metrics_text import Table, labelled, write_tables
+from chronik.server.partition_metrics import partition_tables
+from chronik.server.quorum_metrics import quorum_metrics
+from chronik.server.raft_metrics import histogram, raft_metrics
 
 # Rows of one kind. Beyond it they are left out, and `chronik_metrics_rows_omitted` says how many: whoever
 # scrapes a node of ten thousand partitions wants totals, and a scrape must stay a matter of megabytes.
 ROWS_MAX = 4_000
 
+_PROCESS_IO = "/proc/self/io"
 
-def render(statistics: NodeStatistics, *, is_ready: bool) -> bytes:
-    """The text of a scrape. Runs in any thread."""
+
+async def render(statistics: NodeStatistics, *, is_ready: bool) -> bytes:
+    """The text of a scrape. On the event loop, which turns while long tables are written."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(NodeCollector(statistics, is_ready=is_ready))
     ProcessCollector(registry=registry)
-    return generate_latest(registry)
+    return b"".join([generate_latest(registry), *await write_tables(_tables(statistics))])
 
 
 class NodeCollector(Collector):
-    """One scrape's figures."""
+    """One scrape's figures, but for those that are many."""
 
     def __init__(self, statistics: NodeStatistics, *, is_ready: bool) -> None:
         self._statistics = statistics
@@ -39,32 +45,59 @@ class NodeCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         statistics = self._statistics
         yield _gauge("chronik_ready", "Whether clients can use the node.", int(self._is_ready))
-        yield from _traffic(statistics)
         yield from _requests(statistics)
         yield from _replicas(statistics)
         yield from _cluster(statistics)
-        yield from _logs(statistics.partitions[:ROWS_MAX])
+        if statistics.metadata is not None:
+            yield from quorum_metrics(statistics.metadata)
         if statistics.raft is not None:
             yield from raft_metrics(statistics.raft)
-            yield from partition_metrics(statistics.partitions[:ROWS_MAX])
-        yield from _groups(statistics)
+        yield from _sockets(statistics)
         yield from _resources(statistics)
+        yield from _disk()
         yield _omitted(statistics)
 
 
-def _traffic(statistics: NodeStatistics) -> Iterator[Metric]:
+def _tables(statistics: NodeStatistics) -> Iterator[Table]:
+    yield from _traffic(statistics)
+    rows, is_in_cluster = statistics.partitions[:ROWS_MAX], statistics.raft is not None
+    yield from partition_tables(rows, is_in_cluster=is_in_cluster)
+    topics = islice(statistics.membership.topic_partitions.items(), ROWS_MAX)
+    counts = ((labelled({"topic": topic}), count) for topic, count in topics)
+    yield Table("kafka_topic_partitions", "gauge", "Partitions of each topic.", counts)
+    yield from _groups(statistics)
+
+
+def _traffic(statistics: NodeStatistics) -> Iterator[Table]:
     """Per topic, and for all topics without a label, as the JMX exporter shows them."""
     kinds: list[tuple[str, str, Callable[[TopicTraffic], int]]] = [
         ("messagesin", "Records that producers brought.", lambda traffic: traffic.messages_in),
         ("bytesin", "Bytes that producers brought.", lambda traffic: traffic.bytes_in),
         ("bytesout", "Bytes that consumers took.", lambda traffic: traffic.bytes_out),
+        (
+            "totalproducerequests",
+            "Partitions that produce requests named.",
+            lambda traffic: traffic.produces,
+        ),
+        (
+            "failedproducerequests",
+            "Those that failed, moved leaders, storage errors and batches too large apart.",
+            lambda traffic: traffic.failed_produces,
+        ),
+        ("totalfetchrequests", "Partitions that fetch requests named.", lambda traffic: traffic.fetches),
+        (
+            "failedfetchrequests",
+            "Those that failed, moved leaders, storage errors and offsets out of range apart.",
+            lambda traffic: traffic.failed_fetches,
+        ),
+    ]
+    all_topics = [("", statistics.traffic)]
+    rows = all_topics + [
+        (labelled({"topic": topic}), traffic) for topic, traffic in statistics.topic_traffic.items()
     ]
     for name, text, read in kinds:
-        family = CounterMetricFamily(f"kafka_server_brokertopicmetrics_{name}", text, labels=["topic"])
-        family.add_sample(f"{family.name}_total", {}, read(statistics.traffic))
-        for topic, traffic in statistics.topic_traffic.items():
-            family.add_metric([topic], read(traffic))
-        yield family
+        values = [(where, read(traffic)) for where, traffic in rows]
+        yield Table(f"kafka_server_brokertopicmetrics_{name}_total", "counter", text, values)
 
 
 def _requests(statistics: NodeStatistics) -> Iterator[Metric]:
@@ -91,9 +124,9 @@ def _requests(statistics: NodeStatistics) -> Iterator[Metric]:
 def _replicas(statistics: NodeStatistics) -> Iterator[Metric]:
     manager = "kafka_server_replicamanager"
     led = [partition for partition in statistics.partitions if partition.is_leader]
-    under_replicated = sum(one.in_sync < one.replicas for one in led)
-    under_min = sum(one.in_sync < one.in_sync_min for one in led)
-    at_min = sum(one.in_sync == one.in_sync_min < one.replicas for one in led)
+    under_replicated = sum(one.is_under_replicated for one in led)
+    under_min = sum(one.is_under_min_isr for one in led)
+    at_min = sum(one.is_at_min_isr for one in led)
     yield _gauge(f"{manager}_partitioncount", "Partitions on this node.", len(statistics.partitions))
     yield _gauge(f"{manager}_leadercount", "Partitions that this node leads.", len(led))
     yield _gauge(
@@ -130,52 +163,69 @@ def _cluster(statistics: NodeStatistics) -> Iterator[Metric]:
     ]
     for name, text, value in rows:
         yield _gauge(f"{controller}_{name}", text, value)
+    # Not counted, but so by construction: votes go to candidates whose log is not behind the voter's.
+    yield _counter(
+        "kafka_controller_controllerstats_uncleanleaderelections",
+        "Leaders elected that lacked committed records: never, because Raft elects none.",
+        0,
+    )
+    brokers = GaugeMetricFamily("kafka_broker_info", "1 for each broker.", labels=["id", "address"])
+    for node, address in cluster.broker_addresses.items():
+        brokers.add_metric([str(node), address], 1)
+    yield brokers
 
 
-def _logs(partitions: Iterable[PartitionFigures]) -> Iterator[Metric]:
-    kinds: list[tuple[str, str, Callable[[PartitionFigures], int]]] = [
-        ("kafka_log_log_size", "Bytes of log.", lambda figures: figures.bytes),
-        ("kafka_log_log_logstartoffset", "First offset.", lambda figures: figures.start_offset),
-        ("kafka_log_log_logendoffset", "Next offset to be written.", lambda figures: figures.end_offset),
-        (
-            "kafka_topic_partition_oldest_offset",
-            "First offset that can be read.",
-            lambda figures: figures.start_offset,
-        ),
-        (
-            "kafka_topic_partition_current_offset",
-            "Offset after the last committed record.",
-            lambda figures: figures.high_watermark,
-        ),
-    ]
-    rows = list(partitions)
-    for name, text, read in kinds:
-        family = GaugeMetricFamily(name, text, labels=["topic", "partition"])
-        for figures in rows:
-            family.add_metric([figures.topic, str(figures.partition)], read(figures))
-        yield family
-
-
-def _groups(statistics: NodeStatistics) -> Iterator[Metric]:
-    labels = ["consumergroup", "topic", "partition"]
-    current = GaugeMetricFamily("kafka_consumergroup_current_offset", "Committed offset.", labels=labels)
-    lag = GaugeMetricFamily("kafka_consumergroup_lag", "Committed records not yet read.", labels=labels)
-    members = GaugeMetricFamily("kafka_consumergroup_members", "Members.", labels=["consumergroup"])
+def _groups(statistics: NodeStatistics) -> Iterator[Table]:
+    groups = statistics.groups[:ROWS_MAX]
+    commits = list(islice(_commits(groups), ROWS_MAX))
     ends = {(figures.topic, figures.partition): figures.high_watermark for figures in statistics.partitions}
-    rows = 0
-    for group in statistics.groups[:ROWS_MAX]:
-        members.add_metric([group.id], group.members)
+    lags = (
+        (where, max(0, ends[partition] - offset)) for where, partition, offset in commits if partition in ends
+    )
+    members = ((labelled({"consumergroup": group.id}), group.members) for group in groups)
+    name = "kafka_consumergroup"
+    offsets = ((where, offset) for where, _, offset in commits)
+    yield Table(f"{name}_current_offset", "gauge", "Committed offset.", offsets)
+    yield Table(f"{name}_lag", "gauge", "Committed records not yet read.", lags)
+    yield Table(f"{name}_members", "gauge", "Members.", members)
+
+
+def _commits(groups: Iterable[GroupFigures]) -> Iterator[tuple[str, tuple[str, int], int]]:
+    for group in groups:
         for (topic, partition), offset in group.offsets.items():
-            rows += 1
-            if rows > ROWS_MAX:
-                break
-            where = [group.id, topic, str(partition)]
-            current.add_metric(where, offset)
-            if (topic, partition) in ends:
-                lag.add_metric(where, max(0, ends[topic, partition] - offset))
-    yield current
-    yield lag
-    yield members
+            labels = {"consumergroup": group.id, "topic": topic, "partition": str(partition)}
+            yield labelled(labels), (topic, partition), offset
+
+
+def _sockets(statistics: NodeStatistics) -> Iterator[Metric]:
+    connections = GaugeMetricFamily(
+        "kafka_server_socket_server_metrics_connection_count",
+        "Client connections now, by listener.",
+        labels=["listener", "networkProcessor"],
+    )
+    for listener, count in statistics.connections.by_listener.items():
+        connections.add_metric([listener, "0"], count)
+    yield connections
+    idle = "Share of the time, lately, in which the event loop's thread had nothing to do; from 0 to 1."
+    for name in (
+        "kafka_network_socketserver_networkprocessoravgidle_percent",
+        "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent",
+    ):
+        yield _gauge(name, idle, statistics.idle_ratio)
+
+
+def _disk() -> Iterator[Metric]:
+    """What the process caused the device to read and write, as Kafka takes it from Linux; else nothing."""
+    try:
+        with open(_PROCESS_IO, encoding="ascii") as file:
+            counts = dict(line.split(": ") for line in file.read().splitlines())
+    except (OSError, ValueError):
+        return
+    for name in ("read", "write"):
+        text = f"Bytes that this process made devices {name}."
+        yield _gauge(
+            f"kafka_server_kafkaserver_linux_disk_{name}_bytes", text, int(counts.get(f"{name}_bytes", 0))
+        )
 
 
 def _resources(statistics: NodeStatistics) -> Iterator[Metric]:

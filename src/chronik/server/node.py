@@ -36,11 +36,12 @@ from chronik.server.data_directory import (
 from chronik.server.descriptors import raise_limit, room_for_connections
 from chronik.server.disk import RealDisk
 from chronik.server.http.server import HttpServer
-from chronik.server.http.snapshot import take_statistics
-from chronik.server.http.view import NodeStatistics, RaftFigures
+from chronik.server.http.view import NodeAbout, NodeStatistics, RaftFigures
 from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.server.local_broker import LocalBroker, Machine
+from chronik.server.loop_usage import LoopUsage
 from chronik.server.settings import Settings
+from chronik.vocab.address import host_and_port
 
 if TYPE_CHECKING:
     from chronik.server.links import Seat
@@ -91,7 +92,7 @@ class Node:
     def bootstrap_servers(self) -> str:
         """What to give a client: the first listener's advertised address."""
         first = next(iter(self.endpoints.values()))
-        return f"{first.host}:{first.port}"
+        return host_and_port(first.host, first.port)
 
     @property
     def broker(self) -> Broker:
@@ -123,6 +124,7 @@ class Node:
         # What may be another process's comes first: a port in use must not cost the mark of a clean stop.
         sockets = self._bind()
         self._clock = RealClock()
+        self._loop_usage = LoopUsage()
         self._started_ms = self._clock.now_ms()
         machine = Machine(
             disk=disk,
@@ -235,17 +237,33 @@ class Node:
         # Of those that were just cancelled, with their connections.
         await self._dispatcher.drain(_ANSWER_SECONDS)
 
-    def statistics(self) -> NodeStatistics:
-        """A snapshot for HTTP."""
-        return take_statistics(
-            broker=self.broker,
+    def about(self) -> NodeAbout:
+        """See `http.view.NodeView`."""
+        return NodeAbout(
+            node_id=self.broker.node_id,
+            cluster_id=self.broker.cluster_id,
+            listeners={name: host_and_port(one.host, one.port) for name, one in self.endpoints.items()},
             started_ms=self._started_ms,
-            requests=self._dispatcher.statistics(),
-            connections=self._listeners.statistics,
-            syncs=self.syncer.statistics(),
-            traffic=self._local.traffic,
-            groups=self.broker.groups.groups(),
-            raft=self._raft_figures(),
+        )
+
+    async def statistics(self) -> NodeStatistics:
+        """See `http.view.NodeView`."""
+        # Whoever is never scraped starts sooner without.
+        from chronik.server.http.quorum_snapshot import take_metadata_figures
+        from chronik.server.http.snapshot import Sources, take_statistics
+
+        links, metadata = self._local.links, self.broker.metadata
+        return await take_statistics(
+            Sources(
+                broker=self.broker,
+                requests=self._dispatcher.statistics(),
+                listeners=self._listeners,
+                syncs=self.syncer.statistics(),
+                traffic=self._local.traffic,
+                idle_ratio=self._loop_usage.idle_ratio(),
+                metadata=take_metadata_figures(metadata, self._local.metadata_partition, links),
+                raft=self._raft_figures(),
+            )
         )
 
     def _raft_figures(self) -> RaftFigures | None:
@@ -255,7 +273,7 @@ class Node:
         # A node alone has none of what this reads.
         from chronik.server.http.raft_snapshot import take_raft_figures
 
-        return take_raft_figures(links, self.broker.metadata, self._local.metadata_partition)
+        return take_raft_figures(links, self.broker.metadata)
 
 
 def _raft_advice(error: OSError) -> str:
@@ -311,7 +329,7 @@ def _announce(node: Node) -> None:
     # Test containers for Kafka wait for this line, so it comes at every level.
     addresses = {"bootstrap_servers": node.bootstrap_servers}
     if node.http_port is not None and node.settings.http_address is not None:
-        addresses["http"] = f"{node.settings.http_address.host}:{node.http_port}"
+        addresses["http"] = host_and_port(node.settings.http_address.host, node.http_port)
     if _log.isEnabledFor(logging.INFO):
         _log.info("Kafka Server started", extra=addresses)
     else:

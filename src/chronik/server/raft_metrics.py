@@ -1,65 +1,35 @@
 """The figures of consensus as Prometheus reads them, on a node of a cluster. See `metrics`.
 
-Names of Kafka's own raft-metrics and broker-metadata-metrics are those that Strimzi's rules for the JMX
-exporter make of them; the dashboards that there are use them. Kafka's are of the metadata's quorum alone, and
-so are these.
+Those of the metadata's quorum under Kafka's names are in `quorum_metrics`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from chronik.raft.latency import BOUNDS, LatencyFigures
-from chronik.server.http.view import MetadataFigures, PartitionFigures, PeerFigures, RaftFigures
+from chronik.server.http.view import PeerFigures, RaftFigures
 
-_QUORUM = "kafka_server_raftmetrics"
-_APPLIED = "kafka_server_brokermetadatametrics"
 _MANAGER = "kafka_server_replicamanager"
-_PARTITION = "kafka_cluster_partition"
 
 
 def raft_metrics(raft: RaftFigures) -> Iterator[Metric]:
-    """Of all groups together, of the metadata, and of each other node."""
+    """Of all groups together, and of each other node."""
     yield from _groups(raft)
     yield _commits(raft)
     yield from _in_sync_changes(raft)
-    if raft.metadata is not None:
-        yield from _metadata(raft.metadata, raft.metadata_commits)
+    if raft.metadata_lag is not None:
+        yield GaugeMetricFamily(
+            "chronik_metadata_lag",
+            "Metadata records the controller has applied and this node has not; absent without a controller.",
+            value=raft.metadata_lag,
+        )
     yield from _peers(raft.peers)
     yield CounterMetricFamily(
         "chronik_raft_strangers",
         "Connections to the port for nodes that were none of a node of this cluster.",
         value=raft.strangers,
     )
-
-
-def partition_metrics(partitions: Iterable[PartitionFigures]) -> Iterator[Metric]:
-    """Of each partition that this node leads, as its leader sees it."""
-    kinds: list[tuple[str, str, Callable[[PartitionFigures], int]]] = [
-        (f"{_PARTITION}_replicascount", "Replicas.", lambda one: one.replicas),
-        (f"{_PARTITION}_insyncreplicascount", "Replicas in sync.", lambda one: one.in_sync),
-        (
-            f"{_PARTITION}_underreplicated",
-            "1 while replicas are not in sync.",
-            lambda one: one.in_sync < one.replicas,
-        ),
-        (
-            f"{_PARTITION}_underminisr",
-            "1 while fewer are in sync than min.insync.replicas: acks=all is refused.",
-            lambda one: one.in_sync < one.in_sync_min,
-        ),
-        (
-            "chronik_raft_replication_lag",
-            "Records that the follower furthest behind lacks, of those the leader has heard.",
-            lambda one: one.lag,
-        ),
-    ]
-    led = [one for one in partitions if one.is_leader]
-    for name, text, read in kinds:
-        family = GaugeMetricFamily(name, text, labels=["topic", "partition"])
-        for one in led:
-            family.add_metric([one.topic, str(one.partition)], read(one))
-        yield family
 
 
 def histogram(
@@ -123,43 +93,6 @@ def _in_sync_changes(raft: RaftFigures) -> Iterator[Metric]:
     yield CounterMetricFamily(
         f"{_MANAGER}_isrexpands", "Times that such a replica was in sync again.", value=raft.expands
     )
-
-
-def _metadata(metadata: MetadataFigures, commits: LatencyFigures) -> Iterator[Metric]:
-    state = GaugeMetricFamily(
-        f"{_QUORUM}_current_state", "1 for what this node is.", labels=["current_state"]
-    )
-    state.add_metric(["leader" if metadata.is_leader else "follower"], 1)
-    yield state
-    gauges = [
-        (
-            f"{_QUORUM}_current_leader",
-            "Who leads the metadata; -1 while nobody is known to.",
-            metadata.leader,
-        ),
-        (f"{_QUORUM}_current_epoch", "The metadata's term.", metadata.epoch),
-        (f"{_QUORUM}_high_watermark", "Committed metadata records.", metadata.high_watermark),
-        (f"{_QUORUM}_log_end_offset", "Metadata records that are written here.", metadata.end_offset),
-        (
-            f"{_QUORUM}_commit_latency_avg",
-            "Milliseconds to commit metadata records, lately, where this node led.",
-            commits.recent_mean * 1000,
-        ),
-        (f"{_QUORUM}_commit_latency_max", "The longest of those.", commits.recent_max * 1000),
-        (
-            f"{_APPLIED}_last_applied_record_offset",
-            "The last metadata record that this node has applied; -1 before the first.",
-            metadata.applied - 1,
-        ),
-    ]
-    for name, text, value in gauges:
-        yield GaugeMetricFamily(name, text, value=value)
-    if metadata.lag is not None:
-        yield GaugeMetricFamily(
-            "chronik_metadata_lag",
-            "Metadata records the controller has applied and this node has not; absent without a controller.",
-            value=metadata.lag,
-        )
 
 
 def _peers(peers: Sequence[PeerFigures]) -> Iterator[Metric]:

@@ -1,6 +1,5 @@
 """The pages: `/`, `/health/live`, `/health/ready`, `/metrics`."""
 
-import asyncio
 import time
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -25,15 +24,15 @@ class Pages:
 
     async def root(self, request: Request) -> Response:
         """What this is, for a person who looks."""
-        statistics = self._node.statistics()
+        about = self._node.about()
         content = {
             "name": "chronik",
             "version": __version__,
-            "node_id": statistics.node_id,
-            "cluster_id": statistics.cluster_id,
-            "listeners": dict(statistics.listeners),
+            "node_id": about.node_id,
+            "cluster_id": about.cluster_id,
+            "listeners": dict(about.listeners),
             "is_ready": self._node.is_ready,
-            "uptime_seconds": max(0, int(time.time() - statistics.started_ms / 1000)),
+            "uptime_seconds": max(0, int(time.time() - about.started_ms / 1000)),
             "pages": ["/health/live", "/health/ready", "/metrics"],
         }
         return JSONResponse(content, headers=_HEADERS)
@@ -50,9 +49,9 @@ class Pages:
         return JSONResponse(content, status_code=503, headers=_HEADERS)
 
     async def metrics(self, request: Request) -> Response:
-        """Taken on the loop, written out in a thread: with thousands of partitions that takes a while."""
-        statistics = self._node.statistics()
-        text = await asyncio.to_thread(render, statistics, is_ready=self._node.is_ready)
+        """Taken and written in pieces, between which the loop turns."""
+        statistics = await self._node.statistics()
+        text = await render(statistics, is_ready=self._node.is_ready)
         return Response(text, headers=_HEADERS, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -2,19 +2,15 @@
 
 from chronik.cluster.metadata_service import MetadataService
 from chronik.raft.transport import Transport
-from chronik.server.http.view import MetadataFigures, PeerFigures, RaftFigures
+from chronik.server.http.view import PeerFigures, RaftFigures
 from chronik.server.links import Links
-from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.peers.statistics import PeerStatistics, TransportStatistics
 from chronik.server.peers.transport import PeerTransport
 from chronik.server.progress import known_offset
-from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import NO_NODE, NodeId
+from chronik.vocab.ids import NodeId
 
 
-def take_raft_figures(
-    links: Links, metadata: MetadataService, metadata_partition: MetadataPartition
-) -> RaftFigures:
+def take_raft_figures(links: Links, metadata: MetadataService) -> RaftFigures:
     """On the event loop; looks at every group of the node."""
     host, transport = links.host.statistics(), _transport(links.transport)
     return RaftFigures(
@@ -28,7 +24,7 @@ def take_raft_figures(
         expands=host.expands,
         commits=links.commits.figures(),
         metadata_commits=links.metadata_commits.figures(),
-        metadata=_metadata(links, metadata, metadata_partition),
+        metadata_lag=_lag(links, metadata),
         peers=[_peer(node, peer) for node, peer in sorted(transport.peers.items())],
         strangers=transport.strangers,
     )
@@ -53,20 +49,7 @@ def _peer(node: NodeId, peer: PeerStatistics) -> PeerFigures:
     )
 
 
-def _metadata(
-    links: Links, metadata: MetadataService, metadata_partition: MetadataPartition
-) -> MetadataFigures | None:
-    try:
-        partition = metadata_partition.partition
-    except KafkaError:
+def _lag(links: Links, metadata: MetadataService) -> int | None:
+    if metadata.controller is None:
         return None
-    leader, applied = metadata.controller, metadata.applied_offset
-    return MetadataFigures(
-        leader=NO_NODE if leader is None else leader,
-        epoch=partition.leader_epoch,
-        is_leader=partition.is_leader,
-        high_watermark=partition.high_watermark,
-        end_offset=partition.log.end_offset,
-        applied=applied,
-        lag=None if leader is None else max(0, known_offset(links, metadata) - applied),
-    )
+    return max(0, known_offset(links, metadata) - metadata.applied_offset)

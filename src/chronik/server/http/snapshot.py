@@ -1,23 +1,27 @@
 """The node's rooms read into one value: for whoever implements `NodeView.statistics`."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chronik.broker.context import Broker
 from chronik.broker.dispatch import ApiStatistics
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
+from chronik.cluster.image import TopicImage
 from chronik.raft.syncer import SyncerStatistics
 from chronik.server.http.view import (
     ConnectionTotals,
     GroupFigures,
     MembershipFigures,
+    MetadataFigures,
     NodeStatistics,
     PartitionFigures,
     RaftFigures,
     RequestTotals,
 )
-from chronik.server.listener import ConnectionStatistics
+from chronik.server.listener import Listeners
+from chronik.vocab.address import host_and_port
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NO_NODE
 from chronik.wire.apis import ApiKey
@@ -26,60 +30,93 @@ if TYPE_CHECKING:
     # Dear to import, and a node without groups does not need it.
     from chronik.broker.groups.group import Group
 
+_Item = TypeVar("_Item")
+_Row = TypeVar("_Row")
 
-def take_statistics(
-    *,
-    broker: Broker,
-    started_ms: int,
-    requests: Mapping[ApiKey, ApiStatistics],
-    connections: ConnectionStatistics,
-    syncs: SyncerStatistics,
-    traffic: Traffic,
-    groups: "Iterable[Group]",
-    raft: RaftFigures | None,
-) -> NodeStatistics:
-    """On the event loop. Takes some microseconds for each partition, so some milliseconds for thousands."""
+# Partitions, topics or groups that are read before the loop turns: some milliseconds' worth.
+_SLICE = 256
+
+
+class Sources(NamedTuple):
+    """Where the figures of a node are."""
+
+    broker: Broker
+    requests: Mapping[ApiKey, ApiStatistics]
+    listeners: Listeners
+    syncs: SyncerStatistics
+    traffic: Traffic
+    idle_ratio: float
+    metadata: MetadataFigures | None
+    raft: RaftFigures | None
+
+
+async def take_statistics(sources: Sources) -> NodeStatistics:
+    """On the event loop, which turns after every few hundred partitions: clients wait for some milliseconds
+    at most, and the figures are of as many moments.
+    """
+    broker, connections = sources.broker, sources.listeners.statistics
     return NodeStatistics(
-        node_id=broker.node_id,
-        cluster_id=broker.cluster_id,
-        listeners={name: f"{endpoint.host}:{endpoint.port}" for name, endpoint in broker.endpoints.items()},
-        started_ms=started_ms,
-        requests=_requests(requests),
+        idle_ratio=sources.idle_ratio,
+        requests=_requests(sources.requests),
         connections=ConnectionTotals(
             open=connections.open,
             accepted=connections.accepted,
             refused=connections.refused,
             closed_idle=connections.closed_idle,
+            by_listener=dict(sources.listeners.open_by_listener),
         ),
         received_bytes=broker.memory.received_bytes,
         unsent_bytes=broker.memory.unsent_bytes,
-        syncs=syncs,
-        traffic=traffic.total(),
-        topic_traffic=dict(traffic.by_topic()),
-        membership=_membership(broker),
-        partitions=[_partition(partition) for partition in broker.replicas.partitions()],
+        syncs=sources.syncs,
+        traffic=sources.traffic.total(),
+        topic_traffic=dict(sources.traffic.by_topic()),
+        membership=await _membership(broker),
+        partitions=await in_slices(broker.replicas.partitions(), _partition),
         offline_partitions=broker.replicas.statistics().offline,
-        groups=[_group(group) for group in groups],
-        raft=raft,
+        groups=await in_slices(list(broker.groups.groups()), _group),
+        metadata=sources.metadata,
+        raft=sources.raft,
     )
 
 
-def _membership(broker: Broker) -> MembershipFigures:
+async def in_slices(items: Sequence[_Item], read: Callable[[_Item], _Row]) -> list[_Row]:
+    """What is gone meanwhile is read all the same: as it was at its end."""
+    rows: list[_Row] = []
+    for start in range(0, len(items), _SLICE):
+        rows += map(read, items[start : start + _SLICE])
+        await asyncio.sleep(0)
+    return rows
+
+
+async def _membership(broker: Broker) -> MembershipFigures:
     image, leadership = broker.metadata.image, broker.leadership
-    partitions = sum(len(topic.partitions) for topic in image.topics.values())
-    led = sum(
-        leader.node != NO_NODE and partition < len(topic.partitions)
-        for topic in image.topics.values()
-        for partition, leader in leadership.leaders(topic.topic_id).items()
-    )
+
+    def leaderless(topic: TopicImage) -> int:
+        leaders = leadership.leaders(topic.topic_id).items()
+        led = sum(leader.node != NO_NODE and index < len(topic.partitions) for index, leader in leaders)
+        return len(topic.partitions) - led
+
+    topics = {topic.name: len(topic.partitions) for topic in image.topics.values()}
+    is_controller = broker.metadata.controller == broker.node_id
     return MembershipFigures(
-        topics=len(image.topics),
-        partitions=partitions,
-        leaderless=partitions - led,
+        topics=len(topics),
+        partitions=sum(topics.values()),
+        leaderless=sum(await in_slices(list(image.topics.values()), leaderless)),
         brokers=len(image.brokers),
         fenced=len(image.fenced),
-        is_controller=broker.metadata.controller == broker.node_id,
+        is_controller=is_controller,
+        topic_partitions=topics if is_controller else {},
+        broker_addresses=_addresses(broker) if is_controller else {},
     )
+
+
+def _addresses(broker: Broker) -> dict[int, str]:
+    """Of each broker the first listener's."""
+    return {
+        one.node: host_and_port(one.endpoints[0].host, one.endpoints[0].port)
+        for one in broker.metadata.image.brokers.values()
+        if one.endpoints
+    }
 
 
 def _requests(requests: Mapping[ApiKey, ApiStatistics]) -> dict[str, RequestTotals]:
@@ -104,6 +141,7 @@ def _partition(partition: Partition) -> PartitionFigures:
         end_offset=partition.log.end_offset,
         high_watermark=partition.high_watermark,
         bytes=_size(partition),
+        is_preferred=partition.replicas[0] == partition.group.known_leader,
     )
     return _with_replicas(figures, partition) if figures.is_leader and partition.is_replicated else figures
 

@@ -26,6 +26,8 @@ class ConnectionTotals(NamedTuple):
     accepted: int
     refused: int
     closed_idle: int
+    # Open now, by listener.
+    by_listener: Mapping[str, int]
 
 
 class PartitionFigures(NamedTuple):
@@ -38,12 +40,28 @@ class PartitionFigures(NamedTuple):
     end_offset: int
     high_watermark: int
     bytes: int
+    # Whether who leads comes first in the assignment.
+    is_preferred: bool = True
     # Only of those that this node leads: replicas, those in sync, how many of them acks=all asks for, and how
     # many records the one that is furthest behind lacks, of those that have been heard.
     replicas: int = 1
     in_sync: int = 1
     in_sync_min: int = 1
     lag: int = 0
+
+    @property
+    def is_under_replicated(self) -> bool:
+        return self.in_sync < self.replicas
+
+    @property
+    def is_under_min_isr(self) -> bool:
+        """acks=all is refused."""
+        return self.in_sync < self.in_sync_min
+
+    @property
+    def is_at_min_isr(self) -> bool:
+        """Of several replicas: that of a single one is no news."""
+        return self.in_sync == self.in_sync_min < self.replicas
 
 
 class GroupFigures(NamedTuple):
@@ -66,6 +84,10 @@ class MembershipFigures(NamedTuple):
     # Among them those that are taken for lost, or stop.
     fenced: int
     is_controller: bool
+    # Only on the controller, so that the sum over all nodes is the cluster's: partitions by topic, and
+    # `host:port` by broker.
+    topic_partitions: Mapping[str, int]
+    broker_addresses: Mapping[int, str]
 
 
 class PeerFigures(NamedTuple):
@@ -82,18 +104,35 @@ class PeerFigures(NamedTuple):
     unsent_bytes: int
 
 
+class ChannelFigures(NamedTuple):
+    """Raft's messages of `__meta`, since this node started."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    # Sent, and received for them.
+    requests: int = 0
+    responses: int = 0
+
+
 class MetadataFigures(NamedTuple):
     """`__meta` on this node."""
 
-    # -1 while nobody is known to lead.
+    # In Kafka's words: leader, follower, candidate, prospective, unattached.
+    state: str
+    # -1 while nobody is known to lead; -1 while nobody has this node's vote in this epoch.
     leader: int
+    vote: int
     epoch: int
-    is_leader: bool
     high_watermark: int
     end_offset: int
     applied: int
-    # Records that the controller has applied and this node has not; None while that is not known.
-    lag: int | None
+    # Records a second, lately: appended here as the leader, received from the leader.
+    append_rate: float
+    fetch_rate: float
+    # From an append on the leader to its commit.
+    commits: LatencyFigures
+    # What passed between this node and the others for it; zeros on a node alone.
+    channel: ChannelFigures
 
 
 class RaftFigures(NamedTuple):
@@ -110,21 +149,28 @@ class RaftFigures(NamedTuple):
     # From an append on a leader to its commit, one of each group at a time; of partitions, and of `__meta`.
     commits: LatencyFigures
     metadata_commits: LatencyFigures
-    # None before it is open.
-    metadata: MetadataFigures | None
+    # Metadata records that the controller has applied and this node has not; None while that is not known.
+    metadata_lag: int | None
     peers: Sequence[PeerFigures]
     # Connections to the port for nodes that were none of a node.
     strangers: int
 
 
-class NodeStatistics(NamedTuple):
-    """The node at one moment. Made on the event loop, read in any thread."""
+class NodeAbout(NamedTuple):
+    """Who the node is."""
 
     node_id: int
     cluster_id: str
     # By listener name, `host:port` as advertised.
     listeners: Mapping[str, str]
     started_ms: int
+
+
+class NodeStatistics(NamedTuple):
+    """The node at one moment, or some milliseconds."""
+
+    # Of the event loop's thread, lately; from 0 to 1.
+    idle_ratio: float
     # By Kafka's API names, such as "Produce".
     requests: Mapping[str, RequestTotals]
     connections: ConnectionTotals
@@ -138,6 +184,8 @@ class NodeStatistics(NamedTuple):
     partitions: Sequence[PartitionFigures]
     offline_partitions: int
     groups: Sequence[GroupFigures]
+    # None before it is open.
+    metadata: MetadataFigures | None
     # None for a node alone.
     raft: RaftFigures | None
 
@@ -155,6 +203,10 @@ class NodeView(Protocol):
         """Why it is not ready; empty when it is."""
         ...
 
-    def statistics(self) -> NodeStatistics:
-        """A snapshot. May be asked before the node is ready."""
+    def about(self) -> NodeAbout:
+        """May be asked before the node is ready."""
+        ...
+
+    async def statistics(self) -> NodeStatistics:
+        """A snapshot, taken in pieces between which the loop turns. May be asked before the node is ready."""
         ...

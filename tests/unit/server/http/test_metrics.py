@@ -1,3 +1,7 @@
+import asyncio
+import sys
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,7 +15,7 @@ Labels = frozenset[tuple[str, str]]
 
 def samples(figures: NodeStatistics, *, is_ready: bool = True) -> dict[tuple[str, Labels], float]:
     """What Prometheus would take in."""
-    text = render(figures, is_ready=is_ready).decode()
+    text = asyncio.run(render(figures, is_ready=is_ready)).decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -26,8 +30,18 @@ def labels(**values: str) -> Labels:
 def test_traffic_is_shown_per_topic_and_for_all() -> None:
     traffic = TopicTraffic()
     traffic.messages_in, traffic.bytes_in, traffic.bytes_out = 3, 300, 600
+    traffic.produces, traffic.failed_produces, traffic.fetches, traffic.failed_fetches = 5, 2, 7, 1
     found = samples(statistics(topic_traffic={"orders": traffic}))
-    for name, value in {"messagesin": 3, "bytesin": 300, "bytesout": 600}.items():
+    expected = {
+        "messagesin": 3,
+        "bytesin": 300,
+        "bytesout": 600,
+        "totalproducerequests": 5,
+        "failedproducerequests": 2,
+        "totalfetchrequests": 7,
+        "failedfetchrequests": 1,
+    }
+    for name, value in expected.items():
         assert found[f"kafka_server_brokertopicmetrics_{name}_total", labels()] == value
         assert found[f"kafka_server_brokertopicmetrics_{name}_total", labels(topic="orders")] == value
 
@@ -64,6 +78,45 @@ def test_led_partitions_that_lack_replicas() -> None:
     assert found["kafka_server_replicamanager_underminisrpartitioncount", labels()] == 1
 
 
+def test_what_is_a_partitions_is_shown_by_its_leader_alone() -> None:
+    rows = [
+        partition("led", in_sync=2)._replace(is_preferred=False),
+        partition("followed")._replace(is_leader=False),
+    ]
+    found = samples(statistics(partitions=rows))
+    expected = {
+        "kafka_cluster_partition_atminisr": 1,
+        "kafka_cluster_partition_underminisr": 0,
+        "kafka_topic_partition_replicas": 3,
+        "kafka_topic_partition_in_sync_replica": 2,
+        "kafka_topic_partition_under_replicated_partition": 1,
+        "kafka_topic_partition_leader_is_preferred": 0,
+        "kafka_topic_partition_current_offset": 10,
+        "kafka_topic_partition_oldest_offset": 0,
+    }
+    assert {name: found[name, labels(topic="led", partition="0")] for name in expected} == expected
+    followed = labels(topic="followed", partition="0")
+    assert not [name for name, where in found if where == followed and name in expected]
+    assert found["kafka_log_log_size", followed] == 100
+
+
+def test_sockets_and_the_loop_have_kafkas_names() -> None:
+    found = samples(statistics())
+    connections = "kafka_server_socket_server_metrics_connection_count"
+    assert found[connections, labels(listener="PLAINTEXT", networkProcessor="0")] == 2
+    assert found[connections, labels(listener="INTERNAL", networkProcessor="0")] == 0
+    assert found["kafka_network_socketserver_networkprocessoravgidle_percent", labels()] == 0.75
+    assert found["kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent", labels()] == 0.75
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Kafka shows them on Linux alone")
+def test_bytes_of_devices_are_the_kernels() -> None:
+    found = samples(statistics())
+    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    shown = found["kafka_server_kafkaserver_linux_disk_write_bytes", labels()]
+    assert 0 <= shown <= int(counts["write_bytes"])
+
+
 def test_the_cluster_as_the_node_sees_it() -> None:
     found = samples(statistics())
     controller = "kafka_controller_kafkacontroller"
@@ -73,6 +126,9 @@ def test_the_cluster_as_the_node_sees_it() -> None:
     assert found[f"{controller}_globalpartitioncount", labels()] == 9
     assert found[f"{controller}_activebrokercount", labels()] == 2
     assert found[f"{controller}_fencedbrokercount", labels()] == 1
+    assert found["kafka_controller_controllerstats_uncleanleaderelections_total", labels()] == 0
+    assert found["kafka_topic_partitions", labels(topic="orders")] == 9
+    assert found["kafka_broker_info", labels(id="8", address="[::1]:9092")] == 1
 
 
 def test_lag_is_what_is_committed_and_not_read() -> None:

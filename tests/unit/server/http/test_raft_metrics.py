@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chronik.server.http.view import MetadataFigures, PeerFigures, RaftFigures
+from chronik.server.http.view import PeerFigures, RaftFigures
 from chronik.server.metrics import ROWS_MAX
 from tests.unit.server.http.fake_node import latency, partition, statistics
 from tests.unit.server.http.test_metrics import labels, samples
 
 OPERATIONS = Path(__file__).resolve().parents[4] / "docs" / "operations.md"
-METADATA = MetadataFigures(
-    leader=3, epoch=7, is_leader=False, high_watermark=40, end_offset=41, applied=38, lag=2
-)
 PEER = PeerFigures(
     node=2,
     is_up=True,
@@ -37,7 +34,7 @@ RAFT = RaftFigures(
     expands=9,
     commits=latency(0.0004, 0.002),
     metadata_commits=latency(0.02, 0.04),
-    metadata=METADATA,
+    metadata_lag=2,
     peers=[PEER, PEER._replace(node=3, is_up=False)],
     strangers=11,
 )
@@ -46,7 +43,7 @@ QUORUM = "kafka_server_raftmetrics"
 
 def test_a_node_alone_shows_nothing_of_it() -> None:
     found = samples(statistics(partitions=[partition("orders")]))
-    assert not [key for key in found if "raft" in key[0] or "kafka_cluster_partition" in key[0]]
+    assert not [key for key in found if "chronik_raft" in key[0] or "chronik_metadata_lag" in key[0]]
 
 
 def test_groups_and_what_became_of_their_leaderships() -> None:
@@ -82,18 +79,27 @@ def test_the_quorum_of_the_metadata_in_kafkas_names_and_units() -> None:
     assert found[f"{QUORUM}_log_end_offset", labels()] == 41
     assert found[f"{QUORUM}_commit_latency_avg", labels()] == pytest.approx(30)
     assert found[f"{QUORUM}_commit_latency_max", labels()] == pytest.approx(40)
+    assert found[f"{QUORUM}_current_vote", labels()] == 2
+    assert found[f"{QUORUM}_append_records_rate", labels()] == 0.5
+    assert found[f"{QUORUM}_fetch_records_rate", labels()] == 2.5
     assert found["kafka_server_brokermetadatametrics_last_applied_record_offset", labels()] == 37
     assert found["chronik_metadata_lag", labels()] == 2
 
 
+def test_the_quorums_messages_have_the_names_of_its_channel() -> None:
+    found = samples(statistics(raft=RAFT))
+    names = ("incoming_byte", "outgoing_byte", "request", "response")
+    shown = [found[f"kafka_server_raftchannelmetrics_{name}_total", labels()] for name in names]
+    assert shown == [100, 200, 3, 4]
+
+
 def test_a_lag_that_nobody_knows_is_not_shown() -> None:
-    found = samples(statistics(raft=RAFT._replace(metadata=METADATA._replace(leader=-1, lag=None))))
+    found = samples(statistics(raft=RAFT._replace(metadata_lag=None)))
     assert ("chronik_metadata_lag", labels()) not in found
-    assert found[f"{QUORUM}_current_leader", labels()] == -1
 
 
 def test_before_the_metadata_is_open_there_is_nothing_of_it() -> None:
-    found = samples(statistics(raft=RAFT._replace(metadata=None)))
+    found = samples(statistics(raft=RAFT, metadata=None))
     assert not [key for key in found if key[0].startswith(QUORUM)]
     assert found["chronik_raft_peer_connected", labels(peer="2")] == 1
 

@@ -1,0 +1,82 @@
+"""`__meta` on this node read into one value. Imported with the first scrape."""
+
+from typing import TYPE_CHECKING
+
+from chronik.broker.partition import Partition
+from chronik.cluster.metadata_service import MetadataService
+from chronik.server.http.view import ChannelFigures, MetadataFigures
+from chronik.server.metadata_partition import MetadataPartition
+from chronik.vocab.errors import KafkaError
+from chronik.vocab.ids import NO_NODE, NodeId
+
+if TYPE_CHECKING:
+    # A node alone has none of it.
+    from chronik.raft.replicated import ReplicatedGroup
+    from chronik.server.links import Links
+
+
+def take_metadata_figures(
+    metadata: MetadataService, metadata_partition: MetadataPartition, links: "Links | None"
+) -> MetadataFigures | None:
+    """On the event loop. None before it is open."""
+    try:
+        partition = metadata_partition.partition
+    except KafkaError:
+        return None
+    leader = metadata.controller
+    group = None if links is None else _group(links)
+    return MetadataFigures(
+        state=_state(partition) if group is None else _replica_state(group),
+        leader=NO_NODE if leader is None else leader,
+        vote=_vote(leader, group),
+        epoch=partition.leader_epoch,
+        high_watermark=partition.high_watermark,
+        end_offset=partition.log.end_offset,
+        applied=metadata.applied_offset,
+        append_rate=metadata_partition.appended.per_second(),
+        fetch_rate=metadata_partition.received.per_second(),
+        commits=(metadata_partition.commits if links is None else links.metadata_commits).figures(),
+        channel=ChannelFigures() if links is None else _channel(links),
+    )
+
+
+def _group(links: "Links") -> "ReplicatedGroup | None":
+    from chronik.server.links import METADATA_GROUP
+
+    return links.host.group(METADATA_GROUP)
+
+
+def _state(partition: Partition) -> str:
+    """Of a group of one, which leads until its log fails."""
+    return "leader" if partition.is_leader else "unattached"
+
+
+def _replica_state(group: "ReplicatedGroup") -> str:
+    """As Kafka's `current-state`, which calls a pre-candidate prospective."""
+    from chronik.raft.core.roles import Role
+
+    match group.role:
+        case Role.LEADER:
+            return "leader"
+        case Role.CANDIDATE:
+            return "candidate"
+        case Role.PRE_CANDIDATE:
+            return "prospective"
+        case Role.FOLLOWER:
+            return "unattached" if group.known_leader is None else "follower"
+
+
+def _vote(leader: NodeId | None, group: "ReplicatedGroup | None") -> int:
+    if group is None:
+        return NO_NODE if leader is None else leader
+    return NO_NODE if group.voted_for is None else group.voted_for
+
+
+def _channel(links: "Links") -> ChannelFigures:
+    counters = links.host.channel
+    return ChannelFigures(
+        bytes_in=counters.bytes_in,
+        bytes_out=counters.bytes_out,
+        requests=counters.requests,
+        responses=counters.responses,
+    )
