@@ -217,6 +217,12 @@ class MetadataService:
                 return False
         return True
 
+    async def wait_applied(self, offset: Offset, seconds: float) -> bool:
+        """Whether everything below `offset` is applied here within `seconds`. False at once when nothing is
+        applied any more.
+        """
+        return await self._applied.wait(offset, asyncio.get_running_loop().time() + seconds)
+
     async def wait_applied_everywhere(self, deadline: float) -> bool:
         """Whether every node that is there has applied what this one has, before `deadline`."""
         return self._spread is None or await self._spread.wait_applied(self.applied_offset, deadline)

@@ -16,6 +16,7 @@ from chronik.broker.context import Broker, Endpoint
 from chronik.broker.fetch_session import FetchSessionCache
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
+from chronik.broker.groups.topics import MetadataTopics
 from chronik.broker.internal_log import InternalLog
 from chronik.broker.leadership_transfer import LeadershipTransfer
 from chronik.broker.memory import NodeMemory
@@ -214,6 +215,7 @@ class LocalBroker:
                 clock=machine.clock,
                 randomness=machine.randomness,
                 config=GroupConfig.from_settings(config),
+                topics=MetadataTopics(self._metadata),
             ),
             producer_ids=ProducerIds(self._metadata, self._identity.node_id),
             fetch_sessions=FetchSessionCache(

@@ -10,7 +10,7 @@ from typing import Generic, NewType, TypeVar
 
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
 Ticket = NewType("Ticket", int)
 
@@ -146,10 +146,14 @@ class OffsetToCommit:
     offset: int
     leader_epoch: int = -1
     metadata: str = ""
+    # The topic that is meant; NO_TOPIC_ID: the one that has the name.
+    topic_id: TopicId = NO_TOPIC_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitAnswer:
+    """UNKNOWN_TOPIC_ID for an offset of a topic that is gone, whatever has its name now."""
+
     # For the whole request; then `errors` is empty.
     error: ErrorCode = ErrorCode.NONE
     errors: tuple[ErrorCode, ...] = ()
@@ -246,13 +250,14 @@ class ListGroups(Command[ListAnswer]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetTopicsAnswer:
+    # Some of them in turns that follow.
     offsets_removed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetTopics(Command[ForgetTopicsAnswer]):
-    """Topics were deleted: drop what any group of the shard has committed for them; `group_id` is not looked
-    at.
+    """Topics were deleted: drop what any group of the shard has committed for them, and nothing of topics
+    that have their names now; `group_id` is not looked at.
     """
 
     group_id: str = ""

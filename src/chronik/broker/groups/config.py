@@ -78,3 +78,6 @@ CLIENT_ID_IN_MEMBER_ID_MAX: Final = 255
 # Offsets expired in one turn of a shard: a bound on the time for which nothing else runs. The next turn
 # follows at once.
 EXPIRED_OFFSETS_PER_TURN: Final = 1_000
+
+# The same for offsets of deleted topics, which are not given to anybody meanwhile.
+FORGOTTEN_OFFSETS_PER_TURN: Final = 1_000

@@ -31,6 +31,8 @@ class Timer(IntEnum):
     SYNC = 2
     # Look for offsets past their retention.
     EXPIRY = 3
+    # Go on removing offsets of deleted topics.
+    FORGET = 4
 
 
 class TimerKey(NamedTuple):

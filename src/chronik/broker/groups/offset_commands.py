@@ -14,17 +14,25 @@ from chronik.broker.groups.commands import (
     OffsetToCommit,
     Ticket,
 )
-from chronik.broker.groups.config import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MAX
+from chronik.broker.groups.config import (
+    FORGOTTEN_OFFSETS_PER_TURN,
+    RECORD_OVERHEAD_BYTES,
+    RECORDS_BYTES_MAX,
+)
+from chronik.broker.groups.deadlines import Timer, TimerKey
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.rebalance import renew_session
 from chronik.broker.groups.state import GroupState
-from chronik.broker.groups.turn import Turn
+from chronik.broker.groups.topics import is_of_deleted_topic, is_of_earlier_topic
+from chronik.broker.groups.turn import StaleOffset, Turn
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
-# An offset record without its strings: key version, value version, lengths, numbers.
-_OFFSET_RECORD_BYTES = RECORD_OVERHEAD_BYTES + 44
+# An offset record without its strings: key version, value version, lengths, numbers, tagged fields.
+_OFFSET_RECORD_BYTES = RECORD_OVERHEAD_BYTES + 76
+
+_FORGET_KEY = TimerKey(Timer.FORGET)
 
 _TIMESTAMP_MS_MAX = 2**63 - 1
 
@@ -82,6 +90,9 @@ def commit_bytes_bound(command: Commit) -> int:
 def _commit_one(turn: Turn, group: Group, command: Commit, offset: OffsetToCommit) -> ErrorCode:
     if len(offset.metadata.encode()) > turn.config.offset_metadata_max:
         return ErrorCode.OFFSET_METADATA_TOO_LARGE
+    topic_id = _topic_meant(turn, offset)
+    if topic_id is None:
+        return ErrorCode.UNKNOWN_TOPIC_ID
     now_ms = turn.now.wall_ms
     committed = CommittedOffset(
         offset=offset.offset,
@@ -89,9 +100,23 @@ def _commit_one(turn: Turn, group: Group, command: Commit, offset: OffsetToCommi
         metadata=offset.metadata,
         commit_timestamp_ms=now_ms,
         expire_timestamp_ms=_expiry(now_ms, command.retention_ms),
+        topic_id=topic_id,
+        metadata_offset=turn.topics.metadata_offset,
     )
     turn.write_offset(group, offset.partition, committed)
     return ErrorCode.NONE
+
+
+def _topic_meant(turn: Turn, offset: OffsetToCommit) -> TopicId | None:
+    """None when it is gone. A consumer that stood on a topic may commit late, by a name that another topic
+    has by now: the epoch of what it read last shows it.
+    """
+    topic_id = turn.topics.id_of(offset.partition.topic)
+    if offset.topic_id not in (NO_TOPIC_ID, topic_id):
+        return None
+    if is_of_earlier_topic(turn.topics, offset.partition, offset.leader_epoch):
+        return None
+    return topic_id
 
 
 def _expiry(now_ms: int, retention_ms: int | None) -> int | None:
@@ -100,7 +125,9 @@ def _expiry(now_ms: int, retention_ms: int | None) -> int | None:
 
 
 def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:
-    """A group that does not exist has no offsets, and that is no error."""
+    """A group that does not exist has no offsets, and that is no error. What was committed for a topic that
+    is gone is not given for the one that has its name.
+    """
     group = turn.groups.get(command.group_id)
     offsets: dict[TopicPartition, CommittedOffset] = {}
     if group is not None and command.partitions is None:
@@ -108,7 +135,12 @@ def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:
     elif group is not None and command.partitions is not None:
         found = ((partition, group.offsets.get(partition)) for partition in command.partitions)
         offsets = {partition: committed for partition, committed in found if committed is not None}
-    turn.answer(ticket, OffsetsAnswer(offsets=offsets))
+    valid = {
+        partition: committed
+        for partition, committed in offsets.items()
+        if not is_of_deleted_topic(turn.topics, partition, committed)
+    }
+    turn.answer(ticket, OffsetsAnswer(offsets=valid))
 
 
 def delete_offsets(turn: Turn, command: DeleteOffsets, ticket: Ticket) -> None:
@@ -133,11 +165,25 @@ def _delete_one(turn: Turn, group: Group, partition: TopicPartition) -> ErrorCod
 
 def forget_topics(turn: Turn, command: ForgetTopics, ticket: Ticket) -> None:
     """A topic created later under the same name must not inherit the offsets."""
-    removed = 0
-    for group in list(turn.groups.values()):
-        gone = [partition for partition, _ in group.offsets if partition.topic in command.topics]
-        for partition in gone:
+    found = [
+        StaleOffset(group.group_id, TopicPartition(topic, partition), committed)
+        for group in turn.groups.values()
+        for topic in command.topics & group.offsets.by_topic.keys()
+        for partition, committed in group.offsets.by_topic[topic].items()
+        if committed.topic_id == NO_TOPIC_ID or committed.topic_id != turn.topics.id_of(topic)
+    ]
+    turn.stale.extend(found)
+    forget_stale(turn)
+    turn.answer(ticket, ForgetTopicsAnswer(offsets_removed=len(found)))
+
+
+def forget_stale(turn: Turn) -> None:
+    """Remove offsets of deleted topics, as many as one turn may; the rest in turns of their own."""
+    for _ in range(min(len(turn.stale), FORGOTTEN_OFFSETS_PER_TURN)):
+        group_id, partition, committed = turn.stale.popleft()
+        group = turn.groups.get(group_id)
+        if group is not None and group.offsets.get(partition) is committed:
             turn.write_offset_tombstone(group, partition)
-        removed += len(gone)
-        turn.forget_if_vacant(group)
-    turn.answer(ticket, ForgetTopicsAnswer(offsets_removed=removed))
+            turn.forget_if_vacant(group)
+    if turn.stale:
+        turn.deadlines.set(_FORGET_KEY, turn.now.monotonic_ms + 1)

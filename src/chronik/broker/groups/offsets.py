@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,11 @@ class CommittedOffset:
     commit_timestamp_ms: int
     # Set only by old clients that brought a retention time of their own; None leaves it to the broker's.
     expire_timestamp_ms: int | None = None
+    # Of the topic that had the name then; NO_TOPIC_ID in commits of earlier releases.
+    topic_id: TopicId = NO_TOPIC_ID
+    # How far the metadata went for whoever wrote it: the topic's creation lies below. None where there is no
+    # id, or another system wrote it.
+    metadata_offset: int | None = None
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@ them.
 """
 
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 _INT16: Final = struct.Struct(">h")
@@ -18,7 +19,7 @@ class MalformedRecord(Exception):
 
 
 class Writer:
-    """Writes the inflexible forms: nothing here is written in a flexible version."""
+    """Writes the inflexible forms, and of the flexible ones what committed offsets need."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -42,6 +43,24 @@ class Writer:
             self.int16(-1)
         else:
             self.string(value)
+
+    def compact_string(self, value: str) -> None:
+        encoded = value.encode()
+        self._varint(len(encoded) + 1)
+        self._buffer += encoded
+
+    def tagged_fields(self, fields: Mapping[int, bytes]) -> None:
+        self._varint(len(fields))
+        for tag in sorted(fields):
+            self._varint(tag)
+            self._varint(len(fields[tag]))
+            self._buffer += fields[tag]
+
+    def _varint(self, value: int) -> None:
+        while value >= 0x80:
+            self._buffer.append(value & 0x7F | 0x80)
+            value >>= 7
+        self._buffer.append(value)
 
     def byte_string(self, value: bytes) -> None:
         self.int32(len(value))
@@ -97,10 +116,12 @@ class Reader:
             raise MalformedRecord(f"an array of {length} does not fit")
         return length
 
-    def skip_tagged_fields(self) -> None:
+    def tagged_fields(self) -> dict[int, bytes]:
+        fields = {}
         for _ in range(self._varint()):
-            self._varint()
-            self._take(self._varint())
+            tag = self._varint()
+            fields[tag] = self._take(self._varint())
+        return fields
 
     def _compact_length(self) -> int:
         return self._varint() - 1

@@ -1,29 +1,38 @@
-"""The records of `__consumer_offsets`, byte for byte as Apache Kafka 4.1 writes them, so that its tools read
-them.
+"""The records of `__consumer_offsets` as Apache Kafka 4.4 writes them, so that its tools read them.
 
 A key starts with its version, which also says what kind of record it is: 0 and 1 a committed offset, 2 a
-group. Values carry a version of their own. Written: offset key 1 with value 3 (value 1 when the client
-brought a retention time), group key 2 with value 3. Read: all versions of these (offset values 0-4, group
-values 0-4; 4 is the first flexible one). Keys above 2 belong to group types that this coordinator does not
-serve (KIP-848, KIP-932); they decode to None.
+group. Values carry a version of their own. Written: offset key 1 with value 4, group key 2 with value 3.
+Read: all versions of these (offset values 0-4, group values 0-4; 4 is the first flexible one). Keys above 2
+belong to group types that this coordinator does not serve (KIP-848, KIP-932); they decode to None.
+
+Offset value 4 has Kafka's tagged field 0, the topic's id, and two of ours, which its readers pass over: how
+far the metadata went at the commit, and the time of expiry where the client brought a retention time (Kafka
+has that in value 1 only, which has no place for the topic's id).
 
 Source of the formats: OffsetCommitKey, OffsetCommitValue, GroupMetadataKey, GroupMetadataValue of Kafka's
 message schemas.
 """
 
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.primitives import MalformedRecord, Reader, Writer
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
 OFFSET_KEY_VERSIONS: Final = (0, 1)
 GROUP_KEY_VERSION: Final = 2
 _VALUE_VERSION: Final = 3
-_VALUE_VERSION_WITH_EXPIRE: Final = 1
+_OFFSET_VALUE_VERSION: Final = 4
+# Kafka counts its tags from 0.
+_TOPIC_ID_TAG: Final = 0
+_METADATA_OFFSET_TAG: Final = 10_000
+_EXPIRE_TIMESTAMP_TAG: Final = 10_001
 _FLEXIBLE_VERSION: Final = 4
 _NO_TIMESTAMP: Final = -1
+_INT64: Final = struct.Struct(">q")
 
 
 class OffsetKey(NamedTuple):
@@ -91,15 +100,19 @@ def decode_key(key: bytes) -> OffsetKey | GroupKey | None:
 
 def encode_offset_value(committed: CommittedOffset) -> bytes:
     writer = Writer()
-    expires = committed.expire_timestamp_ms is not None
-    writer.int16(_VALUE_VERSION_WITH_EXPIRE if expires else _VALUE_VERSION)
+    writer.int16(_OFFSET_VALUE_VERSION)
     writer.int64(committed.offset)
-    if not expires:
-        writer.int32(committed.leader_epoch)
-    writer.string(committed.metadata)
+    writer.int32(committed.leader_epoch)
+    writer.compact_string(committed.metadata)
     writer.int64(committed.commit_timestamp_ms)
+    tagged: dict[int, bytes] = {}
+    if committed.topic_id != NO_TOPIC_ID:
+        tagged[_TOPIC_ID_TAG] = committed.topic_id
+    if committed.metadata_offset is not None:
+        tagged[_METADATA_OFFSET_TAG] = _INT64.pack(committed.metadata_offset)
     if committed.expire_timestamp_ms is not None:
-        writer.int64(committed.expire_timestamp_ms)
+        tagged[_EXPIRE_TIMESTAMP_TAG] = _INT64.pack(committed.expire_timestamp_ms)
+    writer.tagged_fields(tagged)
     return writer.finish()
 
 
@@ -112,13 +125,34 @@ def decode_offset_value(value: bytes) -> CommittedOffset:
     metadata = reader.string()
     commit_timestamp_ms = reader.int64()
     expire_timestamp_ms = reader.int64() if version == 1 else _NO_TIMESTAMP
+    tagged = reader.tagged_fields() if version >= _FLEXIBLE_VERSION else {}
     return CommittedOffset(
         offset=offset,
         leader_epoch=leader_epoch,
         metadata=metadata,
         commit_timestamp_ms=commit_timestamp_ms,
-        expire_timestamp_ms=_optional_timestamp(expire_timestamp_ms),
+        expire_timestamp_ms=_tagged_int64(tagged, _EXPIRE_TIMESTAMP_TAG)
+        if tagged
+        else _optional_timestamp(expire_timestamp_ms),
+        topic_id=_tagged_topic_id(tagged),
+        metadata_offset=_tagged_int64(tagged, _METADATA_OFFSET_TAG),
     )
+
+
+def _tagged_int64(tagged: Mapping[int, bytes], tag: int) -> int | None:
+    if tag not in tagged:
+        return None
+    if len(tagged[tag]) != _INT64.size:
+        raise MalformedRecord(f"the tagged field {tag} has {len(tagged[tag])} bytes")
+    (value,) = _INT64.unpack(tagged[tag])
+    return int(value)
+
+
+def _tagged_topic_id(tagged: Mapping[int, bytes]) -> TopicId:
+    topic_id = tagged.get(_TOPIC_ID_TAG, NO_TOPIC_ID)
+    if len(topic_id) != len(NO_TOPIC_ID):
+        raise MalformedRecord(f"a topic id of {len(topic_id)} bytes")
+    return TopicId(topic_id)
 
 
 def encode_group_value(group: GroupSnapshot) -> bytes:
@@ -176,7 +210,7 @@ def _decode_member(reader: Reader, version: int) -> MemberSnapshot:
     subscription = reader.byte_string()
     assignment = reader.byte_string()
     if version >= _FLEXIBLE_VERSION:
-        reader.skip_tagged_fields()
+        reader.tagged_fields()
     return MemberSnapshot(
         member_id=member_id,
         instance_id=instance_id,

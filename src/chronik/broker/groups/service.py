@@ -17,6 +17,7 @@ from chronik.broker.groups.config import CLIENT_ID_IN_MEMBER_ID_MAX, STRING_BYTE
 from chronik.broker.groups.log import CoordinatorLog
 from chronik.broker.groups.partitioning import partition_of
 from chronik.broker.groups.shard_host import ShardHost
+from chronik.broker.groups.topics import Topics
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch
 from chronik.vocab.seams import Clock, Randomness
@@ -61,6 +62,7 @@ class GroupService:
         clock: Clock,
         randomness: Randomness,
         config: GroupConfig,
+        topics: Topics,
     ) -> None:
         """`ensure_topic` creates `__consumer_offsets` unless it exists, waits for its leaders, and returns
         its number of partitions; it raises KafkaError.
@@ -70,6 +72,7 @@ class GroupService:
         self._clock = clock
         self._randomness = randomness
         self._config = config
+        self._topics = topics
         self._hosts: dict[int, ShardHost] = {}
         self._epochs: dict[int, LeaderEpoch] = {}
         # None until the topic is known to exist. It never changes then: groups would be looked for elsewhere.
@@ -135,7 +138,7 @@ class GroupService:
             return
         self.on_follower(partition)
         self._epochs[partition] = epoch
-        self._hosts[partition] = ShardHost(partition, self._log, self._clock, self._config)
+        self._hosts[partition] = ShardHost(partition, self._log, self._clock, self._config, self._topics)
 
     def on_follower(self, partition: int) -> None:
         """This node does not lead `partition` any more: send its clients away."""

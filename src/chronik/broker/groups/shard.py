@@ -11,6 +11,7 @@ in flight and every answer true. If an append fails, the state has seen what nev
 the shard and replays a new one from the log.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,7 +37,8 @@ from chronik.broker.groups.deadlines import Deadlines, Now, Timer, TimerKey
 from chronik.broker.groups.expiry import EXPIRY_KEY, on_expiry_deadline
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.record_format import GroupKey, OffsetKey
-from chronik.broker.groups.turn import Outcome, Turn
+from chronik.broker.groups.topics import Topics, is_of_deleted_topic
+from chronik.broker.groups.turn import Outcome, StaleOffset, Turn
 from chronik.vocab.ids import TopicPartition
 
 # One function per command. The table loses the pairing of types, hence Any; each function states its own
@@ -62,8 +64,10 @@ class Shard:
     fails.
     """
 
-    def __init__(self, config: GroupConfig) -> None:
+    def __init__(self, config: GroupConfig, topics: Topics) -> None:
         self.groups: dict[str, Group] = {}
+        self._topics = topics
+        self._stale: deque[StaleOffset] = deque()
         self._config = config
         self._deadlines = Deadlines()
 
@@ -87,6 +91,9 @@ class Shard:
     def _on_deadline(self, turn: Turn, key: TimerKey) -> None:
         if key.timer is Timer.EXPIRY:
             on_expiry_deadline(turn)
+            return
+        if key.timer is Timer.FORGET:
+            offset_commands.forget_stale(turn)
             return
         group = self.groups.get(key.group_id)
         if group is None:
@@ -130,11 +137,29 @@ class Shard:
         if group.is_vacant:
             del self.groups[group.group_id]
 
+    def metadata_required(self) -> int:
+        """How far the metadata must be applied before `on_loaded`: until then a topic that is not known may
+        be one that is not known yet.
+        """
+        return max((stale.committed.metadata_offset or 0 for stale in self._of_deleted_topics()), default=0)
+
+    def _of_deleted_topics(self) -> list[StaleOffset]:
+        return [
+            StaleOffset(group.group_id, partition, committed)
+            for group in self.groups.values()
+            for partition, committed in group.offsets
+            if is_of_deleted_topic(self._topics, partition, committed)
+        ]
+
     def on_loaded(self, now: Now) -> Outcome:
-        """Members of before have a whole session timeout to be heard of."""
+        """Members of before have a whole session timeout to be heard of. Offsets of topics that were deleted
+        while nobody coordinated are removed.
+        """
         turn = self._turn(now)
+        self._stale.extend(self._of_deleted_topics())
+        offset_commands.forget_stale(turn)
         self._deadlines.set(EXPIRY_KEY, now.monotonic_ms + self._config.expiry_interval_ms)
-        for group in self.groups.values():
+        for group in list(self.groups.values()):
             for member in group.members.values():
                 rebalance.renew_session(turn, group, member)
             if len(group.members) > self._config.members_max:
@@ -142,4 +167,11 @@ class Shard:
         return turn.outcome
 
     def _turn(self, now: Now) -> Turn:
-        return Turn(groups=self.groups, deadlines=self._deadlines, config=self._config, now=now)
+        return Turn(
+            groups=self.groups,
+            deadlines=self._deadlines,
+            config=self._config,
+            now=now,
+            topics=self._topics,
+            stale=self._stale,
+        )

@@ -21,12 +21,14 @@ from chronik.broker.groups.config import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MA
 from chronik.broker.groups.deadlines import Now
 from chronik.broker.groups.log import CoordinatorLog, KeyValues
 from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import InvariantViolation
 from chronik.vocab.seams import Clock
 
 if TYPE_CHECKING:
     from chronik.broker.groups.commands import AnswerTo, Command, Ticket
     from chronik.broker.groups.shard import Shard
+    from chronik.broker.groups.topics import Topics
     from chronik.broker.groups.turn import Outcome
 
 _log = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ LOAD_WAIT_SECONDS: Final = 2.0
 
 # Between tries to load a partition that cannot be read.
 LOAD_RETRY_SECONDS: Final = 5.0
+
+# Until a log line says that the metadata of this node is behind what a coordinator before it knew.
+METADATA_WAIT_SECONDS: Final = 5.0
 
 # Commands that wait in one shard. Each holds a request, and connections bound those already; this is for a
 # log that has stopped committing while clients give up and come again.
@@ -69,8 +74,11 @@ class _Append:
 class ShardHost:
     """Made by the service when this node becomes leader of a partition; closed when it no longer is."""
 
-    def __init__(self, partition: int, log: CoordinatorLog, clock: Clock, config: GroupConfig) -> None:
+    def __init__(
+        self, partition: int, log: CoordinatorLog, clock: Clock, config: GroupConfig, topics: "Topics"
+    ) -> None:
         self._partition = partition
+        self._topics = topics
         self._log = log
         self._clock = clock
         self._config = config
@@ -163,6 +171,7 @@ class ShardHost:
         while not self._is_closed:
             try:
                 shard = await self._replay()
+                await self._follow_metadata(Offset(shard.metadata_required()))
             except (KafkaError, OSError) as error:
                 _log.error("groups not loaded", extra={"partition": self._partition, "error": str(error)})
                 await asyncio.sleep(LOAD_RETRY_SECONDS)
@@ -171,6 +180,14 @@ class ShardHost:
             self._perform(shard.on_loaded(self._now()))
             self._settled.set()
             return
+
+    async def _follow_metadata(self, offset: Offset) -> None:
+        """Wait until this node knows as much of the topics as those knew who wrote the log."""
+        while not await self._topics.wait_applied(offset, METADATA_WAIT_SECONDS):
+            extra = {"partition": self._partition, "offset": offset, "applied": self._topics.metadata_offset}
+            _log.warning("groups wait for metadata", extra=extra)
+            # Where nothing is applied any more the wait ends at once.
+            await asyncio.sleep(LOAD_RETRY_SECONDS)
 
     async def _settle_appends(self) -> None:
         if self._abandoned:
@@ -183,7 +200,7 @@ class ShardHost:
         from chronik.broker.groups.shard import Shard
 
         started_ms = self._clock.monotonic_ms()
-        shard = Shard(self._config)
+        shard = Shard(self._config, self._topics)
         records = 0
         async for piece in self._log.read(self._partition):
             records += len(piece)

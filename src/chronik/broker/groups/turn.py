@@ -1,5 +1,6 @@
 """One command's run over a shard: what it may read and change, and what comes of it."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from chronik.broker.groups.config import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MA
 from chronik.broker.groups.deadlines import Deadlines, Now, Timer, TimerKey
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.offsets import CommittedOffset
+from chronik.broker.groups.topics import Topics
 from chronik.vocab.ids import TopicPartition
 
 
@@ -17,6 +19,14 @@ class Event(NamedTuple):
 
     group_id: str
     text: str
+
+
+class StaleOffset(NamedTuple):
+    """A committed offset of a topic that is gone, to be removed unless another one took its place."""
+
+    group_id: str
+    partition: TopicPartition
+    committed: CommittedOffset
 
 
 @dataclass(slots=True)
@@ -39,6 +49,9 @@ class Turn:
     deadlines: Deadlines
     config: GroupConfig
     now: Now
+    topics: Topics
+    # The shard's: what is to be removed in this turn and later ones.
+    stale: deque[StaleOffset]
     outcome: Outcome = field(default_factory=Outcome)
 
     def answer(self, ticket: Ticket, answer: Answer) -> None:

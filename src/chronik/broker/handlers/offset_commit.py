@@ -50,7 +50,8 @@ async def handle(
         )
     )
     error = _error(answer, version)
-    errors = dict.fromkeys(offsets, error) if error else dict(zip(offsets, answer.errors, strict=True))
+    one_by_one = (_topic_error(each, version) for each in answer.errors)
+    errors = dict.fromkeys(offsets, error) if error else dict(zip(offsets, one_by_one, strict=True))
     return _response(request, topics, errors, version)
 
 
@@ -84,16 +85,19 @@ def _known_offsets(request: OffsetCommitRequest, topics: Sequence[TopicImage | N
         for asked in asked_topic.partitions:
             if topic is not None and 0 <= asked.partition_index < len(topic.partitions):
                 partition = TopicPartition(topic.name, asked.partition_index)
-                offsets[partition] = _to_commit(partition, asked)
+                offsets[partition] = _to_commit(partition, topic.topic_id, asked)
     return offsets
 
 
-def _to_commit(partition: TopicPartition, asked: OffsetCommitRequestPartition) -> OffsetToCommit:
+def _to_commit(
+    partition: TopicPartition, topic_id: TopicId, asked: OffsetCommitRequestPartition
+) -> OffsetToCommit:
     return OffsetToCommit(
         partition=partition,
         offset=asked.committed_offset,
         leader_epoch=asked.committed_leader_epoch,
         metadata=asked.committed_metadata or "",
+        topic_id=topic_id,
     )
 
 
@@ -101,6 +105,13 @@ def _error(answer: CommitAnswer, version: int) -> ErrorCode:
     if answer.error is ErrorCode.GROUP_ID_NOT_FOUND and version < _FIRST_VERSION_WITH_NOT_FOUND:
         return ErrorCode.ILLEGAL_GENERATION
     return answer.error
+
+
+def _topic_error(error: ErrorCode, version: int) -> ErrorCode:
+    """A topic that went while its commit was on its way is unknown by what the request named it by."""
+    if error is ErrorCode.UNKNOWN_TOPIC_ID and version < _FIRST_VERSION_WITH_IDS:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return error
 
 
 def _response(

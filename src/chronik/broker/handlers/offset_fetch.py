@@ -15,8 +15,9 @@ from typing import Protocol
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import FetchOffsets
 from chronik.broker.groups.offsets import CommittedOffset
+from chronik.cluster.image import ClusterImage
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import TopicId, TopicPartition
+from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 from chronik.wire.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -75,11 +76,16 @@ async def _single(broker: Broker, request: OffsetFetchRequest) -> OffsetFetchRes
     return OffsetFetchResponse(topics=_old_topics(asked, offsets, ErrorCode.NONE))
 
 
-async def _group(broker: Broker, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+async def _group(
+    broker: Broker, group: OffsetFetchRequestGroup, image: ClusterImage | None = None
+) -> OffsetFetchResponseGroup:
+    """With `image` the topics that it has: one may be another when the answer comes."""
     try:
         offsets = await _fetch(broker, group.group_id, group.topics)
     except KafkaError as error:
         return OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
+    if image is not None:
+        offsets = {each: found for each, found in offsets.items() if _is_in(image, each.topic, found)}
     asked = _named(offsets) if group.topics is None else _asked(group.topics)
     return OffsetFetchResponseGroup(group_id=group.group_id, topics=_topics(asked, offsets))
 
@@ -92,13 +98,18 @@ async def _group_by_ids(broker: Broker, group: OffsetFetchRequestGroup) -> Offse
         group.topics = [topic for topic in group.topics if TopicId(topic.topic_id) in image.topics_by_id]
         for topic in group.topics:
             topic.name = image.topics_by_id[TopicId(topic.topic_id)].name
-    answer = await _group(broker, group)
+    answer = await _group(broker, group, image)
     answer.topics = [topic for topic in answer.topics if topic.name in image.topics]
     for answered in answer.topics:
         answered.topic_id = image.topics[answered.name].topic_id
     if answer.error_code == ErrorCode.NONE:
         answer.topics += [_unknown(topic) for topic in unknown]
     return answer
+
+
+def _is_in(image: ClusterImage, topic: str, committed: CommittedOffset) -> bool:
+    found = image.topics.get(topic)
+    return found is not None and committed.topic_id in (NO_TOPIC_ID, found.topic_id)
 
 
 def _unknown(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.shard import Shard
+from chronik.broker.groups.topics import MetadataTopics
 from chronik.records.record import decode_records
 from chronik.sim.agreement import batches
 from chronik.sim.checks.problems import Problems
@@ -22,7 +23,7 @@ def check_coordinators(nodes: Sequence[SimNode], problems: Problems) -> None:
             if live is None:
                 problems.add(f"node {node.node}: {partition.name} is led, and not served")
                 continue
-            replayed = Shard(GroupConfig())
+            replayed = Shard(GroupConfig(), MetadataTopics(node.broker.metadata))
             for batch in batches(partition.log, partition.log.start_offset):
                 for record in decode_records(batch):
                     if record.key is not None:

@@ -65,6 +65,8 @@ from chronik.broker.groups.turn import Outcome
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition
 
+from .known_topics import KnownTopics
+
 Options = dict[str, str]
 
 # So that wall and monotonic time cannot be taken for one another.
@@ -118,7 +120,8 @@ class Play:
 
     def __init__(self, config: GroupConfig) -> None:
         self.config = config
-        self.shard = Shard(config)
+        self.topics = KnownTopics()
+        self.shard = Shard(config, self.topics)
         self.log: list[tuple[bytes, bytes | None]] = []
         self.passed_ms = 0
         self.clients: dict[str, Client] = {}
@@ -176,7 +179,7 @@ class Play:
         return told
 
     def reload(self) -> list[str]:
-        self.shard = replayed(self.log, self.config)
+        self.shard = replayed(self.log, self.config, self.topics)
         self.tickets.clear()
         return self.take(self.shard.on_loaded(self.now))
 
@@ -190,8 +193,8 @@ class Play:
         return told
 
 
-def replayed(log: Iterable[tuple[bytes, bytes | None]], config: GroupConfig) -> Shard:
-    shard = Shard(config)
+def replayed(log: Iterable[tuple[bytes, bytes | None]], config: GroupConfig, topics: KnownTopics) -> Shard:
+    shard = Shard(config, topics)
     for key, value in log:
         shard.replay(key, value)
     return shard
@@ -306,6 +309,8 @@ def _forget_offsets(client: Client, options: Options, rest: list[str], play: Pla
 
 
 def _forget_topics(client: Client, options: Options, rest: list[str], play: Play) -> ForgetTopics:
+    for topic in rest:
+        play.topics.delete(topic)
     return ForgetTopics(topics=frozenset(rest))
 
 

@@ -14,6 +14,7 @@ from chronik.sim.virtual_time import LoopClock, VirtualLoop, settle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition
 
+from .known_topics import KnownTopics
 from .memory_log import MemoryLog
 
 T0 = TopicPartition("t", 0)
@@ -41,6 +42,7 @@ class _Run:
             clock=LoopClock(),
             randomness=random.Random(1),
             config=GroupConfig(),
+            topics=KnownTopics(),
         )
         self.epoch = 1
         self.service.on_leader(0, LeaderEpoch(1))

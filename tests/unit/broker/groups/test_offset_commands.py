@@ -8,6 +8,7 @@ from chronik.broker.groups.shard import Shard
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition
 
+from .known_topics import KnownTopics
 from .play import Play, perform
 
 
@@ -110,7 +111,7 @@ def test_a_commit_too_large_for_a_batch_is_refused_whole() -> None:
         OffsetToCommit(partition=TopicPartition("t" * 200, partition), offset=1, metadata="m" * 4000)
         for partition in range(300)
     )
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     play = Play(GroupConfig())
     outcome = shard.handle(Commit("g", offsets=offsets), Ticket(1), play.now)
     assert outcome.answers == [(Ticket(1), CommitAnswer(error=ErrorCode.INVALID_COMMIT_OFFSET_SIZE))]
@@ -124,7 +125,7 @@ def test_the_bound_of_a_commit_covers_its_records() -> None:
         for partition in range(50)
     )
     command = Commit("grüppe", offsets=offsets, retention_ms=1)
-    outcome = Shard(GroupConfig()).handle(command, Ticket(1), Play(GroupConfig()).now)
+    outcome = Shard(GroupConfig(), KnownTopics()).handle(command, Ticket(1), Play(GroupConfig()).now)
     written = sum(len(key) + len(value or b"") for key, value in outcome.records)
     assert written <= commit_bytes_bound(command)
 
@@ -222,7 +223,7 @@ def test_offsets_survive_a_restart_of_the_coordinator() -> None:
 
 
 def test_a_retention_longer_than_time_is_for_ever() -> None:
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     command = Commit(
         "g", offsets=(OffsetToCommit(partition=TopicPartition("t", 0), offset=5),), retention_ms=2**63 - 1
     )

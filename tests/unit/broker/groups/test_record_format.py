@@ -1,6 +1,7 @@
 """The bytes of the records, against Kafka's schemas written out by hand."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from chronik.broker.groups.record_format import (
     encode_offset_key,
     encode_offset_value,
 )
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import TopicId, TopicPartition
 
 
 def _bytes(text: str) -> bytes:
@@ -31,7 +32,13 @@ def _bytes(text: str) -> bytes:
 
 OFFSET_KEY = _bytes("0001 (version) 0001 67 (g) 0002 7431 (t1) 00000007")
 GROUP_KEY = _bytes("0002 (version) 0001 67 (g)")
-OFFSET_VALUE = _bytes("0003 (version) 000000000000002a 00000005 (epoch) 0002 6d65 (me) 0000018bcfe56800")
+OFFSET_VALUE = _bytes(
+    """
+    0004 (version) 000000000000002a 00000005 (epoch) 03 6d65 (me) 0000018bcfe56800 (committed)
+    02 (tagged fields) 00 10 000102030405060708090a0b0c0d0e0f (topic id)
+    904e 08 0000000000000063 (metadata offset)
+    """
+)
 GROUP_VALUE = _bytes(
     """
     0003 (version) 0008 636f6e73756d6572 (consumer) 00000002 (generation) 0005 72616e6765 (range)
@@ -41,7 +48,14 @@ GROUP_VALUE = _bytes(
     """
 )
 
-COMMITTED = CommittedOffset(offset=42, leader_epoch=5, metadata="me", commit_timestamp_ms=1_700_000_000_000)
+COMMITTED = CommittedOffset(
+    offset=42,
+    leader_epoch=5,
+    metadata="me",
+    commit_timestamp_ms=1_700_000_000_000,
+    topic_id=TopicId(bytes(range(16))),
+    metadata_offset=99,
+)
 MEMBER = MemberSnapshot(
     member_id="a-1",
     instance_id=None,
@@ -80,11 +94,24 @@ def test_a_committed_offset() -> None:
     assert decode_offset_value(OFFSET_VALUE) == COMMITTED
 
 
-def test_a_committed_offset_with_a_retention_time_of_its_own_is_version_1() -> None:
-    committed = CommittedOffset(offset=42, metadata="me", commit_timestamp_ms=1, expire_timestamp_ms=9)
-    value = _bytes("0001 000000000000002a 0002 6d65 0000000000000001 0000000000000009")
+def test_a_committed_offset_with_a_retention_time_of_its_own_has_a_tagged_field_of_ours() -> None:
+    """Version 1, in which Kafka has it, has no place for the topic's id."""
+    committed = replace(COMMITTED, expire_timestamp_ms=9)
+    value = OFFSET_VALUE.replace(b"\x02\x00\x10", b"\x03\x00\x10") + _bytes("914e 08 0000000000000009")
     assert encode_offset_value(committed) == value
     assert decode_offset_value(value) == committed
+
+
+def test_a_retention_time_in_version_1_is_read() -> None:
+    value = _bytes("0001 000000000000002a 0002 6d65 0000000000000001 0000000000000009")
+    committed = CommittedOffset(offset=42, metadata="me", commit_timestamp_ms=1, expire_timestamp_ms=9)
+    assert decode_offset_value(value) == committed
+
+
+@pytest.mark.parametrize("tagged", ["00 04 00112233", "904e 04 00112233", "914e 00"])
+def test_tagged_fields_of_another_length_are_malformed(tagged: str) -> None:
+    with pytest.raises(MalformedRecord):
+        decode_offset_value(_bytes(f"0004 000000000000002a 00000005 03 6d65 0000018bcfe56800 01 {tagged}"))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +123,7 @@ def test_a_committed_offset_with_a_retention_time_of_its_own_is_version_1() -> N
         ("0003 000000000000002a 00000005 0002 6d65 0000018bcfe56800", 5),
         ("0004 000000000000002a 00000005 03 6d65 0000018bcfe56800 (tags) 00", 5),
         (
-            "0004 000000000000002a 00000005 03 6d65 0000018bcfe56800 (tags) 01 00 04 00112233",
+            "0004 000000000000002a 00000005 03 6d65 0000018bcfe56800 (tags) 01 07 04 00112233",
             5,
         ),
     ],
@@ -199,13 +226,39 @@ def test_groups_come_back_as_they_were(group: GroupSnapshot) -> None:
     assert decode_group_value(encode_group_value(group)) == group
 
 
-@given(_names, _names, st.integers(0, 2**31 - 1), st.integers(0, 2**62), st.integers(-1, 2**31 - 1), _names)
+@given(
+    _names,
+    _names,
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**62),
+    st.integers(-1, 2**31 - 1),
+    _names,
+    st.binary(min_size=16, max_size=16),
+    st.none() | st.integers(0, 2**62),
+    st.none() | st.integers(0, 2**62),
+)
 def test_offsets_come_back_as_they_were(
-    group_id: str, topic: str, partition: int, offset: int, epoch: int, metadata: str
+    group_id: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    epoch: int,
+    metadata: str,
+    topic_id: bytes,
+    metadata_offset: int | None,
+    expire_ms: int | None,
 ) -> None:
     name = TopicPartition(topic, partition)
     assert decode_key(encode_offset_key(group_id, name)) == OffsetKey(group_id, name)
-    committed = CommittedOffset(offset=offset, leader_epoch=epoch, metadata=metadata, commit_timestamp_ms=1)
+    committed = CommittedOffset(
+        offset=offset,
+        leader_epoch=epoch,
+        metadata=metadata,
+        commit_timestamp_ms=1,
+        topic_id=TopicId(topic_id),
+        metadata_offset=metadata_offset,
+        expire_timestamp_ms=expire_ms,
+    )
     assert decode_offset_value(encode_offset_value(committed)) == committed
 
 

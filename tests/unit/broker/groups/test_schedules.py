@@ -35,6 +35,7 @@ from chronik.broker.groups.turn import Outcome
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition
 
+from .known_topics import KnownTopics
 from .play import protocols, replayed
 
 CLIENTS = range(4)
@@ -63,7 +64,7 @@ class Schedules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.config = GroupConfig()
-        self.shard = Shard(self.config)
+        self.shard = Shard(self.config, KnownTopics())
         self.now_ms = 0
         self.log: list[tuple[bytes, bytes | None]] = []
         self.clients = {number: _Client(number) for number in CLIENTS}
@@ -83,7 +84,7 @@ class Schedules(RuleBasedStateMachine):
             offsets_retention_ms=200_000,
             expiry_interval_ms=50_000,
         )
-        self.shard = Shard(self.config)
+        self.shard = Shard(self.config, KnownTopics())
         self.shard.on_loaded(self._now())
 
     # What clients do.
@@ -225,7 +226,7 @@ class Schedules(RuleBasedStateMachine):
     @rule()
     def reload(self) -> None:
         """Another node takes over, or this one starts again. Everyone who waits is sent away."""
-        self.shard = replayed(self.log, self.config)
+        self.shard = replayed(self.log, self.config, KnownTopics())
         self.asked.clear()
         group = self.shard.groups.get("g")
         self.generation = group.generation if group is not None else 0
@@ -294,7 +295,7 @@ class Schedules(RuleBasedStateMachine):
 
     @invariant()
     def replay_gives_the_same_state(self) -> None:
-        again = replayed(self.log, self.config).groups.get("g")
+        again = replayed(self.log, self.config, KnownTopics()).groups.get("g")
         group = self.shard.groups.get("g")
         offsets = dict(group.offsets) if group is not None else {}
         assert (dict(again.offsets) if again is not None else {}) == offsets

@@ -26,9 +26,10 @@ from chronik.broker.groups.service import GroupService, check_group_id
 from chronik.broker.groups.shard import SERVED_COMMANDS
 from chronik.sim.virtual_time import LoopClock, settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, TopicPartition
+from chronik.vocab.ids import LeaderEpoch, Offset, TopicPartition
 from chronik.vocab.invariant import InvariantViolation
 
+from .known_topics import KnownTopics
 from .memory_log import MemoryLog, after_ms
 from .play import protocols
 
@@ -37,7 +38,13 @@ EPOCH = LeaderEpoch(1)
 T0 = TopicPartition("t", 0)
 
 
-def _service(log: MemoryLog, *, leads: bool = True, partitions: list[int] | None = None) -> GroupService:
+def _service(
+    log: MemoryLog,
+    *,
+    leads: bool = True,
+    partitions: list[int] | None = None,
+    topics: KnownTopics | None = None,
+) -> GroupService:
     """`partitions` are what the topic has, each time it is made."""
     counts = iter(partitions or [PARTITIONS])
 
@@ -50,6 +57,7 @@ def _service(log: MemoryLog, *, leads: bool = True, partitions: list[int] | None
         clock=LoopClock(),
         randomness=random.Random(1),
         config=GroupConfig(),
+        topics=topics or KnownTopics(),
     )
     for partition in range(PARTITIONS if leads else 0):
         service.on_leader(partition, EPOCH)
@@ -428,6 +436,7 @@ async def test_without_its_topic_there_is_no_coordinator() -> None:
         clock=LoopClock(),
         randomness=random.Random(1),
         config=GroupConfig(),
+        topics=KnownTopics(),
     )
     assert await _code(service.run(_commit(1))) is ErrorCode.COORDINATOR_NOT_AVAILABLE
     assert (await service.list_groups()).groups == ()
@@ -447,10 +456,12 @@ async def test_group_ids_have_a_limit() -> None:
 
 @virtual
 async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> None:
-    service = _service(MemoryLog())
+    topics = KnownTopics()
+    service = _service(MemoryLog(), topics=topics)
     groups = [f"g{number}" for number in range(20)]
     for group_id in groups:
         await service.run(_commit(1, group_id))
+    topics.delete("t")
     service.on_topics_deleted({"t", "u"})
     await settle()
     assert [await _offset(service, group_id) for group_id in groups] == [None] * 20
@@ -459,12 +470,53 @@ async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> No
 
 
 @virtual
+async def test_offsets_of_a_topic_made_again_while_nobody_coordinated_are_forgotten() -> None:
+    """Its coordinator died: nobody told this one of the deletion."""
+    log, topics = MemoryLog(), KnownTopics()
+    service = _service(log, topics=topics)
+    await service.run(_commit(1))
+    partition = partition_of("g", PARTITIONS)
+    service.on_follower(partition)
+    topics.delete("t")
+    topics.make_again("t")
+    service.on_leader(partition, LeaderEpoch(2))
+    assert await _offset(service) is None
+    await settle()
+    assert log.committed[partition][-1][1] is None
+    assert (await service.list_groups()).groups == ()
+    await service.close()
+
+
+@virtual
+async def test_a_coordinator_waits_for_the_metadata_that_the_one_before_it_knew() -> None:
+    """Else it would take a topic that it does not know yet for one that was deleted."""
+    log, topics = MemoryLog(), KnownTopics()
+    before = _service(log, topics=topics)
+    topics.make_again("t")
+    await before.run(_commit(7))
+    await before.close()
+    behind = KnownTopics()
+    behind.delete("t")
+    behind.move(Offset(10))
+    service = _service(log, topics=behind)
+    assert await _code(service.run(_commit(1))) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    await after_ms(30_000)
+    assert await _code(service.run(_commit(1))) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    behind.make_again("t")
+    behind.move(topics.metadata_offset)
+    await after_ms(10_000)
+    assert await _offset(service) == 7
+    await service.close()
+
+
+@virtual
 async def test_offsets_of_deleted_topics_are_forgotten_also_when_loading_takes_long() -> None:
-    log = MemoryLog()
-    service = _service(log)
+    log, topics = MemoryLog(), KnownTopics()
+    service = _service(log, topics=topics)
     await service.run(_commit(1))
     log.read_gate.clear()
     service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
+    topics.delete("t")
     service.on_topics_deleted({"t"})
     await after_ms(10_000)
     log.read_gate.set()

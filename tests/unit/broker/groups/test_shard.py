@@ -10,18 +10,19 @@ from chronik.broker.groups.record_format import encode_group_key, encode_group_v
 from chronik.broker.groups.shard import Shard
 from chronik.vocab.ids import TopicPartition
 
+from .known_topics import KnownTopics
 from .play import Play, perform
 from .test_record_format import GROUP, GROUP_KEY, GROUP_VALUE, MEMBER, OFFSET_KEY, OFFSET_VALUE
 
 
 def test_records_of_other_group_types_are_passed_over() -> None:
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     shard.replay(b"\x00\x03\x00\x01g", b"whatever")
     assert shard.groups == {}
 
 
 def test_a_tombstone_of_a_group_that_still_has_offsets_leaves_a_simple_group() -> None:
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     shard.replay(GROUP_KEY, GROUP_VALUE)
     shard.replay(OFFSET_KEY, OFFSET_VALUE)
     shard.replay(GROUP_KEY, None)
@@ -33,7 +34,7 @@ def test_a_tombstone_of_a_group_that_still_has_offsets_leaves_a_simple_group() -
 
 
 def test_tombstones_of_what_is_not_there_change_nothing() -> None:
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     shard.replay(GROUP_KEY, None)
     shard.replay(OFFSET_KEY, None)
     assert shard.groups == {}
@@ -41,7 +42,7 @@ def test_tombstones_of_what_is_not_there_change_nothing() -> None:
 
 def test_two_members_with_one_id_are_malformed() -> None:
     twins = replace(GROUP, members=(MEMBER, MEMBER))
-    shard = Shard(GroupConfig())
+    shard = Shard(GroupConfig(), KnownTopics())
     with pytest.raises(MalformedRecord):
         shard.replay(encode_group_key("g"), encode_group_value(twins))
 

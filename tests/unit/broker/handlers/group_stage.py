@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chronik.broker.context import Broker
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
+from chronik.broker.groups.topics import MetadataTopics
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.internal_topics import internal_topic
@@ -49,6 +50,7 @@ class GroupStage(MetadataStage):
             clock=LoopClock(),
             randomness=random.Random(1),
             config=GroupConfig(),
+            topics=MetadataTopics(self.metadata),
         )
         self.leadership.subscribe(self._on_leader)
         self.metadata.subscribe(self._on_deleted)

@@ -1,11 +1,13 @@
 """OffsetCommit in all its versions."""
 
+import asyncio
+
 import pytest
 
 from chronik.cluster.commands import DeleteTopic
 from chronik.sim.virtual_time import settle
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import TopicPartition
+from chronik.vocab.ids import LeaderEpoch, TopicPartition
 from chronik.wire.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -147,5 +149,44 @@ def test_offsets_of_a_deleted_topic_go_with_it() -> None:
         await settle()
         (group,) = stage.groups.groups()
         assert [partition for partition, _ in group.offsets] == [TopicPartition("u", 0)]
+
+    play_groups(scene)
+
+
+@pytest.mark.parametrize("version", range(6, 10))
+def test_a_late_commit_by_name_does_not_move_the_offset_of_the_next_topic(version: int) -> None:
+    """Whoever stood on the old topic says the epoch of what it read last, from version 6 on."""
+
+    async def scene(stage: GroupStage) -> None:
+        await stage.metadata.submit(DeleteTopic(name="t"))
+        await stage.create("t", 1)
+        assert await _commit(stage, version, _request({"t": {0: 5}})) == [("t", 0, ErrorCode.NONE)]
+        late = _request({"t": {0: 100}})
+        late.topics[0].partitions[0].committed_leader_epoch = 1
+        unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        assert await _commit(stage, version, late) == [("t", 0, unknown)]
+        (group,) = stage.groups.groups()
+        assert [committed.offset for _, committed in group.offsets] == [5]
+
+    play_groups(scene)
+
+
+def test_a_topic_that_goes_while_its_commit_waits_is_unknown() -> None:
+    """The coordinator was loading when the request came."""
+
+    async def scene(stage: GroupStage) -> None:
+        await _commit(stage, 9, _request({"u": {0: 7}}))
+        stage.group_log.read_gate.clear()
+        for partition in range(4):
+            stage.groups.on_leader(partition, LeaderEpoch(9))
+        waiting = asyncio.ensure_future(_commit(stage, 9, _request({"t": {0: 5}, "u": {0: 8}})))
+        await settle()
+        await stage.metadata.submit(DeleteTopic(name="t"))
+        await stage.create("t", 1)
+        stage.group_log.read_gate.set()
+        assert await waiting == [
+            ("t", 0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+            ("u", 0, ErrorCode.NONE),
+        ]
 
     play_groups(scene)
