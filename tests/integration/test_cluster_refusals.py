@@ -66,7 +66,7 @@ def voters_of(cluster: Cluster) -> str:
 def refusal(one: OneNode) -> str:
     """The one line with which it ended."""
     assert one.end() == ExitCode.FAILED, one.log()
-    (line,) = [line for line in one.log().splitlines() if line.startswith("chronik: ")]
+    (line,) = [line for line in one.log().splitlines() if line.startswith("error: ")]
     assert "Traceback" not in one.log()
     return line
 

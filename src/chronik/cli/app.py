@@ -14,6 +14,7 @@ from chronik.cli.commands.produce import produce
 from chronik.cli.commands.version import version
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.start_options import START_OPTIONS, Kind, StartArguments, StartOption
+from chronik.cli.usage import UsageError, explain
 
 _EPILOG = (
     "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings; 3 no broker answered; "
@@ -34,12 +35,45 @@ app = typer.Typer(
 def run(words: Sequence[str]) -> int:
     """Run one command; its exit code."""
     try:
-        app(args=list(words), prog_name="chronik")
+        ended = app(args=list(words), prog_name="chronik", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    return ExitCode.OK
+    except UsageError as error:
+        return _report(error, words)
+    # What `typer.Exit` was raised with; commands themselves return nothing.
+    return ended if isinstance(ended, int) else ExitCode.OK
+
+
+def _report(error: Exception, words: Sequence[str]) -> int:
+    from chronik.cli.output import print_error
+
+    if not words or type(error).__name__ == "NoArgsIsHelpError":
+        # A group of commands was named without one of them, and its help is the message.
+        error.show()  # type: ignore[attr-defined]  # all of the library's have it
+    else:
+        failure = explain(error, words)
+        print_error(failure.message, failure.hint)
+    return ExitCode.USAGE
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from chronik import __version__
+
+        print(f"chronik {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Chronik: a durable streaming platform that speaks the Apache Kafka protocol."""
 
 
 def _start(**values: Any) -> None:

@@ -151,14 +151,14 @@ def to_plain(value: object) -> object:
 
 
 def shown(value: object) -> str:
-    """A cell's text: thousands apart, nothing as a dash."""
+    """A cell's text: nothing as a dash, and thousands apart where a person looks; a program reads digits."""
     match value:
         case None | "":
             return "-"
         case bool():
             return "yes" if value else "no"
         case int():
-            return f"{value:,}".replace(",", " ")
+            return f"{value:,}".replace(",", " ") if sys.stdout.isatty() else str(value)
         case float():
             return f"{value:.2f}"
         case tuple() | list():

@@ -31,7 +31,7 @@ def start(arguments: StartArguments) -> int:
             arguments.settings, config_file=arguments.config_file, environment=settings_environment()
         )
     except SettingsError as error:
-        print(f"chronik: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return ExitCode.USAGE
     from chronik.server.logs import configure
 
@@ -49,10 +49,10 @@ def _run(settings: "Settings") -> int:
     try:
         run(settings)
     except DataDirectoryError as error:
-        print(f"chronik: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return ExitCode.FAILED
     except OSError as error:
-        print(f"chronik: {_without_number(error)}", file=sys.stderr)
+        print(f"error: {_without_number(error)}", file=sys.stderr)
         return ExitCode.FAILED
     return ExitCode.OK
 

@@ -14,7 +14,7 @@ from chronik.server.settings_listeners import (
 )
 from chronik.server.settings_sources import Findings, Given
 from chronik.vocab.config.broker import BrokerConfig
-from chronik.vocab.config.names import BROKER_CONFIGS
+from chronik.vocab.config.names import BROKER_ALIASES, BROKER_CONFIGS
 from chronik.vocab.config.values import parse_value
 from chronik.vocab.errors import KafkaError
 
@@ -35,13 +35,16 @@ class Addresses(NamedTuple):
 
 
 def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
-    """Those whose text means a value; the others become problems."""
+    """Those whose text means a value; the others become problems, once for all names of a setting."""
     good = []
+    said: set[str] = set()
     for setting in given:
         try:
             parse_value(BROKER_CONFIGS[setting.name], setting.text)
         except KafkaError as error:
-            findings.problems.append(f"{setting.origin}: {error}")
+            if setting.name not in said:
+                findings.problems.append(f"{setting.origin}: {error}")
+            said.update(*(names for names in BROKER_ALIASES if setting.name in names))
         else:
             good.append(setting)
     return good

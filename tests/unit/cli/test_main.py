@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chronik import __version__
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.main import main
 
@@ -47,7 +48,7 @@ def test_a_settings_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -
 )
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == ExitCode.USAGE
-    assert "Usage:" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path) -> None:
         listeners = ["--listeners", f"PLAINTEXT://{address}", "--http", "off"]
         started = start_in_a_process(*listeners, "--data-dir", str(tmp_path))
     assert started.returncode == ExitCode.FAILED
-    assert started.stderr.startswith(f"chronik: cannot listen on {address}: ")
+    assert started.stderr.startswith(f"error: cannot listen on {address}: ")
     assert "another port with --listeners" in started.stderr
 
 
@@ -93,7 +94,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     file.touch()
     started = start_in_a_process("--data-dir", str(file), "--listeners", "PLAINTEXT://127.0.0.1:0")
     assert started.returncode == ExitCode.FAILED
-    assert started.stderr.startswith(f"chronik: {file}: ")
+    assert started.stderr.startswith(f"error: {file}: ")
     assert "another directory with --data-dir" in started.stderr
 
 
@@ -128,3 +129,53 @@ def test_variables_for_other_commands_are_no_settings(monkeypatch: pytest.Monkey
     environment = settings_environment()
     assert "CHRONIK_BOOTSTRAP_SERVER" not in environment
     assert environment["CHRONIK_NODE_ID"] == "4"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"]])
+def test_the_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == ExitCode.OK
+    assert capsys.readouterr().out == f"chronik {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("foo", "there is no command 'foo'"),
+        ("topc list", "there is no command 'topc'; did you mean topic?"),
+        ("topic creat x", "there is no command 'creat'; did you mean create?"),
+        ("topic create", "TOPIC is missing"),
+        ("topic create x y", "too many words: y"),
+        ("topic create x --partion 3", "there is no option --partion; did you mean --partitions?"),
+        ("topic create x --partitions", "--partitions needs a value"),
+        ("topic list --json=3", "--json takes no value"),
+        ("topic create x --partitions y", "--partitions: a whole number from 1 on is expected, not 'y'"),
+        ("topic create x -p 0", "--partitions: a whole number from 1 on is expected, not '0'"),
+        ("topic create x -p1.5", "--partitions: a whole number from 1 on is expected, not '1.5'"),
+        ("consume x -p 1 -p two", "--partition: a whole number from 0 on is expected, not 'two'"),
+        ("topic list --timeout=0", "--timeout: a number from 0.1 on is expected, not '0'"),
+        ("produce x --acks 7", "--acks: one of 0, 1, all is expected, not '7'"),
+        ("start --foo", "there is no option --foo"),
+        ("start --set x", "--set: 'x' is not NAME=VALUE"),
+        ("start stray", "too many words: stray"),
+    ],
+)
+def test_mistakes_are_said_in_words_of_our_own(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == ExitCode.USAGE
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"error: {said}"
+    assert "--help` shows" in lines[1]
+    assert len(lines) == 2
+
+
+def test_a_group_of_commands_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topic"]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert "describe" in captured.out + captured.err
+
+
+def test_a_wrong_value_of_a_setting_with_two_names_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["start", "--node-id", "x"]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: command line: Invalid value x for configuration node.id")

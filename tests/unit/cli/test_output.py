@@ -40,7 +40,7 @@ def test_json_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
         ("", "-"),
         ((), "-"),
         (True, "yes"),
-        (1234567, "1 234 567"),
+        (1234567, "1234567"),
         (0.5, "0.50"),
         ((1, 2), "1,2"),
         ("text", "text"),
@@ -48,6 +48,17 @@ def test_json_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_cells(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+def test_thousands_stand_apart_where_a_person_looks_and_in_no_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert shown(1234567) == "1 234 567"
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert shown(1234567) == "1234567"
 
 
 def test_a_table_in_a_pipe_has_a_line_per_row_whatever_its_width(capsys: pytest.CaptureFixture[str]) -> None:

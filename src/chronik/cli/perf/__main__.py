@@ -22,7 +22,7 @@ def main() -> int:
         for figure in run_each(options.bootstrap_server, options.workloads, seconds=options.seconds):
             print(to_json(figure))
     except MeasurementError as failure:
-        print(failure, file=sys.stderr)
+        print(f"error: {failure}", file=sys.stderr)
         return 1
     return 0
 
