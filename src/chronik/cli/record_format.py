@@ -13,22 +13,29 @@ Write = Callable[[FetchedRecord], bytes]
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
 
+# Written as `--null-marker` says where they are null.
+_NULLABLE: dict[str, Callable[[FetchedRecord], bytes | None]] = {
+    "key": lambda record: record.key,
+    "value": lambda record: record.value,
+}
+
 _FIELDS: dict[str, Write] = {
     "topic": lambda record: record.topic.encode(),
     "partition": lambda record: str(record.partition).encode(),
     "offset": lambda record: str(record.offset).encode(),
     "timestamp": lambda record: str(record.timestamp).encode(),
     "time": lambda record: format_time(record.timestamp).encode(),
-    "key": lambda record: record.key or b"",
-    "value": lambda record: record.value or b"",
     "headers": lambda record: b",".join(
         name.encode() + b"=" + (value or b"") for name, value in record.headers
     ),
 }
 
 
-def template(text: str) -> Write:
-    """A writer for a template such as `{key}={value}\\n`: bytes go out as they came. Raises Failure."""
+def template(text: str, null_marker: str = "") -> Write:
+    """A writer for a template such as `{key}={value}\\n`: bytes go out as they came, a key or value that is
+    null as `null_marker`. Raises Failure.
+    """
+    fields = {name: _or_marker(read, null_marker.encode()) for name, read in _NULLABLE.items()} | _FIELDS
     try:
         parsed = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -38,11 +45,19 @@ def template(text: str) -> Write:
         if literal:
             pieces.append(_unescape(literal).encode())
         if field is not None:
-            if field not in _FIELDS:
-                known = " ".join(f"{{{name}}}" for name in _FIELDS)
+            if field not in fields:
+                known = " ".join(f"{{{name}}}" for name in fields)
                 raise Failure(f"--format has no {{{field}}}", f"It has: {known}.", ExitCode.USAGE)
-            pieces.append(_FIELDS[field])
+            pieces.append(fields[field])
     return lambda record: b"".join(piece if isinstance(piece, bytes) else piece(record) for piece in pieces)
+
+
+def _or_marker(read: Callable[[FetchedRecord], bytes | None], marker: bytes) -> Write:
+    def write(record: FetchedRecord) -> bytes:
+        data = read(record)
+        return marker if data is None else data
+
+    return write
 
 
 def json_line(record: FetchedRecord) -> bytes:

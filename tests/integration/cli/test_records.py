@@ -42,7 +42,61 @@ def test_keys_and_headers(chronik: Command, topic: str, tmp_path: Path) -> None:
 def test_a_line_without_the_separator(chronik: Command, topic: str, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "lines", "no separator")
     chronik.run("produce", topic, "-f", file, "-K", ":", code=ExitCode.FAILED)
-    assert "a line has no ':': no separator" in chronik.errors
+    assert "error: line 1: it has no ':' between key and value: no separator\n" in chronik.errors
+
+
+def test_a_bad_line_is_named_and_what_went_before_it_is_sent(
+    chronik: Command, topic: str, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "lines", "a:1", "b:2", "no separator", "c:3")
+    chronik.run("produce", topic, "-f", file, "-K", ":", code=ExitCode.FAILED)
+    assert "error: line 3: it has no ':'" in chronik.errors
+    assert f"2 records sent to {topic}\n" in chronik.errors
+    values = chronik.run("consume", topic, "--from-beginning", "--no-follow").split()
+    assert sorted(values) == ["1", "2"]
+
+
+def test_a_line_that_the_broker_refuses_is_named(chronik: Command, topic: str, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines", "a", "x" * 2_000_000, "b")
+    chronik.run("produce", topic, "-f", file, "-p", "0", code=ExitCode.FAILED)
+    assert f"error: line 2: cannot produce to {topic}-0: MESSAGE_TOO_LARGE" in chronik.errors
+    assert f"1 record sent to {topic}\n" in chronik.errors
+    assert chronik.run("consume", topic, "--from-beginning", "--no-follow") == "a\n"
+
+
+def test_tombstones(chronik: Command, topic: str, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines", "a:1", "a:NULL")
+    chronik.run("produce", topic, "-f", file, "-K", ":", "--null-marker", "NULL")
+    records = chronik.json_lines("consume", topic, "--from-beginning", "--no-follow")
+    assert [(record["key"], record["value"]) for record in records] == [("a", "1"), ("a", None)]
+    shown = chronik.run("consume", topic, "--from-beginning", "--no-follow", "--null-marker", "-")
+    assert shown == "1\n-\n"
+
+
+def test_json_lines_go_in_as_they_came_out(
+    chronik: Command, topic: str, broker: Broker, tmp_path: Path
+) -> None:
+    file = write_lines(
+        tmp_path / "lines",
+        '{"key": "k", "value": null, "headers": {"a": "1", "b": null}, "timestamp": 1700000000000}',
+        '{"key": {"base64": "/w=="}, "value": "v"}',
+    )
+    chronik.run("produce", topic, "-f", file, "-i", "json", "-p", "0")
+    first = chronik.run("consume", topic, "--from-beginning", "--no-follow", "--json")
+    copy = f"{topic}-copy"
+    broker.create_topic(copy)
+    (tmp_path / "copied").write_text(first)
+    chronik.run("produce", copy, "-f", str(tmp_path / "copied"), "-i", "json", "--json")
+    second = chronik.json_lines("consume", copy, "--from-beginning", "--no-follow")
+    expected = [json.loads(line) | {"topic": copy, "partition": 0} for line in first.splitlines()]
+    assert second == expected
+    assert expected[0]["timestamp"] == 1700000000000
+    assert expected[0]["value"] is None
+
+
+def test_options_for_text_are_none_for_json(chronik: Command, topic: str) -> None:
+    chronik.run("produce", topic, "-i", "json", "-K", ":", code=ExitCode.USAGE)
+    assert chronik.errors.startswith("error: --key-separator is for lines of text")
 
 
 def test_a_topic_that_is_not_there(chronik: Command, tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ ALL_ACKS = -1
 class _Pending:
     records: list[Record] = field(default_factory=list)
     size: int = 0
+    # Lines of the input, the first and the last, that its records come from; 0 where they come from none.
+    first_line: int = 0
+    last_line: int = 0
+
+    @property
+    def lines(self) -> str:
+        one = self.first_line == self.last_line
+        return f"line {self.first_line}" if one else f"lines {self.first_line} to {self.last_line}"
 
 
 class Producer:
@@ -73,13 +81,23 @@ class Producer:
         key: bytes | None = None,
         headers: Headers = (),
         timestamp_ms: int | None = None,
+        line: int = 0,
     ) -> None:
-        """Add a record. Raises ClientError when a batch that it filled is refused."""
+        """Add a record, of that line of the input if of any. Raises ClientError when a batch that it filled,
+        or did not fit into, is refused.
+        """
         partition = self._place(key)
-        pending = self._pending.setdefault(partition, _Pending())
+        size = len(key or b"") + len(value or b"")
+        pending = self._pending.setdefault(partition, _Pending(first_line=line))
+        if pending.records and pending.size + size > BATCH_BYTES_MAX:
+            # A record that is too large is refused alone.
+            self._send(partition, self._pending.pop(partition))
+            partition = self._place(key)
+            pending = self._pending.setdefault(partition, _Pending(first_line=line))
         timestamp = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
         pending.records.append(Record(key, value, timestamp, headers))
-        pending.size += len(key or b"") + len(value or b"")
+        pending.size += size
+        pending.last_line = line
         if pending.size >= BATCH_BYTES_MAX:
             self._send(partition, self._pending.pop(partition))
 
@@ -109,7 +127,12 @@ class Producer:
                 )
             ],
         )
-        self._client.retry(lambda: self._send_once(partition, request))
+        try:
+            self._client.retry(lambda: self._send_once(partition, request))
+        except ClientError as error:
+            if pending.last_line:
+                error.message = f"{pending.lines}: {error.message}"
+            raise
         self.sent += len(pending.records)
         if partition == self._keyless:
             self._keyless = self._choose()

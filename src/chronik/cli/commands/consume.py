@@ -49,6 +49,10 @@ def consume(
             "{headers}; \\n and \\t are what they say.",
         ),
     ] = "{value}\\n",
+    null_marker: Annotated[
+        str,
+        typer.Option("--null-marker", metavar="TEXT", help="How a key or value that is null is printed."),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON.")] = False,
     bootstrap_server: BootstrapServer = BOOTSTRAP_DEFAULT,
 ) -> None:
@@ -63,7 +67,7 @@ def consume(
 
     if offset is not None and from_beginning:
         raise Failure("--offset and --from-beginning say different things", "Give one of them.")
-    write = json_line if json else template(output_format)
+    write = json_line if json else template(output_format, null_marker)
     limits = Limits(records_max=max_messages, idle_seconds_max=timeout, follows=follow)
     with Client(bootstrap_server) as client:
         positions = start_positions(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout
@@ -18,6 +19,13 @@ class Compression(StrEnum):
     SNAPPY = "snappy"
     LZ4 = "lz4"
     ZSTD = "zstd"
+
+
+class Input(StrEnum):
+    """What a line is."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Acks(StrEnum):
@@ -39,6 +47,18 @@ def produce(
         typer.Option("--key-separator", "-K", metavar="TEXT", help="A line's key ends before this text."),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", "-k", help="One key for all records.")] = None,
+    null_marker: Annotated[
+        str | None,
+        typer.Option("--null-marker", metavar="TEXT", help="A key or value that is this text is null."),
+    ] = None,
+    lines_are: Annotated[
+        Input,
+        typer.Option(
+            "--input",
+            "-i",
+            help="What a line is: text, or JSON as `chronik consume --json` prints it.",
+        ),
+    ] = Input.TEXT,
     header: Annotated[
         list[str] | None,
         typer.Option("--header", "-H", metavar="NAME=VALUE", help="A header of every record; repeatable."),
@@ -56,20 +76,23 @@ def produce(
 ) -> None:
     """Send each line of standard input, or of a file, as a record.
 
-    At a terminal every line is sent at once; Ctrl-D ends. An empty line is an empty record.
+    At a terminal every line is sent at once; Ctrl-D ends. An empty line is an empty record. A line of JSON
+    is an object with "value" and, if wanted, "key", "headers" and "timestamp" (milliseconds); a value of null
+    is a tombstone, bytes that are no text are {"base64": "..."}.
     """
     from chronik.cli.client import Client
     from chronik.cli.client.producing import ALL_ACKS, Producer
     from chronik.cli.lines import reading
     from chronik.cli.output import print_json, print_note
+    from chronik.cli.producing import send_lines
+    from chronik.cli.record_lines import json_lines, text_lines
     from chronik.records.batch import Codec
 
-    if key is not None and key_separator is not None:
-        raise Failure("--key and --key-separator say different things", "Give one of them.")
+    _check(lines_are, key=key, key_separator=key_separator, null_marker=null_marker)
     headers = tuple(
         (name, value.encode()) for name, value in (parsed(parse_assignment, text) for text in header or ())
     )
-    separator = None if key_separator is None else key_separator.encode()
+    read_line = json_lines if lines_are is Input.JSON else text_lines(key_separator, key, null_marker)
     with reading(file) as lines, Client(bootstrap_server, timeout_s=timeout) as client:
         producer = Producer(
             client,
@@ -79,30 +102,27 @@ def produce(
             partition=partition,
         )
         try:
-            for line in lines:
-                if line is None:
-                    producer.flush()
-                    continue
-                record_key, value = _split(line, separator)
-                if key is not None:
-                    record_key = key.encode()
-                producer.send(value, key=record_key, headers=headers)
-        except KeyboardInterrupt:
-            pass  # what was typed is sent
-        producer.flush()
-    if json:
-        print_json({"topic": topic, "sent": producer.sent})
-    else:
-        print_note(f"{producer.sent} record{'s' if producer.sent != 1 else ''} sent to {topic}")
+            send_lines(producer, lines, read_line, headers)
+        finally:
+            # Also of a failure: whoever mends the line has to know where to go on.
+            if json:
+                print_json({"topic": topic, "sent": producer.sent})
+            else:
+                print_note(f"{producer.sent} record{'s' if producer.sent != 1 else ''} sent to {topic}")
 
 
-def _split(line: bytes, separator: bytes | None) -> tuple[bytes | None, bytes]:
-    if separator is None:
-        return None, line
-    key, found, value = line.partition(separator)
-    if not found:
-        raise Failure(
-            f"a line has no {separator.decode()!r}: {line[:60].decode(errors='replace')}",
-            "Every line must be KEY, separator, VALUE.",
-        )
-    return key, value
+def _check(lines_are: Input, *, key: str | None, key_separator: str | None, null_marker: str | None) -> None:
+    """Raises Failure for options that contradict each other."""
+    if key is not None and key_separator is not None:
+        raise _usage("--key and --key-separator say different things", "Give one of them.")
+    if key_separator == "":
+        raise _usage("--key-separator is empty", "Give the text that stands between key and value.")
+    if lines_are is Input.JSON:
+        given = {"--key": key, "--key-separator": key_separator, "--null-marker": null_marker}
+        for option, value in given.items():
+            if value is not None:
+                raise _usage(f"{option} is for lines of text", "In JSON each record says it itself.")
+
+
+def _usage(message: str, hint: str) -> Failure:
+    return Failure(message, hint, ExitCode.USAGE)
