@@ -96,10 +96,17 @@ class Quorum:
 
 
 def _decode(answer: bytes) -> QuorumState:
-    fields = json.loads(answer)
-    return QuorumState(
-        leader=NodeId(fields["leader"]),
-        leader_epoch=LeaderEpoch(fields["leader_epoch"]),
-        high_watermark=Offset(fields["high_watermark"]),
-        replicas=tuple(QuorumReplica(*replica) for replica in fields["replicas"]),
-    )
+    """What a later release says beside it is passed over. Raises KafkaError for what cannot be read."""
+    try:
+        fields = json.loads(answer)
+        return QuorumState(
+            leader=NodeId(fields["leader"]),
+            leader_epoch=LeaderEpoch(fields["leader_epoch"]),
+            high_watermark=Offset(fields["high_watermark"]),
+            replicas=tuple(
+                QuorumReplica(*replica[: len(QuorumReplica._fields)]) for replica in fields["replicas"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"the controller's answer cannot be read: {error!r}"
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, message) from error

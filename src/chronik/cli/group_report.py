@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from chronik.cli.client import Client, ClientError, groups, offsets
+from chronik.cli.client.offsets import Position
 from chronik.cli.output import left, print_done, print_facts, print_note, print_table, right
 from chronik.vocab.errors import ErrorCode
+from chronik.vocab.lag import unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,13 @@ def read_report(client: Client, name: str) -> GroupReport:
     committed = groups.committed(client, name)
     owners = {partition: member for member in group.members for partition in member.partitions}
     wanted = sorted(owners.keys() | committed.keys())
-    ends = {topic: _ends(client, topic) for topic in {topic for topic, _ in wanted}}
+    topics = {topic for topic, _ in wanted}
+    starts = {topic: _offsets(client, topic, Position.EARLIEST) for topic in topics}
+    ends = {topic: _offsets(client, topic, Position.LATEST) for topic in topics}
     rows = []
     for topic, partition in wanted:
         offset = committed[topic, partition].offset if (topic, partition) in committed else None
-        end = ends[topic].get(partition)
+        start, end = starts[topic].get(partition), ends[topic].get(partition)
         owner = owners.get((topic, partition))
         rows.append(
             PartitionReport(
@@ -52,7 +56,7 @@ def read_report(client: Client, name: str) -> GroupReport:
                 partition=partition,
                 committed_offset=offset,
                 end_offset=end,
-                lag=None if offset is None or end is None else max(0, end - offset),
+                lag=None if offset is None or end is None else unread(offset, start or 0, end),
                 member=None if owner is None else owner.id,
                 client_id=None if owner is None else owner.client_id,
                 host=None if owner is None else owner.host,
@@ -130,10 +134,10 @@ def _print_head(report: GroupReport) -> None:
     print_done("")
 
 
-def _ends(client: Client, topic: str) -> dict[int, int]:
-    """End offsets; none for a topic that was deleted since."""
+def _offsets(client: Client, topic: str, position: Position) -> dict[int, int]:
+    """By partition; none for a topic that was deleted since."""
     try:
-        return offsets.latest(client, topic)
+        return offsets.at_timestamp(client, topic, position)
     except ClientError as error:
         if error.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             return {}

@@ -37,6 +37,10 @@ _COMMANDS: dict[str, type[Command]] = {
 }
 
 
+class UnknownCommand(ValueError):
+    """A question with a command that this release does not have."""
+
+
 class Question(NamedTuple):
     """A command, and how long its sender waits for the answer."""
 
@@ -53,12 +57,12 @@ def encode_question(question: Question) -> bytes:
 
 
 def decode_question(data: bytes) -> Question:
-    """Raises ValueError."""
+    """Raises ValueError, UnknownCommand."""
     head, _, body = data.partition(b"\n")
     name, validate_only, timeout_ms = head.decode().split(" ")
     kind = _COMMANDS.get(name)
     if kind is None:
-        raise ValueError(f"the command {name!r} is not known here")
+        raise UnknownCommand(f"The controller, of an earlier release, does not know the command {name!r}")
     return Question(from_json(kind, body), validate_only == "1", int(timeout_ms))
 
 

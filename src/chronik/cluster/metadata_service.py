@@ -22,7 +22,7 @@ from chronik.cluster.commands import (
 from chronik.cluster.decider import Decider, Premises
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata_log import MetadataLog
-from chronik.cluster.peers import Peers
+from chronik.cluster.peers import NotAsked, Peers
 from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, draw_topic_id
 from chronik.cluster.wakeups import Wakeups
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -259,6 +259,8 @@ class MetadataService:
         question = encode_question(Question(command, validate_only, timeout_ms))
         try:
             return decode_answer(await self._peers.call(leader, SUBMIT, question, deadline))
+        except NotAsked:
+            return NOT_DECIDED
         except KafkaError as error:
             return NOT_DECIDED if error.code in _NEVER_ASKED else UNKNOWN
         except ValueError:
@@ -293,10 +295,13 @@ class MetadataService:
     # What other nodes ask of this one.
 
     async def _on_question(self, node: NodeId, data: bytes) -> bytes:
-        from chronik.cluster.command_codec import decode_question, encode_answer
+        from chronik.cluster.command_codec import UnknownCommand, decode_question, encode_answer
 
         try:
             question = decode_question(data)
+        except UnknownCommand as error:
+            # Of a later release.
+            return encode_answer(refused(KafkaError(ErrorCode.UNSUPPORTED_VERSION, str(error))))
         except ValueError as error:
             return encode_answer(refused(KafkaError(ErrorCode.INVALID_REQUEST, f"node {node}: {error}")))
         await self._wait_until_settled(question.timeout_ms / 1000)
@@ -323,5 +328,7 @@ class MetadataService:
         return is_leader and not self._decider.can_decide and not self._is_closing
 
 
-# The node that was asked knew that it does not decide, or did not know the question.
-_NEVER_ASKED = frozenset({ErrorCode.NOT_CONTROLLER, ErrorCode.UNSUPPORTED_VERSION})
+# The node that was asked knew that it does not decide, did not know the question, or did not look at it.
+_NEVER_ASKED = frozenset(
+    {ErrorCode.NOT_CONTROLLER, ErrorCode.UNSUPPORTED_VERSION, ErrorCode.THROTTLING_QUOTA_EXCEEDED}
+)

@@ -9,7 +9,7 @@ import logging
 import struct
 from typing import NamedTuple
 
-from chronik.cluster.peers import CallHandler
+from chronik.cluster.peers import CallHandler, NotAsked
 from chronik.raft.transport import FrameKind, MalformedFrame, Transport
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
@@ -22,6 +22,9 @@ CALLS_OUT_MAX = 1024
 
 # Of one peer, being answered. As above; a peer of this release never has more.
 CALLS_IN_MAX = 1024
+
+# Whoever reaches the port may ask for any name.
+_UNKNOWN_LOGGED_MAX = 100
 
 # Call id, bytes of the method's name; the name and the request follow.
 _CALL = struct.Struct(">QB")
@@ -50,6 +53,8 @@ class PeerCalls:
         self._in: dict[NodeId, int] = {}
         # How often a peer was lost: an answer belongs to one connection.
         self._losses: dict[NodeId, int] = {}
+        # Said in the log already.
+        self._unknown: set[tuple[NodeId, str]] = set()
 
     @property
     def node(self) -> NodeId:
@@ -107,11 +112,11 @@ class PeerCalls:
     async def _ask(self, node: NodeId, method: str, request: bytes) -> bytes:
         in_flight = self._out.get(node, 0)
         if in_flight >= CALLS_OUT_MAX:
-            raise KafkaError(ErrorCode.NETWORK_EXCEPTION, f"{in_flight} calls wait for node {node} already")
+            raise NotAsked(ErrorCode.NETWORK_EXCEPTION, f"{in_flight} calls wait for node {node} already")
         self._next_id = call_id = self._next_id + 1
         name = method.encode()
         if not self._transport.send(node, FrameKind.CALL, [_CALL.pack(call_id, len(name)) + name, request]):
-            raise KafkaError(ErrorCode.NETWORK_EXCEPTION, f"node {node} is not connected")
+            raise NotAsked(ErrorCode.NETWORK_EXCEPTION, f"node {node} is not connected")
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = _Waiting(answer, node)
         self._out[node] = in_flight + 1
@@ -144,7 +149,7 @@ class PeerCalls:
         method = bytes(payload[_CALL.size : end]).decode()
         if self._in.get(node, 0) >= CALLS_IN_MAX:
             refusal = KafkaError(
-                ErrorCode.NETWORK_EXCEPTION, f"node {self._node} has too many calls to answer"
+                ErrorCode.THROTTLING_QUOTA_EXCEEDED, f"node {self._node} has too many calls to answer"
             )
             self._answer(node, call_id, refusal)
             return
@@ -169,8 +174,8 @@ class PeerCalls:
         """Raises KafkaError, and nothing else for whatever the handler raises."""
         handler = self._handlers.get(method)
         if handler is None:
-            _log.error("a call that nobody answers", extra={"method": method[:100], "peer": source})
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"node {self._node} does not know {method}")
+            self._log_unknown(source, method)
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"node {self._node} does not know {method}")
         try:
             return await handler(source, request)
         except KafkaError:
@@ -180,6 +185,14 @@ class PeerCalls:
             raise KafkaError(
                 ErrorCode.UNKNOWN_SERVER_ERROR, f"{method} failed on node {self._node}"
             ) from error
+
+    def _log_unknown(self, source: NodeId, method: str) -> None:
+        """Once for each peer and method: a later release may ask again and again."""
+        known = (source, method)
+        if known not in self._unknown and len(self._unknown) < _UNKNOWN_LOGGED_MAX:
+            self._unknown.add(known)
+            extra = {"method": method[:100], "peer": source}
+            _log.warning("unknown peer method: the releases of the two nodes differ", extra=extra)
 
     def _answer(self, node: NodeId, call_id: int, answer: bytes | KafkaError) -> None:
         if isinstance(answer, KafkaError):

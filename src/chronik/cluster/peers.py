@@ -10,6 +10,10 @@ from chronik.vocab.ids import NodeId
 CallHandler = Callable[[NodeId, bytes], Awaitable[bytes]]
 
 
+class NotAsked(KafkaError):
+    """A call that did not leave this node: it was surely not carried out."""
+
+
 class Peers(Protocol):
     """One per node, for the node's life."""
 
@@ -25,8 +29,11 @@ class Peers(Protocol):
     async def call(self, node: NodeId, method: str, request: bytes, deadline: float) -> bytes:
         """Ask `node`, which may be this one, and wait for its answer until `deadline` on the loop's clock.
 
-        Raises the KafkaError that the handler raised; NETWORK_EXCEPTION when the node is not connected or is
-        lost before it answers, and then the question may have been carried out; REQUEST_TIMED_OUT.
+        Raises the KafkaError that the handler raised. Where no handler was asked: NotAsked, with
+        NETWORK_EXCEPTION, when the node is not connected, UNSUPPORTED_VERSION when it does not know the
+        method, because its release is another, THROTTLING_QUOTA_EXCEEDED when it has too much to answer.
+        Where the question may have been carried out: NETWORK_EXCEPTION when the node is lost before it
+        answers, REQUEST_TIMED_OUT.
         """
         ...
 
@@ -51,7 +58,7 @@ class NoPeers:
 
     async def call(self, node: NodeId, method: str, request: bytes, deadline: float) -> bytes:
         if node != self._node:
-            raise KafkaError(ErrorCode.NETWORK_EXCEPTION, f"node {node} is not connected")
+            raise NotAsked(ErrorCode.NETWORK_EXCEPTION, f"node {node} is not connected")
         return await self._handlers[method](node, request)
 
     def serve(self, method: str, handler: CallHandler) -> None:

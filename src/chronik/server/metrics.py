@@ -19,6 +19,7 @@ from chronik.server.metrics_text import Table, labelled, write_tables
 from chronik.server.partition_metrics import partition_tables
 from chronik.server.quorum_metrics import quorum_metrics
 from chronik.server.raft_metrics import histogram, raft_metrics
+from chronik.vocab.lag import unread
 
 # Rows of one kind. Beyond it they are left out, and `chronik_metrics_rows_omitted` says how many: whoever
 # scrapes a node of ten thousand partitions wants totals, and a scrape must stay a matter of megabytes.
@@ -178,15 +179,20 @@ def _cluster(statistics: NodeStatistics) -> Iterator[Metric]:
 def _groups(statistics: NodeStatistics) -> Iterator[Table]:
     groups = statistics.groups[:ROWS_MAX]
     commits = list(islice(_commits(groups), ROWS_MAX))
-    ends = {(figures.topic, figures.partition): figures.high_watermark for figures in statistics.partitions}
+    bounds = {
+        (figures.topic, figures.partition): (figures.start_offset, figures.high_watermark)
+        for figures in statistics.partitions
+    }
     lags = (
-        (where, max(0, ends[partition] - offset)) for where, partition, offset in commits if partition in ends
+        (where, unread(offset, *bounds[partition]))
+        for where, partition, offset in commits
+        if partition in bounds
     )
     members = ((labelled({"consumergroup": group.id}), group.members) for group in groups)
     name = "kafka_consumergroup"
     offsets = ((where, offset) for where, _, offset in commits)
     yield Table(f"{name}_current_offset", "gauge", "Committed offset.", offsets)
-    yield Table(f"{name}_lag", "gauge", "Committed records not yet read.", lags)
+    yield Table(f"{name}_lag", "gauge", "Committed records that are there and not yet read.", lags)
     yield Table(f"{name}_members", "gauge", "Members.", members)
 
 

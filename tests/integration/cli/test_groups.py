@@ -46,6 +46,14 @@ def test_a_reset_is_shown_and_only_done_when_asked_for(chronik: Command, group: 
     assert chronik.json("group", "describe", group)["lag"] == 30
 
 
+def test_records_that_were_deleted_are_no_lag(chronik: Command, group: str, topic: str) -> None:
+    chronik.run("group", "reset-offsets", group, "--topic", topic, "--to-earliest", "--execute")
+    chronik.run("topic", "records", topic, "--delete-before", "8", "--yes")
+    report = chronik.json("group", "describe", group)
+    assert [row["lag"] for row in report["partitions"]] == [2, 2, 2]
+    assert report["lag"] == 6
+
+
 @pytest.mark.parametrize(
     ("words", "after"),
     [

@@ -1,6 +1,7 @@
 """Commands of any node: decided by the one that leads, seen by the one that asked, once whatever is lost."""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
@@ -15,6 +16,7 @@ from chronik.cluster.commands import (
 from chronik.cluster.controller import PRODUCER_ID_BLOCK
 from chronik.cluster.image import ClusterDelta
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.peers import NotAsked
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.records import BrokerFenced
 from chronik.cluster.topic_creation import ensure_topic
@@ -317,13 +319,54 @@ async def test_nonsense_is_refused() -> None:
     for data in (
         b"",
         b"CreateTopic 0 1\n[]",
-        b"Surprise 0 1\n{}",
         b"CreateTopic 0 1\n{}",
-        b"x y z\n{}",
+        b"CreateTopic y z\n{}",
         b"\xff",
     ):
         answer = decode_answer(await stage.peers[ONE].handlers["metadata.submit"](TWO, data))
         assert answer.error is ErrorCode.INVALID_REQUEST
+
+
+@virtual
+async def test_a_command_of_a_later_release_is_not_supported() -> None:
+    """Rather than invalid: it will be carried out when the controller is of that release."""
+    stage = await ClusterStage().start()
+    from chronik.cluster.command_codec import decode_answer
+
+    answer = decode_answer(await stage.peers[ONE].handlers["metadata.submit"](TWO, b"Surprise 0 1\n{}"))
+    assert answer.error is ErrorCode.UNSUPPORTED_VERSION
+    assert answer.message is not None
+    assert "Surprise" in answer.message
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotAsked(ErrorCode.NETWORK_EXCEPTION, "not connected"),
+        KafkaError(ErrorCode.UNSUPPORTED_VERSION),
+        KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED),
+        KafkaError(ErrorCode.NOT_CONTROLLER),
+    ],
+)
+def test_a_command_that_nobody_looked_at_is_asked_again(refusal: KafkaError) -> None:
+    """A deletion is not: what may have been done must not be done twice."""
+
+    @virtual
+    async def test() -> None:
+        stage = await ClusterStage().start()
+        await submit(stage, TWO, CreateTopic(name="a"))
+        calls, refusals = stage.peers[TWO].call, [refusal]
+
+        async def call(node: NodeId, method: str, request: bytes, deadline: float) -> bytes:
+            if refusals:
+                raise refusals.pop()
+            return await calls(node, method, request, deadline)
+
+        with patch.object(stage.peers[TWO], "call", call):
+            await submit(stage, TWO, DeleteTopic(name="a"))
+        assert "a" not in stage.image(ONE).topics
+
+    test()
 
 
 @virtual

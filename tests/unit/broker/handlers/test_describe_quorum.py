@@ -1,5 +1,7 @@
 """DescribeQuorum: the voters of `__meta`, told by any node."""
 
+import json
+
 import pytest
 
 from chronik.sim.virtual_time import WALL_START_MS, virtual
@@ -73,6 +75,29 @@ async def test_others_ask_the_leader() -> None:
     assert it.peers.asked == [(2, "quorum.describe", b"")]
     assert (answer.leader_id, answer.leader_epoch) == (NODE, 7)
     assert [voter.replica_id for voter in answer.current_voters] == [1, 2, 3]
+
+
+@virtual
+async def test_what_a_leader_of_a_later_release_says_besides_is_passed_over() -> None:
+    it = ClusterStage()
+    meta(it).lead(7)
+    said = json.loads(await it.peers.handlers["quorum.describe"](NodeId(2), b""))
+    meta(it).follow(2, 8)
+    later = {**said, "surprise": 1, "replicas": [[*replica, "surprise"] for replica in said["replicas"]]}
+    it.peers.answer = json.dumps(later).encode()
+    answer = only(await it.ask(asked(), 1, DescribeQuorumResponse))
+    assert (answer.error_code, answer.leader_epoch) == (ErrorCode.NONE, 7)
+    assert [voter.replica_id for voter in answer.current_voters] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"leader": null}', b"\xff"])
+@virtual
+async def test_an_answer_that_cannot_be_read_is_an_error(said: bytes) -> None:
+    it = ClusterStage()
+    meta(it).follow(2, 8)
+    it.peers.answer = said
+    answer = only(await it.ask(asked(), 1, DescribeQuorumResponse))
+    assert answer.error_code == ErrorCode.UNKNOWN_SERVER_ERROR
 
 
 @virtual

@@ -143,6 +143,18 @@ def test_lag_is_what_is_committed_and_not_read() -> None:
     assert ("kafka_consumergroup_lag", gone) not in found
 
 
+def test_what_retention_removed_is_no_lag() -> None:
+    """Nobody can read it: 1,190 records were shown where 200 remained."""
+    group = GroupFigures(id="billing", members=0, offsets={("orders", 0): 10, ("orders", 1): 1_100})
+    partitions = [partition("orders", end=1_200)._replace(start_offset=1_000, partition=n) for n in (0, 1)]
+    found = samples(statistics(partitions=partitions, groups=[group]))
+    lags = [
+        found["kafka_consumergroup_lag", labels(consumergroup="billing", topic="orders", partition=n)]
+        for n in ("0", "1")
+    ]
+    assert lags == [200, 100]
+
+
 def test_an_offset_beyond_the_end_is_no_negative_lag() -> None:
     group = GroupFigures(id="billing", members=0, offsets={("orders", 0): 99})
     found = samples(statistics(partitions=[partition("orders", end=10)], groups=[group]))
