@@ -68,7 +68,7 @@ START_OPTIONS = (
         flag="--config",
         kind=Kind.FILE,
         metavar="FILE",
-        help="A TOML file of settings under Kafka's names.",
+        help="A file of settings: TOML, or Kafka's server.properties (any *.properties).",
     ),
     StartOption(
         flag="--set",

@@ -10,7 +10,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chronik.server.settings_checks import Addresses, check_addresses, check_rules, check_values
+from chronik.server.settings_checks import (
+    Addresses,
+    check_addresses,
+    check_rules,
+    check_values,
+    listeners_as_advertised,
+)
 from chronik.server.settings_cluster import (
     ClusterSettings,
     check_cluster,
@@ -74,6 +80,7 @@ class Settings:
         """
         findings = Findings()
         given = check_values(_read(command_line, config_file, environment, findings), findings)
+        given += listeners_as_advertised(given, findings)
         texts = {setting.name: setting.text for setting in given}
         config = BrokerConfig(texts)
         origins = {setting.name: setting.origin for setting in given}

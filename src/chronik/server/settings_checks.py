@@ -50,6 +50,26 @@ def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
     return good
 
 
+def listeners_as_advertised(given: Sequence[Given], findings: Findings) -> list[Given]:
+    """`listeners` where only `advertised.listeners` was given: their ports, on every interface.
+
+    Confluent's image does so, and its compose files rely on it. Empty where there is nothing to do, or
+    nothing that could be read.
+    """
+    by_name = {setting.name: setting for setting in given}
+    advertised = by_name.get("advertised.listeners")
+    if advertised is None or "listeners" in by_name:
+        return []
+    try:
+        listeners = [parse_listener(item) for item in advertised.text.split(",") if item.strip()]
+    except ValueError:
+        # It is said where `advertised.listeners` is read.
+        return []
+    text = ",".join(str(listener._replace(host="")) for listener in listeners)
+    findings.notes.append(f"listeners is {text}, as advertised.listeners ({advertised.origin})")
+    return [Given("listeners", text, advertised.origin)] if text else []
+
+
 def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) -> Addresses:
     """Parse every address; what is wrong becomes a problem."""
     report = Reporter(origins, findings)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from chronik.server.settings_file import FileSetting
 from chronik.server.settings_ignored import ignored_reason, refused_reason
 from chronik.vocab.config.names import BROKER_ALIASES, BROKER_CONFIGS, BROKER_FALLBACKS
 
@@ -44,22 +45,61 @@ def read_command_line(settings: Mapping[str, str]) -> list[Given]:
 
 
 def read_file(path: str | os.PathLike[str], findings: Findings) -> list[Given]:
-    """The settings of a TOML file."""
-    from chronik.server.settings_toml import parse_toml  # starts without a file need not pay for it
-
+    """The settings of a TOML file, or of one whose name ends in `.properties`, in Kafka's format."""
+    is_properties = os.fspath(path).endswith(".properties")
     try:
-        with open(path, encoding="utf-8") as file:
-            settings = parse_toml(file.read())
+        with open(path, "rb") as file:
+            settings = _parse_file(file.read(), is_properties=is_properties)
     except OSError as error:
         findings.problems.append(f"{path} cannot be read: {error.strerror}")
         return []
     except ValueError as error:
-        findings.problems.append(f"{path}: {error}")
+        findings.problems.append(f"{path}: {error}{'' if is_properties else _advice(path)}")
         return []
-    return [
+    given = [
         Given(setting.name, setting.text, f"{path}, line {setting.line}" if setting.line else str(path))
         for setting in settings
     ]
+    return list(_of_kafkas_file(given, findings)) if is_properties else given
+
+
+def _parse_file(content: bytes, *, is_properties: bool) -> list[FileSetting]:
+    # Starts without a file need not pay for either.
+    if is_properties:
+        from chronik.server.settings_properties import decode_properties, parse_properties
+
+        return parse_properties(decode_properties(content))
+    from chronik.server.settings_toml import parse_toml
+
+    return parse_toml(content.decode())
+
+
+def _advice(path: str | os.PathLike[str]) -> str:
+    return f"; a file in Kafka's format is read when its name ends in .properties, and {path} is read as TOML"
+
+
+def _check_role(setting: Given, findings: Findings) -> None:
+    """A node that is to be no broker would be one."""
+    if setting.name == "process.roles" and "broker" not in setting.text.replace(" ", "").split(","):
+        findings.problems.append(
+            f"{setting.origin}: {setting.name}={setting.text}: every node is a broker here, and the voters "
+            "among them need no other controllers; leave this one out"
+        )
+
+
+def _of_kafkas_file(given: Iterable[Given], findings: Findings) -> Iterator[Given]:
+    """What there is of a file that was written for Kafka. Kafka passes over names that it does not know, and
+    so does this; what asks for safety that there is not is left, to be refused.
+    """
+    for setting in given:
+        is_known = setting.name in BROKER_CONFIGS
+        if is_known or refused_reason(setting.name) is not None:
+            yield setting
+            continue
+        _check_role(setting, findings)
+        variable = variable_of_setting(setting.name, KAFKA_PREFIX)
+        reason = ignored_reason(variable, is_setting=False) or f"it is no setting{_near(setting.name)}"
+        findings.notes.append(f"{setting.name} ({setting.origin}) is ignored: {reason}")
 
 
 def read_variables(environment: Mapping[str, str], prefix: str, findings: Findings) -> list[Given]:
@@ -72,6 +112,7 @@ def read_variables(environment: Mapping[str, str], prefix: str, findings: Findin
         if not variable.startswith(prefix) or variable == CONFIG_FILE_VARIABLE:
             continue
         name = setting_of_variable(variable, prefix)
+        _check_role(Given(name, environment[variable], variable), findings)
         reason = ignored_reason(variable, is_setting=name in BROKER_CONFIGS)
         if reason is None:
             given.append(Given(name, environment[variable], variable))
@@ -106,12 +147,14 @@ def _unknown(setting: Given) -> str:
     refusal = refused_reason(setting.name)
     if refusal is not None:
         return f"{setting.origin}: {setting.name} cannot be set: {refusal}"
+    return f"{setting.origin}: there is no setting {setting.name}{_near(setting.name)}"
+
+
+def _near(name: str) -> str:
     import difflib  # only where somebody waits for an explanation anyway
 
-    near = difflib.get_close_matches(setting.name, BROKER_CONFIGS, _NEAR_MATCHES_MAX, _NEARNESS_MIN)
-    return f"{setting.origin}: there is no setting {setting.name}" + (
-        f"; did you mean {' or '.join(near)}?" if near else ""
-    )
+    near = difflib.get_close_matches(name, BROKER_CONFIGS, _NEAR_MATCHES_MAX, _NEARNESS_MIN)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def merge(sources: Sequence[Iterable[Given]], findings: Findings) -> dict[str, Given]:

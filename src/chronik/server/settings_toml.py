@@ -7,34 +7,27 @@ partitions = 3` mean the same.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+from chronik.server.settings_file import FileSetting
 
 _KEY = r"""(\s*)((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\.(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)(\s*=.*)"""
 _HEADER = r"\s*\[([^\[\]]+)\]\s*(?:#.*)?"
 
 
-class TomlSetting(NamedTuple):
-    """One value of the file. `line` counts from 1; 0 when it could not be found."""
-
-    name: str
-    text: str
-    line: int
-
-
-def parse_toml(content: str) -> list[TomlSetting]:
+def parse_toml(content: str) -> list[FileSetting]:
     """All settings of a file. Raises ValueError (of which tomllib's errors are) with what is wrong."""
     import tomllib  # 5 ms that starts without a file need not pay
 
     lines: dict[str, int] = {}
     document = tomllib.loads("\n".join(_quoted(content, lines)))
-    settings: list[TomlSetting] = []
+    settings: list[FileSetting] = []
     names: set[str] = set()
     for name, value in _flatten(document, ""):
         line = lines.get(name, 0)
         if name in names:
             raise ValueError(f"{name} is set twice")
         names.add(name)
-        settings.append(TomlSetting(name, _text(name, value), line))
+        settings.append(FileSetting(name, _text(name, value), line))
     return settings
 
 

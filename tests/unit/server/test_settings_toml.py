@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronik.server.settings_toml import TomlSetting, parse_toml
+from chronik.server.settings_file import FileSetting
+from chronik.server.settings_toml import parse_toml
 
 
 def flat(content: str) -> dict[str, str]:
@@ -26,14 +27,14 @@ def test_dotted_quoted_and_nested_names_are_the_same(content: str) -> None:
 
 def test_each_setting_knows_its_line() -> None:
     assert parse_toml("\n# comment\nnode.id = 2\n\n[log.retention]\nms = 5\n'check.interval.ms' = 6\n") == [
-        TomlSetting("node.id", "2", 3),
-        TomlSetting("log.retention.ms", "5", 6),
-        TomlSetting("log.retention.check.interval.ms", "6", 7),
+        FileSetting("node.id", "2", 3),
+        FileSetting("log.retention.ms", "5", 6),
+        FileSetting("log.retention.check.interval.ms", "6", 7),
     ]
 
 
 def test_a_setting_inside_of_an_inline_table_has_no_line() -> None:
-    assert parse_toml("log = {level = 'debug'}") == [TomlSetting("log.level", "debug", 0)]
+    assert parse_toml("log = {level = 'debug'}") == [FileSetting("log.level", "debug", 0)]
 
 
 def test_a_name_may_begin_with_another_name() -> None:
