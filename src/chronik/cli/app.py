@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chronik.cli.commands import cluster, config, group, log, topic
+from chronik.cli.commands.completion import completion
 from chronik.cli.commands.consume import consume
 from chronik.cli.commands.health import health
 from chronik.cli.commands.perf import perf
@@ -117,7 +118,7 @@ def _parameter(option: StartOption) -> inspect.Parameter:
 
 
 app.command("start")(_with_start_options(_start))
-for command in (produce, consume, perf, health, version):
+for command in (produce, consume, perf, health, completion, version):
     app.command()(command)
 for commands in (topic.app, group.app, cluster.app, config.app, log.app):
     app.add_typer(commands)

@@ -69,6 +69,8 @@ def _bad_value(error: Any, context: Any, words: Sequence[str]) -> str:
         hint = error.param_hint
         return f"{hint}: {error.message}" if isinstance(hint, str) else str(error.message)
     name, wanted = _name_of(parameter), _wanted(context.command.callback, parameter.name)
+    # Those before are the command's own name.
+    words = words[len(context.command_path.split()) - 1 :]
     if wanted is None:
         return f"{name}: {error.message}"
     given = next((value for value in _values(parameter, words) if not wanted.accepts(value)), None)

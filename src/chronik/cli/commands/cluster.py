@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from chronik.cli.completion import topic_names
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
@@ -89,7 +90,12 @@ def status(
 def elect_leaders(
     topic: Annotated[
         list[str] | None,
-        typer.Option("--topic", metavar="TOPIC", help="One topic instead of all; repeatable."),
+        typer.Option(
+            "--topic",
+            metavar="TOPIC",
+            help="One topic instead of all; repeatable.",
+            autocompletion=topic_names,
+        ),
     ] = None,
     bootstrap_server: BootstrapServer = BOOTSTRAP_DEFAULT,
     json: Json = False,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from chronik.cli.completion import topic_names
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer
@@ -11,7 +12,9 @@ from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer
 
 @guarded
 def consume(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Where the records are.")],
+    topic: Annotated[
+        str, typer.Argument(metavar="TOPIC", help="Where the records are.", autocompletion=topic_names)
+    ],
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Start at the first record, not at the end.")
     ] = False,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from chronik.cli.completion import group_names, topic_names
 from chronik.cli.confirm import confirm
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
@@ -13,7 +14,7 @@ app = typer.Typer(
     name="group", help="List, describe, delete and reset consumer groups.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(metavar="GROUP", help="The group's id.")]
+Name = Annotated[str, typer.Argument(metavar="GROUP", help="The group's id.", autocompletion=group_names)]
 
 
 @app.command("list")
@@ -66,7 +67,9 @@ def describe(
 @app.command()
 @guarded
 def delete(
-    names: Annotated[list[str], typer.Argument(metavar="GROUP...", help="The groups' ids.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="GROUP...", help="The groups' ids.", autocompletion=group_names)
+    ],
     yes: Yes = False,
     bootstrap_server: BootstrapServer = BOOTSTRAP_DEFAULT,
     json: Json = False,
@@ -92,7 +95,12 @@ def reset_offsets(
     name: Name,
     topic: Annotated[
         list[str] | None,
-        typer.Option("--topic", metavar="TOPIC[:0,1]", help="A topic, or some partitions of it; repeatable."),
+        typer.Option(
+            "--topic",
+            metavar="TOPIC[:0,1]",
+            help="A topic, or some partitions of it; repeatable.",
+            autocompletion=topic_names,
+        ),
     ] = None,
     all_topics: Annotated[
         bool, typer.Option("--all-topics", help="Every topic the group has committed offsets for.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from chronik.cli.completion import topic_names
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
@@ -38,7 +39,9 @@ class Acks(StrEnum):
 
 @guarded
 def produce(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Where the records go.")],
+    topic: Annotated[
+        str, typer.Argument(metavar="TOPIC", help="Where the records go.", autocompletion=topic_names)
+    ],
     file: Annotated[
         str | None, typer.Option("--file", "-f", metavar="FILE", help="Read lines here, not standard input.")
     ] = None,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chronik.cli.completion import topic_names
 from chronik.cli.confirm import confirm
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 app = typer.Typer(name="topic", help="List, create, delete, describe and alter topics.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's name.")]
+Existing = Annotated[
+    str, typer.Argument(metavar="TOPIC", help="The topic's name.", autocompletion=topic_names)
+]
 Config = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="NAME=VALUE", help="A setting of the topic; repeatable."),
@@ -106,7 +110,9 @@ def create(
 @app.command()
 @guarded
 def delete(
-    names: Annotated[list[str], typer.Argument(metavar="TOPIC...", help="The topics' names.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="TOPIC...", help="The topics' names.", autocompletion=topic_names)
+    ],
     yes: Yes = False,
     bootstrap_server: BootstrapServer = BOOTSTRAP_DEFAULT,
     json: Json = False,
@@ -128,7 +134,7 @@ def delete(
 @app.command()
 @guarded
 def describe(
-    name: Name,
+    name: Existing,
     bootstrap_server: BootstrapServer = BOOTSTRAP_DEFAULT,
     json: Json = False,
     timeout: Timeout = 10.0,
@@ -149,7 +155,7 @@ def describe(
 @app.command()
 @guarded
 def alter(
-    name: Name,
+    name: Existing,
     partitions: Annotated[
         int | None, typer.Option("--partitions", "-p", min=1, help="How many it shall have in all.")
     ] = None,
@@ -184,7 +190,7 @@ def alter(
 @app.command()
 @guarded
 def records(
-    name: Name,
+    name: Existing,
     delete_before: Annotated[
         int | None,
         typer.Option("--delete-before", min=0, metavar="OFFSET", help="Delete the records below an offset."),

@@ -1,0 +1,48 @@
+"""Names of what a cluster has, for a shell that completes a word. Nothing, soon, where nobody answers."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from chronik.cli.options import BOOTSTRAP_DEFAULT
+
+if TYPE_CHECKING:
+    from chronik.cli.client import Client
+
+# A person waits for it with a finger on the key.
+_TIMEOUT_SECONDS = 1.0
+
+
+def topic_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Internal topics only where their underscores are asked for."""
+
+    def ask(client: "Client") -> Sequence[str]:
+        from chronik.cli.client import topics
+
+        shown = [topic for topic in topics.list_all(client) if incomplete or not topic.is_internal]
+        return [topic.name for topic in shown]
+
+    return _named(context, incomplete, ask)
+
+
+def group_names(context: typer.Context, incomplete: str) -> list[str]:
+    def ask(client: "Client") -> Sequence[str]:
+        from chronik.cli.client import groups
+
+        return [group.id for group in groups.list_all(client)]
+
+    return _named(context, incomplete, ask)
+
+
+def _named(context: typer.Context, incomplete: str, ask: "Callable[[Client], Sequence[str]]") -> list[str]:
+    from chronik.cli.client import Client
+    from chronik.cli.failure import Failure
+
+    servers = context.params.get("bootstrap_server") or BOOTSTRAP_DEFAULT
+    try:
+        with Client(servers, timeout_s=_TIMEOUT_SECONDS) as client:
+            return sorted(name for name in ask(client) if name.startswith(incomplete))
+    except (Failure, OSError):
+        # A message would stand in the line that is being typed.
+        return []
