@@ -155,7 +155,11 @@ def test_a_port_in_use_does_not_cost_the_mark_of_a_clean_stop(start: Start, tmp_
 def test_an_address_that_is_not_this_machines(start: Start, tmp_path: Path, voters: str) -> None:
     # TEST-NET-1: nobody's.
     one = start(
-        tmp_path / "data", node_id="1", controller_quorum_voters=voters, raft_address="192.0.2.1:5001"
+        tmp_path / "data",
+        node_id="1",
+        controller_quorum_voters=voters,
+        raft_address="192.0.2.1:5001",
+        raft_secret="0123456789abcdef",
     )
     said = refusal(one)
     assert "cannot listen on 192.0.2.1:5001" in said
@@ -237,6 +241,7 @@ def test_a_second_node_with_an_id_in_use_is_refused_until_the_first_is_gone(
         node_id="3",
         cluster_id=CLUSTER_ID,
         controller_quorum_voters=voters_of(cluster),
+        raft_secret_file=str(cluster.node(1).data_dir.parent / "raft.secret"),
         raft_address="127.0.0.1:0",
     )
     both_say(one, cluster, "node 1 is connected to a node 3 with another data directory: stop one of the two")

@@ -17,6 +17,7 @@ from chronik.server.peers.transport import PeerTransport
 from chronik.server.progress import nodes
 from chronik.server.settings import Settings
 from chronik.server.settings_cluster import raft_ticks
+from chronik.vocab.ids import NodeId
 
 
 def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> tuple[Identity, Seat]:
@@ -47,7 +48,7 @@ def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> t
     seat = Seat(
         voters=frozenset(settings.voters),
         store=store,
-        make_transport=_transports(settings, sockets),
+        make_transport=_transports(settings, store, sockets),
         ticks=raft_ticks(settings.config),
     )
     return identity, seat
@@ -66,7 +67,13 @@ def _check_voters(settings: Settings, store: StateStore) -> None:
         )
 
 
-def _transports(settings: Settings, sockets: list[socket.socket]) -> MakeTransport:
+def _directories(store: StateStore) -> dict[NodeId, str]:
+    """Those of the members of the metadata's group, as this node knows it."""
+    state = store.get(METADATA_GROUP)
+    return {} if state is None else dict(state.markers.memberships()[-1][1].directories)
+
+
+def _transports(settings: Settings, store: StateStore, sockets: list[socket.socket]) -> MakeTransport:
     config = settings.config
 
     def make(own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> RunningTransport:
@@ -82,6 +89,8 @@ def _transports(settings: Settings, sockets: list[socket.socket]) -> MakeTranspo
                 heartbeat_ms=config.int("raft.heartbeat.interval.ms"),
             ),
             extra=extra,
+            secret=settings.cluster.secret,
+            directories=lambda: _directories(store),
         )
 
     return make

@@ -4,7 +4,9 @@ each other.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.server.settings_checks import Addresses, Origins, Reporter
 from chronik.server.settings_listeners import WILDCARD_HOSTS, Address, parse_address
@@ -13,8 +15,13 @@ from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.names import BROKER_CONFIGS
 from chronik.vocab.ids import NodeId
 
+if TYPE_CHECKING:
+    from chronik.server.peers.secret import SharedSecret
+
 _VOTERS = "controller.quorum.voters"
 _ADDRESS = "raft.address"
+_SECRET = "raft.secret"
+_SECRET_FILE = "raft.secret.file"
 _ELECTION = "controller.quorum.election.timeout.ms"
 _HEARTBEAT = "raft.heartbeat.interval.ms"
 _TICK = "raft.tick.ms"
@@ -45,6 +52,8 @@ class ClusterSettings(NamedTuple):
     voters: Mapping[NodeId, Address]
     # Where to listen for the others; None when there are none.
     raft_address: Address | None
+    # What nodes prove to each other that they know; None where nobody else can reach the address.
+    secret: "SharedSecret | None" = None
 
 
 ALONE = ClusterSettings({}, None)
@@ -118,7 +127,43 @@ def check_cluster(
     by_node = {voter.node: voter.address for voter in voters}
     raft_address = explicit or _default_address(by_node[node_id], addresses, findings)
     report.problems(_ADDRESS, _taken(raft_address, addresses))
-    return ClusterSettings(by_node, raft_address)
+    return ClusterSettings(by_node, raft_address, _check_secret(config, raft_address, report))
+
+
+def _check_secret(config: BrokerConfig, address: Address, report: Reporter) -> "SharedSecret | None":
+    # Not imported before it is needed: a node alone starts sooner.
+    from chronik.server.peers.secret import SECRET_CHARACTERS_MIN, SharedSecret
+
+    name, text = _SECRET, config.raw(_SECRET)
+    path = config.raw(_SECRET_FILE)
+    if not text and path:
+        name = _SECRET_FILE
+        try:
+            text = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            report.problems(name, [f"{path} cannot be read: {error}"])
+            return None
+    if text and len(text) < SECRET_CHARACTERS_MIN:
+        report.problems(name, [f"{len(text)} characters can be guessed: {SECRET_CHARACTERS_MIN} at least"])
+    elif text:
+        return SharedSecret(text)
+    elif not _is_loopback(address.host):
+        report.problems(
+            _SECRET,
+            [
+                f"nodes listen for each other at {address}, where whoever reaches it could take the place "
+                f"of a node that is down: set {_SECRET}, or {_SECRET_FILE}, to the same text on all nodes, "
+                "for example what `openssl rand -hex 32` prints"
+            ],
+        )
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _note_alone(voters: Sequence[Voter], addresses: Addresses, report: Reporter, findings: Findings) -> None:

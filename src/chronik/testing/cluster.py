@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from chronik.cli.local_cluster.node_process import COMMAND_LINE
 from chronik.cli.local_cluster.ports import free_ports
+from chronik.cli.local_cluster.secret_file import secret_settings
 from chronik.testing.cluster_node import ClusterNode
 from chronik.testing.errors import BrokerError
 from chronik.testing.setting_texts import TEST_SETTINGS, SettingValue, dotted, setting_texts
@@ -75,6 +76,8 @@ class Cluster:
         self._forwarders: Forwarders | None = None
         self._isolated: set[int] = set()
         self._cluster_id = ""
+        # With which nodes know each other.
+        self._secret: Mapping[str, str] = {}
         self._ids = range(1, nodes + 1)
         ports = iter(free_ports(3 * nodes))
         self._raft_ports = {node: next(ports) for node in self._ids}
@@ -103,6 +106,7 @@ class Cluster:
         if any(node.is_running for node in self.nodes):
             raise BrokerError("the cluster is running already")
         self._cluster_id = self._known_cluster_id() or f"test-{secrets.token_hex(8)}"
+        self._secret = secret_settings(self._root(), self._settings) if len(self._ids) > 1 else {}
         try:
             self._connect_nodes()
             # All of them before the first is waited for: a new cluster forms when they have seen each other.
@@ -326,6 +330,7 @@ class Cluster:
                 "cluster.id": self._cluster_id,
                 "controller.quorum.voters": self._voters[node_id],
                 "raft.address": f"127.0.0.1:{self._raft_ports[node_id]}",
+                **self._secret,
             }
         return {
             **TEST_SETTINGS,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,25 @@ def test_a_topic_has_a_replica_on_every_node(cluster: Started, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["topic", "create", "too-many", "-r", "4", "-b", cluster.servers]) == ExitCode.FAILED
     assert "INVALID_REPLICATION_FACTOR" in capsys.readouterr().err
+
+
+def test_nodes_know_each_other_by_a_secret_of_their_own(
+    cluster: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which other users of the machine cannot read, and clients are not shown."""
+    directory = Path(cluster.report["nodes"][0]["data_dir"]).parent
+    secret = directory / "raft.secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    text = secret.read_text().strip()
+    assert len(text) >= 40
+    for log in directory.glob("*.log"):
+        assert text not in log.read_text()
+    (shown,) = [
+        setting
+        for setting in run_json(capsys, cluster.servers, "config", "describe", "broker", "1", "--all")
+        if setting["name"] == "raft.secret"
+    ]
+    assert (shown["value"], shown["is_sensitive"]) == (None, True)
 
 
 def test_leaders_are_where_they_belong(cluster: Started, capsys: pytest.CaptureFixture[str]) -> None:

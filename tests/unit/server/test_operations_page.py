@@ -14,12 +14,15 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_tex
 def test_the_configuration_file(tmp_path: Path) -> None:
     (content,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "node.toml"
-    path.write_text(content, encoding="utf-8")
+    secret = tmp_path / "raft.secret"
+    secret.write_text("0123456789abcdef0123456789abcdef")
+    path.write_text(content.replace("/etc/chronik/raft.secret", str(secret)), encoding="utf-8")
     settings = Settings.load(config_file=path)
     assert settings.notes == ()
     assert list(settings.voters) == [1, 2, 3]
     assert settings.raft_address == Address("0.0.0.0", 5001)
     assert settings.config.int("default.replication.factor") == 3
+    assert settings.cluster.secret is not None
 
 
 def test_the_table_of_timeouts() -> None:

@@ -25,7 +25,9 @@ VOTERS = "1@one:5001,2@two:5002,3@three:5003"
 
 def settings(voters: str = VOTERS, **more: str) -> Settings:
     texts = {name.replace("_", "."): value for name, value in more.items()}
-    return Settings.load({"controller.quorum.voters": voters, "node.id": "1", **texts})
+    return Settings.load(
+        {"controller.quorum.voters": voters, "node.id": "1", "raft.secret": "0123456789abcdef", **texts}
+    )
 
 
 def take(disk: CrashDisk, voters: str = VOTERS, **more: str) -> Seat:

@@ -1,19 +1,25 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronik.server.peers.secret import SharedSecret, Side
 from chronik.server.settings import Settings, SettingsError
 from chronik.server.settings_cluster import RaftTicks, cluster_defaults, parse_voter, raft_ticks
 from chronik.server.settings_listeners import Address
 from chronik.vocab.config.definition import ConfigSource
+from chronik.vocab.config.names import BROKER_CONFIGS
 
+SECRET = "what-nodes-know-of-each-other"
 VOTERS = "1@one:5001,2@two:5002,3@[::1]:5003"
 OFFSETS_FACTOR = "offsets.topic.replication.factor"
 
 
 def load(**settings: str) -> Settings:
     """Keywords with `_` for `.`."""
-    return Settings.load({name.replace("_", "."): text for name, text in settings.items()})
+    texts = {name.replace("_", "."): text for name, text in settings.items()}
+    return Settings.load({"raft.secret": SECRET, **texts})
 
 
 def problems(**settings: str) -> tuple[str, ...]:
@@ -37,11 +43,16 @@ def test_voters_are_read_as_kafka_writes_them() -> None:
 
 
 def test_voters_from_a_variable_and_a_file(tmp_path: object) -> None:
-    environment = {"KAFKA_CONTROLLER_QUORUM_VOTERS": VOTERS, "KAFKA_NODE_ID": "3"}
+    environment = {
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": VOTERS,
+        "KAFKA_NODE_ID": "3",
+        "KAFKA_RAFT_SECRET": SECRET,
+    }
     assert Settings.load(environment=environment).raft_address == Address("::1", 5003)
     path = f"{tmp_path}/node.toml"
     with open(path, "w", encoding="utf-8") as file:
         file.write('[controller.quorum]\nvoters = ["1@one:5001", "2@two:5002", "3@three:5003"]\n')
+        file.write(f'[raft]\nsecret = "{SECRET}"\n')
     assert Settings.load(config_file=path).raft_address == Address("one", 5001)
 
 
@@ -202,3 +213,56 @@ def test_any_text_is_a_voter_or_a_sentence(text: str) -> None:
         return
     assert 0 <= voter.node < 2**31
     assert 0 < voter.address.port < 2**16
+
+
+def without_secret(**settings: str) -> Settings:
+    return Settings.load({name.replace("_", "."): text for name, text in settings.items()})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
+def test_nodes_of_one_machine_need_no_secret(host: str) -> None:
+    voters = f"1@{host}:1,2@{host}:2,3@{host}:3"
+    assert without_secret(controller_quorum_voters=voters).cluster.secret is None
+
+
+@pytest.mark.parametrize("address", ["", "0.0.0.0:1", "[::]:1", "10.0.0.1:1", "one:1"])
+def test_a_port_that_others_reach_needs_one(address: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        without_secret(controller_quorum_voters=VOTERS, **({"raft_address": address} if address else {}))
+    (problem,) = caught.value.problems
+    assert problem.startswith("default: raft.secret: nodes listen for each other at ")
+    assert "set raft.secret, or raft.secret.file, to the same text on all nodes" in problem
+
+
+def test_a_node_alone_needs_none() -> None:
+    assert without_secret(listeners="PLAINTEXT://0.0.0.0:9092").cluster.secret is None
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(f"{SECRET}\n")
+    settings = without_secret(controller_quorum_voters=VOTERS, raft_secret_file=str(path))
+    assert settings.cluster.secret is not None
+    proof = settings.cluster.secret.prove(Side.DIALLER, b"a", b"b")
+    assert SharedSecret(SECRET).is_proof(proof, Side.DIALLER, b"a", b"b")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"too short\n", b"\xff" * 20])
+def test_a_secret_file_that_is_no_good(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"raft\.secret"):
+        without_secret(controller_quorum_voters=VOTERS, raft_secret_file=str(path))
+
+
+def test_a_secret_that_can_be_guessed() -> None:
+    assert problems(controller_quorum_voters=VOTERS, raft_secret="hunter2") == (
+        "command line: raft.secret: 7 characters can be guessed: 16 at least",
+    )
+
+
+def test_the_secret_is_shown_to_nobody() -> None:
+    settings = load(controller_quorum_voters=VOTERS)
+    assert SECRET not in repr(settings.cluster)
+    assert BROKER_CONFIGS["raft.secret"].is_sensitive

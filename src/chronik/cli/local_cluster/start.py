@@ -11,6 +11,7 @@ from chronik.cli.failure import Failure
 from chronik.cli.local_cluster.plan import LocalNode, node_settings, nodes_there
 from chronik.cli.local_cluster.ports import is_free
 from chronik.cli.local_cluster.running import RunningCluster, StopSignals
+from chronik.cli.local_cluster.secret_file import secret_settings
 from chronik.cli.output import console, left, print_done, print_error, print_note, print_table, right
 
 NODES_DEFAULT = 3
@@ -30,6 +31,12 @@ def count_nodes(data_dir: Path, wanted: int | None) -> int:
 
 def start(nodes: Sequence[LocalNode], given: Mapping[str, str], *, as_json: bool, seconds: float) -> None:
     """Run the cluster until a signal ends it. Raises Failure when it does not start or no node is left."""
+    root = nodes[0].data_dir.parent
+    try:
+        # One node has nobody to know it from.
+        given = {**given, **(secret_settings(root, given) if len(nodes) > 1 else {})}
+    except OSError as error:
+        raise Failure(f"{error.filename or root}: {error.strerror}") from error
     _check(nodes, given)
     cluster = RunningCluster(nodes, StopSignals())
     try:

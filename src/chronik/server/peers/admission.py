@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chronik.raft.transport import PeerInfo
 from chronik.server.peers.hello import PROTOCOL_VERSION, Hello, OtherVersion, Refusal, Refused
+from chronik.server.peers.secret import NONCE_BYTES
 from chronik.vocab.ids import NodeId
 
 
@@ -17,6 +18,7 @@ class Admission(NamedTuple):
     others: Set[NodeId]
     # Those that are up now.
     connected: Mapping[NodeId, PeerInfo]
+    has_secret: bool
 
 
 def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | None) -> Refused | None:
@@ -56,6 +58,12 @@ def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | N
             f"node {own.node} does not expect node {peer.node} to connect: give all nodes the same "
             "controller.quorum.voters",
         )
+    if hello.has_secret != admission.has_secret or (hello.has_secret and len(hello.nonce) != NONCE_BYTES):
+        with_it, without = (own.node, peer.node) if admission.has_secret else (peer.node, own.node)
+        return Refused(
+            Refusal.SECRET,
+            f"node {with_it} has a raft.secret, node {without} has none: give all nodes the same",
+        )
     connected = admission.connected.get(peer.node)
     if connected is not None and connected.directory_id != peer.directory_id:
         return Refused(
@@ -64,6 +72,14 @@ def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | N
             "the two, or give it another node.id",
         )
     return None
+
+
+def wrong_secret(own: NodeId, peer: NodeId) -> Refused:
+    """Of one that sent no proof, or a wrong one."""
+    return Refused(
+        Refusal.SECRET,
+        f"node {own} has another raft.secret than what says to be node {peer}: give all nodes the same",
+    )
 
 
 def _other_node(found: NodeId, meant: NodeId | None) -> Refused:

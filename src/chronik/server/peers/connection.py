@@ -29,6 +29,7 @@ from chronik.server.peers.hello import (
 )
 from chronik.server.peers.liveness import Liveness
 from chronik.server.peers.network import tune
+from chronik.server.peers.secret import SharedSecret, Side
 from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
 
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 UNSENT_BYTES_MAX = 64 * 1024 * 1024
 
 _BEFORE_HELLO = frozenset({LinkKind.HELLO, LinkKind.REFUSED})
+_BEFORE_PROOF = frozenset({LinkKind.PROOF, LinkKind.REFUSED})
 _BEFORE_READY = frozenset({LinkKind.READY, LinkKind.REFUSED})
 _UP = frozenset({LinkKind.HEARTBEAT, *FrameKind})
 _FRAME_KINDS = {int(kind): kind for kind in FrameKind}
@@ -57,6 +59,15 @@ class LinkOwner(Protocol):
     def hello_for(self, target: NodeId) -> Hello: ...
 
     def judge(self, hello: Hello | OtherVersion, dialled: NodeId | None) -> Refused | None: ...
+
+    @property
+    def secret(self) -> SharedSecret | None:
+        """What both sides must know."""
+        ...
+
+    def wrong_secret(self, link: "PeerConnection") -> Refused:
+        """What is said to one that did not prove that it knows the secret."""
+        ...
 
     def on_ready(self, link: "PeerConnection") -> None:
         """The handshake is over; both sides say so."""
@@ -80,8 +91,11 @@ class PeerConnection(asyncio.BufferedProtocol):
         self, owner: LinkOwner, *, dialled: NodeId | None, scratch: memoryview, timings: PeerTimings
     ) -> None:
         self.dialled = dialled
-        # Who said HELLO; set before `on_ready`.
+        # Who said HELLO; set before `on_ready`. Not to be believed before the connection is up.
         self.hello: Hello | None = None
+        # Both HELLOs as they were sent: this node's and the other's.
+        self._own_hello = b""
+        self._peer_hello = b""
         self.remote_address = "?"
         self.liveness = Liveness(timings.unheard_ticks, timings.silent_ticks_max)
         self.is_up = False
@@ -213,9 +227,14 @@ class PeerConnection(asyncio.BufferedProtocol):
             if known is not None:
                 self._owner.on_frame(self, known, payload)
         elif kind == LinkKind.HELLO:
+            self._peer_hello = bytes(payload)
             self._on_hello(decode_hello(payload))
+        elif kind == LinkKind.PROOF:
+            if self._is_proved(bytes(payload)):
+                self._say_ready()
         elif kind == LinkKind.READY:
-            self._be_ready()
+            if self._is_proved(bytes(payload)):
+                self._be_ready()
         else:
             refused = decode_refused(payload)
             self.is_refused = True
@@ -229,13 +248,42 @@ class PeerConnection(asyncio.BufferedProtocol):
         if refused is not None:
             self._owner.on_refused(self, refused, by_peer=False)
             self.refuse(refused)
-        elif self.dialled is not None:
-            self._write(frame(LinkKind.READY))
-            self._be_ready()
-        else:
+        elif self.dialled is None:
             assert isinstance(hello, Hello)
             self._say_hello(hello.peer.node)
+            if self._owner.secret is not None:
+                self._write(frame(LinkKind.PROOF, self._proof(self._owner.secret)))
             self._receiver.kinds = _BEFORE_READY
+        elif self._owner.secret is None:
+            self._say_ready()
+        else:
+            self._receiver.kinds = _BEFORE_PROOF
+
+    def _say_ready(self) -> None:
+        secret = self._owner.secret
+        self._write(frame(LinkKind.READY, b"" if secret is None else self._proof(secret)))
+        self._be_ready()
+
+    def _proof(self, secret: SharedSecret) -> bytes:
+        side = Side.LISTENER if self.dialled is None else Side.DIALLER
+        return secret.prove(side, *self._hellos)
+
+    def _is_proved(self, proof: bytes) -> bool:
+        """Whether the other side knows the secret, if there is one; else it is refused."""
+        secret = self._owner.secret
+        side = Side.DIALLER if self.dialled is None else Side.LISTENER
+        if secret is None or secret.is_proof(proof, side, *self._hellos):
+            return True
+        refused = self._owner.wrong_secret(self)
+        self._owner.on_refused(self, refused, by_peer=False)
+        self.refuse(refused)
+        return False
+
+    @property
+    def _hellos(self) -> tuple[bytes, bytes]:
+        """The dialler's, and the one that answered it."""
+        own_first = self.dialled is not None
+        return (self._own_hello, self._peer_hello) if own_first else (self._peer_hello, self._own_hello)
 
     def refuse(self, refused: Refused) -> None:
         """Say why, and close."""
@@ -244,7 +292,8 @@ class PeerConnection(asyncio.BufferedProtocol):
         self.close(refused.reason)
 
     def _say_hello(self, target: NodeId) -> None:
-        self._write(frame(LinkKind.HELLO, encode_hello(self._owner.hello_for(target))))
+        self._own_hello = encode_hello(self._owner.hello_for(target))
+        self._write(frame(LinkKind.HELLO, self._own_hello))
 
     def _be_ready(self) -> None:
         self._receiver.kinds = _UP

@@ -36,6 +36,7 @@ class LinkKind(IntEnum):
     REFUSED = 17
     READY = 18
     HEARTBEAT = 19
+    PROOF = 20
 
 
 def frame(kind: int, payload: bytes = b"") -> bytes:

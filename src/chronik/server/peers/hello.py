@@ -1,6 +1,7 @@
 """What two nodes say before they trust a connection: who they are, or why not.
 
-The dialling node says HELLO, the other one HELLO, the first READY; from then on both are up. Either may say
+The dialling node says HELLO, the other one HELLO, the first READY; from then on both are up. Where there is a
+secret, the HELLO that answers is followed by a PROOF, and READY has one in it (`secret.py`). Either may say
 REFUSED instead, and then closes. Magic and version come first in every HELLO, and REFUSED has no version, so
 that releases that do not understand each other can say so.
 """
@@ -14,15 +15,16 @@ from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
 # Of frames and everything in them.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # What `extra` of a HELLO may have, within the bound of a handshake's frame.
 EXTRA_BYTES_MAX = 32 * 1024
 
 _MAGIC = b"CHRONIK\x00"
 _BEGIN = struct.Struct(">8sH")
-# Node, the node it thinks to speak to, incarnation; bytes of cluster id, directory id and extra follow.
-_BODY = struct.Struct(">iiQHHI")
+# Node, the node it thinks to speak to, incarnation, whether it has a secret; sizes of cluster id, directory
+# id, extra and nonce, which follow.
+_BODY = struct.Struct(">iiQ?HHIH")
 _REASON_CHARACTERS_MAX = 1000
 
 
@@ -35,6 +37,10 @@ class Hello(NamedTuple):
     target: NodeId
     # For the rooms above: given out by `PeerTransport.extra_of`.
     extra: bytes
+    # Whether it proves that it knows a secret, and wants that proved.
+    has_secret: bool = False
+    # Never the same twice where there is a secret; empty where there is none.
+    nonce: bytes = b""
 
 
 class OtherVersion(NamedTuple):
@@ -56,6 +62,8 @@ class Refusal(IntEnum):
     UNKNOWN_NODE = 5
     # A node with this id and another data directory is connected.
     ID_IN_USE = 6
+    # It does not show that it knows the secret, or wants to be shown one that this node does not have.
+    SECRET = 7
     # Of a later release.
     OTHER = 255
 
@@ -74,11 +82,14 @@ def encode_hello(hello: Hello) -> bytes:
         hello.peer.node,
         hello.target,
         hello.peer.incarnation,
+        hello.has_secret,
         len(cluster_id),
         len(directory_id),
         len(hello.extra),
+        len(hello.nonce),
     )
-    return _BEGIN.pack(_MAGIC, PROTOCOL_VERSION) + body + cluster_id + directory_id + hello.extra
+    begin = _BEGIN.pack(_MAGIC, PROTOCOL_VERSION)
+    return begin + body + cluster_id + directory_id + hello.extra + hello.nonce
 
 
 def decode_hello(payload: memoryview) -> Hello | OtherVersion:
@@ -89,10 +100,10 @@ def decode_hello(payload: memoryview) -> Hello | OtherVersion:
             raise MalformedFrame("not a node of this kind")
         if version != PROTOCOL_VERSION:
             return OtherVersion(version)
-        node, target, incarnation, *sizes = _BODY.unpack_from(payload, _BEGIN.size)
-        cluster_id, directory_id, extra = _pieces(payload, _BEGIN.size + _BODY.size, sizes)
+        node, target, incarnation, has_secret, *sizes = _BODY.unpack_from(payload, _BEGIN.size)
+        cluster_id, directory_id, extra, nonce = _pieces(payload, _BEGIN.size + _BODY.size, sizes)
         peer = PeerInfo(NodeId(node), directory_id.decode(), incarnation)
-        return Hello(cluster_id.decode(), peer, NodeId(target), extra)
+        return Hello(cluster_id.decode(), peer, NodeId(target), extra, has_secret, nonce)
     except (struct.error, UnicodeDecodeError) as error:
         raise MalformedFrame("a broken HELLO") from error
 

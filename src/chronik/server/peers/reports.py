@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from chronik.raft.transport import PeerInfo
 from chronik.server.peers.hello import Refusal, Refused
 from chronik.vocab.ids import NodeId
 
@@ -54,7 +55,18 @@ class Reports:
         self._refusals[key] = now
         side = "the other node refuses" if by_peer else "this node refuses"
         extra = {"peer": who, "address": address, "refusal": refused.refusal.name}
-        _log.error("no connection with a node: %s: %s", side, refused.reason, extra=extra)
+        # Somebody who tries to get in is no error of this node.
+        level = logging.WARNING if refused.refusal is Refusal.SECRET else logging.ERROR
+        _log.log(level, "no connection with a node: %s: %s", side, refused.reason, extra=extra)
+
+    def new_directory(self, peer: PeerInfo, known: str, address: str) -> None:
+        """Once for each: the next time it is the known one."""
+        extra = {"peer": peer.node, "directory": peer.directory_id, "before": known, "address": address}
+        _log.warning(
+            "node %d came with another data directory: if no disk was replaced, somebody else uses its id",
+            peer.node,
+            extra=extra,
+        )
 
     def stranger(self, address: str, reason: str) -> None:
         """Something that is no node connected."""

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo, TransportListener
-from chronik.server.peers.admission import Admission, judge
+from chronik.server.peers.admission import Admission, judge, wrong_secret
 from chronik.server.peers.connection import PeerConnection
 from chronik.server.peers.dialing import Dialer
 from chronik.server.peers.framing import make_scratch
@@ -20,6 +20,7 @@ from chronik.server.peers.hello import Hello, OtherVersion, Refused
 from chronik.server.peers.liveness import Verdict
 from chronik.server.peers.network import Network, PlainTcp
 from chronik.server.peers.reports import Reports
+from chronik.server.peers.secret import SharedSecret, new_nonce
 from chronik.server.peers.statistics import Counters, PeerStatistics, TransportStatistics
 from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
@@ -49,11 +50,18 @@ class PeerTransport:
         extra: Callable[[], bytes] = bytes,
         network: Network | None = None,
         random: Randomness = chance,
+        secret: SharedSecret | None = None,
+        directories: Callable[[], Mapping[NodeId, str]] = dict,
     ) -> None:
         """`address` is where to listen: host and port, or sockets bound already. `others` has the addresses
         of all other nodes; nobody else is let in. `extra` is asked at each handshake for what to send along,
-        of at most `EXTRA_BYTES_MAX`.
+        of at most `EXTRA_BYTES_MAX`. With `secret` only who knows it is let in. `directories` says which
+        nodes had so far, as far as is known.
         """
+        self._secret = secret
+        self._directories = directories
+        # What nodes came with since this one started.
+        self._seen_directories: dict[NodeId, str] = {}
         self._own = own
         self._cluster_id = cluster_id
         self._addresses = address if isinstance(address, list) else [address]
@@ -196,10 +204,20 @@ class PeerTransport:
         self._handshakes[link] = timer
 
     def hello_for(self, target: NodeId) -> Hello:
-        return Hello(self._cluster_id, self._own, target, self._extra())
+        is_secret = self._secret is not None
+        nonce = new_nonce() if is_secret else b""
+        return Hello(self._cluster_id, self._own, target, self._extra(), is_secret, nonce)
+
+    @property
+    def secret(self) -> SharedSecret | None:
+        return self._secret
+
+    def wrong_secret(self, link: PeerConnection) -> Refused:
+        return wrong_secret(self._own.node, link.peer.node)
 
     def judge(self, hello: Hello | OtherVersion, dialled: NodeId | None) -> Refused | None:
-        admission = Admission(self._own, self._cluster_id, self._others.keys(), self._infos)
+        has_secret = self._secret is not None
+        admission = Admission(self._own, self._cluster_id, self._others.keys(), self._infos, has_secret)
         return judge(hello, admission, dialled)
 
     def on_ready(self, link: PeerConnection) -> None:
@@ -221,7 +239,15 @@ class PeerTransport:
         self._counters[peer.node].connects += 1
         self._refused.pop(peer.node, None)
         self._reports.up(peer.node, link.remote_address)
+        self._note_directory(peer, link.remote_address)
         self._listener.on_peer_up(peer)
+
+    def _note_directory(self, peer: PeerInfo, address: str) -> None:
+        """A disk that was replaced, or somebody in the place of a node that is down: an operator knows."""
+        known = self._seen_directories.get(peer.node) or self._directories().get(peer.node)
+        if known is not None and known != peer.directory_id:
+            self._reports.new_directory(peer, known, address)
+        self._seen_directories[peer.node] = peer.directory_id
 
     def on_refused(self, link: PeerConnection, refused: Refused, *, by_peer: bool) -> None:
         known = link.dialled if link.hello is None else link.peer.node

@@ -122,7 +122,7 @@ def test_another_version_is_refused_whatever_it_says(run: Callable[[Test], None]
         peer.say(LinkKind.HELLO, encode_hello(HELLO)[:8] + b"\x00\x09" + b"what that version says")
         refused = await peer.refusal()
         assert refused.refusal is Refusal.OTHER_VERSION
-        assert "version 1" in refused.reason
+        assert "version 2" in refused.reason
         assert "other one 9: upgrade" in refused.reason
         peer.close()
 
@@ -216,7 +216,7 @@ def test_a_frame_right_behind_the_handshake_is_taken(run: Callable[[Test], None]
         b"\x00\x00\x00\x11\x00\x12\x00\x03\x00\x00\x00\x01\x00\x07librdkafka\x00",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
         HEAD.pack(4, LinkKind.HELLO) + b"spam",
-        HEAD.pack(100, LinkKind.HELLO) + b"CHRONIK\x00\x00\x01" + b"\xff" * 90,
+        HEAD.pack(100, LinkKind.HELLO) + b"CHRONIK\x00\x00\x02" + b"\xff" * 90,
         HEAD.pack(HANDSHAKE_FRAME_BYTES_MAX + 1, LinkKind.HELLO),
         HEAD.pack(0, LinkKind.READY),
         HEAD.pack(0, LinkKind.REFUSED),

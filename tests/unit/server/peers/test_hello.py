@@ -21,7 +21,25 @@ from chronik.vocab.invariant import InvariantViolation
 
 nodes = st.integers(-1, (1 << 31) - 1).map(NodeId)
 peers = st.builds(PeerInfo, nodes, st.text(max_size=40), st.integers(0, (1 << 64) - 1))
-hellos = st.builds(Hello, st.text(max_size=40), peers, nodes, st.binary(max_size=100))
+hellos = st.builds(
+    Hello,
+    st.text(max_size=40),
+    peers,
+    nodes,
+    st.binary(max_size=100),
+    st.booleans(),
+    st.binary(max_size=40),
+)
+
+
+def test_the_bytes_of_a_hello() -> None:
+    hello = Hello("cl", PeerInfo(NodeId(2), "dir", 0x1122334455667788), NodeId(1), b"ex", True, b"nonce")
+    wanted = (
+        "4348524f4e494b00 0002"  # Magic, version.
+        "00000002 00000001 1122334455667788 01"  # Node, target, incarnation, has a secret.
+        "0002 0003 00000002 0005"  # Sizes.
+    )
+    assert encode_hello(hello) == bytes.fromhex(wanted) + b"cl" + b"dir" + b"ex" + b"nonce"
 
 
 @given(hellos, st.binary(max_size=10))
@@ -38,7 +56,7 @@ def test_half_a_hello_is_none(hello: Hello, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=80))
 def test_other_bytes_raise_nothing_else(data: bytes) -> None:
-    for payload in (data, b"CHRONIK\x00" + data, b"CHRONIK\x00\x00\x01" + data):
+    for payload in (data, b"CHRONIK\x00" + data, b"CHRONIK\x00\x00\x02" + data):
         try:
             decode_hello(memoryview(payload))
             decode_refused(memoryview(payload))

@@ -38,6 +38,24 @@ QUORUM_DEFINITIONS = (
         note="Not a Kafka setting.",
     ),
     define(
+        "raft.secret",
+        ConfigType.PASSWORD,
+        None,
+        "What nodes prove to each other that they know before they are let in, without sending it: a text of "
+        "16 characters at least, the same on all nodes. Required where `raft.address` is not on the loopback "
+        "interface. `chronik cluster start` makes one. It does not encrypt what nodes say.",
+        importance=HIGH,
+        note="Not a Kafka setting.",
+    ),
+    define(
+        "raft.secret.file",
+        ConfigType.STRING,
+        None,
+        "A file with the secret, where `raft.secret` is unset. White space around it does not count.",
+        importance=HIGH,
+        note="Not a Kafka setting.",
+    ),
+    define(
         "raft.heartbeat.interval.ms",
         ConfigType.INT,
         150,
