@@ -204,11 +204,54 @@ class Cluster:
         self._required_forwarders().isolate(node.node_id)
         self._isolated.add(node_id)
 
-    def heal(self, node_id: int) -> None:
-        """Let an isolated node's connections carry again what they are given. Raises BrokerError."""
-        node = self.node(node_id)
-        self._required_forwarders().heal(node.node_id)
+    def heal(self, node_id: int | None = None) -> None:
+        """Let an isolated node's connections carry again what they are given. Raises BrokerError.
+
+        Without `node_id` all connections of all nodes: isolations, cuts and delays end.
+        """
+        forwarders = self._required_forwarders()
+        if node_id is None:
+            forwarders.heal_all()
+            self._isolated.clear()
+            return
+        forwarders.heal(self.node(node_id).node_id)
         self._isolated.discard(node_id)
+
+    def restore(self) -> None:
+        """Have every node run, and be a broker that each of them knows. Raises BrokerError.
+
+        Ends what `isolate`, `cut`, `delay` and `pause` began, and starts nodes that do not run. Returns at
+        once where there is nothing to do.
+        """
+        if self._can_isolate:
+            self.heal()
+        gone = [node for node in self.nodes if not node.is_running]
+        for node in self.nodes:
+            if node.is_paused:
+                node.resume()
+        # All of them before the first is waited for: without a majority none becomes ready.
+        for node in gone:
+            node.spawn()
+        for node in gone:
+            node.wait_started()
+        self._wait_known()
+
+    def _wait_known(self) -> None:
+        """Until each node names all as brokers: one that was away is fenced, and gets no replicas."""
+        deadline = time.monotonic() + _LEADER_TIMEOUT_S
+        while not all(self._knows_all(node.bootstrap_servers) for node in self.nodes):
+            if time.monotonic() > deadline:
+                raise BrokerError(f"nodes do not know each other after {_LEADER_TIMEOUT_S:g} s")
+            time.sleep(_POLL_S)
+
+    def _knows_all(self, server: str) -> bool:
+        from chronik.cli.client import Client, ClientError
+
+        try:
+            with Client(server, timeout_s=_ASK_TIMEOUT_S) as client:
+                return len(client.metadata(()).brokers) == len(self.nodes)
+        except ClientError:
+            return False
 
     def cut(self, sender: int, receiver: int) -> None:
         """Let nothing that one node sends to another arrive, until `mend`; the other way is open.

@@ -8,8 +8,10 @@
 * `chronik_topic`: the name of a topic that was created for this test.
   `@pytest.mark.chronik_topic(partitions=3, config={"cleanup.policy": "compact"})` says how.
 * `chronik_config`: the broker's settings; override it in your conftest, session-scoped, to change them.
-* `chronik_cluster`: a running `chronik.testing.Cluster` of three nodes, one per session. Tests that share it
-  leave it whole: what kills a node makes a cluster of its own.
+* `chronik_cluster`: a running `chronik.testing.Cluster` of three nodes, one per session. A test may kill,
+  stop, pause, isolate, cut and delay its nodes: before the next test all run and reach each other.
+* `chronik_cluster_topic`: the name of a topic of it that was created for this test, with a replica on each
+  node unless `@pytest.mark.chronik_topic(replication_factor=1)` says otherwise.
 * `chronik_cluster_config`: the settings of its nodes; override it as `chronik_config`.
 
 A test that needs a broker of its own, to stop or kill it, makes one with `chronik.testing.Broker`.
@@ -34,7 +36,9 @@ _NAME_CHARS_MAX = 200
 def pytest_configure(config: pytest.Config) -> None:
     """Say which marker there is."""
     config.addinivalue_line(
-        "markers", "chronik_topic(partitions=1, config=None): how the topic of `chronik_topic` is created"
+        "markers",
+        "chronik_topic(partitions=1, config=None, replication_factor=-1): how a topic of `chronik_topic` or "
+        "`chronik_cluster_topic` is created; replicas are for the latter",
     )
 
 
@@ -61,11 +65,20 @@ def chronik_cluster_config() -> "Mapping[str, SettingValue]":
 
 @pytest.fixture(scope="session")
 def chronik_cluster(chronik_cluster_config: "Mapping[str, SettingValue]") -> "Iterator[Cluster]":
-    """A running cluster of three nodes, shared by all tests of the session."""
+    """A running cluster of three nodes, shared by all tests of the session; whole again after each."""
     from chronik.testing.cluster import Cluster
 
-    with Cluster(config=chronik_cluster_config) as cluster:
+    with Cluster(can_isolate=True, config=chronik_cluster_config) as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _chronik_cluster_is_whole(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Undoes what a test did to the nodes. Costs nothing where there is no cluster."""
+    yield
+    if "chronik_cluster" in request.fixturenames:
+        cluster: Cluster = request.getfixturevalue("chronik_cluster")
+        cluster.restore()
 
 
 @pytest.fixture
@@ -81,6 +94,16 @@ def chronik_topic(chronik_broker: "Broker", request: pytest.FixtureRequest) -> s
     options = {} if marker is None else marker.kwargs
     name = f"{topic_name(request.node.name)}-{secrets.token_hex(4)}"
     chronik_broker.create_topic(name, **options)
+    return name
+
+
+@pytest.fixture
+def chronik_cluster_topic(chronik_cluster: "Cluster", request: pytest.FixtureRequest) -> str:
+    """The name of a new, empty topic of the session's cluster, for this test alone."""
+    marker = request.node.get_closest_marker("chronik_topic")
+    options = {} if marker is None else marker.kwargs
+    name = f"{topic_name(request.node.name)}-{secrets.token_hex(4)}"
+    chronik_cluster.create_topic(name, **options)
     return name
 
 

@@ -53,6 +53,10 @@ class Forwarders:
         """Let everything pass again that no other node's isolation stops, and no cut."""
         self._run(self._heal(node))
 
+    def heal_all(self) -> None:
+        """Let everything pass at once: no isolation, no cut and no delay is left."""
+        self._run(self._heal_all())
+
     def cut(self, sender: int, receiver: int) -> None:
         """Let nothing pass from `sender` to `receiver`; what the other one sends still does.
 
@@ -87,6 +91,10 @@ class Forwarders:
     async def _heal(self, node: int) -> None:
         for way in self._of(node):
             way.unblock(node)
+
+    async def _heal_all(self) -> None:
+        for way in self._ways.values():
+            way.clear()
 
     async def _cut(self, sender: int, receiver: int) -> None:
         self._ways[sender, receiver].block("cut")
@@ -125,6 +133,11 @@ class _Way:
         self._blocked_by.discard(reason)
         if not self._blocked_by:
             self._is_open.set()
+
+    def clear(self) -> None:
+        self._blocked_by.clear()
+        self._is_open.set()
+        self.delay_seconds = 0.0
 
 
 class _Link:

@@ -171,6 +171,28 @@ def test_a_leader_that_is_cut_off_one_way_is_replaced(cluster: Cluster) -> None:
     assert consume_all(cluster)[-1] == b"during the cut"
 
 
+def test_heal_without_a_node_heals_all(cluster: Cluster) -> None:
+    leader = cluster.leader(TOPIC)
+    others = [node.node_id for node in cluster.nodes if node.node_id != leader]
+    cluster.isolate(leader)
+    cluster.cut(others[0], others[1])
+    cluster.delay(others[1], others[0], 5.0)
+    cluster.heal()
+    forwarders = cluster._required_forwarders()
+    assert all(way.is_open and not way.delay_seconds for way in forwarders._ways.values())
+    assert cluster.leader(TOPIC) in (1, 2, 3)
+
+
+def test_restore_brings_back_what_was_killed_paused_and_isolated(cluster: Cluster) -> None:
+    cluster.kill(1)
+    cluster.pause(2)
+    cluster.isolate(3)
+    cluster.restore()
+    assert all(node.is_running and not node.is_paused for node in cluster.nodes)
+    cluster.create_topic("restored", replication_factor=3)
+    cluster.delete_topic("restored")
+
+
 def test_acknowledgements_wait_for_delayed_links(cluster: Cluster) -> None:
     nodes = [node.node_id for node in cluster.nodes]
     pairs = [(one, other) for one in nodes for other in nodes if one != other]

@@ -82,6 +82,36 @@ def test_a_suite_that_uses_a_cluster(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout, done.stdout
 
 
+def test_a_suite_that_breaks_its_cluster_finds_it_whole_again(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        """
+import pytest
+
+@pytest.fixture
+def leader(chronik_cluster, chronik_cluster_topic):
+    return chronik_cluster.leader(chronik_cluster_topic)
+
+def whole(cluster):
+    return all(node.is_running and not node.is_paused for node in cluster.nodes)
+
+@pytest.mark.parametrize("way", ["isolate", "pause", "kill", "stop_node"])
+def test_a_leader_is_lost(chronik_cluster, chronik_cluster_topic, leader, way):
+    assert whole(chronik_cluster)
+    getattr(chronik_cluster, way)(leader)
+    if way != "pause":
+        assert not whole(chronik_cluster) or way == "isolate"
+    assert chronik_cluster.leader(chronik_cluster_topic) in (1, 2, 3)
+
+@pytest.mark.chronik_topic(partitions=2, replication_factor=1)
+def test_it_is_whole_again(chronik_cluster, chronik_cluster_topic):
+    assert whole(chronik_cluster)
+    assert chronik_cluster.leader(chronik_cluster_topic, 1) in (1, 2, 3)
+"""
+    )
+    done = run_pytest(tmp_path, "-W", "error", "-p", "no:randomly")
+    assert "5 passed" in done.stdout, done.stdout
+
+
 def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
     heavy = ("uvloop", "chronik.server.node", "chronik.cli.client", "chronik.wire.codec", "prometheus_client")
     (tmp_path / "test_it.py").write_text(
@@ -95,7 +125,10 @@ def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
 
 def test_fixtures_say_what_they_are(tmp_path: Path) -> None:
     shown = run_pytest(tmp_path, "--fixtures").stdout
-    names = ("broker", "bootstrap_servers", "topic", "config", "cluster", "cluster_config")
+    names = ("broker", "bootstrap_servers", "topic", "config", "cluster", "cluster_config", "cluster_topic")
     for name in names:
         assert f"\nchronik_{name}" in shown
-    assert "chronik_topic(partitions=1, config=None)" in run_pytest(tmp_path, "--markers").stdout
+    assert (
+        "chronik_topic(partitions=1, config=None, replication_factor=-1)"
+        in run_pytest(tmp_path, "--markers").stdout
+    )
