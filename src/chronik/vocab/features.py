@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-# What Kafka 4.4 calls 4.4-IV0.
+# What Kafka calls 4.4-IV2.
 METADATA_VERSION: Final = 33
 
 
