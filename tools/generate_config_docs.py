@@ -82,7 +82,8 @@ def table_lines() -> Iterator[str]:
         yield f"\n### {title}\n"
         yield from broker_lines(definitions)
     yield "\n## Settings of groups and client metrics\n"
-    yield "DescribeConfigs shows these with their defaults; they cannot be changed yet.\n"
+    yield "These are checked, stored and shown as by Kafka 4.4; nothing obeys them yet, because the protocols"
+    yield "that they belong to (KIP-848, share and streams groups, KIP-714) are not served.\n"
     yield from resource_lines(GROUP_CONFIGS)
     yield ""
     yield from resource_lines(CLIENT_METRICS_CONFIGS)
@@ -116,7 +117,8 @@ def broker_lines(definitions: Iterable[ConfigDefinition]) -> Iterator[str]:
 def resource_lines(table: ConfigTable) -> Iterator[str]:
     yield from table_head("Setting", "Type", "Default", "Valid values", "Meaning")
     for definition in table.values():
-        yield row(*common_cells(definition), definition.documentation)
+        if not definition.is_internal:
+            yield row(*common_cells(definition), definition.documentation)
 
 
 def common_cells(definition: ConfigDefinition) -> tuple[str, str, str, str]:

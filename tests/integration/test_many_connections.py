@@ -15,6 +15,12 @@ from confluent_kafka import Consumer
 from chronik.sim.frames import request
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from chronik.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from chronik.wire.messages.metadata import MetadataRequest, MetadataResponse
 from tests.integration.producing import batch, create, fetch_request, produce
 from tests.support.broker_process import BrokerProcess
@@ -45,6 +51,23 @@ def test_a_thousand_idle_connections_cost_little(own_broker: BrokerProcess, clie
     assert own_broker.resident_mb() - before_mb < 20
     assert _answer_ms(own_broker) < 1000
     assert all(_greet(client) for client in idle[::100])
+
+
+def test_the_limit_per_address_changes_while_the_broker_runs(
+    own_broker: BrokerProcess, clients: ExitStack
+) -> None:
+    first, second = (clients.enter_context(RawClient(own_broker.port)) for _ in range(2))
+    assert _greet(first)
+    assert _greet(second)
+    config = AlterableConfig(name="max.connections.per.ip", config_operation=0, value="2")
+    resource = AlterConfigsResource(resource_type=4, resource_name="1", configs=[config])
+    asked = IncrementalAlterConfigsRequest(resources=[resource])
+    answer = first.ask(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, asked, IncrementalAlterConfigsResponse)
+    assert [each.error_code for each in answer.responses] == [0]
+
+    assert clients.enter_context(RawClient(own_broker.port)).is_closed_by_broker()
+    assert _greet(first)
+    assert _greet(second)
 
 
 def test_a_thousand_connections_need_no_raised_limit(tmp_path: Path) -> None:

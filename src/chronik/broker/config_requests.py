@@ -16,13 +16,16 @@ def parse_resource(resource: WireResource) -> ConfigResource:
     """Raises KafkaError INVALID_REQUEST for a type that Kafka does not have."""
     number, name = resource
     try:
-        return ConfigResource(ResourceType(number), name)
+        type = ResourceType(number)
     except ValueError:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {number}") from None
+        type = ResourceType.UNKNOWN
+    if type is ResourceType.UNKNOWN:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {number}")
+    return ConfigResource(type, name)
 
 
 def check_own_broker(name: str, node_id: NodeId) -> None:
-    """Raise KafkaError INVALID_REQUEST unless `name` is the id of this node: nobody else knows its
+    """Raise KafkaError INVALID_REQUEST unless `name` is the id of this node: no other knows its
     configuration.
     """
     if not name.removeprefix("-").isdecimal():
@@ -31,6 +34,16 @@ def check_own_broker(name: str, node_id: NodeId) -> None:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, f"Unexpected broker id, expected {node_id}, but received {name}"
         )
+
+
+def check_described_broker(name: str, node_id: NodeId, expected: str) -> None:
+    """As `check_own_broker`, with the words that Kafka has for it where configuration is read."""
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
+    if not name.removeprefix("-").isdecimal():
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}")
+    if int(name[:12]) != node_id:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unexpected broker id, {expected} but received {name}")
 
 
 def repeated(resources: Iterable[WireResource]) -> frozenset[WireResource]:

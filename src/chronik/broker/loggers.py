@@ -6,8 +6,9 @@ import logging
 
 from chronik.vocab.errors import ErrorCode, KafkaError
 
-# All of our loggers are below it; it is the root that clients see.
+# All of our loggers are below it; it is the root that clients see, also by the name that Kafka's has.
 ROOT = "chronik"
+_KAFKAS_ROOT = "root"
 
 # Kafka's levels, in its order of severity.
 _LEVELS = {
@@ -23,7 +24,12 @@ _LEVELS = {
 def logger_levels() -> dict[str, str]:
     """Each logger that exists, and the level it works at."""
     names = [ROOT, *(name for name in logging.root.manager.loggerDict if name.startswith(f"{ROOT}."))]
-    return {name: _level_name(logging.getLogger(name).getEffectiveLevel()) for name in sorted(names)}
+    levels = {name: _level_name(logging.getLogger(name).getEffectiveLevel()) for name in sorted(names)}
+    return {**levels, _KAFKAS_ROOT: levels[ROOT]}
+
+
+def is_root(name: str) -> bool:
+    return name in (ROOT, _KAFKAS_ROOT)
 
 
 def _level_name(level: int) -> str:
@@ -44,7 +50,7 @@ def check_level(name: str, level: str) -> None:
 
 def check_logger(name: str) -> None:
     """Raise KafkaError INVALID_CONFIG unless there is such a logger."""
-    if name != ROOT and not (
+    if not is_root(name) and not (
         name.startswith(f"{ROOT}.") and isinstance(logging.root.manager.loggerDict.get(name), logging.Logger)
     ):
         raise KafkaError(ErrorCode.INVALID_CONFIG, f"Logger {name} does not exist!")
@@ -52,7 +58,7 @@ def check_logger(name: str) -> None:
 
 def set_level(name: str, level: str) -> None:
     """Let a logger, and those below it without a level of their own, work at `level` until the node stops."""
-    logging.getLogger(name).setLevel(_LEVELS[level])
+    logging.getLogger(ROOT if is_root(name) else name).setLevel(_LEVELS[level])
 
 
 def unset_level(name: str) -> None:

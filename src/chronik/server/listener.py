@@ -110,6 +110,10 @@ class Listeners:
         for connection in list(self._connections):
             connection.abort(_STOPPING)
 
+    def set_limits(self, limits: ConnectionLimits) -> None:
+        """Bounds from now on. Connections that are open stay, as Kafka's do."""
+        self._limits = limits
+
     # Connections' side.
 
     def on_open(self, connection: Connection) -> None:

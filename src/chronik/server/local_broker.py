@@ -161,7 +161,7 @@ class LocalBroker:
                 bytes_max=config.int("write.caching.flush.bytes"),
                 interval_ms=config.int("write.caching.flush.ms"),
             ),
-            producer_id_expiration_ms=config.int("producer.id.expiration.ms"),
+            producer_id_expiration_ms=lambda: config.int("producer.id.expiration.ms"),
             traffic=self.traffic,
         )
 

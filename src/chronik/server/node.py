@@ -22,6 +22,7 @@ from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
+from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.log.handles import OPEN_FILES_MAX
 from chronik.raft.syncer import Syncer
 from chronik.server.binding import ListenerAddress, bind_all
@@ -142,6 +143,9 @@ class Node:
         await self._start_http()
         self._closing.push_async_callback(self._local.close)
         await self._local.open()
+        # Behind those of the broker itself: its settings have changed by then.
+        self.broker.metadata.subscribe(self._on_metadata)
+        self._listeners.set_limits(self._connection_limits())
         self._start_upkeep()
         self._closing.push_async_callback(self._stop_serving)
         await self._listeners.serve(sockets)
@@ -206,6 +210,10 @@ class Node:
             http = HttpServer(address.host, address.port, self)
             self.http_port = await http.start()
             self._closing.push_async_callback(http.stop)
+
+    def _on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        if delta.configs_changed:
+            self._listeners.set_limits(self._connection_limits())
 
     def _connection_limits(self) -> ConnectionLimits:
         config = self.settings.config

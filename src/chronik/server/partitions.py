@@ -6,7 +6,7 @@ Implements `broker.replica_manager.PartitionFactory`. A partition with one repli
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.broker.partition import Partition
@@ -72,7 +72,7 @@ class LocalPartitions:
         syncer: Syncer,
         handles: HandleCache,
         flush: FlushPolicy,
-        producer_id_expiration_ms: int,
+        producer_id_expiration_ms: Callable[[], int],
         traffic: Traffic,
     ) -> None:
         self._disk = disk
@@ -376,5 +376,5 @@ class LocalPartitions:
             retention_ms=config.retention_ms,
             retention_bytes=config.retention_bytes,
             deletes=config.deletes,
-            producer_id_expiration_ms=self._producer_id_expiration_ms,
+            producer_id_expiration_ms=self._producer_id_expiration_ms(),
         )

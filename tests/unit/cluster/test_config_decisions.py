@@ -10,6 +10,12 @@ from chronik.cluster.commands import (
     CreateTopic,
     IncrementalAlterConfigs,
 )
+from chronik.cluster.config_decisions import (
+    CONFIG_NAME_CHARS_MAX,
+    RESOURCE_NAME_CHARS_MAX,
+    RESOURCES_MAX,
+    SETTINGS_PER_RESOURCE_MAX,
+)
 from chronik.cluster.records import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.config.definition import ResourceType
@@ -104,7 +110,7 @@ def test_only_lists_can_be_appended_to(op: AlterOp) -> None:
             ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         ),
         (
-            IncrementalAlterConfigs(resource=ConfigResource(ResourceType.GROUP, "g"), changes=[]),
+            IncrementalAlterConfigs(resource=ConfigResource(ResourceType.GROUP, ""), changes=[]),
             ErrorCode.INVALID_REQUEST,
         ),
         (
@@ -153,3 +159,119 @@ def test_what_stands_there_from_another_release_does_not_stand_in_the_way() -> N
     changes = [ConfigChange("log.retention.ms", AlterOp.SET, "5")]
     world.do(IncrementalAlterConfigs(resource=CLUSTER_DEFAULT, changes=changes))
     assert world.image.config(CLUSTER_DEFAULT) == {"setting.of.tomorrow": "1", "log.retention.ms": "5"}
+
+
+GROUP = ConfigResource(ResourceType.GROUP, "g")
+SUBSCRIPTION = ConfigResource(ResourceType.CLIENT_METRICS, "s")
+
+
+@pytest.mark.parametrize(
+    ("resource", "op", "key", "code", "message"),
+    [
+        (NODE, AlterOp.APPEND, "no.such", ErrorCode.INVALID_CONFIG, "Unknown config name: no.such"),
+        (
+            NODE,
+            AlterOp.APPEND,
+            "log.retention.ms",
+            ErrorCode.INVALID_CONFIG,
+            "Config value append is not allowed for config key: log.retention.ms",
+        ),
+        (
+            ORDERS,
+            AlterOp.SUBTRACT,
+            "retention.ms",
+            ErrorCode.INVALID_CONFIG,
+            "Can't SUBTRACT to key retention.ms because its type is not LIST.",
+        ),
+        # A list, yet not one that Kafka's controller knows.
+        (
+            GROUP,
+            AlterOp.APPEND,
+            "streams.rack.aware.assignment.tags",
+            ErrorCode.INVALID_CONFIG,
+            "Can't APPEND to key streams.rack.aware.assignment.tags because its type is not LIST.",
+        ),
+        (
+            SUBSCRIPTION,
+            AlterOp.APPEND,
+            "metrics",
+            ErrorCode.INVALID_CONFIG,
+            "Can't APPEND to key metrics because its type is not LIST.",
+        ),
+        (
+            ConfigResource(ResourceType.GROUP, ""),
+            AlterOp.SET,
+            "consumer.session.timeout.ms",
+            ErrorCode.INVALID_REQUEST,
+            "Default group resources are not allowed.",
+        ),
+        (
+            ConfigResource(ResourceType.CLIENT_METRICS, ""),
+            AlterOp.SET,
+            "interval.ms",
+            ErrorCode.INVALID_REQUEST,
+            "Subscription name can't be empty",
+        ),
+        (
+            topic_resource(""),
+            AlterOp.SET,
+            "retention.ms",
+            ErrorCode.INVALID_REQUEST,
+            "Default topic resources are not allowed.",
+        ),
+        (
+            topic_resource("nobody"),
+            AlterOp.SET,
+            "retention.ms",
+            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+            "The topic 'nobody' does not exist.",
+        ),
+    ],
+)
+def test_refusals_are_kafkas(
+    resource: ConfigResource, op: AlterOp, key: str, code: ErrorCode, message: str
+) -> None:
+    command = IncrementalAlterConfigs(resource=resource, changes=[ConfigChange(key, op, "1")])
+    with pytest.raises(KafkaError) as caught:
+        world_with_topic().decide(command)
+    assert (caught.value.code, caught.value.message) == (code, message)
+
+
+def test_unknown_settings_of_brokers_are_stored() -> None:
+    """KIP-226: they may be a plugin's."""
+    world = World()
+    for resource in (NODE, CLUSTER_DEFAULT):
+        world.do(AlterConfigs(resource=resource, entries={"my.plugin": "", "cleanup.policy": "delete"}))
+        assert world.image.config(resource) == {"my.plugin": "", "cleanup.policy": "delete"}
+
+
+def test_what_may_be_stored_is_bounded() -> None:
+    world = World()
+    many = {f"setting.{number}": "1" for number in range(SETTINGS_PER_RESOURCE_MAX)}
+    world.do(AlterConfigs(resource=NODE, entries=many))
+    for name, resource in (
+        ("one.more", NODE),
+        ("x" * (CONFIG_NAME_CHARS_MAX + 1), CLUSTER_DEFAULT),
+        ("interval.ms", ConfigResource(ResourceType.CLIENT_METRICS, "x" * (RESOURCE_NAME_CHARS_MAX + 1))),
+    ):
+        changes = [ConfigChange(name, AlterOp.SET, "5000")]
+        command = IncrementalAlterConfigs(resource=resource, changes=changes)
+        assert refusal(world, command) is ErrorCode.INVALID_REQUEST
+    # What is there may still go.
+    world.do(
+        IncrementalAlterConfigs(resource=NODE, changes=[ConfigChange("setting.0", AlterOp.DELETE, None)])
+    )
+
+
+def test_groups_and_subscriptions_are_bounded_in_number() -> None:
+    world = World()
+    world.apply(
+        [
+            ConfigChanged(resource=ConfigResource(ResourceType.GROUP, str(number)), key="k", value="v")
+            for number in range(RESOURCES_MAX)
+        ]
+    )
+    session = {"consumer.session.timeout.ms": "50000"}
+    assert refusal(world, AlterConfigs(resource=GROUP, entries=session)) is ErrorCode.INVALID_REQUEST
+    world.do(AlterConfigs(resource=ConfigResource(ResourceType.GROUP, "7"), entries=session))
+    world.do(AlterConfigs(resource=SUBSCRIPTION, entries={"interval.ms": "5000"}))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -30,13 +31,13 @@ class Crowd:
         unsent_max: int = MIB,
     ) -> None:
         self.memory = NodeMemory(received_bytes_max=received_max, unsent_bytes_max=unsent_max)
-        limits = ConnectionLimits(
+        self.limits = ConnectionLimits(
             connections_max=connections_max,
             connections_per_ip_max=per_ip_max,
             idle_seconds_max=IDLE_SECONDS,
             frame_bytes_max=MIB,
         )
-        self.listeners = Listeners(self, self.memory, limits)
+        self.listeners = Listeners(self, self.memory, self.limits)
         self.waiting: dict[bytes, asyncio.Future[list[bytes | memoryview] | None]] = {}
 
     def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
@@ -120,6 +121,18 @@ async def test_one_address_may_have_so_many() -> None:
     first.close()
     await settle()
     assert not crowd.connect("192.0.2.1").is_aborted
+
+
+@virtual
+async def test_limits_change_for_those_who_come_later() -> None:
+    crowd = Crowd(per_ip_max=2)
+    first, second = crowd.connect(), crowd.connect()
+    crowd.listeners.set_limits(replace(crowd.limits, connections_per_ip_max=1))
+    assert not first.is_aborted
+    assert not second.is_aborted
+    assert crowd.connect().is_aborted
+    crowd.listeners.set_limits(replace(crowd.limits, connections_per_ip_max=10))
+    assert not crowd.connect().is_aborted
 
 
 @virtual

@@ -1,4 +1,5 @@
-"""AlterConfigs (key 33), versions 0 to 2: replace all dynamic settings of topics or brokers.
+"""AlterConfigs (key 33), versions 0 to 2: replace all dynamic settings of a topic, broker, group or
+subscription to client metrics.
 
 Kafka has deprecated it in favour of IncrementalAlterConfigs; older tools still send it. Each resource is
 decided for itself.
@@ -72,6 +73,8 @@ def _command(
         [config.name for config in resource.configs if config.value is None],
     )
     parsed = parse_resource(wire_resource)
+    if parsed.type is ResourceType.BROKER_LOGGER:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {int(parsed.type)}")
     if parsed.type is ResourceType.BROKER and parsed.name:
         check_own_broker(parsed.name, broker.node_id)
     return AlterConfigs(resource=parsed, entries={config.name: config.value for config in resource.configs})

@@ -2,11 +2,11 @@
 documentation.
 
 Topics, this broker, the default of all brokers (BROKER without a name), this broker's loggers, groups and
-client metrics. Groups and client metrics have their defaults, because nothing obeys other values yet. Without
-an authorizer nothing is hidden but passwords.
+client metrics. Without an authorizer nothing is hidden but passwords and the values of
+unknown settings.
 """
 
-from chronik.broker.config_requests import check_own_broker, parse_resource
+from chronik.broker.config_requests import check_described_broker, parse_resource
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.loggers import logger_levels
 from chronik.cluster.records import ConfigResource
@@ -14,11 +14,11 @@ from chronik.vocab.config.definition import ConfigSource, ConfigType, ResourceTy
 from chronik.vocab.config.described import (
     DescribedConfig,
     describe_broker,
+    describe_client_metrics,
     describe_cluster_default,
-    describe_defaults,
+    describe_group,
     describe_topic,
 )
-from chronik.vocab.config.names import CLIENT_METRICS_CONFIGS, GROUP_CONFIGS
 from chronik.vocab.config.topic_names import validate_topic_name
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_configs import (
@@ -59,7 +59,8 @@ def _result(
     # An empty list asks for all of them, as it does in Kafka.
     wanted = set(resource.configuration_keys or ())
     return DescribeConfigsResult(
-        error_message=None,
+        # Empty, not null: so Kafka says that there is nothing to say.
+        error_message="",
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
         configs=[entry for entry in entries if not wanted or entry.name in wanted],
@@ -77,7 +78,7 @@ def _failure(resource: DescribeConfigsResource, error: KafkaError) -> DescribeCo
 
 def _entries(broker: Broker, request: DescribeConfigsRequest, resource: ConfigResource) -> Entries:
     if resource.type is ResourceType.BROKER_LOGGER:
-        check_own_broker(resource.name, broker.node_id)
+        check_described_broker(resource.name, broker.node_id, f"expected {broker.node_id}")
         return [_logger_entry(name, level) for name, level in logger_levels().items()]
     return [_entry(request, described) for described in _describe(broker, resource)]
 
@@ -93,17 +94,18 @@ def _describe(broker: Broker, resource: ConfigResource) -> list[DescribedConfig]
         case ResourceType.BROKER if not resource.name:
             return describe_cluster_default(broker.settings)
         case ResourceType.BROKER:
-            check_own_broker(resource.name, broker.node_id)
+            expected = f"expected {broker.node_id} or empty string,"
+            check_described_broker(resource.name, broker.node_id, expected)
             return describe_broker(broker.settings)
         case ResourceType.GROUP if resource.name:
-            return describe_defaults(GROUP_CONFIGS)
+            return describe_group(broker.settings, broker.metadata.image.config(resource))
         case ResourceType.CLIENT_METRICS if resource.name:
-            return describe_defaults(CLIENT_METRICS_CONFIGS)
+            return describe_client_metrics(broker.metadata.image.config(resource))
         case ResourceType.GROUP:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
         case ResourceType.CLIENT_METRICS:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
-        case _:
+        case _:  # loggers are described by the caller, other types do not get here
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {resource.type.name}")
 
 
@@ -134,5 +136,4 @@ def _logger_entry(name: str, level: str) -> DescribeConfigsResourceResult:
         value=level,
         config_source=ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG,
         config_type=ConfigType.UNKNOWN,
-        documentation=None,
     )

@@ -1,8 +1,8 @@
 """IncrementalAlterConfigs (key 44), versions 0 and 1: set, delete, append to and subtract from single
 settings (KIP-339).
 
-Topics and brokers change in the metadata log, log levels of this broker (KIP-412) in this process. Each
-resource is decided for itself.
+Topics, brokers, groups and client metrics change in the metadata log, log levels of this broker (KIP-412) in
+this process. Each resource is decided for itself.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from chronik.broker.config_requests import (
     repeated,
 )
 from chronik.broker.context import Broker, RequestContext
-from chronik.broker.loggers import ROOT, check_level, check_logger, set_level, unset_level
+from chronik.broker.loggers import check_level, check_logger, is_root, set_level, unset_level
 from chronik.cluster.commands import AlterOp, ConfigChange, IncrementalAlterConfigs
 from chronik.cluster.records import ConfigResource
 from chronik.vocab.config.definition import ResourceType
@@ -125,9 +125,9 @@ def _check_logger_change(change: ConfigChange) -> None:
         check_level(change.key, change.value or "")
         return
     check_logger(change.key)
-    if change.key == ROOT:
+    if is_root(change.key):
         raise KafkaError(
-            ErrorCode.INVALID_REQUEST, f"Removing the log level of the {ROOT} logger is not allowed"
+            ErrorCode.INVALID_REQUEST, f"Removing the log level of the {change.key} logger is not allowed"
         )
 
 

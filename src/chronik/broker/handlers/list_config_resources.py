@@ -1,7 +1,7 @@
 """ListConfigResources (key 74), versions 0 and 1: what has configuration (KIP-1142).
 
-Version 0 was ListClientMetricsResources and answers only those, of which there are none yet. Groups have no
-configuration of their own yet either, so they are never listed.
+Version 0 was ListClientMetricsResources and answers only those. Groups and client metrics are listed while
+they have a setting of their own.
 """
 
 from chronik.broker.context import Broker, RequestContext
@@ -24,7 +24,12 @@ async def handle(
     if not wanted <= supported:
         return on_error(request, ErrorCode.UNSUPPORTED_VERSION, None)
     image = broker.metadata.image
+    named: dict[ResourceType, list[str]] = {ResourceType.GROUP: [], ResourceType.CLIENT_METRICS: []}
+    for resource in image.configs:
+        if resource.type in named:
+            named[resource.type].append(resource.name)
     names = {
+        **named,
         ResourceType.BROKER_LOGGER: [str(node) for node in image.brokers],
         ResourceType.BROKER: [str(node) for node in image.brokers],
         ResourceType.TOPIC: list(image.topics),

@@ -46,6 +46,7 @@ class BrokerConfig:
         the size of the cluster can tell.
 
         Raises KafkaError INVALID_CONFIG for a value that is none, KeyError for a name that no table has.
+        Dynamic layers may have such names: whoever set them may mean a plugin of Kafka's (KIP-226).
         """
         self._layers: list[tuple[ConfigSource, Mapping[str, str]]] = []
         self._values: Mapping[str, ConfigValue | None] = {}
@@ -73,7 +74,7 @@ class BrokerConfig:
             (ConfigSource.DEFAULT_CONFIG, {**_DEFAULT_TEXTS, **self._defaults}),
         ]
         values = dict(_DEFAULT_VALUES)
-        for layer in (self._defaults, self._static, cluster, broker):
+        for layer in (self._defaults, self._static, _known(cluster), _known(broker)):
             for name, text in layer.items():
                 values[name] = parse_value(BROKER_CONFIGS[name], text)
         self._values = values
@@ -132,6 +133,10 @@ class BrokerConfig:
         return dict(self._layers)[source]
 
 
+def _known(layer: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: text for name, text in layer.items() if name in BROKER_CONFIGS}
+
+
 def _wrong_type(name: str, value: object) -> TypeError:
     return TypeError(f"{name} is {value!r}")
 
@@ -139,36 +144,46 @@ def _wrong_type(name: str, value: object) -> TypeError:
 def validate_broker_config(entries: Mapping[str, str | None], *, is_per_broker: bool) -> None:
     """Raise KafkaError INVALID_REQUEST, as Kafka does, unless `entries` can be dynamic settings.
 
-    Of one node with `is_per_broker`, else of all.
+    Of one node with `is_per_broker`, else of all. Names that no table has may be anything (KIP-226).
     """
+    modes = {name: BROKER_CONFIGS[name].update_mode for name in entries if name in BROKER_CONFIGS}
+    fixed = [name for name, mode in modes.items() if mode is UpdateMode.READ_ONLY]
+    if fixed:
+        problem = f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
+        raise KafkaError(ErrorCode.INVALID_REQUEST, problem)
+    of_one = [name for name, mode in modes.items() if mode is UpdateMode.PER_BROKER]
+    if of_one and not is_per_broker:
+        problem = "Cannot update these configs at default cluster level, broker id must be specified"
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{problem}: [{', '.join(of_one)}]")
     for name, text in entries.items():
-        problem = _dynamic_problem(name, text, is_per_broker=is_per_broker)
-        if problem is not None:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, problem)
+        value_problem = _value_problem(name, text)
+        if value_problem is not None:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, value_problem)
 
 
 def _usable(entries: Mapping[str, str], *, is_per_broker: bool) -> Mapping[str, str]:
     return {
-        name: text
-        for name, text in entries.items()
-        if _dynamic_problem(name, text, is_per_broker=is_per_broker) is None
+        name: text for name, text in entries.items() if _is_usable(name, text, is_per_broker=is_per_broker)
     }
 
 
-def _dynamic_problem(name: str, text: str | None, *, is_per_broker: bool) -> str | None:
-    definition = BROKER_CONFIGS.get(name)
+def _is_usable(name: str, text: str, *, is_per_broker: bool) -> bool:
+    try:
+        validate_broker_config({name: text}, is_per_broker=is_per_broker)
+    except KafkaError:
+        return False
+    return True
+
+
+def _value_problem(name: str, text: str | None) -> str | None:
     if text is None:
         return f"Null value not supported for : {name}"
-    if definition is None:
-        return f"Unknown broker config name: {name}"
-    if not definition.is_dynamic:
-        return f"Cannot update these configs dynamically: {name}"
-    if definition.update_mode is UpdateMode.PER_BROKER and not is_per_broker:
-        return f"Cannot update these configs at default cluster level, broker id must be specified: {name}"
     if len(text) > CONFIG_VALUE_CHARS_MAX:
         return f"The value of {name} exceeds the maximum value size of {CONFIG_VALUE_CHARS_MAX} bytes"
+    if name not in BROKER_CONFIGS:
+        return None
     try:
-        parse_value(definition, text)
+        parse_value(BROKER_CONFIGS[name], text)
     except KafkaError as error:
         return error.message
     return None

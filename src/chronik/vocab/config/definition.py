@@ -103,13 +103,15 @@ class ConfigDefinition:
     has_effect: bool = True
     # Hidden from DescribeConfigs and the documentation, as Kafka's internal settings are.
     is_internal: bool = False
+    # Hidden from everybody, whatever its type.
+    is_secret: bool = False
     kafka_default: ConfigValue | SameAsKafka | None = SAME_AS_KAFKA
     # What differs from Kafka, and why.
     note: str = ""
 
     @property
     def is_sensitive(self) -> bool:
-        return self.type is ConfigType.PASSWORD
+        return self.is_secret or self.type is ConfigType.PASSWORD
 
     @property
     def is_dynamic(self) -> bool:

@@ -2,12 +2,25 @@
 it (KIP-226).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chronik.vocab.config.broker import BrokerConfig, LayeredValue
-from chronik.vocab.config.definition import ConfigDefinition, ConfigSource, ConfigTable, ConfigValue
-from chronik.vocab.config.names import BROKER_CONFIGS, TOPIC_CONFIGS, TOPIC_SYNONYMS
+from chronik.vocab.config.definition import (
+    ConfigDefinition,
+    ConfigSource,
+    ConfigType,
+    ConfigValue,
+    Importance,
+)
+from chronik.vocab.config.names import (
+    BROKER_CONFIGS,
+    CLIENT_METRICS_CONFIGS,
+    GROUP_CONFIGS,
+    TOPIC_CONFIGS,
+    TOPIC_SYNONYMS,
+    group_synonym,
+)
 from chronik.vocab.config.topic import topic_defaults
 from chronik.vocab.config.values import format_value, parse_value
 
@@ -49,7 +62,7 @@ def _topic_setting(
 
 
 def describe_broker(broker: BrokerConfig) -> list[DescribedConfig]:
-    """All settings of the node."""
+    """All settings of the node, those included that were stored without being known."""
     return [
         DescribedConfig(
             definition,
@@ -59,7 +72,7 @@ def describe_broker(broker: BrokerConfig) -> list[DescribedConfig]:
             _from_own_name(name, broker.layers(name)),
         )
         for name, definition in BROKER_CONFIGS.items()
-    ]
+    ] + _describe_unknown(broker)
 
 
 def _from_own_name(name: str, layers: tuple[LayeredValue, ...]) -> tuple[LayeredValue, ...]:
@@ -71,6 +84,7 @@ def _from_own_name(name: str, layers: tuple[LayeredValue, ...]) -> tuple[Layered
 def describe_cluster_default(broker: BrokerConfig) -> list[DescribedConfig]:
     """What was changed for all nodes, and nothing else."""
     source = ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG
+    layer = broker.layer(source)
     return [
         DescribedConfig(
             BROKER_CONFIGS[name],
@@ -79,15 +93,70 @@ def describe_cluster_default(broker: BrokerConfig) -> list[DescribedConfig]:
             False,
             (LayeredValue(name, text, source),),
         )
-        for name, text in broker.layer(source).items()
+        for name, text in layer.items()
+        if name in BROKER_CONFIGS
+    ] + [_unknown(name, [(source, layer)]) for name in layer if name not in BROKER_CONFIGS]
+
+
+def _describe_unknown(broker: BrokerConfig) -> list[DescribedConfig]:
+    sources = (ConfigSource.DYNAMIC_BROKER_CONFIG, ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG)
+    layers = [(source, broker.layer(source)) for source in sources]
+    names = dict.fromkeys(name for _, layer in layers for name in layer if name not in BROKER_CONFIGS)
+    return [_unknown(name, layers) for name in names]
+
+
+def _unknown(name: str, layers: Sequence[tuple[ConfigSource, Mapping[str, str]]]) -> DescribedConfig:
+    """A setting that somebody stored and no table has. As from Kafka, its value is shown to nobody: it may be
+    a password.
+    """
+    definition = ConfigDefinition(
+        name=name,
+        type=ConfigType.UNKNOWN,
+        default=None,
+        importance=Importance.LOW,
+        documentation="",
+        has_effect=False,
+        is_secret=True,
+    )
+    synonyms = tuple(LayeredValue(name, layer[name], source) for source, layer in layers if name in layer)
+    return DescribedConfig(definition, synonyms[0].text, synonyms[0].source, True, synonyms)
+
+
+def describe_group(broker: BrokerConfig, overrides: Mapping[str, str]) -> list[DescribedConfig]:
+    """A group's settings, with what they fall back to. Internal ones are shown only where they are set."""
+    return [
+        _overridden(definition, overrides, _group_fallback(broker, definition), ConfigSource.GROUP_CONFIG)
+        for name, definition in GROUP_CONFIGS.items()
+        if name in overrides or not definition.is_internal
     ]
 
 
-def describe_defaults(table: ConfigTable) -> list[DescribedConfig]:
-    """The settings of a resource that cannot be changed yet."""
-    described = []
-    for name, definition in table.items():
-        text = format_value(definition.default)
-        synonyms = () if text is None else (LayeredValue(name, text, ConfigSource.DEFAULT_CONFIG),)
-        described.append(DescribedConfig(definition, text, ConfigSource.DEFAULT_CONFIG, True, synonyms))
-    return described
+def _group_fallback(broker: BrokerConfig, definition: ConfigDefinition) -> tuple[LayeredValue, ...]:
+    synonym = group_synonym(definition.name)
+    if synonym in BROKER_CONFIGS:
+        return broker.layers(synonym)
+    return (LayeredValue(synonym, format_value(definition.default) or "", ConfigSource.DEFAULT_CONFIG),)
+
+
+def describe_client_metrics(overrides: Mapping[str, str]) -> list[DescribedConfig]:
+    """A subscription's settings; as from Kafka, defaults stand behind none of them."""
+    return [
+        _overridden(definition, overrides, (), ConfigSource.CLIENT_METRICS_CONFIG)
+        for definition in CLIENT_METRICS_CONFIGS.values()
+    ]
+
+
+def _overridden(
+    definition: ConfigDefinition,
+    overrides: Mapping[str, str],
+    fallback: tuple[LayeredValue, ...],
+    source: ConfigSource,
+) -> DescribedConfig:
+    text = overrides.get(definition.name)
+    if text is not None:
+        synonyms = (LayeredValue(definition.name, text, source), *fallback)
+        shown = format_value(parse_value(definition, text))
+        return DescribedConfig(definition, shown, source, False, synonyms)
+    text = fallback[0].text if fallback else format_value(definition.default)
+    fallback_source = fallback[0].source if fallback else ConfigSource.DEFAULT_CONFIG
+    return DescribedConfig(definition, text, fallback_source, False, fallback)

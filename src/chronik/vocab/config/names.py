@@ -10,7 +10,7 @@ from typing import NamedTuple
 from chronik.vocab.config.definition import ConfigTable, ConfigValue, make_table
 from chronik.vocab.config.tables.client_metrics import CLIENT_METRICS_DEFINITIONS
 from chronik.vocab.config.tables.coordinator import GROUP_COORDINATOR_DEFINITIONS, TRANSACTION_DEFINITIONS
-from chronik.vocab.config.tables.group import GROUP_DEFINITIONS
+from chronik.vocab.config.tables.group import GROUP_DEFINITIONS, OF_GROUPS_ALONE
 from chronik.vocab.config.tables.log import CLEANER_DEFINITIONS, LOG_DEFINITIONS
 from chronik.vocab.config.tables.network import NETWORK_DEFINITIONS
 from chronik.vocab.config.tables.node import NODE_DEFINITIONS
@@ -53,6 +53,13 @@ _GROUP_OF = {name: group for group in BROKER_FALLBACKS for name in group}
 def broker_synonyms(name: str) -> tuple[str, ...]:
     """All names that set what `name` sets, in their order, `name` included."""
     return _GROUP_OF.get(name, (name,))
+
+
+def group_synonym(name: str) -> str:
+    """The broker setting behind a group's, which Kafka shows beside it; its own name where there is none."""
+    if name == "streams.assignor.name":
+        return "group.streams.assignors"
+    return name if name in OF_GROUPS_ALONE else f"group.{name}"
 
 
 class Synonym(NamedTuple):

@@ -134,3 +134,39 @@ class NotEmpty:
 
     def __str__(self) -> str:
         return "non-empty string"
+
+
+class AutoOffsetReset:
+    """`earliest`, `latest`, or `by_duration:` with an ISO 8601 duration that is not negative (KIP-1106)."""
+
+    # As java.time.Duration reads it: days, then hours, minutes and seconds.
+    _DURATION = r"(?i:P(?=.)([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]{0,9})?S)?)?)"
+
+    def problem(self, value: ConfigValue) -> str | None:
+        if value in ("earliest", "latest"):
+            return None
+        kind, _, duration = str(value).partition(":")
+        if kind == "by_duration" and re.fullmatch(self._DURATION, duration) is not None:
+            return None
+        return (
+            f"Invalid value `{value}` for configuration share.auto.offset.reset. The value must be either "
+            "'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+        )
+
+    def __str__(self) -> str:
+        return "[latest, earliest, by_duration:PnDTnHnMn.nS]"
+
+
+class AddressCounts:
+    """`address:count` pairs; an IPv6 address may have colons of its own."""
+
+    def problem(self, value: ConfigValue) -> str | None:
+        pairs = [pair.strip() for pair in str(value).split(",")] if value else []
+        for pair in pairs:
+            address, _, count = pair.rpartition(":")
+            if not address or re.fullmatch("[0-9]{1,10}", count) is None:
+                return f"not of the form address:count,...: {pair}"
+        return None
+
+    def __str__(self) -> str:
+        return "address:count,..."

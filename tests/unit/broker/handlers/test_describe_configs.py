@@ -5,7 +5,7 @@ import pytest
 
 from chronik.broker.handlers import describe_configs
 from chronik.cluster.commands import AlterConfigs
-from chronik.cluster.records import CLUSTER_DEFAULT, topic_resource
+from chronik.cluster.records import CLUSTER_DEFAULT, ConfigResource, topic_resource
 from chronik.vocab.config.definition import (
     ConfigDefinition,
     ConfigSource,
@@ -47,7 +47,8 @@ async def describe(
 
 def by_name(result: DescribeConfigsResult) -> dict[str, DescribeConfigsResourceResult]:
     assert result.error_code == ErrorCode.NONE
-    assert result.error_message is None
+    # As from Kafka, not null.
+    assert result.error_message == ""
     return {entry.name: entry for entry in result.configs}
 
 
@@ -154,14 +155,43 @@ def test_levels_of_loggers() -> None:
     entries = by_name(ask(ConfigCluster(), ResourceType.BROKER_LOGGER, "1"))
     assert entries["chronik"].config_source == ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG
     assert entries["chronik.test_describe_configs"].value == entries["chronik"].value
+    assert entries["root"].value == entries["chronik"].value
 
 
-@pytest.mark.parametrize("type", [ResourceType.GROUP, ResourceType.CLIENT_METRICS])
-def test_groups_and_client_metrics_have_defaults_that_cannot_be_changed(type: ResourceType) -> None:
-    entries = by_name(ask(ConfigCluster(), type, "whatever"))
-    assert len(entries) >= 3
-    assert all(entry.read_only for entry in entries.values())
-    assert all(entry.config_source == ConfigSource.DEFAULT_CONFIG for entry in entries.values())
+@pytest.mark.parametrize(
+    ("type", "source", "name", "value"),
+    [
+        (ResourceType.GROUP, ConfigSource.GROUP_CONFIG, "consumer.session.timeout.ms", "50000"),
+        (ResourceType.CLIENT_METRICS, ConfigSource.CLIENT_METRICS_CONFIG, "interval.ms", "5000"),
+    ],
+)
+def test_groups_and_client_metrics(type: ResourceType, source: ConfigSource, name: str, value: str) -> None:
+    async def play() -> tuple[DescribeConfigsResult, DescribeConfigsResult]:
+        cluster = await ConfigCluster().start()
+        resource = ConfigResource(type, "mine")
+        await cluster.metadata.submit(AlterConfigs(resource=resource, entries={name: value}))
+        return await describe(cluster, type, "mine"), await describe(cluster, type, "other")
+
+    mine, other = (by_name(result) for result in asyncio.run(play()))
+    assert (mine[name].value, mine[name].config_source) == (value, source)
+    assert other[name].config_source == ConfigSource.DEFAULT_CONFIG
+    assert mine.keys() == other.keys()
+    assert not any(entry.read_only for entry in mine.values())
+
+
+def test_unknown_settings_are_stored_and_shown_without_values() -> None:
+    async def play() -> DescribeConfigsResult:
+        cluster = await ConfigCluster().start()
+        await cluster.metadata.submit(AlterConfigs(resource=OWN, entries={"my.plugin": "a secret"}))
+        return await describe(cluster, ResourceType.BROKER, "1", ["my.plugin"], include_synonyms=True)
+
+    [entry] = asyncio.run(play()).configs
+    assert (entry.value, entry.is_sensitive, entry.read_only) == (None, True, True)
+    assert (entry.config_type, entry.config_source) == (
+        ConfigType.UNKNOWN,
+        ConfigSource.DYNAMIC_BROKER_CONFIG,
+    )
+    assert synonyms(entry) == [("my.plugin", None, ConfigSource.DYNAMIC_BROKER_CONFIG)]
 
 
 @pytest.mark.parametrize(
@@ -178,14 +208,14 @@ def test_groups_and_client_metrics_have_defaults_that_cannot_be_changed(type: Re
             ResourceType.BROKER,
             "2",
             ErrorCode.INVALID_REQUEST,
-            "Unexpected broker id, expected 1, but received 2",
+            "Unexpected broker id, expected 1 or empty string, but received 2",
         ),
-        (ResourceType.BROKER, "x", ErrorCode.INVALID_REQUEST, "Node id must be an integer, but it is: x"),
+        (ResourceType.BROKER, "x", ErrorCode.INVALID_REQUEST, "Broker id must be an integer, but it is: x"),
         (
             ResourceType.BROKER_LOGGER,
             "",
             ErrorCode.INVALID_REQUEST,
-            "Node id must be an integer, but it is: ",
+            "Broker id must not be empty",
         ),
         (ResourceType.GROUP, "", ErrorCode.INVALID_REQUEST, "Group name must not be empty"),
         (
@@ -194,7 +224,7 @@ def test_groups_and_client_metrics_have_defaults_that_cannot_be_changed(type: Re
             ErrorCode.INVALID_REQUEST,
             "Client metrics subscription name must not be empty",
         ),
-        (ResourceType.UNKNOWN, "x", ErrorCode.INVALID_REQUEST, "Unsupported resource type: UNKNOWN"),
+        (ResourceType.UNKNOWN, "x", ErrorCode.INVALID_REQUEST, "Unknown resource type 0"),
         (77, "x", ErrorCode.INVALID_REQUEST, "Unknown resource type 77"),
     ],
 )
@@ -211,10 +241,10 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         importance=Importance.LOW,
         documentation="",
     )
-    monkeypatch.setattr(describe_configs, "GROUP_CONFIGS", {"secret": secret})
+    monkeypatch.setattr("chronik.vocab.config.described.GROUP_CONFIGS", {"secret": secret})
     [entry] = ask(ConfigCluster(), ResourceType.GROUP, "g", include_synonyms=True).configs
     assert entry.is_sensitive
-    assert (entry.value, synonyms(entry)) == (None, [("secret", None, ConfigSource.DEFAULT_CONFIG)])
+    assert (entry.value, synonyms(entry)) == (None, [("group.secret", None, ConfigSource.DEFAULT_CONFIG)])
 
 
 def test_an_error_for_the_request_is_one_for_each_resource() -> None:

@@ -3,6 +3,8 @@ import asyncio
 import pytest
 
 from chronik.broker.handlers import list_config_resources
+from chronik.cluster.commands import AlterConfigs
+from chronik.cluster.records import ConfigResource
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_config_resources import (
@@ -46,8 +48,39 @@ def test_what_has_configuration(types: list[int], resources: set[tuple[int, str]
     assert listed(ask(types)) == resources
 
 
-def test_the_first_version_knows_client_metrics_only() -> None:
-    assert listed(ask([], version=0)) == set()
+GROUP, SUBSCRIPTION = (
+    ConfigResource(ResourceType.GROUP, "g"),
+    ConfigResource(ResourceType.CLIENT_METRICS, "s"),
+)
+
+
+@pytest.mark.parametrize(
+    ("types", "version", "resources"),
+    [
+        ([ResourceType.GROUP], 1, {GROUP}),
+        ([ResourceType.CLIENT_METRICS], 1, {SUBSCRIPTION}),
+        ([], 0, {SUBSCRIPTION}),
+    ],
+)
+def test_groups_and_client_metrics_with_settings(
+    types: list[int], version: int, resources: set[tuple[int, str]]
+) -> None:
+    async def play(
+        cluster: ConfigCluster, session: dict[str, str], interval: dict[str, str]
+    ) -> ListConfigResourcesResponse:
+        await cluster.metadata.submit(AlterConfigs(resource=GROUP, entries=session))
+        await cluster.metadata.submit(AlterConfigs(resource=SUBSCRIPTION, entries=interval))
+        request = ListConfigResourcesRequest(resource_types=types)
+        return await list_config_resources.handle(cluster.broker, context(version), request)
+
+    async def scene() -> None:
+        cluster = await ConfigCluster().start()
+        session, interval = {"consumer.session.timeout.ms": "50000"}, {"interval.ms": "5000"}
+        assert listed(await play(cluster, session, interval)) == resources
+        # Whose last setting is gone is gone.
+        assert listed(await play(cluster, {}, {})) == set()
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize("type", [0, 3, 99])

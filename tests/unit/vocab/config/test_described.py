@@ -3,8 +3,9 @@ from chronik.vocab.config.definition import ConfigSource
 from chronik.vocab.config.described import (
     DescribedConfig,
     describe_broker,
+    describe_client_metrics,
     describe_cluster_default,
-    describe_defaults,
+    describe_group,
     describe_topic,
 )
 from chronik.vocab.config.names import BROKER_CONFIGS, GROUP_CONFIGS
@@ -71,9 +72,43 @@ def test_the_clusters_default_is_what_was_changed() -> None:
     assert (described.definition.name, described.text, described.source) == ("log.retention.ms", "3", CLUSTER)
 
 
-def test_defaults_of_what_cannot_be_changed() -> None:
-    described = by_name(describe_defaults(GROUP_CONFIGS))
-    assert list(described) == list(GROUP_CONFIGS)
+def test_a_group_shows_the_brokers_setting_behind_its_own() -> None:
+    broker = BrokerConfig({"group.consumer.session.timeout.ms": "50000"})
+    described = by_name(describe_group(broker, {"consumer.heartbeat.interval.ms": "6000"}))
+    shown = [name for name, definition in GROUP_CONFIGS.items() if not definition.is_internal]
+    assert list(described) == shown
     timeout = described["consumer.session.timeout.ms"]
-    assert (timeout.text, timeout.source, timeout.is_read_only) == ("45000", DEFAULT, True)
-    assert timeout.synonyms == (LayeredValue("consumer.session.timeout.ms", "45000", DEFAULT),)
+    assert (timeout.text, timeout.source, timeout.is_read_only) == ("50000", STATIC, False)
+    heartbeat = described["consumer.heartbeat.interval.ms"]
+    assert (heartbeat.text, heartbeat.source) == ("6000", ConfigSource.GROUP_CONFIG)
+    assert heartbeat.synonyms == (
+        LayeredValue("consumer.heartbeat.interval.ms", "6000", ConfigSource.GROUP_CONFIG),
+        LayeredValue("group.consumer.heartbeat.interval.ms", "5000", DEFAULT),
+    )
+    assert described["share.isolation.level"].synonyms == (
+        LayeredValue("share.isolation.level", "read_uncommitted", DEFAULT),
+    )
+    internal = describe_group(broker, {"streams.num.warmup.replicas": "3"})
+    assert by_name(internal)["streams.num.warmup.replicas"].text == "3"
+
+
+def test_a_subscription_has_nothing_behind_its_settings() -> None:
+    described = by_name(describe_client_metrics({"interval.ms": "5000"}))
+    interval = described["interval.ms"]
+    assert (interval.text, interval.source) == ("5000", ConfigSource.CLIENT_METRICS_CONFIG)
+    assert interval.synonyms == (LayeredValue("interval.ms", "5000", ConfigSource.CLIENT_METRICS_CONFIG),)
+    assert (described["metrics"].text, described["metrics"].synonyms) == ("", ())
+
+
+def test_unknown_settings_are_shown_without_their_values() -> None:
+    """KIP-226: they may belong to a plugin, and be passwords."""
+    config = BrokerConfig({})
+    config.set_dynamic(broker={"my.secret": "a"}, cluster={"my.secret": "b", "my.other": "c"})
+    secret = by_name(describe_broker(config))["my.secret"]
+    assert (secret.source, secret.is_read_only) == (ConfigSource.DYNAMIC_BROKER_CONFIG, True)
+    assert secret.definition.is_sensitive
+    assert [(each.name, each.source) for each in secret.synonyms] == [
+        ("my.secret", ConfigSource.DYNAMIC_BROKER_CONFIG),
+        ("my.secret", CLUSTER),
+    ]
+    assert list(by_name(describe_cluster_default(config))) == ["my.secret", "my.other"]

@@ -29,7 +29,7 @@ GROUP_COORDINATOR_DEFINITIONS = (
         "The group protocols that are served.",
         validator=list_of("classic"),
         kafka_default=("classic", "consumer"),
-        note="The consumer protocol of KIP-848 is not served yet.",
+        note="The consumer protocol of KIP-848 is not served yet. Kafka deprecates this setting since 4.3.",
     ),
     define(
         "group.initial.rebalance.delay.ms",
@@ -181,6 +181,7 @@ TRANSACTION_DEFINITIONS = (
         "How long the state of an idempotent producer is kept after its last record in a partition.",
         importance=LOW,
         validator=at_least(1),
+        update_mode=DYNAMIC,
     ),
     define(
         "producer.id.expiration.check.interval.ms",

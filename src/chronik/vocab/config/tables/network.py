@@ -5,7 +5,7 @@
 from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import DYNAMIC, HIGH, LOW, define
 from chronik.vocab.config.tables.topic import MIB
-from chronik.vocab.config.validators import at_least, list_of
+from chronik.vocab.config.validators import AddressCounts, at_least, list_of
 from chronik.vocab.config.values import INT_MAX
 
 REQUEST_BYTES_MAX = 100 * MIB
@@ -72,6 +72,7 @@ NETWORK_DEFINITIONS = (
         10_000,
         "The most connections at a time. Further ones are closed at once.",
         validator=at_least(0),
+        update_mode=DYNAMIC,
         kafka_default=INT_MAX,
         note="Memory is bounded. The limit on open files, if it is lower, is met first.",
     ),
@@ -81,6 +82,7 @@ NETWORK_DEFINITIONS = (
         INT_MAX,
         "The most connections at a time from one address. Further ones are closed at once.",
         validator=at_least(0),
+        update_mode=DYNAMIC,
     ),
     define(
         "max.incremental.fetch.session.cache.slots",
@@ -185,6 +187,7 @@ NETWORK_DEFINITIONS = (
         ConfigType.STRING,
         "",
         "Limits for single addresses in place of `max.connections.per.ip`, as `address:count,...`.",
+        validator=AddressCounts(),
         update_mode=DYNAMIC,
         has_effect=False,
     ),

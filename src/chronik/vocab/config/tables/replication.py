@@ -6,12 +6,31 @@ from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import DYNAMIC, HIGH, LOW, define
 from chronik.vocab.config.tables.topic import MIB
 from chronik.vocab.config.validators import at_least, one_of
+from chronik.vocab.config.values import LONG_MAX
 
 # Values of `replica.selector.class` that let consumers fetch from a replica in their own rack (KIP-392).
 RACK_AWARE_SELECTORS = ("rack-aware", "org.apache.kafka.common.replica.RackAwareReplicaSelector")
 _LEADER_SELECTOR = "org.apache.kafka.common.replica.LeaderSelector"
 
+_THROTTLES = (
+    ("leader.replication.throttled.rate", "leaders send to followers"),
+    ("follower.replication.throttled.rate", "followers take from leaders"),
+    ("replica.alter.log.dirs.io.max.bytes.per.second", "replicas move between log directories"),
+)
+
 REPLICATION_DEFINITIONS = (
+    *(
+        define(
+            name,
+            ConfigType.LONG,
+            LONG_MAX,
+            f"How many bytes a second {what} at most, of the replicas that are throttled.",
+            validator=at_least(0),
+            update_mode=DYNAMIC,
+            has_effect=False,
+        )
+        for name, what in _THROTTLES
+    ),
     define(
         "background.threads",
         ConfigType.INT,
