@@ -6,6 +6,7 @@ applied its records, so that no client meets a node that has not heard of it.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 
 from chronik.cluster.commands import CreateTopic
@@ -14,6 +15,11 @@ from chronik.cluster.leadership import LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.invariant import invariant
+
+_log = logging.getLogger(__name__)
+
+# Of which the loss of one is the loss of the majority.
+_PAIR = 2
 
 # The change was not made, or it is not known here: it may still come.
 _NOT_YET = frozenset({ErrorCode.NOT_CONTROLLER, ErrorCode.REQUEST_TIMED_OUT})
@@ -75,10 +81,29 @@ async def create_topic(
     except TimeoutError:
         message = "The topic was not yet created when the request timed out"
         raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, message) from None
-    if not validate_only:
-        await wait_ready(metadata, leadership, delta, deadline)
     (topic,) = delta.topics_created
+    if not validate_only:
+        _log_notice(topic)
+        await wait_ready(metadata, leadership, delta, deadline)
     return topic
+
+
+def replication_notice(topic: TopicImage) -> str | None:
+    """What somebody who knows Kafka would not expect of a topic's replication; None as a rule."""
+    pairs = sum(len(partition.replicas) == _PAIR for partition in topic.partitions)
+    if not pairs:
+        return None
+    return (
+        f"{pairs} partition(s) of topic {topic.name} have 2 replicas: a majority of 2 is both, so while one "
+        "of their nodes is away nobody leads them, and they take and give no records, whatever "
+        "min.insync.replicas says; 3 replicas survive the loss of one"
+    )
+
+
+def _log_notice(topic: TopicImage) -> None:
+    notice = replication_notice(topic)
+    if notice is not None:
+        _log.warning("%s", notice, extra={"topic": topic.name})
 
 
 async def wait_ready(
@@ -134,4 +159,5 @@ async def _create(metadata: MetadataService, command: CreateTopic, deadline: flo
             # Somebody else was faster; it is in the image now, unless it was deleted again.
             continue
         invariant(len(delta.topics_created) == 1, "the creation of {} created no topic", command.name)
+        _log_notice(delta.topics_created[0])
         return delta.topics_created[0]

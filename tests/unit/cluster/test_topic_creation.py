@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from chronik.cluster.commands import CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.offset_waiters import OffsetWaiters
@@ -16,12 +16,14 @@ from chronik.cluster.topic_creation import (
     ensure_topic,
     ensure_topics,
     partition_keys,
+    replication_notice,
     wait_ready,
 )
+from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
-from .builders import DEFAULTS, register
+from .builders import DEFAULTS, World, register
 from .fakes import FakeMetadataLog, settle
 
 
@@ -293,3 +295,48 @@ def test_the_others_hear_how_far_a_node_is_once_it_has_registered() -> None:
 
     run(unregistered)
     run(play)
+
+
+# Two replicas.
+
+
+def image_of(replicas: int, partitions: int = 1) -> TopicImage:
+    command = CreateTopic(name="t", partitions=partitions, replication_factor=replicas)
+    return World(4).do(command).topics_created[0]
+
+
+@pytest.mark.parametrize("replicas", [1, 3, 4])
+def test_other_numbers_of_replicas_are_nothing_to_speak_of(replicas: int) -> None:
+    assert replication_notice(image_of(replicas)) is None
+
+
+def test_two_replicas_are_said_to_survive_nothing() -> None:
+    notice = replication_notice(image_of(2, partitions=3))
+    assert notice is not None
+    assert notice.startswith("3 partition(s) of topic t have 2 replicas")
+    assert "whatever min.insync.replicas says" in notice
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_it_is_in_the_log_once_when_the_topic_is_made(
+    caplog: pytest.LogCaptureFixture, is_asked_for: bool
+) -> None:
+    """By CreateTopics, or by itself when somebody first writes to it."""
+
+    @virtual
+    async def test() -> None:
+        scene = Scene()
+        for node in (1, 2):
+            await scene.metadata.submit(register(node))
+        command = CreateTopic(name="t", replication_factor=2)
+        if is_asked_for:
+            await create_topic(scene.metadata, scene.leadership, command, far(), validate_only=True)
+            await create_topic(scene.metadata, scene.leadership, command, far())
+        else:
+            await ensure_topic(scene.metadata, scene.leadership, command, far())
+            await ensure_topic(scene.metadata, scene.leadership, command, far())
+
+    with caplog.at_level("WARNING", "chronik.cluster.topic_creation"):
+        test()
+    (line,) = caplog.records
+    assert line.getMessage().startswith("1 partition(s) of topic t have 2 replicas")

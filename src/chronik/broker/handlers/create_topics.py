@@ -2,7 +2,8 @@
 
 The answer waits, within the request's timeout, until every partition has a leader and every node that serves
 knows the topic. Past it the answer is REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without
-an authorizer all settings are shown.
+an authorizer all settings are shown. A topic with two replicas is created with a message of what that means
+(decision 0017), beside error 0.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import TopicImage
-from chronik.cluster.topic_creation import create_topic
+from chronik.cluster.topic_creation import create_topic, replication_notice
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ConfigSource
 from chronik.vocab.config.names import TOPIC_CONFIGS, TOPIC_SYNONYMS
@@ -92,7 +93,8 @@ def _success(
         name=topic.name,
         # A topic that was not created has no id that anybody could find it by.
         topic_id=NO_TOPIC_ID if validate_only else topic.topic_id,
-        error_message=None,
+        # Clients look at it where there is an error, tools show it.
+        error_message=replication_notice(topic),
         num_partitions=len(topic.partitions),
         replication_factor=len(topic.partitions[0].replicas),
         configs=_configs(broker.settings, overrides),

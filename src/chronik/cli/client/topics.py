@@ -78,8 +78,8 @@ def create(
     replication_factor: int = BROKER_DEFAULT,
     config: Mapping[str, str] | None = None,
     validate_only: bool = False,
-) -> None:
-    """Create a topic. Raises ClientError."""
+) -> str | None:
+    """Create a topic. What the broker remarks, if anything. Raises ClientError."""
     topic = CreatableTopic(
         name=name,
         num_partitions=partitions,
@@ -88,12 +88,13 @@ def create(
     )
     request = CreateTopicsRequest(topics=[topic], timeout_ms=_timeout_ms(client), validate_only=validate_only)
 
-    def attempt() -> None:
+    def attempt() -> str | None:
         answer = client.ask_controller(ApiKey.CREATE_TOPICS, request, CreateTopicsResponse)
-        for result in answer.topics:
-            check(result.error_code, f"create topic {name}", result.error_message)
+        result = only(answer.topics, f"create topic {name}")
+        check(result.error_code, f"create topic {name}", result.error_message)
+        return result.error_message
 
-    client.retry(attempt)
+    return client.retry(attempt)
 
 
 def delete(client: Client, names: Sequence[str]) -> None:

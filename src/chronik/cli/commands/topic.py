@@ -80,14 +80,14 @@ def create(
 ) -> None:
     """Create a topic."""
     from chronik.cli.client import Client, ClientError, topics
-    from chronik.cli.output import print_done, print_json
+    from chronik.cli.output import print_done, print_json, print_note
     from chronik.vocab.errors import ErrorCode
 
     settings = assignments(config)
     with Client(bootstrap_server, timeout_s=timeout) as client:
-        is_new = True
+        is_new, notice = True, None
         try:
-            topics.create(
+            notice = topics.create(
                 client,
                 name,
                 partitions=partitions or topics.BROKER_DEFAULT,
@@ -99,6 +99,8 @@ def create(
                 raise
             is_new = False
         topic = topics.find(client, name)
+    if notice:
+        print_note(notice)
     if json:
         print_json({"topic": topic, "created": is_new})
         return
