@@ -25,6 +25,7 @@ class OneNode:
         # Those that its settings name are free as well, and not for this.
         named = {int(port) for text in settings.values() for port in re.findall(r":(\d+)", text)}
         kafka_port, self.http_port = free_ports(2, named)
+        self.http_host = "127.0.0.1"
         self.settings = {
             "listeners": f"PLAINTEXT://127.0.0.1:{kafka_port}",
             "http.address": f"127.0.0.1:{self.http_port}",
@@ -63,7 +64,7 @@ class OneNode:
 
     def reasons(self) -> list[str]:
         """Why it is not ready, as HTTP says; empty when it is. Raises OSError while HTTP is not there."""
-        return reasons_of(f"http://127.0.0.1:{self.http_port}")
+        return reasons_of(f"http://{self.http_host}:{self.http_port}")
 
     def wait_reasons(self, *texts: str) -> None:
         """Until it says that it is not ready because of these."""

@@ -8,6 +8,8 @@ from chronik.vocab.address import host_and_port
 
 KAFKA_PORT = 9092
 
+_HINT = "Write HOST:PORT, such as localhost:9092."
+
 
 class BadAddress(ClientError):
     """What was written is no address; nothing was tried."""
@@ -50,4 +52,6 @@ def parse_address(text: str, default_port: int = KAFKA_PORT) -> Address:
 
 
 def _bad(text: str) -> BadAddress:
-    return BadAddress(f"{text!r} is not a broker's address", hint="Write HOST:PORT, such as localhost:9092.")
+    is_ipv6 = text.count(":") > 1 and "[" not in text
+    hint = "Write [HOST]:PORT around an IPv6 host, such as [::1]:9092." if is_ipv6 else _HINT
+    return BadAddress(f"{text!r} is not a broker's address", hint=hint)

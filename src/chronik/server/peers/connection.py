@@ -31,6 +31,7 @@ from chronik.server.peers.liveness import Liveness
 from chronik.server.peers.network import tune
 from chronik.server.peers.secret import SharedSecret, Side
 from chronik.server.peers.timings import PeerTimings
+from chronik.vocab.address import host_and_port
 from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         tune(self._transport)
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
-            self.remote_address = f"{address[0]}:{address[1]}"
+            self.remote_address = host_and_port(address[0], address[1])
         self._owner.on_made(self)
         if self.dialled is not None and not self.is_closed:
             self._say_hello(self.dialled)

@@ -40,3 +40,9 @@ def test_none_at_all() -> None:
 def test_ipv6_is_printed_in_brackets() -> None:
     assert str(Address("::1", 9092)) == "[::1]:9092"
     assert str(Address("localhost", 9092)) == "localhost:9092"
+
+
+def test_an_ipv6_host_without_brackets_is_told_of_them() -> None:
+    with pytest.raises(ClientError) as raised:
+        parse_address("::1:9092")
+    assert "[::1]:9092" in raised.value.hint
