@@ -127,7 +127,7 @@ def create_partitions(
     """Records of a topic's additional partitions. Raises KafkaError."""
     topic = existing_topic(image, command.name)
     current = len(topic.partitions)
-    _check_growth(current, command.count)
+    _check_growth(command.name, current, command.count)
     added = command.count - current
     replication_factor = len(topic.partitions[0].replicas)
     _check_partitions_per_node(image, added, replication_factor, defaults)
@@ -164,13 +164,13 @@ def _check_new_name(image: ClusterImage, name: str) -> None:
         )
 
 
-def _check_growth(current: int, count: int) -> None:
+def _check_growth(name: str, current: int, count: int) -> None:
     if count == current:
         raise KafkaError(ErrorCode.INVALID_PARTITIONS, f"Topic already has {current} partition(s).")
     if count < current:
         raise KafkaError(
             ErrorCode.INVALID_PARTITIONS,
-            f"The topic currently has {current} partition(s); {count} would not be an increase.",
+            f"The topic {name} currently has {current} partition(s); {count} would not be an increase.",
         )
 
 
