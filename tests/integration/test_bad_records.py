@@ -163,7 +163,7 @@ def test_records_that_unpack_to_more_than_allowed_cost_no_memory(broker: BrokerP
 
     answer = send(broker, name, bytes(seal(data).data))
 
-    assert answer.error_code == ErrorCode.CORRUPT_MESSAGE
+    assert answer.error_code == ErrorCode.INVALID_RECORD
     assert_still_empty(broker, name)
     assert broker.resident_mb() - before_mb < 120
 

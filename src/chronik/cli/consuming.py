@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chronik.cli.client import Client, groups, offsets
-from chronik.cli.client.fetching import FetchedRecord, Fetcher
+from chronik.cli.client.fetching import FetchedRecord, Fetcher, Unreadable
+from chronik.cli.client.skipping import first_readable
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
+from chronik.cli.output import print_note
 from chronik.cli.parsing import parsed
 from chronik.cli.units import parse_time_ms
 
@@ -85,7 +87,9 @@ class Consumption:
         *,
         group: str | None,
         read_committed: bool,
+        skips_unreadable: bool = False,
     ) -> None:
+        self._skips_unreadable = skips_unreadable
         self._client = client
         self._topic = topic
         self._limits = limits
@@ -110,15 +114,32 @@ class Consumption:
         last_seen = time.monotonic()
         out = sys.stdout.buffer
         while not self._is_done(last_seen):
-            for record in self._fetcher.poll(self._wait_ms(last_seen)):
-                out.write(write(record))
-                last_seen = time.monotonic()
-                self._count += 1
-                if self._count == self._limits.records_max:
-                    break
+            try:
+                for record in self._fetcher.poll(self._wait_ms(last_seen)):
+                    out.write(write(record))
+                    last_seen = time.monotonic()
+                    self._count += 1
+                    if self._count == self._limits.records_max:
+                        break
+            except Unreadable as error:
+                out.flush()
+                self._skip(error)
             out.flush()
             if time.monotonic() >= self._commit_due:
                 self._commit()
+
+    def _skip(self, unreadable: Unreadable) -> None:
+        """Go on behind what cannot be read, and say which offsets it had."""
+        if not self._skips_unreadable:
+            unreadable.hint = "--skip-unreadable goes on behind it, and says which offsets it left out."
+            raise unreadable
+        partition, first = unreadable.partition, unreadable.offset
+        after = unreadable.next_offset
+        if after is None:
+            end = offsets.latest(self._client, self._topic)[partition]
+            after = first_readable(lambda offset: self._fetcher.is_readable(partition, offset), first, end)
+        self._fetcher.positions[partition] = after
+        print_note(f"skipped offsets {first} to {after - 1} of {self._topic}-{partition}: {unreadable.why}")
 
     def _is_done(self, last_seen: float) -> bool:
         limits = self._limits

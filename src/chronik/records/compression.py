@@ -26,9 +26,16 @@ _XERIAL_BLOCK_BYTES = 32 * 1024
 _LENGTH = struct.Struct(">i")
 
 
+class DecompressedTooLarge(KafkaError):
+    """A payload unpacks to more bytes than the caller takes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(ErrorCode.CORRUPT_MESSAGE, f"more than {bytes_max} bytes decompressed")
+
+
 def decompress(codec: Codec, payload: Buffer, *, bytes_max: int = DECOMPRESSED_BYTES_MAX) -> Buffer:
-    """The records' bytes. Raises KafkaError CORRUPT_MESSAGE for what is not compressed so, or larger than
-    `bytes_max`.
+    """The records' bytes. Raises KafkaError CORRUPT_MESSAGE for what is not compressed so, and its subclass
+    DecompressedTooLarge.
     """
     match codec:
         case Codec.NONE:
@@ -82,7 +89,7 @@ def _decompress_into(
             if "write whole buffer" not in str(error):
                 raise _corrupt(f"cannot decompress: {error}") from error
         if size == bytes_max:
-            raise _corrupt(f"more than {bytes_max} bytes decompressed")
+            raise DecompressedTooLarge(bytes_max)
         size = min(size * _GUESS_FACTOR, bytes_max)
 
 
@@ -111,7 +118,7 @@ def _decompress_block(block: memoryview, bytes_max: int) -> bytes:
     try:
         size = snappy.decompress_raw_len(block)
         if size > bytes_max:
-            raise _corrupt(f"more than {bytes_max} bytes decompressed")
+            raise DecompressedTooLarge(bytes_max)
         return bytes(snappy.decompress_raw(block))
     except _cramjam().DecompressionError as error:
         raise _corrupt(f"cannot decompress: {error}") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from chronik.records.batch import HEADER_BYTES, NO_TIMESTAMP, Batch, BatchHeader, Codec, TimestampType
-from chronik.records.compression import decompress
+from chronik.records.compression import DECOMPRESSED_BYTES_MAX, decompress
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -25,7 +25,7 @@ class Record(NamedTuple):
     offset: int = 0
 
 
-def decode_records(batch: Batch) -> Iterator[Record]:
+def decode_records(batch: Batch, bytes_max: int = DECOMPRESSED_BYTES_MAX) -> Iterator[Record]:
     """The records of a batch, decompressed if need be.
 
     Raises KafkaError INVALID_RECORD where the bytes are no records, or more or fewer than the header says;
@@ -34,7 +34,7 @@ def decode_records(batch: Batch) -> Iterator[Record]:
     """
     header = batch.header
     stamped = header.max_timestamp if header.timestamp_type is TimestampType.LOG_APPEND_TIME else None
-    data = decode_payload(batch)
+    data = decode_payload(batch, bytes_max)
     position = 0
     for _ in range(header.record_count):
         try:
@@ -48,15 +48,15 @@ def decode_records(batch: Batch) -> Iterator[Record]:
         raise _invalid(f"{len(data) - position} bytes after the last record")
 
 
-def decode_payload(batch: Batch) -> bytes:
-    """The records' bytes, decompressed."""
+def decode_payload(batch: Batch, bytes_max: int = DECOMPRESSED_BYTES_MAX) -> bytes:
+    """The records' bytes, decompressed to at most `bytes_max`."""
     codec_id = batch.header.codec_id
     payload = memoryview(batch.data)[HEADER_BYTES:]
     if codec_id == Codec.NONE:
         return bytes(payload)
     if codec_id > Codec.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"unknown compression type {codec_id}")
-    return bytes(decompress(Codec(codec_id), payload))
+    return bytes(decompress(Codec(codec_id), payload, bytes_max=bytes_max))
 
 
 def _decode_body(data: bytes, start: int, end: int, header: BatchHeader, stamped: int | None) -> Record:

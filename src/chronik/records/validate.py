@@ -1,9 +1,12 @@
 """What a produced batch must be before it is appended: Kafka's ProduceRequest, UnifiedLog and LogValidator
 checks.
 
-The header is checked always. Records are decoded only where the topic needs it (see docs/decisions/0003).
+The header is checked always, and that records fill the batch as they should, compressed or not. Single
+records are decoded where the topic needs it, or where the header says that some are wrong (see
+docs/decisions/0003 and 0015).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,12 +23,24 @@ from chronik.records.batch import (
     has_valid_crc,
     parse_header,
 )
-from chronik.records.record import decode_records
+from chronik.records.compression import DECOMPRESSED_BYTES_MAX, DecompressedTooLarge, decompress
+from chronik.records.record import Record, decode_records
 from chronik.records.transform import with_codec, with_log_append_time
 from chronik.vocab.config.topic import TopicConfig
+from chronik.vocab.config.values import LONG_MAX
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 _MAGIC_AT = 16
+
+# How many records of one batch are named as rejected: some megabyte of answer. Kafka names all of them.
+RECORD_ERRORS_MAX = 10_000
+
+# How much of a compressed batch is unpacked to look at it: some 30 ms of the loop with the slowest codec.
+# Batches of at most the default size unpack to more only where they hold next to nothing.
+OPENED_BYTES_MAX = 10 * 1024 * 1024
+
+# Index in the batch, and why.
+RecordError = tuple[int, str]
 
 # Runs of equally long records are looked for in so many records first, then in four times as many while
 # they go on.
@@ -60,6 +75,13 @@ class ProduceRules:
     codec: Codec | None
     level: int | None
 
+    @property
+    def bounds_the_past(self) -> bool:
+        """True if a record may be too old. The header tells the greatest timestamp and the first, not the
+        least, so the records have to.
+        """
+        return not self.is_log_append_time and self.timestamp_before_max_ms != LONG_MAX
+
     @classmethod
     def of(cls, config: TopicConfig) -> Self:
         codec = _CODECS.get(config.compression_type)
@@ -88,23 +110,43 @@ def _level(codec: Codec | None, config: TopicConfig) -> int | None:
             return None
 
 
+class RejectedRecords(KafkaError):
+    """Single records of a batch are at fault, so none is appended. `record_errors` says which, from 0, and
+    why (KIP-467).
+    """
+
+    def __init__(self, code: ErrorCode, record_errors: Sequence[RecordError], count: int) -> None:
+        """`count`: how many there are, named or not."""
+        message = "One or more records have been rejected due to invalid timestamp"
+        if code is not ErrorCode.INVALID_TIMESTAMP:
+            shown = ", ".join(f"RecordError(batchIndex={i}, message='{why}')" for i, why in record_errors[:3])
+            message = (
+                f"One or more records have been rejected due to {count} record errors in total, and only "
+                f"showing the first three errors at most: [{shown}]"
+            )
+        super().__init__(code, message)
+        self.record_errors = record_errors
+
+
 def validate_produce(records: Buffer, rules: ProduceRules, now_ms: int) -> Batch:
     """The one batch of a partition's produce, as it is to be appended. Raises KafkaError with what Kafka
-    answers.
+    answers, RejectedRecords where single records are at fault.
     """
     batch = _single_batch(records, rules)
     header = batch.header
     _check_counts(header)
     _check_kind(header)
-    if not rules.is_log_append_time:
-        _check_timestamps(header, rules, now_ms)
     if not has_valid_crc(batch):
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the batch does not have the CRC it claims")
     is_rewritten = rules.codec is not None and rules.codec != header.codec_id
-    if rules.needs_keys or is_rewritten:
-        _check_records(batch, rules)
+    if rules.needs_keys or is_rewritten or rules.bounds_the_past:
+        _check_records(batch, rules, now_ms, DECOMPRESSED_BYTES_MAX)
+    elif _is_header_out_of_range(header, rules, now_ms):
+        _check_timestamps(batch, rules, now_ms)
     elif header.codec_id == Codec.NONE:
         check_lengths(records, header.record_count)
+    else:
+        _check_compressed(batch)
     if is_rewritten and rules.codec is not None:
         batch = with_codec(batch, rules.codec, rules.level)
     if rules.is_log_append_time:
@@ -159,28 +201,53 @@ def _check_kind(header: BatchHeader) -> None:
         raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets the timestamp type LogAppendTime")
 
 
-def _check_timestamps(header: BatchHeader, rules: ProduceRules, now_ms: int) -> None:
-    for timestamp in (header.base_timestamp, header.max_timestamp):
-        if timestamp == NO_TIMESTAMP:
-            continue
-        if (
-            timestamp - now_ms > rules.timestamp_after_max_ms
-            or now_ms - timestamp > rules.timestamp_before_max_ms
-        ):
-            raise KafkaError(
-                ErrorCode.INVALID_TIMESTAMP,
-                f"timestamp {timestamp} is too far from the broker's {now_ms}",
-            )
+def _is_header_out_of_range(header: BatchHeader, rules: ProduceRules, now_ms: int) -> bool:
+    return not rules.is_log_append_time and any(
+        _is_out_of_range(at, rules, now_ms) for at in (header.base_timestamp, header.max_timestamp)
+    )
 
 
-def check_lengths(records: Buffer, record_count: int) -> None:
-    """Walk over the lengths of uncompressed records: `record_count` of them must fill the batch exactly.
+def _check_timestamps(batch: Batch, rules: ProduceRules, now_ms: int) -> None:
+    """Refuse a batch whose header says that timestamps are out of range, with the records that are, where
+    these are not so many that looking at them would hold up others.
+    """
+    if batch.header.record_count <= RECORD_ERRORS_MAX:
+        _check_records(batch, rules, now_ms, OPENED_BYTES_MAX)
+    _check_header_timestamps(batch.header, rules, now_ms)
+
+
+def _is_out_of_range(timestamp: int, rules: ProduceRules, now_ms: int) -> bool:
+    return timestamp != NO_TIMESTAMP and (
+        timestamp - now_ms > rules.timestamp_after_max_ms
+        or now_ms - timestamp > rules.timestamp_before_max_ms
+    )
+
+
+def _check_compressed(batch: Batch) -> None:
+    """Open the batch: whatever does not unpack to its records would stop every reader of the partition. What
+    unpacks to more than OPENED_BYTES_MAX is appended unopened.
+    """
+    payload = memoryview(batch.data)[HEADER_BYTES:]
+    try:
+        records = decompress(Codec(batch.header.codec_id), payload, bytes_max=OPENED_BYTES_MAX)
+    except DecompressedTooLarge:
+        return
+    except KafkaError as error:
+        # Kafka answers UNKNOWN_SERVER_ERROR. After CORRUPT_MESSAGE clients send it again and again: that
+        # stands for damage on the way, which the CRC has ruled out.
+        raise _invalid(error.message or "cannot decompress") from error
+    check_lengths(records, batch.header.record_count, start=0)
+
+
+def check_lengths(records: Buffer, record_count: int, *, start: int = HEADER_BYTES) -> None:
+    """Walk over the lengths of uncompressed records: from `start` on, `record_count` of them must fill the
+    buffer exactly.
 
     The hot loop of produce. Records that are as long as their neighbours, which most small ones are, are
     counted a run at a time; where there are no runs, they are looked for less and less often.
     """
     data = records if isinstance(records, bytes) else bytes(records)
-    position, end, count = HEADER_BYTES, len(data), 0
+    position, end, count = start, len(data), 0
     pause = _PAUSE_MIN
     try:
         if record_count < _PROBE_MIN:
@@ -254,14 +321,54 @@ def _walk_lengths(data: bytes, position: int, end: int, count_max: int) -> tuple
     return position, count
 
 
-def _check_records(batch: Batch, rules: ProduceRules) -> None:
-    expected = batch.header.base_offset
-    for record in decode_records(batch):
-        if record.offset != expected:
-            raise _invalid(f"offset delta {record.offset} where {expected} follows")
-        if rules.needs_keys and record.key is None:
-            raise _invalid("a compacted topic takes no record without a key")
-        expected += 1
+def _check_records(batch: Batch, rules: ProduceRules, now_ms: int, bytes_max: int) -> None:
+    """Decode all records and collect what is wrong with single ones, as Kafka's LogValidator does."""
+    code, count = ErrorCode.INVALID_RECORD, 0
+    errors: list[RecordError] = []
+    checks_time = not rules.is_log_append_time
+    try:
+        for index, record in enumerate(decode_records(batch, bytes_max)):
+            if record.offset != batch.header.base_offset + index:
+                raise _invalid(f"offset delta {record.offset} where {index} follows")
+            problem = None
+            if rules.needs_keys and record.key is None:
+                problem = _NO_KEY
+            elif checks_time and _is_out_of_range(record.timestamp, rules, now_ms):
+                code = ErrorCode.INVALID_TIMESTAMP
+                problem = _timestamp_problem(record, index, rules, now_ms)
+            if problem is not None:
+                count += 1
+                if len(errors) < RECORD_ERRORS_MAX:
+                    errors.append((index, problem))
+    except KafkaError as error:
+        if error.code is not ErrorCode.CORRUPT_MESSAGE:
+            raise
+        raise _invalid(error.message or "cannot decompress") from error
+    if errors:
+        raise RejectedRecords(code, errors, count)
+    if checks_time:
+        _check_header_timestamps(batch.header, rules, now_ms)
+
+
+_NO_KEY = "Compacted topic cannot accept message without key"
+
+
+def _timestamp_problem(record: Record, index: int, rules: ProduceRules, now_ms: int) -> str:
+    first, last = now_ms - rules.timestamp_before_max_ms, now_ms + rules.timestamp_after_max_ms
+    return (
+        f"Timestamp {record.timestamp} of message with offset {index} is out of range. "
+        f"The timestamp should be within [{first}, {last}]"
+    )
+
+
+def _check_header_timestamps(header: BatchHeader, rules: ProduceRules, now_ms: int) -> None:
+    """A header that says more than its records would mislead whoever looks for times."""
+    for timestamp in (header.base_timestamp, header.max_timestamp):
+        if _is_out_of_range(timestamp, rules, now_ms):
+            raise KafkaError(
+                ErrorCode.INVALID_TIMESTAMP,
+                f"the batch's timestamp {timestamp} is too far from the broker's {now_ms}",
+            )
 
 
 def _invalid(message: str) -> KafkaError:

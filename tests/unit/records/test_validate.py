@@ -21,7 +21,14 @@ from chronik.records.batch import (
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.compression import compress
 from chronik.records.record import Record, decode_records, encode_record, read_varint, write_varint
-from chronik.records.validate import ProduceRules, check_lengths, validate_produce
+from chronik.records.validate import (
+    OPENED_BYTES_MAX,
+    RECORD_ERRORS_MAX,
+    ProduceRules,
+    RejectedRecords,
+    check_lengths,
+    validate_produce,
+)
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
 
@@ -224,6 +231,132 @@ class TestCompacted:
         assert code_of(data, self.RULES) is ErrorCode.INVALID_RECORD
 
 
+class TestRejectedRecords:
+    """KIP-467, with the answers of Kafka 4.4."""
+
+    KEYS = ProduceRules.of(replace(DEFAULT_TOPIC_CONFIG, cleanup_policy=("compact",)))
+    TIMES = replace(RULES, timestamp_before_max_ms=2 * HOUR_MS)
+    NO_KEY = "Compacted topic cannot accept message without key"
+
+    def rejected(
+        self, records: list[Record], rules: ProduceRules, codec: Codec = Codec.NONE
+    ) -> RejectedRecords:
+        with pytest.raises(RejectedRecords) as caught:
+            validate_produce(build_batch(records, BatchOptions(codec=codec)).data, rules, NOW_MS)
+        return caught.value
+
+    @pytest.mark.parametrize("codec", Codec)
+    def test_records_without_keys_are_named(self, codec: Codec) -> None:
+        records = [Record(None if number in (1, 3) else b"k", b"v", NOW_MS) for number in range(5)]
+        error = self.rejected(records, self.KEYS, codec)
+        assert error.code is ErrorCode.INVALID_RECORD
+        assert error.record_errors == [(1, self.NO_KEY), (3, self.NO_KEY)]
+        assert error.message == (
+            "One or more records have been rejected due to 2 record errors in total, and only showing the "
+            f"first three errors at most: [RecordError(batchIndex=1, message='{self.NO_KEY}'), "
+            f"RecordError(batchIndex=3, message='{self.NO_KEY}')]"
+        )
+
+    @pytest.mark.parametrize("codec", Codec)
+    def test_timestamps_out_of_range_are_named(self, codec: Codec) -> None:
+        """The past one is neither the first nor the greatest, which are all that the header tells."""
+        times = {2: NOW_MS - 3 * HOUR_MS, 4: NOW_MS + 2 * HOUR_MS}
+        error = self.rejected([Record(b"k", b"v", times.get(n, NOW_MS)) for n in range(6)], self.TIMES, codec)
+        assert error.code is ErrorCode.INVALID_TIMESTAMP
+        assert error.message == "One or more records have been rejected due to invalid timestamp"
+        within = f"The timestamp should be within [{NOW_MS - 2 * HOUR_MS}, {NOW_MS + HOUR_MS}]"
+        assert error.record_errors == [
+            (index, f"Timestamp {time} of message with offset {index} is out of range. {within}")
+            for index, time in times.items()
+        ]
+
+    @pytest.mark.parametrize("codec", Codec)
+    def test_without_a_bound_on_the_past_too(self, codec: Codec) -> None:
+        records = [Record(b"k", b"v", NOW_MS + (2 * HOUR_MS if number == 2 else 0)) for number in range(3)]
+        assert [index for index, _ in self.rejected(records, RULES, codec).record_errors] == [2]
+
+    def test_both_kinds_together_are_an_invalid_timestamp(self) -> None:
+        """A record that lacks its key as well is named for the key."""
+        records = [
+            Record(
+                None if number in (0, 3) else b"k", b"v", NOW_MS + (2 * HOUR_MS if number in (2, 3) else 0)
+            )
+            for number in range(5)
+        ]
+        error = self.rejected(records, self.KEYS)
+        assert error.code is ErrorCode.INVALID_TIMESTAMP
+        assert [(index, "Timestamp" in problem) for index, problem in error.record_errors] == [
+            (0, False),
+            (2, True),
+            (3, False),
+        ]
+
+    def test_a_wrong_header_alone_names_no_record(self) -> None:
+        data = with_header(lambda h: h._replace(max_timestamp=NOW_MS + 2 * HOUR_MS))
+        with pytest.raises(KafkaError) as caught:
+            validate_produce(data, RULES, NOW_MS)
+        assert caught.value.code is ErrorCode.INVALID_TIMESTAMP
+        assert not isinstance(caught.value, RejectedRecords)
+
+    def test_the_list_is_bounded_and_its_length_told(self) -> None:
+        error = self.rejected([Record(None, b"")] * (RECORD_ERRORS_MAX + 5), self.KEYS)
+        assert len(error.record_errors) == RECORD_ERRORS_MAX
+        assert f"due to {RECORD_ERRORS_MAX + 5} record errors" in (error.message or "")
+
+    def test_too_many_records_are_not_looked_at_for_their_header_alone(self) -> None:
+        late = Record(b"k", b"", NOW_MS + 2 * HOUR_MS)
+        with pytest.raises(KafkaError) as caught:
+            validate_produce(build_batch([late] * (RECORD_ERRORS_MAX + 1)).data, RULES, NOW_MS)
+        assert caught.value.code is ErrorCode.INVALID_TIMESTAMP
+        assert not isinstance(caught.value, RejectedRecords)
+
+
+COMPRESSED = [codec for codec in Codec if codec is not Codec.NONE]
+
+
+def compressed(codec: Codec, payload: bytes | bytearray, count: int = 3) -> bytes:
+    """A batch whose header and CRC fit `payload`, whatever that is."""
+    header = build_batch(RECORDS[:count], BatchOptions(codec=codec)).header
+    return bytes(seal(bytearray(pack_header(header) + payload)).data)
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+class TestCompressedPayload:
+    """Whatever does not unpack to its records would stop every reader of the partition."""
+
+    RAW = bytes(build_batch(RECORDS[:3]).data)[61:]
+
+    def test_garbage(self, codec: Codec) -> None:
+        assert code_of(compressed(codec, Random(1).randbytes(200))) is ErrorCode.INVALID_RECORD
+        assert code_of(compressed(codec, b"")) is ErrorCode.INVALID_RECORD
+
+    def test_a_cut_stream(self, codec: Codec) -> None:
+        whole = bytes(compress(codec, self.RAW))
+        validate_produce(compressed(codec, whole), RULES, NOW_MS)
+        assert code_of(compressed(codec, whole[:-6])) is ErrorCode.INVALID_RECORD
+
+    def test_garbage_within(self, codec: Codec) -> None:
+        data = compressed(codec, bytes(compress(codec, Random(1).randbytes(200))))
+        assert code_of(data) is ErrorCode.INVALID_RECORD
+
+    def test_too_few_and_too_many_records(self, codec: Codec) -> None:
+        raw = bytes(compress(codec, self.RAW))
+        assert code_of(compressed(codec, raw, 4)) is ErrorCode.INVALID_RECORD
+        assert code_of(compressed(codec, raw, 2)) is ErrorCode.INVALID_RECORD
+
+    def test_bytes_after_the_last(self, codec: Codec) -> None:
+        data = compressed(codec, bytes(compress(codec, self.RAW + bytes(4))))
+        assert code_of(data) is ErrorCode.INVALID_RECORD
+
+    def test_what_unpacks_to_very_much_stays_closed(self, codec: Codec) -> None:
+        """Looking at it would hold up everybody else."""
+        payload = bytearray()
+        encode_record(payload, 0, 0, b"k", bytes(OPENED_BYTES_MAX))
+        rules = replace(RULES, batch_bytes_max=20 * OPENED_BYTES_MAX)
+        data = compressed(codec, bytes(compress(codec, payload)), 2)  # one more than there is
+        assert validate_produce(data, rules, NOW_MS).data is data
+
+
 class TestCompressionType:
     @pytest.mark.parametrize(
         ("name", "codec"),
@@ -258,7 +391,7 @@ class TestCompressionType:
         header = build_batch(RECORDS, BatchOptions(codec=Codec.GZIP)).header
         data = seal(bytearray(pack_header(header) + b"garbage")).data
         rules = ProduceRules.of(replace(DEFAULT_TOPIC_CONFIG, compression_type="lz4"))
-        assert code_of(data, rules) is ErrorCode.CORRUPT_MESSAGE
+        assert code_of(data, rules) is ErrorCode.INVALID_RECORD
 
 
 def lengths_walked_plainly(data: bytes, record_count: int) -> bool:

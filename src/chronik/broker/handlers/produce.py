@@ -21,6 +21,7 @@ from chronik.broker.leader_hints import endpoints_of, leader_hint
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
 from chronik.records.batch import HEADER_BYTES, Codec, parse_header
+from chronik.records.validate import RejectedRecords
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -213,9 +214,10 @@ class ProduceOperation:
     ) -> None:
         self._mark_failed(response, error.code)
         response.error_message = error.message
-        if error.code is ErrorCode.INVALID_RECORD:
+        if isinstance(error, RejectedRecords):
             response.record_errors = [
-                BatchIndexAndErrorMessage(batch_index=0, batch_index_error_message=error.message)
+                BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=problem)
+                for index, problem in error.record_errors
             ]
         self._name_leader(response, error.code, topic.topic_id, topic.name)
 

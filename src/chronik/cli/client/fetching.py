@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chronik.cli.client.client import Client
 from chronik.cli.client.connection import Connection
 from chronik.cli.client.errors import ClientError, check, error_of
-from chronik.records.batch import HEADER_BYTES, LOG_OVERHEAD, Batch, parse_header
+from chronik.records.batch import HEADER_BYTES, LOG_OVERHEAD, MAGIC, Batch, parse_header
 from chronik.records.control import parse_end_txn_marker
 from chronik.records.record import Headers, decode_records
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -41,6 +41,22 @@ class FetchedRecord:
     headers: Headers
 
 
+class Unreadable(ClientError):
+    """Records at an offset that can be fetched and not decoded, or that the broker says are damaged.
+
+    `next_offset` is the first behind their batch, None where only the broker has seen it.
+    """
+
+    def __init__(
+        self, where: str, why: str, code: ErrorCode, *, partition: int, offset: int, next_offset: int | None
+    ) -> None:
+        super().__init__(f"cannot read {where}: {why}", name=code.name, code=code)
+        self.why = why
+        self.partition = partition
+        self.offset = offset
+        self.next_offset = next_offset
+
+
 class Fetcher:
     """Reads one topic. `positions` is the next offset by partition; `ends` the last known ends of what can be
     read.
@@ -58,7 +74,7 @@ class Fetcher:
     def poll(self, max_wait_ms: int) -> Iterator[FetchedRecord]:
         """What comes within a time, possibly nothing. A position moves as its record is taken.
 
-        Raises ClientError.
+        Raises ClientError; Unreadable is one after which reading may go on elsewhere.
         """
         leaders = self._client.retry(lambda: self._client.leaders(self._topic))
         by_leader: dict[Connection, list[int]] = {}
@@ -71,6 +87,23 @@ class Fetcher:
             for topic in answer.responses:
                 for data in topic.partitions:
                     yield from self._take(data)
+
+    def is_readable(self, partition: int, offset: int) -> bool:
+        """Whether the broker gives records at an offset, or none, rather than CORRUPT_MESSAGE.
+
+        Raises ClientError.
+        """
+        leader = self._client.retry(lambda: self._client.leaders(self._topic))[partition]
+        before, self.positions[partition] = self.positions[partition], offset
+        try:
+            answer = self._fetch(leader, [partition], 0)
+        finally:
+            self.positions[partition] = before
+        code = answer.responses[0].partitions[0].error_code
+        if code == ErrorCode.CORRUPT_MESSAGE:
+            return False
+        check(code, f"fetch from {self._topic}-{partition} at offset {offset}")
+        return True
 
     def _fetch(self, leader: Connection, partitions: list[int], max_wait_ms: int) -> FetchResponse:
         rows = [
@@ -103,23 +136,35 @@ class Fetcher:
         partition = data.partition_index
         if data.error_code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.LEADER_NOT_AVAILABLE):
             return  # the next poll asks who leads
-        check(
-            data.error_code,
-            f"fetch from {self._topic}-{partition} at offset {self.positions[partition]}",
-        )
+        where = f"{self._topic}-{partition} at offset {self.positions[partition]}"
+        if data.error_code == ErrorCode.CORRUPT_MESSAGE:
+            raise self._unreadable(partition, "the broker says that it is damaged", None)
+        check(data.error_code, f"fetch from {where}")
         self.ends[partition] = data.high_watermark if self._isolation_level == 0 else data.last_stable_offset
         records = data.records
         if records is None:
             return
         assert isinstance(records, bytes), "the decoder gives bytes"
-        try:
-            for batch in _whole_batches(records):
+        for batch in _whole_batches(records):
+            if batch.header.magic != MAGIC:
+                why = f"message format {batch.header.magic} is not supported"
+                code = ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT
+                raise self._unreadable(partition, why, batch.header.next_offset, code)
+            try:
                 yield from self._records(batch, partition, data.aborted_transactions or [])
-        except KafkaError as error:
-            where = f"{self._topic}-{partition} at offset {self.positions[partition]}"
-            raise ClientError(
-                f"cannot read {where}: {error}", name=error.code.name, code=error.code
-            ) from error
+            except KafkaError as error:
+                raise self._unreadable(partition, str(error), batch.header.next_offset, error.code) from error
+
+    def _unreadable(
+        self,
+        partition: int,
+        why: str,
+        next_offset: int | None,
+        code: ErrorCode = ErrorCode.CORRUPT_MESSAGE,
+    ) -> Unreadable:
+        offset = self.positions[partition]
+        where = f"{self._topic}-{partition} at offset {offset}"
+        return Unreadable(where, why, code, partition=partition, offset=offset, next_offset=next_offset)
 
     def _records(
         self, batch: Batch, partition: int, aborted: list[AbortedTransaction]
@@ -151,10 +196,6 @@ def _whole_batches(data: bytes) -> Iterator[Batch]:
     while len(data) - position >= HEADER_BYTES:
         header = parse_header(data, position)
         end = position + LOG_OVERHEAD + header.length
-        if header.magic != 2:
-            raise KafkaError(
-                ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT, f"message format {header.magic} is not supported"
-            )
         if end > len(data):
             return
         yield Batch(header, data[position:end])

@@ -42,6 +42,13 @@ def consume(
     read_committed: Annotated[
         bool, typer.Option("--read-committed", help="Hide records of aborted and open transactions.")
     ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable",
+            help="Go on behind a batch that cannot be read, and say which offsets it had.",
+        ),
+    ] = False,
     output_format: Annotated[
         str,
         typer.Option(
@@ -81,6 +88,12 @@ def consume(
             group=group,
         )
         consumption = Consumption(
-            client, topic, positions, limits, group=group, read_committed=read_committed
+            client,
+            topic,
+            positions,
+            limits,
+            group=group,
+            read_committed=read_committed,
+            skips_unreadable=skip_unreadable,
         )
         consumption.run(write)

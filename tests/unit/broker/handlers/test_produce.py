@@ -8,6 +8,8 @@ import pytest
 
 from chronik.broker.context import NoAnswer, RequestContext
 from chronik.broker.handlers import produce
+from chronik.records.build import build_batch
+from chronik.records.record import Record
 from chronik.sim.virtual_time import WALL_START_MS, settle, virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
@@ -134,7 +136,23 @@ async def test_a_bad_batch_is_explained() -> None:
     (answer,) = await answers(room, produce_request({("t", 0): b""}))
     assert answer.error_code == ErrorCode.INVALID_RECORD
     assert answer.error_message
-    assert [error.batch_index_error_message for error in answer.record_errors] == [answer.error_message]
+    # It is no single record's fault.
+    assert answer.record_errors == []
+    await room.close()
+
+
+@virtual
+async def test_rejected_records_are_named() -> None:
+    """KIP-467: what is right can be sent again without them."""
+    room = await room_with("t", cleanup_policy="compact")
+    data = build_batch([Record(None if index in (1, 3) else b"k", b"v", WALL_START_MS) for index in range(5)])
+    (answer,) = await answers(room, produce_request({("t", 0): bytes(data.data)}))
+    assert answer.error_code == ErrorCode.INVALID_RECORD
+    assert (answer.error_message or "").startswith("One or more records have been rejected due to 2 record")
+    assert [(error.batch_index, error.batch_index_error_message) for error in answer.record_errors] == [
+        (index, "Compacted topic cannot accept message without key") for index in (1, 3)
+    ]
+    assert room.partition("t").log.end_offset == 0
     await room.close()
 
 
