@@ -59,8 +59,15 @@ class Fetched:
     def fail(self, error: KafkaError) -> None:
         if isinstance(error, CorruptBatch):
             # Said at every try: the consumer stands still until somebody acts.
-            place = {"file": error.path, "position": error.position, "offset": error.offset}
-            _log.error("corrupt batch", extra=place)
+            damage = error.damage
+            extra = {
+                "file": damage.path,
+                "position": damage.position,
+                "offset": error.offset,
+                "what": damage.kind.value,
+                "next_readable": damage.end_offset,
+            }
+            _log.error("corrupt batch", extra=extra)
         self.code = error.code
         # Nothing is told of a partition whose leader, or whose data, is elsewhere.
         self.high_watermark = self.last_stable_offset = self.log_start_offset = -1

@@ -4,14 +4,14 @@
 (org.apache.kafka.server.common.CheckpointFile).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chronik.log.disk import Disk
 
 _VERSION = "0"
 
 
-def format_lines(rows: Sequence[Sequence[object]]) -> bytes:
+def format_lines(rows: Sequence[Iterable[object]]) -> bytes:
     lines = [_VERSION, str(len(rows)), *(" ".join(map(str, row)) for row in rows)]
     return ("\n".join(lines) + "\n").encode()
 

@@ -41,6 +41,11 @@ class SparseIndex(EntryFile):
             return self._floor_in(tail, key)
         return self._floor_in_file(key, source) if self._flushed else None
 
+    def is_in_memory(self, key: int) -> bool:
+        """Whether `floor` takes the entry of `key` from memory, so that no disk can have damaged it."""
+        tail = self._tail
+        return bool(tail) and self._unpack(tail, 0)[0] <= key
+
     def entries(self, source: Source) -> list[tuple[int, int]]:
         """All of them, in order."""
         return [(key, value) for key, value in self._entries(source)]
@@ -52,13 +57,19 @@ class SparseIndex(EntryFile):
         for entry in entries:
             if is_kept(*entry):
                 self.append(*entry)
+        # What came from the file is not taken for what was just written.
+        self.try_flush()
 
     def _floor_in_file(self, key: int, source: Source) -> tuple[int, int] | None:
         low, high, size = 0, self._flushed, self._entry.size
         # Invariant: the key at `low` is <= key unless `low` is 0; the keys from `high` on are greater.
         while (high - low) * size > _SEARCH_BLOCK_BYTES:
             middle = (low + high) // 2
-            if self._unpack(source.read(self.file, middle * size, size), 0)[0] <= key:
+            found = source.read(self.file, middle * size, size)
+            if len(found) < size:
+                # The file is being rewritten, or was cut: it says nothing.
+                return None
+            if self._unpack(found, 0)[0] <= key:
                 low = middle
             else:
                 high = middle

@@ -1,6 +1,7 @@
 """A partition's directory: paths, small files, and making segments. Shared by the parts of one log."""
 
 from chronik.log.checkpoint import format_offset, parse_offset_line, read_file, replace_unsynced
+from chronik.log.damage import Damages
 from chronik.log.disk import DirectorySync, Disk, Syncable, write_atomically
 from chronik.log.handles import HandleCache, LazyFile
 from chronik.log.names import LEADER_EPOCHS, LOG_START, RECOVERY_POINT
@@ -10,12 +11,13 @@ from chronik.log.segment import Segment
 class LogDirectory:
     """Where a log lives and how it opens files. `path` is relative to the disk, as `topic-0`."""
 
-    __slots__ = ("disk", "handles", "path")
+    __slots__ = ("damages", "disk", "handles", "path")
 
     def __init__(self, disk: Disk, handles: HandleCache, path: str) -> None:
         self.disk = disk
         self.handles = handles
         self.path = path
+        self.damages = Damages()
 
     def join(self, name: str) -> str:
         return f"{self.path}/{name}"
@@ -27,7 +29,7 @@ class LogDirectory:
         return LazyFile(self.disk, self.handles, self.join(name))
 
     def segment(self, base_offset: int, created_ms: int) -> Segment:
-        return Segment(self.disk, self.handles, self.path, base_offset, created_ms)
+        return Segment(self.disk, self.handles, self.path, base_offset, created_ms, self.damages)
 
     def read(self, name: str) -> bytes | None:
         return read_file(self.disk, self.join(name))
@@ -41,7 +43,12 @@ class LogDirectory:
         return format_offset(self.path, offset)
 
     def write_recovery_point(self, offset: int) -> None:
-        """Unsynced: a stale one only makes the next recovery read more."""
+        """Unsynced: a stale one only makes the next recovery read more. Not so where damage is known below
+        it, which without it would pass for a torn end.
+        """
+        if self.damages.has_loss:
+            self.write_recovery_point_durably(offset)
+            return
         replace_unsynced(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
 
     def write_recovery_point_durably(self, offset: int) -> None:

@@ -7,6 +7,8 @@ TXN_INDEX = ".txnindex"
 SNAPSHOT = ".snapshot"
 # Marks a file that is about to go; what a crash leaves of these is removed when the log is opened.
 DELETED = ".deleted"
+# An index that is being rebuilt, until it takes the place of the other: a leftover, too.
+REBUILT = ".cleaned"
 
 LEADER_EPOCHS = "leader-epoch-checkpoint"
 PARTITION_METADATA = "partition.metadata"

@@ -19,7 +19,7 @@ from chronik.log.partition_metadata import ensure_partition_metadata
 from chronik.log.producer_state import ProducerState
 from chronik.log.reader import LogReader
 from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest
-from chronik.log.recovery import Recovered, RecoveryReport, recover
+from chronik.log.recovery import LastStop, Recovered, RecoveryReport, recover
 from chronik.log.replay import replay_producers
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
@@ -27,6 +27,8 @@ from chronik.log.source import BLOCKING
 from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
 from chronik.log.txn_index import AbortedTxn
+from chronik.log.vouched import VouchedLog, VouchedSegment
+from chronik.log.walk import ANY_EPOCH, Epochs
 from chronik.records.batch import (
     HEADER_BYTES,
     PREFIX_BYTES,
@@ -75,6 +77,8 @@ class PartitionLog:
         # Whether there is a directory, and the active segment's file in it.
         self.is_on_disk = is_on_disk
         self.recovery: RecoveryReport = recovered.report
+        # What was found damaged or missing.
+        self.damages = directory.damages
         self._directory = directory
         self._clock = clock
         # Invariant: ascending base offsets; never empty; the last is the active segment.
@@ -102,8 +106,11 @@ class PartitionLog:
         was_clean: bool,
         topic_id: TopicId = NO_TOPIC_ID,
         handles: HandleCache | None = None,
+        vouched: VouchedLog | None = None,
+        has_other_replicas: bool = False,
     ) -> Self:
-        """Open a partition's directory. Reads all that may be damaged unless `was_clean`.
+        """Open a partition's directory. Reads all that may be torn unless `was_clean`; `vouched` is what the
+        last clean stop noted of the log, and `has_other_replicas` as in `recovery.LastStop`.
 
         One that is not there is made with the first batch: until then nothing is promised that the metadata
         log does not know, and a topic of thousands of partitions costs no files.
@@ -115,7 +122,11 @@ class PartitionLog:
         is_on_disk = disk.exists(directory)
         if is_on_disk:
             topic_id = ensure_partition_metadata(place, topic_id, is_new=False)
-        recovered = recover(place, config, clock.now_ms(), was_clean=was_clean, is_new=not is_on_disk)
+        if vouched is not None and vouched.topic_id != topic_id:
+            # Another topic's of this name.
+            vouched = None
+        last_stop = LastStop(was_clean=was_clean, vouched=vouched, has_other_replicas=has_other_replicas)
+        recovered = recover(place, config, clock.now_ms(), last_stop, is_new=not is_on_disk)
         log = cls(place, config, clock, recovered, topic_id, is_on_disk=is_on_disk)
         if is_on_disk and not was_clean:
             log._syncs.add_names(place.syncs_of_names())
@@ -269,6 +280,7 @@ class PartitionLog:
         segment.create()
         self._syncs.add_rolled(active)
         self._syncs.add_names(self._directory.syncs_of_names()[:1])
+        active.end_offset = segment.base_offset
         self._segments.append(segment)
         self._bases.append(segment.base_offset)
         self._active = segment
@@ -302,6 +314,23 @@ class PartitionLog:
     def has_unsynced(self) -> bool:
         """Whether a sync round would find something to do; after a roll or a flush without an append, too."""
         return self._syncs.is_waiting or self._syncs.synced_offset < self._end_offset
+
+    def vouch(self) -> VouchedLog | None:
+        """What a clean stop may note of the log: all of it is durable and closed. None when there is nothing
+        to miss.
+        """
+        if not self._end_offset:
+            return None
+        segments = self._segments if self.is_on_disk else []
+        return VouchedLog(
+            topic_id=self.topic_id,
+            start_offset=self._start_offset,
+            end_offset=self._end_offset,
+            segments=tuple(
+                VouchedSegment(base_offset=segment.base_offset, size=segment.known_size)
+                for segment in segments
+            ),
+        )
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
         """What to sync so that everything below the offset is durable. One round at a time; `on_synced` ends
@@ -344,7 +373,9 @@ class PartitionLog:
                 file.remove()
         active = kept[-1]
         active.load(self.config)
+        active.end_offset = active.vouched_size = None
         self._end_offset = active.cut(end_offset)
+        self.damages.forget_from(self._end_offset)
         self._directory.disk.sync_directory(self._directory.path)
         self._segments, self._bases = kept, self._bases[: number + 1]
         self._active = active
@@ -395,6 +426,7 @@ class PartitionLog:
         # The file still has the old ones.
         self._epochs.is_dirty = True
         self._syncs = SyncState(offset)
+        self.damages.forget_from(0)
 
     def advance_start(self, offset: int) -> None:
         """Raise the log start (DeleteRecords); `tidy` makes it durable and frees the space."""
@@ -427,9 +459,34 @@ class PartitionLog:
             self._cleanup.add(offset, self._segments[:count], snapshots)
         removed = [Offset(base) for base in self._bases[:count]]
         self._start_offset = offset
+        self.damages.forget_before(offset)
         del self._segments[:count], self._bases[:count]
         self._reader.forget()
         return removed
+
+    async def mend_indexes(self) -> int:
+        """Work out anew the indexes of closed segments that the log does not bear out; of how many. Raises
+        OSError. That of the active segment comes when the segment is closed: until then lookups do without
+        what is damaged in it.
+        """
+        closed = self._segments[:-1]
+        for segment in closed:
+            segment.load(self.config)
+            segment.confirm_times(BLOCKING)
+        damaged = [segment for segment in closed if segment.has_damaged_index]
+        for segment in damaged:
+            await self._mend_index(segment)
+        return len(damaged)
+
+    async def _mend_index(self, segment: Segment) -> None:
+        disk, config = self._directory.disk, self.config
+        # With handles of its own, for the thread that reads all of the segment.
+        apart = segment.begin_rebuild(disk)
+        await disk.run_blocking(lambda: apart.rebuild_apart(config))
+        if segment in self._segments and segment is not self._active:
+            segment.take_indexes(apart, disk)
+            for index in (segment.offsets, segment.times):
+                self.damages.forget_index(index.file.path)
 
     async def tidy(self) -> None:
         """Make a raised log start durable and remove what lies below it. Raises OSError; call again later
@@ -461,19 +518,28 @@ class PartitionLog:
             )
         if offset >= end_offset or offset == self._end_offset:
             if offset == self._end_offset:
-                self._reader.remember(offset, Place(self._active, self._active.size, True))
+                self._reader.remember(offset, Place(self._active, self._active.size, True, offset))
             return LogSlice(offset, offset, [], 0)
         if max_bytes < HEADER_BYTES and not at_least_one:
             # No batch is so small: there is no room for one, which says nothing about the log.
             return LogSlice(offset, offset, [], 0)
-        request = ReadRequest(offset, max_bytes, end_offset, at_least_one)
+        request = ReadRequest(
+            offset, max_bytes, end_offset, at_least_one, self._epochs_from(offset), self.config.compacts
+        )
         return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
 
     def read_for_replication(self, offset: int, max_bytes: int) -> LogSlice | ColdRead:
         """As `read`, but from `first_offset` on and to the log's end; at least one batch."""
         invariant(self._bases[0] <= offset < self._end_offset, "nothing to replicate at {}", offset)
-        request = ReadRequest(offset, max_bytes, self._end_offset, True)
+        request = ReadRequest(
+            offset, max_bytes, self._end_offset, True, self._epochs_from(offset), self.config.compacts
+        )
         return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
+
+    def _epochs_from(self, offset: int) -> Epochs:
+        """Those of the batches from the one on that holds `offset`."""
+        first = self._epochs.epoch_at(offset)
+        return Epochs(first, self._epochs.latest) if first >= 0 else ANY_EPOCH
 
     # Looking up.
 

@@ -7,27 +7,25 @@ becomes a `ColdRead`, to be loaded in a worker thread.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from chronik.log.damage import Damage, DamageKind
+from chronik.log.intact import Intact, iterate_intact
 from chronik.log.segment import Segment
-from chronik.log.source import PrivateSource, Source
-from chronik.log.walk import Walk, walk
+from chronik.log.source import CACHED, NotCached, PrivateSource, Source
+from chronik.log.walk import ANY_EPOCH, SEEK_CHUNK_BYTES, UNKNOWN, Epochs, Walk, ends_at, walk
 from chronik.records.batch import HEADER_BYTES, Batch, split_batches
 from chronik.vocab.errors import ErrorCode, KafkaError
 
-# Read more than was asked for by so much when the position of the first batch is not known exactly: the
-# distance between two index entries at Kafka's default interval, and a usual batch.
-_SEEK_BYTES = 4096 + 16384
-
 
 class CorruptBatch(KafkaError):
-    """A batch on disk is not what was written. The client gets CORRUPT_MESSAGE; the log line names the
-    place.
+    """Records on disk are not what was written, or not there. The client gets CORRUPT_MESSAGE; the log line
+    names the place.
     """
 
-    def __init__(self, path: str, position: int, offset: int) -> None:
-        message = f"corrupt batch at offset {offset}: {path} position {position}"
+    def __init__(self, damage: Damage, offset: int) -> None:
+        place = f"{damage.path} position {damage.position}"
+        message = f"{damage.kind.value} at offset {offset}: {place}"
         super().__init__(ErrorCode.CORRUPT_MESSAGE, message)
-        self.path = path
-        self.position = position
+        self.damage = damage
         self.offset = offset
 
 
@@ -54,6 +52,10 @@ class Place(NamedTuple):
     position: int
     # False when the batch starts at or shortly after the position.
     is_exact: bool
+    # The base offset of the batch that is at the position; UNKNOWN where an index led.
+    expected_offset: int = UNKNOWN
+    # Where an index led: the batch's last offset, by which the entry is believed.
+    last_offset: int = UNKNOWN
 
 
 class ReadRequest(NamedTuple):
@@ -64,6 +66,10 @@ class ReadRequest(NamedTuple):
     # Exclusive: the high watermark or the last stable offset.
     end_offset: int
     at_least_one: bool
+    # Those of the log from the offset on.
+    epochs: Epochs = ANY_EPOCH
+    # Offsets may be missing between batches.
+    has_gaps: bool = False
 
 
 class ColdRead:
@@ -102,15 +108,22 @@ def read_slice(
     place = start if start is not None else _find(segments[0], request.offset, source)
     for segment in segments:
         if segment is not place.segment:
-            place = Place(segment, 0, True)
+            reader.step_over_to(segment, place.segment)
+            if reader.is_complete:
+                break
+            place = Place(segment, 0, True, segment.base_offset)
         place = reader.read(place)
         if reader.is_complete:
             break
+    reader.finish(segments)
     return reader.result(), place
 
 
 def _find(segment: Segment, offset: int, source: Source) -> Place:
-    return Place(segment, segment.position_before(offset, source), False)
+    entry = segment.offsets.floor(offset - segment.base_offset, source)
+    if entry is None:
+        return Place(segment, 0, False, segment.base_offset)
+    return Place(segment, entry[1], False, UNKNOWN, segment.base_offset + entry[0])
 
 
 class _Reader:
@@ -118,9 +131,8 @@ class _Reader:
 
     def __init__(self, request: ReadRequest, source: Source) -> None:
         self._source = source
-        self._end_offset = request.end_offset
+        self._request = request
         self._left = request.max_bytes
-        self._at_least_one = request.at_least_one
         self._next_offset = request.offset
         self._base_offset = request.offset
         self._buffers: list[bytes | memoryview] = []
@@ -132,25 +144,44 @@ class _Reader:
 
     def read(self, place: Place) -> Place:
         """Read on from `place` to the end of its segment, or of the request; where that is."""
-        segment, position, is_exact = place
+        segment, position, is_exact, expected, last_offset = place
+        resumed_at = -1
         # Never nothing: only a file that ends too early answers with no bytes, and that is damage.
-        wanted = max(self._left, HEADER_BYTES) + (0 if is_exact else _SEEK_BYTES)
-        while not self.is_complete and position < segment.size:
+        wanted = max(self._left, HEADER_BYTES) + (0 if is_exact else SEEK_CHUNK_BYTES)
+        while not self.is_complete and (position < segment.size or last_offset != UNKNOWN):
             length = min(wanted, segment.size - position)
-            chunk = self._source.read(segment.log, position, length)
-            found = self._walk(chunk)
+            chunk = self._source.read(segment.log, position, length) if position >= 0 < length else b""
+            if last_offset != UNKNOWN:
+                if not ends_at(chunk, last_offset):
+                    # It tells of the index, and finds an entry that can be believed.
+                    position = segment.position_before(self._next_offset, self._source)
+                    expected, last_offset = UNKNOWN if position else segment.base_offset, UNKNOWN
+                    continue
+                last_offset = UNKNOWN
+            found = self._walk(chunk, expected)
             position += found.end
+            expected = found.expected_offset
             is_cut = not found.end and 0 < found.missing <= length
             is_torn = found.missing > segment.size - position
             if found.is_corrupt or is_cut or is_torn or not chunk:
-                self._on_damage(segment, position)
+                position, expected = self._on_damage(segment, position, resumed_at)
+                resumed_at = position
             # A batch that the chunk holds only the start of is read again, whole.
             wanted = max(found.missing, self._left, HEADER_BYTES)
-        return Place(segment, position, True)
+        return Place(segment, position, True, expected)
 
-    def _walk(self, chunk: bytes | memoryview) -> Walk:
-        at_least_one = self._at_least_one and not self._buffers
-        found = walk(chunk, self._next_offset, self._end_offset, self._left, at_least_one=at_least_one)
+    def _walk(self, chunk: bytes | memoryview, expected_offset: int) -> Walk:
+        request = self._request
+        found = walk(
+            chunk,
+            self._next_offset,
+            request.end_offset,
+            self._left,
+            at_least_one=request.at_least_one and not self._buffers,
+            expected_offset=expected_offset,
+            epochs=request.epochs,
+            has_gaps=request.has_gaps,
+        )
         if found.end > found.start:
             self._take(chunk, found)
         self.is_complete = found.is_complete or (bool(self._buffers) and self._left < HEADER_BYTES)
@@ -164,7 +195,64 @@ class _Reader:
         self._buffers.append(chunk if size == len(chunk) else memoryview(chunk)[found.start : found.end])
         self._left -= size
 
-    def _on_damage(self, segment: Segment, position: int) -> None:
-        if not self._buffers:
-            raise CorruptBatch(segment.log.path, position, self._next_offset)
-        self.is_complete = True
+    # Damage. A read of several batches ends before it; the next read begins with it.
+
+    def _on_damage(self, segment: Segment, position: int, resumed_at: int) -> tuple[int, int]:
+        """Where to read on, and the base offset there: what is damaged may be before what is asked for."""
+        if self._buffers:
+            self.is_complete = True
+            return position, UNKNOWN
+        if self._source is CACHED:
+            # Looking for what is intact takes a while.
+            raise NotCached
+        if position == resumed_at:
+            offset = self._next_offset
+            raise CorruptBatch(
+                Damage(DamageKind.CORRUPT_BATCH, segment.log.path, position, offset, offset + 1), offset
+            )
+        return self._find_intact(segment)
+
+    def _find_intact(self, segment: Segment) -> tuple[int, int]:
+        """The batch that holds the offset. Raises CorruptBatch when that is the damaged one."""
+        offset, source = self._next_offset, self._source
+        start = segment.position_before(offset, source)
+        bounds = segment.bounds(start, source)._replace(
+            leader_epoch_max=self._request.epochs.last, has_gaps=self._request.has_gaps
+        )
+        end_offset = bounds.offset_min
+        for found in iterate_intact(segment.log, bounds, source):
+            if isinstance(found, Intact):
+                header = found.batch.header
+                end_offset = header.next_offset
+                if offset < end_offset:
+                    self.is_complete = end_offset > self._request.end_offset
+                    return found.position, header.base_offset
+            elif found.next_offset is None or offset < found.next_offset:
+                raise CorruptBatch(segment.report(found), offset)
+        raise CorruptBatch(segment.report_cut(end_offset, segment.end_offset or offset + 1), offset)
+
+    def step_over_to(self, following: Segment, previous: Segment) -> None:
+        """Read on in the segment behind `previous`, if it is the next one."""
+        offset = self._next_offset
+        if following.base_offset <= offset or self._request.has_gaps:
+            return
+        self.is_complete = bool(self._buffers)
+        if self.is_complete:
+            return
+        end_offset = previous.end_offset
+        if end_offset is not None and offset < end_offset:
+            if self._source is CACHED:
+                raise NotCached
+            self._find_intact(previous)
+        raise CorruptBatch(previous.report_missing(following.base_offset), offset)
+
+    def finish(self, segments: Sequence[Segment]) -> None:
+        """A read below the end that found nothing has met damage, wherever that is."""
+        if self.is_complete or self._buffers or not self._request.at_least_one:
+            return
+        if self._source is CACHED:
+            raise NotCached
+        last = segments[-1]
+        raise CorruptBatch(
+            last.report_cut(self._next_offset, last.end_offset or self._next_offset + 1), self._next_offset
+        )

@@ -1,18 +1,25 @@
-"""Opening a log: after a clean close by trusting its files, after anything else by reading what may be
-damaged.
+"""Opening a log: after a clean close by trusting its files, after anything else by reading what may be torn.
 
-Durable for certain is everything below the recovery point, which is the base offset of a segment. From
-there on every batch is read and its CRC checked; the log ends before the first that is damaged, missing or
-out of order, and what the indexes, the producers and the epochs should be is worked out again on the way.
+Durable for certain is everything below the *vouched end*: what the last clean stop noted (`log.vouched`), and
+what is below the recovery point, which is the base offset of a segment. What is damaged or missing there was
+once acknowledged. It is reported (`log.damage`) and left as it is, and the log goes on behind it.
+
+From the vouched end on every batch is read and its CRC checked; the log ends before the first that is
+damaged, missing or out of order, of which nobody was told. What the indexes, the producers and the epochs
+should be is worked out again on the way.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from chronik.log.cleanup import remove_in_order
 from chronik.log.config import LogConfig
+from chronik.log.damage import Damage, DamageKind
 from chronik.log.epochs import LeaderEpochs, parse_epochs
 from chronik.log.handles import LazyFile
+from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
 from chronik.log.intake import take_in
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import (
@@ -24,15 +31,35 @@ from chronik.log.names import (
     TIME_INDEX,
     TXN_INDEX,
     is_leftover,
+    offset_name,
     parse_offset,
 )
 from chronik.log.producer_state import ProducerState
 from chronik.log.replay import replay_producers
-from chronik.log.segment import Segment
+from chronik.log.segment import OFFSETS_MAX, Segment
 from chronik.log.snapshots import Snapshots
 from chronik.log.source import BLOCKING
-from chronik.log.walk import iterate_batches
-from chronik.records.batch import Batch, has_valid_crc
+from chronik.log.vouched import VouchedLog
+from chronik.records.batch import HEADER_BYTES, parse_header
+
+# The vouched end after a clean stop that left no note of the log: all that is in the files.
+_EVERYTHING = 2**63 - 1
+
+# What a damaged batch may say of how many records it has: more do not fit into the largest one.
+_RECORDS_MAX = 1 << 27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastStop:
+    """What is known of how a log was left."""
+
+    # Everything was synced and closed.
+    was_clean: bool
+    # What the last clean stop noted of it, which may be some lives ago.
+    vouched: VouchedLog | None = None
+    # Others have the records, and a leader sends what this replica lacks: one that lost its end is shorter
+    # then. Without others it goes on where it would have, so that no offset is given twice.
+    has_other_replicas: bool = False
 
 
 @dataclass(slots=True)
@@ -45,6 +72,10 @@ class RecoveryReport:
     truncated_bytes: int = 0
     removed_segments: int = 0
     removed_files: list[str] = field(default_factory=list)
+    # Where the records ended that were durable, for all that is known, when the log was opened.
+    vouched_end_offset: int = 0
+    # From here on, up to the vouched end, they are lost; None when the end is there.
+    lost_from_offset: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,40 +92,71 @@ class Recovered:
 
 
 def recover(
-    directory: LogDirectory, config: LogConfig, now_ms: int, *, was_clean: bool, is_new: bool = False
+    directory: LogDirectory, config: LogConfig, now_ms: int, last_stop: LastStop, *, is_new: bool = False
 ) -> Recovered:
     """Read a log's directory, which may be empty; one that `is_new` is not there. Raises OSError."""
-    return _Recovery(directory, config, now_ms, is_new=is_new).run(was_clean=was_clean)
+    return _Recovery(directory, config, now_ms, last_stop, is_new=is_new).run()
 
 
 class _Recovery:
     """One opening of one log; lives for the call of `recover`."""
 
-    def __init__(self, directory: LogDirectory, config: LogConfig, now_ms: int, *, is_new: bool) -> None:
+    def __init__(
+        self, directory: LogDirectory, config: LogConfig, now_ms: int, last_stop: LastStop, *, is_new: bool
+    ) -> None:
         self._directory = directory
         self._config = config
         self._now_ms = now_ms
+        self._last_stop = last_stop
         self._is_new = is_new
         self._report = RecoveryReport()
         # A topic of thousands of partitions need not look for files where there can be none.
         names = [] if is_new else self._tidy(directory.names())
         self._snapshots = Snapshots(directory, names)
-        self._log_start = directory.read_offset(LOG_START) if LOG_START in names else None
+        self._log_start = self._find_log_start(names)
         bases = sorted(base for name in names if (base := parse_offset(name, LOG)) is not None)
         self._segments = [directory.segment(base, now_ms) for base in bases]
+        self._point = directory.read_offset(RECOVERY_POINT) if RECOVERY_POINT in names else None
+        self._vouched_end = self._find_vouched_end()
         self._epochs_on_disk = directory.read(LEADER_EPOCHS) if LEADER_EPOCHS in names else None
         self._epochs = LeaderEpochs()
         self._producers = ProducerState()
         self._end_offset = 0
+        # What the log ends with instead of the records it had; None when its end is there.
+        self._lost: Damaged | None = None
         # Written by the scan, to be synced at its end.
         self._unsynced: list[LazyFile] = []
 
-    def run(self, *, was_clean: bool) -> Recovered:
+    def _find_log_start(self, names: list[str]) -> int:
+        vouched = self._last_stop.vouched
+        found = self._directory.read_offset(LOG_START) if LOG_START in names else None
+        start = max(found or 0, 0 if vouched is None else vouched.start_offset)
+        # A segment below it that a crash left is no loss, whatever it looks like.
+        self._directory.damages.forget_before(start)
+        return start
+
+    def _find_vouched_end(self) -> int:
+        vouched, was_clean = self._last_stop.vouched, self._last_stop.was_clean
+        if was_clean and vouched is None and self._segments:
+            return _EVERYTHING
+        return max(self._durable_up_to(), 0 if vouched is None else vouched.end_offset)
+
+    def _durable_up_to(self) -> int:
+        """The recovery point, or the segment below it: one that names no segment may be damaged itself."""
+        point = self._point or 0
         if not self._segments:
-            self._start_empty(self._log_start or 0)
+            return point
+        return max((one.base_offset for one in self._segments if one.base_offset <= point), default=0)
+
+    def run(self) -> Recovered:
+        self._look_for_segments()
+        if not self._segments:
+            self._start_without_segments()
         else:
-            if not (was_clean and self._open_clean()):
+            if not (self._last_stop.was_clean and self._open_clean()):
                 self._recover()
+            if self._lost is not None:
+                self._go_on_after(self._lost)
             self._remove_deleted()
         start_offset = self._start_offset()
         if start_offset > self._end_offset:
@@ -104,6 +166,8 @@ class _Recovery:
         self._segments[-1].guess_creation(self._now_ms)
         self._epochs.truncate_start(start_offset)
         self._epochs.is_dirty = self._is_epoch_file_stale()
+        is_known = self._vouched_end != _EVERYTHING
+        self._report.vouched_end_offset = self._vouched_end if is_known else self._end_offset
         return Recovered(
             segments=self._segments,
             start_offset=start_offset,
@@ -114,13 +178,115 @@ class _Recovery:
             report=self._report,
         )
 
+    # What should be there.
+
+    def _look_for_segments(self) -> None:
+        """Give each segment its end, and hold all against what the last clean stop noted of them."""
+        for segment, following in pairwise(self._segments):
+            segment.end_offset = following.base_offset
+        vouched = self._last_stop.vouched
+        if vouched is None or not self._segments:
+            return
+        found = {segment.base_offset: segment for segment in self._segments}
+        ends = [noted.base_offset for noted in vouched.segments[1:]] + [vouched.end_offset]
+        for noted, end in zip(vouched.segments, ends, strict=False):
+            present = found.get(noted.base_offset)
+            if present is None:
+                self._report_missing(noted.base_offset, max(noted.base_offset, self._log_start), end)
+                continue
+            present.vouched_size = noted.size
+            if present.end_offset is not None:
+                present.end_offset = end
+
+    def _report_missing(self, base_offset: int, first_offset: int, end_offset: int) -> None:
+        path = self._directory.join(offset_name(base_offset, LOG))
+        self._directory.damages.report(Damage(DamageKind.MISSING_SEGMENT, path, 0, first_offset, end_offset))
+
+    def _start_without_segments(self) -> None:
+        """There is no file with records. Whether there should be one is known from the last clean stop, or
+        the recovery point.
+        """
+        first, end = self._log_start, self._vouched_end
+        if end > first:
+            self._report.lost_from_offset = first
+            if self._is_new:
+                path, kind = self._directory.path, DamageKind.MISSING_DIRECTORY
+                self._directory.damages.report(Damage(kind, path, 0, first, end))
+            else:
+                self._report_missing(first, first, end)
+        self._start_empty(first if self._last_stop.has_other_replicas else max(first, end))
+
+    # A lost end.
+
+    def _go_on_after(self, lost: Damaged) -> None:
+        """What was durable at the end of the log is damaged or missing, from `lost.first_offset` on."""
+        last = self._segments[-1]
+        end_offset = self._end_after(lost)
+        self._report.lost_from_offset = lost.first_offset
+        if lost.position < last.size:
+            last.report(lost, end_offset)
+        elif lost.first_offset < (last.end_offset or end_offset) and not self._is_noted(lost.first_offset):
+            last.report_cut(lost.first_offset, last.end_offset or end_offset)
+        if self._last_stop.has_other_replicas:
+            self._drop(last, lost)
+        else:
+            self._begin_behind(last, end_offset)
+
+    def _is_noted(self, base_offset: int) -> bool:
+        """Whether a segment began there: then that one is missing."""
+        vouched = self._last_stop.vouched
+        return vouched is not None and any(one.base_offset == base_offset for one in vouched.segments)
+
+    def _drop(self, last: Segment, lost: Damaged) -> None:
+        """The leader sends it again."""
+        self._report.truncated_bytes += last.size - lost.position
+        last.load(self._config)
+        self._end_offset = lost.first_offset
+        last.cut_at(lost.position, lost.first_offset)
+        last.end_offset = None
+        self._snapshots.remove_after(self._end_offset)
+        self._epochs.truncate_end(self._end_offset)
+        self._load_producers(self._end_offset)
+
+    def _begin_behind(self, last: Segment, end_offset: int) -> None:
+        """A new segment takes what comes: nothing is appended behind bytes that are no batch, and what is
+        left stays as it is.
+        """
+        last.end_offset = min(last.end_offset or end_offset, end_offset)
+        for file in last.flush_indexes():
+            file.open().sync()
+            file.is_pinned = False
+        segment = self._directory.segment(end_offset, self._now_ms)
+        segment.create()
+        self._segments.append(segment)
+        self._end_offset = end_offset
+        self._load_producers(end_offset)
+        for names in self._directory.syncs_of_names():
+            names.sync()
+        # From now on the damage is below it: a crash must not take it for a torn end.
+        self._directory.write_recovery_point_durably(end_offset)
+
+    def _end_after(self, lost: Damaged) -> int:
+        """The offset that comes next. Without a note of it nothing is sure but that it is not below these."""
+        if self._vouched_end != _EVERYTHING:
+            return self._vouched_end
+        return max(lost.first_offset + 1, self._snapshots.latest or 0, self._claimed_end(lost))
+
+    def _claimed_end(self, lost: Damaged) -> int:
+        """What the damaged batch itself says."""
+        data = self._segments[-1].log.open().read_at(lost.position, HEADER_BYTES)
+        if len(data) < HEADER_BYTES:
+            return 0
+        claimed = lost.first_offset + parse_header(data).last_offset_delta + 1
+        return claimed if lost.first_offset < claimed <= lost.first_offset + _RECORDS_MAX else 0
+
     def _is_epoch_file_stale(self) -> bool:
         if self._epochs_on_disk is None:
             return bool(self._epochs.entries())
         return self._epochs.format() != self._epochs_on_disk
 
     def _start_offset(self) -> int:
-        return max(self._log_start or 0, self._segments[0].base_offset)
+        return max(self._log_start, self._segments[0].base_offset)
 
     def _tidy(self, names: list[str]) -> list[str]:
         """Remove what a crash left; the names that stay."""
@@ -150,7 +316,7 @@ class _Recovery:
 
         Only now that the producers' state is read: the snapshot after them may be damaged.
         """
-        while len(self._segments) > 1 and self._segments[1].base_offset <= (self._log_start or 0):
+        while len(self._segments) > 1 and self._segments[1].base_offset <= self._log_start:
             files = self._segments.pop(0).files()
             for file in files:
                 file.abandon()
@@ -159,30 +325,54 @@ class _Recovery:
     # After a clean close.
 
     def _open_clean(self) -> bool:
-        """Take the files at their word; False when they contradict themselves."""
+        """Take the files at their word; False when the epochs are to be worked out anew."""
         active = self._segments[-1]
         active.load(self._config)
         epochs = self._load_epochs()
-        end_offset = self._find_end(active)
-        if end_offset is None or epochs is None:
+        if epochs is None:
             return False
+        if self._last_stop.vouched is None:
+            self._check_ends(self._segments[:-1])
+        end_offset = self._find_end(active, epochs)
         if end_offset > self._start_offset() and not self._reach_the_start(epochs):
+            self._lost = None
             return False
         self._epochs, self._end_offset = epochs, end_offset
-        self._load_producers(end_offset)
+        if self._lost is None:
+            self._load_producers(end_offset)
         return True
 
-    def _find_end(self, active: Segment) -> int | None:
+    def _find_end(self, active: Segment, epochs: LeaderEpochs) -> int:
+        """Where the intact records end; looks only at what follows the last index entry."""
+        start = active.last_indexed_position(BLOCKING)
+        if active.has_damaged_index or not active.confirm_times(BLOCKING):
+            active.rebuild_indexes(self._config)
+            start = active.last_indexed_position(BLOCKING)
         for _, batch in active.batches(0, BLOCKING):
             active.first_timestamp = batch.header.max_timestamp
             break
-        end_offset, end = active.base_offset, active.last_indexed_position(BLOCKING)
-        for position, batch in active.batches(end, BLOCKING):
-            if not has_valid_crc(batch):
-                return None
-            active.on_found(batch.header)
-            end_offset, end = batch.header.next_offset, position + batch.header.size
-        return end_offset if end == active.size else None
+        bounds = active.bounds(start, BLOCKING)
+        if epochs.latest >= 0:
+            bounds = bounds._replace(leader_epoch_max=epochs.latest)
+        end_offset = active.base_offset
+        for found in iterate_intact(active.log, bounds, BLOCKING):
+            if isinstance(found, Intact):
+                active.on_found(found.batch.header)
+                end_offset = found.batch.header.next_offset
+            elif found.next_offset is None:
+                self._lost = found
+                return found.first_offset
+            else:
+                active.report(found)
+        if end_offset < self._vouched_end != _EVERYTHING:
+            self._lost = Damaged(active.size, active.size, end_offset, None)
+        return end_offset
+
+    def _check_ends(self, closed: Sequence[Segment]) -> None:
+        """Nobody noted what is in them: whether each reaches the next is seen at its end."""
+        for segment in closed:
+            segment.load(self._config)
+            segment.check_end()
 
     def _load_epochs(self) -> LeaderEpochs | None:
         content = self._epochs_on_disk
@@ -199,85 +389,137 @@ class _Recovery:
     # After a crash.
 
     def _recover(self) -> None:
-        if self._has_lost_its_front():
-            self._remove_from(0)
-            self._start_empty(self._log_start or 0)
-        else:
-            self._scan()
-
-    def _has_lost_its_front(self) -> bool:
-        """Whether the first segments were never durable, but a later one was.
-
-        Segments go only after the log start is durable, or, should that file be gone, behind the recovery
-        point.
-        """
         first = self._segments[0].base_offset
-        point = self._directory.read_offset(RECOVERY_POINT)
-        return first > (self._log_start or 0) and (point is None or point < first)
+        if first > max(self._log_start, self._vouched_end):
+            # The first segments were never durable, but a later one was. Segments go only after the log start
+            # is durable, or, should that file be gone, behind the recovery point.
+            self._remove_from(0)
+            self._start_empty(self._log_start)
+            return
+        if self._log_start < first < self._vouched_end and self._last_stop.vouched is None:
+            self._report_missing(self._log_start, self._log_start, first)
+        self._scan()
 
     def _scan(self) -> None:
         self._report.was_scanned = True
         first = self._first_to_scan()
         start = self._segments[first].base_offset
+        if self._last_stop.vouched is None:
+            self._check_ends(self._segments[:first])
         self._snapshots.remove_after(start)
         self._load_producers(start)
         # Before the first segment there are none, but after a reset the file may still have an older log's.
         self._epochs.truncate_end(start if first else 0)
         self._end_offset = start
         for number in range(first, len(self._segments)):
-            segment = self._segments[number]
-            if segment.base_offset != self._end_offset and not self._config.compacts:
+            if not self._follows(number):
                 self._remove_from(number)
                 break
             if number > first:
                 self._seal(self._segments[number - 1])
-            if not self._scan_segment(segment):
+            if not self._scan_segment(number):
                 self._remove_from(number + 1)
                 break
+        if self._lost is None and self._end_offset < self._vouched_end != _EVERYTHING:
+            size = self._segments[-1].size
+            self._lost = Damaged(size, size, self._end_offset, None)
+        self._check_point()
         self._make_durable(first)
+
+    def _check_point(self) -> None:
+        """The segment at the recovery point was durable, whatever else was not."""
+        point = self._point
+        if point is not None and point >= self._end_offset and point > self._segments[-1].base_offset:
+            self._report_missing(point, self._end_offset, point)
 
     def _first_to_scan(self) -> int:
         """The number of the segment at the recovery point; the first one when it, or the epochs, are not
         known.
         """
-        point = self._directory.read_offset(RECOVERY_POINT)
         epochs = self._load_epochs()
-        if point is None or epochs is None or not self._reach_the_start(epochs):
+        if self._point is None or epochs is None or not self._reach_the_start(epochs):
             return 0
         self._epochs = epochs
         bases = [segment.base_offset for segment in self._segments]
-        return max(bisect_right(bases, point) - 1, 0)
+        return max(bisect_right(bases, self._point) - 1, 0)
 
-    def _scan_segment(self, segment: Segment) -> bool:
-        """Read all of it; False when it was cut short."""
+    def _follows(self, number: int) -> bool:
+        """Whether the segment belongs to the log. If it does although records before it are gone, they are
+        reported.
+        """
+        base = self._segments[number].base_offset
+        if base == self._end_offset or self._config.compacts:
+            return True
+        if not self._end_offset < base <= self._vouched_end:
+            return False
+        previous = self._segments[number - 1]
+        if previous.end_offset is not None and self._end_offset < previous.end_offset:
+            previous.report_cut(self._end_offset, previous.end_offset)
+        self._end_offset = base
+        return True
+
+    def _scan_segment(self, number: int) -> bool:
+        """Read all of it; False when the log ends in it."""
+        segment = self._segments[number]
         file = segment.log.open()
         size = file.size()
-        segment.reset()
-        for _, batch in iterate_batches(segment.log, 0, size, BLOCKING):
-            if not self._is_next(batch):
-                break
-            header = batch.header
-            segment.on_written(header.base_offset, header, self._config)
-            self._epochs.on_batch(header.leader_epoch, header.base_offset)
-            aborted = take_in(self._producers, batch, header.base_offset)
-            if aborted is not None:
-                segment.txns.append(aborted)
-            self._end_offset = header.next_offset
         self._report.scanned_bytes += size
-        if segment.size == size:
-            return True
-        self._report.truncated_bytes += size - segment.size
-        segment.log.is_pinned = True
-        file.truncate(segment.size)
-        return False
+        segment.reset()
+        for found in iterate_intact(segment.log, self._scan_bounds(segment, size), BLOCKING):
+            if isinstance(found, Intact):
+                self._take_in(segment, found)
+            elif found.first_offset >= self._vouched_end:
+                self._cut(segment, found, size)
+                return False
+            elif found.next_offset is not None and found.next_offset <= self._vouched_end:
+                segment.report(found)
+                self._end_offset = found.next_offset
+            else:
+                segment.size = size
+                return self._pass_over(number, found)
+        segment.size = size
+        return True
 
-    def _is_next(self, batch: Batch) -> bool:
-        header = batch.header
-        if header.leader_epoch < self._epochs.latest or not has_valid_crc(batch):
+    def _scan_bounds(self, segment: Segment, size: int) -> Bounds:
+        is_end_certain = segment.end_offset is not None and segment.end_offset <= self._vouched_end
+        return Bounds(
+            position=0,
+            end=size,
+            next_offset=self._end_offset,
+            offset_min=self._end_offset,
+            # A later segment that is not durable for certain may be what is left of an older log.
+            offset_max=(is_end_certain and segment.end_offset) or segment.base_offset + OFFSETS_MAX,
+            leader_epoch=self._epochs.latest,
+            has_gaps=self._config.compacts,
+        )
+
+    def _take_in(self, segment: Segment, found: Intact) -> None:
+        header = found.batch.header
+        # What was damaged before it keeps its place.
+        segment.size = found.position
+        segment.on_written(header.base_offset, header, self._config)
+        self._epochs.on_batch(header.leader_epoch, header.base_offset)
+        aborted = take_in(self._producers, found.batch, header.base_offset)
+        if aborted is not None:
+            segment.txns.append(aborted)
+        self._end_offset = header.next_offset
+
+    def _cut(self, segment: Segment, torn: Damaged, size: int) -> None:
+        segment.size = torn.position
+        self._report.truncated_bytes += size - torn.position
+        segment.log.is_pinned = True
+        segment.log.open().truncate(torn.position)
+
+    def _pass_over(self, number: int, found: Damaged) -> bool:
+        """The rest of a segment is damaged; whether the log goes on in the next."""
+        segment = self._segments[number]
+        end_offset = segment.end_offset
+        if end_offset is None or end_offset > self._vouched_end:
+            self._lost = found
             return False
-        if self._config.compacts:
-            return header.base_offset >= self._end_offset
-        return header.base_offset == self._end_offset
+        segment.report(found, end_offset)
+        self._end_offset = end_offset
+        return True
 
     def _remove_from(self, number: int) -> None:
         for segment in reversed(self._segments[number:]):
@@ -309,8 +551,9 @@ class _Recovery:
             file.is_pinned = False
         for directory in self._directory.syncs_of_names():
             directory.sync()
-        if len(self._segments) > 1:
-            self._directory.write_recovery_point(self._segments[-1].base_offset)
+        point = self._segments[-1].base_offset
+        if len(self._segments) > 1 and point != self._point:
+            self._directory.write_recovery_point(point)
 
 
 def _is_orphan(name: str, bases: set[int | None]) -> bool:

@@ -10,17 +10,25 @@ from collections.abc import Iterator
 from crc32c import crc32c
 
 from chronik.log.config import LogConfig
+from chronik.log.damage import Damage, DamageKind, Damages
 from chronik.log.disk import Buffer, Disk
 from chronik.log.handles import HandleCache, LazyFile
 from chronik.log.index import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
-from chronik.log.names import LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX, offset_name
+from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
+from chronik.log.names import LOG, OFFSET_INDEX, REBUILT, TIME_INDEX, TXN_INDEX, offset_name
 from chronik.log.source import BLOCKING, Source
 from chronik.log.txn_index import TXN_ENTRY, TxnIndex
-from chronik.log.walk import iterate_batches
+from chronik.log.walk import SEEK_CHUNK_BYTES, iterate_batches, read_base_offset, read_last_offset
 from chronik.records.batch import LOG_OVERHEAD, NO_TIMESTAMP, Batch, BatchHeader
 
 # Relative offsets in the indexes are 4 bytes, signed.
 RELATIVE_OFFSET_MAX = 2**31 - 1
+# So many one segment can have.
+OFFSETS_MAX = RELATIVE_OFFSET_MAX + 1
+
+# Entries that a lookup tries, each before the last, until the log bears one out. Damage is mostly one entry
+# or all of them, and from the segment's start on everything is found.
+_ENTRIES_TRIED_MAX = 4
 
 
 class Segment:
@@ -28,28 +36,48 @@ class Segment:
 
     __slots__ = (
         "_bytes_since_index",
+        "_damages",
         "_indexed_timestamp",
         "_is_loaded",
         "_offset_of_max_timestamp",
         "base_offset",
         "created_ms",
+        "end_offset",
         "first_timestamp",
+        "has_damaged_index",
         "is_damaged",
+        "is_time_confirmed",
         "log",
         "max_timestamp",
         "offsets",
         "size",
         "times",
         "txns",
+        "vouched_size",
     )
 
     def __init__(
-        self, disk: Disk, handles: HandleCache, directory: str, base_offset: int, created_ms: int
+        self,
+        disk: Disk,
+        handles: HandleCache,
+        directory: str,
+        base_offset: int,
+        created_ms: int,
+        damages: Damages | None = None,
     ) -> None:
         def file(suffix: str) -> LazyFile:
             return LazyFile(disk, handles, f"{directory}/{offset_name(base_offset, suffix)}")
 
+        self._damages = Damages() if damages is None else damages
         self.base_offset = base_offset
+        # Where the next segment begins; None for the active one.
+        self.end_offset: int | None = None
+        # What a clean stop noted that it has at least; None where nobody did.
+        self.vouched_size: int | None = None
+        # Entries were found that the log does not bear out. Lookups do without them until a rebuild.
+        self.has_damaged_index = False
+        # Whether the log bears out the last entry of the time index, which `max_timestamp` comes from.
+        self.is_time_confirmed = False
         # When this process made or found the segment.
         self.created_ms = created_ms
         self.log = file(LOG)
@@ -74,7 +102,7 @@ class Segment:
 
     def begin(self) -> None:
         """There is nothing in it, and no file yet: `create` makes it."""
-        self._is_loaded = True
+        self._is_loaded = self.is_time_confirmed = True
 
     def create(self) -> None:
         """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
@@ -84,7 +112,7 @@ class Segment:
         if file.size():
             self.log.is_pinned = True
             file.truncate(0)
-        self._is_loaded = True
+        self._is_loaded = self.is_time_confirmed = True
 
     def load(self, config: LogConfig) -> None:
         """Learn what the files of a closed segment say; indexes that make no sense are rebuilt."""
@@ -92,9 +120,19 @@ class Segment:
             return
         self.size = self.log.open().size()
         self._is_loaded = True
-        if not self._has_sane_indexes():
-            self._rebuild_indexes(config)
+        if not self._has_sane_indexes(config):
+            found = self._outline_of_indexes()
+            self.rebuild_indexes(config)
+            if found != self._outline_of_indexes():
+                self._damages.report(self._index_damage(self.offsets.file.path, 0, self.base_offset))
         self._learn_from_index()
+        if self.vouched_size is not None and self.size < self.vouched_size:
+            self.check_end()
+
+    @property
+    def known_size(self) -> int:
+        """Bytes it has at least: one that nobody has read from is not opened for it."""
+        return self.size if self._is_loaded else self.vouched_size or 0
 
     def flush_indexes(self) -> list[LazyFile]:
         """Write the index entries that wait in memory, with a last one for the time index; the files to
@@ -198,40 +236,187 @@ class Segment:
     # Finding.
 
     def position_before(self, offset: int, source: Source) -> int:
-        """A position at or before the batch that holds `offset`, near it."""
-        entry = self.offsets.floor(offset - self.base_offset, source)
-        return entry[1] if entry is not None else 0
+        """The position of a batch at or before the one that holds `offset`, near it. An entry is believed
+        only where the log bears it out.
+        """
+        relative = offset - self.base_offset
+        for _ in range(_ENTRIES_TRIED_MAX):
+            entry = self.offsets.floor(relative, source)
+            if entry is None:
+                return 0
+            key, position = entry
+            if self.offsets.is_in_memory(relative) or self._is_borne_out(key, position, source):
+                return position
+            self._report_index(self.offsets.file.path, position, offset)
+            relative = min(key, relative) - 1
+        return 0
 
     def last_indexed_position(self, source: Source) -> int:
+        """That of the last entry which the log bears out; 0 when there is none."""
         entry = self.offsets.last(source)
-        return entry[1] if entry is not None else 0
+        if entry is None:
+            return 0
+        key, position = entry
+        if self._is_borne_out(key, position, source):
+            return position
+        self._report_index(self.offsets.file.path, position, self.base_offset)
+        return self.position_before(self.base_offset + RELATIVE_OFFSET_MAX, source)
+
+    def _is_borne_out(self, key: int, position: int, source: Source) -> bool:
+        """Whether a batch that ends at this relative offset begins there."""
+        if not 0 < position < self.size:
+            return False
+        return read_last_offset(self.log, position, source) == self.base_offset + key
+
+    def position_before_time(self, timestamp: int, source: Source) -> int:
+        """The position of a batch before which no record has `timestamp` or a greater one."""
+        wanted = timestamp - 1
+        for _ in range(_ENTRIES_TRIED_MAX):
+            # An entry says that up to its offset no timestamp is greater than its own.
+            entry = self.times.floor(wanted, source)
+            if entry is None:
+                return 0
+            position = self._confirm_time(*entry, source)
+            if position is not None:
+                return position
+            wanted = min(entry[0], wanted) - 1
+        return 0
+
+    def _confirm_time(self, timestamp: int, relative: int, source: Source) -> int | None:
+        """The position of the batch that an entry of the time index names; None when the log does not bear it
+        out.
+        """
+        offset = self.base_offset + relative
+        start = self.position_before(offset, source)
+        for position, batch in iterate_batches(self.log, start, self.size, source):
+            header = batch.header
+            if header.last_offset == offset and header.max_timestamp == timestamp:
+                return position
+            if header.last_offset >= offset:
+                break
+        self._report_index(self.times.file.path, 0, offset)
+        return None
+
+    def confirm_times(self, source: Source) -> bool:
+        """Whether `max_timestamp` can be believed: else the index is to be rebuilt first."""
+        if not self.is_time_confirmed:
+            last = self.times.last(source)
+            if last is not None and self._confirm_time(*last, source) is None:
+                return False
+            self.is_time_confirmed = True
+        return True
+
+    def intact(self, position: int, source: Source) -> Iterator[Intact | Damaged]:
+        """Batches from `position`, which must be the start of one, to the end of the segment, and what is
+        damaged between them.
+        """
+        return iterate_intact(self.log, self.bounds(position, source), source)
+
+    def bounds(self, position: int, source: Source) -> Bounds:
+        """Of everything from `position` on, where 0 or an index entry led."""
+        first = read_base_offset(self.log, position, source) if position else self.base_offset
+        return Bounds(
+            position=position,
+            end=self.size,
+            next_offset=first,
+            offset_min=self.base_offset if first is None else first,
+            offset_max=self._offset_bound,
+        )
+
+    @property
+    def _offset_bound(self) -> int:
+        """No offset in it reaches this one."""
+        return self.end_offset if self.end_offset is not None else self.base_offset + OFFSETS_MAX
 
     def batches(self, position: int, source: Source) -> Iterator[tuple[int, Batch]]:
-        """Batches from `position`, which must be the start of one, to the end of the segment."""
-        return iterate_batches(self.log, position, self.size, source)
+        """As `intact`, without what is damaged, which is reported."""
+        for found in self.intact(position, source):
+            if isinstance(found, Intact):
+                yield found
+            else:
+                self.report(found)
+
+    # Damage.
+
+    def report(self, damaged: Damaged, end_offset: int | None = None) -> Damage:
+        """Have it known that records are damaged: up to the next intact batch, or to `end_offset`."""
+        next_offset = damaged.next_offset
+        if next_offset is None:
+            next_offset = end_offset if end_offset is not None else self.end_offset
+        end = damaged.first_offset + 1 if next_offset is None else next_offset
+        return self._report(DamageKind.CORRUPT_BATCH, damaged.position, damaged.first_offset, end)
+
+    def report_cut(self, first_offset: int, end_offset: int) -> Damage:
+        """Have it known that the records between the two are not in the file any more."""
+        return self._report(DamageKind.CUT_SEGMENT, self.size, first_offset, end_offset)
+
+    def report_missing(self, next_base: int) -> Damage:
+        """Have it known that there is no segment between this one and the one at `next_base`."""
+        assert self.end_offset is not None
+        directory = self.log.path.rpartition("/")[0]
+        path = f"{directory}/{offset_name(self.end_offset, LOG)}"
+        damage = Damage(DamageKind.MISSING_SEGMENT, path, 0, self.end_offset, next_base)
+        self._damages.report(damage)
+        return damage
+
+    def _report(self, kind: DamageKind, position: int, first_offset: int, end_offset: int) -> Damage:
+        damage = Damage(kind, self.log.path, position, first_offset, end_offset)
+        self._damages.report(damage)
+        return damage
+
+    def _report_index(self, path: str, position: int, offset: int) -> None:
+        self.has_damaged_index = True
+        self._damages.report(self._index_damage(path, position, offset))
+
+    def _index_damage(self, path: str, position: int, offset: int) -> Damage:
+        return Damage(DamageKind.INDEX, path, position, offset, max(self._offset_bound, offset + 1))
+
+    def check_end(self) -> None:
+        """Look at what follows the last index entry of a closed segment, and report what is damaged or
+        missing there. The segment is loaded.
+        """
+        start = self.last_indexed_position(BLOCKING)
+        end_offset = self.base_offset
+        for found in self.intact(start, BLOCKING):
+            if isinstance(found, Intact):
+                end_offset = found.batch.header.next_offset
+            else:
+                self.report(found)
+                end_offset = found.next_offset if found.next_offset is not None else self._offset_bound
+        if self.end_offset is not None and end_offset < self.end_offset:
+            self.report_cut(end_offset, self.end_offset)
 
     # Cutting and rebuilding.
 
     def cut(self, end_offset: int) -> int:
         """Drop all from the batch on that holds `end_offset`, durably; the segment's end offset then."""
         position, kept_end = self._find_cut(end_offset)
+        self.cut_at(position, kept_end)
+        return kept_end
+
+    def cut_at(self, position: int, end_offset: int) -> None:
+        """Drop all from `position` on, durably: the records before it end at `end_offset`."""
         file = self.log.open()
         file.truncate(position)
         file.sync()
         self.size = position
-        kept = kept_end - self.base_offset
+        kept = end_offset - self.base_offset
         self.offsets.keep(lambda relative, _: relative < kept, BLOCKING)
         self.times.keep(lambda _, relative: relative < kept, BLOCKING)
-        self.txns.keep(kept_end, BLOCKING)
+        self.txns.keep(end_offset, BLOCKING)
         self._learn_tail()
-        return kept_end
 
     def _find_cut(self, end_offset: int) -> tuple[int, int]:
         kept_end = self.base_offset
-        for position, batch in self.batches(self.position_before(end_offset, BLOCKING), BLOCKING):
-            if batch.header.last_offset >= end_offset:
-                return position, max(kept_end, batch.header.base_offset)
-            kept_end = batch.header.next_offset
+        for found in self.intact(self.position_before(end_offset, BLOCKING), BLOCKING):
+            if isinstance(found, Intact):
+                if found.batch.header.last_offset >= end_offset:
+                    return found.position, max(kept_end, found.batch.header.base_offset)
+                kept_end = found.batch.header.next_offset
+            elif found.next_offset is None or found.next_offset > end_offset:
+                return found.position, max(kept_end, found.first_offset)
+            else:
+                kept_end = found.next_offset
         return self.size, kept_end
 
     def _learn_tail(self) -> None:
@@ -253,37 +438,94 @@ class Segment:
         for index in self._indexes():
             index.clear()
         self.size = 0
-        self.max_timestamp = self._indexed_timestamp = NO_TIMESTAMP
-        self._offset_of_max_timestamp = self.base_offset
-        self.first_timestamp = None
-        self._bytes_since_index = 0
-        self._is_loaded = True
+        self._forget_times()
+        self._is_loaded = self.is_time_confirmed = True
 
-    def _rebuild_indexes(self, config: LogConfig) -> None:
+    def rebuild_indexes(self, config: LogConfig) -> None:
+        """Work out the indexes from the log, which is read from its start. Blocks."""
         size = self.size
         self.offsets.clear()
         self.times.clear()
-        self.size = 0
-        for _, batch in iterate_batches(self.log, 0, size, BLOCKING):
-            self.on_written(batch.header.base_offset, batch.header, config)
+        self._forget_times()
+        for found in self.intact(0, BLOCKING):
+            if isinstance(found, Intact):
+                # Damage is passed over, and takes its place.
+                self.size = found.position
+                self.on_written(found.batch.header.base_offset, found.batch.header, config)
+                self.size = size
         self._index_time()
         self.size = size
         for index in (self.offsets, self.times):
             index.try_flush()
             # Nothing waits for these to be durable: they can be rebuilt again.
             index.file.is_pinned = False
+        self.has_damaged_index, self.is_time_confirmed = False, True
 
-    def _has_sane_indexes(self) -> bool:
+    def begin_rebuild(self, disk: Disk) -> "Segment":
+        """A copy of this closed segment that shares no handles with it, and writes its indexes beside."""
+        directory = self.log.path.rpartition("/")[0]
+        apart = Segment(disk, HandleCache(), directory, self.base_offset, self.created_ms)
+        apart.end_offset, apart.size = self.end_offset, self.size
+        for index in (apart.offsets, apart.times):
+            index.file.path += REBUILT
+        return apart
+
+    def rebuild_apart(self, config: LogConfig) -> None:
+        """For a thread: `rebuild_indexes`, durably, and let go of the files. Blocks."""
+        try:
+            self.rebuild_indexes(config)
+            for index in (self.offsets, self.times):
+                index.flush()
+                if len(index):
+                    index.file.open().sync()
+        finally:
+            self.close()
+
+    def take_indexes(self, apart: "Segment", disk: Disk) -> None:
+        """Replace the indexes by those of a copy that has rebuilt them."""
+        for own, rebuilt in ((self.offsets, apart.offsets), (self.times, apart.times)):
+            own.file.close()
+            own.clear()
+            if len(rebuilt):
+                disk.rename(rebuilt.file.path, own.file.path)
+                own.file.close()
+            own.load()
+        self._learn_from_index()
+        self.has_damaged_index, self.is_time_confirmed = False, True
+
+    def _forget_times(self) -> None:
+        self.max_timestamp = self._indexed_timestamp = NO_TIMESTAMP
+        self._offset_of_max_timestamp = self.base_offset
+        self.first_timestamp = None
+        self._bytes_since_index = 0
+
+    def _has_sane_indexes(self, config: LogConfig) -> bool:
         # What Kafka checks when it opens a log: a whole number of entries, and a last one that can be true.
         whole = [index.load() for index in self._indexes()]
         if not all(whole):
             return False
         if self.size and not len(self.times):
             return False
+        if not len(self.offsets) and self._needs_entries(config):
+            return False
         last_offset, last_time = self.offsets.last(BLOCKING), self.times.last(BLOCKING)
         return (last_offset is None or (last_offset[0] >= 0 and 0 < last_offset[1] < self.size)) and (
             last_time is None or last_time[1] >= 0
         )
+
+    def _needs_entries(self, config: LogConfig) -> bool:
+        """Whether an index of this segment has entries: a batch begins behind the first interval."""
+        if self.size <= config.index_interval_bytes:
+            return False
+        for position, _ in iterate_batches(self.log, 0, self.size, BLOCKING, chunk_bytes=SEEK_CHUNK_BYTES):
+            if position > config.index_interval_bytes:
+                return True
+        return False
+
+    def _outline_of_indexes(self) -> tuple[object, ...]:
+        """Enough to see whether a rebuild has changed anything."""
+        offsets, times = self.offsets, self.times
+        return (len(offsets), len(times), offsets.last(BLOCKING), times.last(BLOCKING))
 
     def _indexes(self) -> tuple[SparseIndex, SparseIndex, TxnIndex]:
         return self.offsets, self.times, self.txns

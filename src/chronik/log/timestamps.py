@@ -23,9 +23,9 @@ def find_timestamp(
     """The first record from `start_offset` on whose timestamp is at least `timestamp`."""
     for segment in segments:
         segment.load(config)
-        if segment.max_timestamp < timestamp:
+        if segment.confirm_times(BLOCKING) and segment.max_timestamp < timestamp:
             continue
-        for batch in _batches_from(segment, timestamp):
+        for _, batch in _batches_from(segment, timestamp):
             header = batch.header
             if header.max_timestamp < timestamp or header.last_offset < start_offset:
                 continue
@@ -41,18 +41,14 @@ def find_max_timestamp(
     """The first record that has the greatest timestamp of the log; None for a log without timestamps."""
     for segment in segments:
         segment.load(config)
+        if not segment.confirm_times(BLOCKING):
+            segment.rebuild_indexes(config)
     greatest = max((segment.max_timestamp for segment in segments), default=NO_TIMESTAMP)
     if greatest == NO_TIMESTAMP:
         return None
     return find_timestamp(segments, greatest, start_offset, config)
 
 
-def _batches_from(segment: Segment, timestamp: int) -> Iterator[Batch]:
+def _batches_from(segment: Segment, timestamp: int) -> Iterator[tuple[int, Batch]]:
     """Batches from one before which no record can have `timestamp` or a greater one."""
-    # An entry says that up to its offset no timestamp is greater than its own; so look before the wanted one.
-    entry = segment.times.floor(timestamp - 1, BLOCKING)
-    position = 0
-    if entry is not None:
-        position = segment.position_before(segment.base_offset + entry[1], BLOCKING)
-    for _, batch in segment.batches(position, BLOCKING):
-        yield batch
+    return segment.batches(segment.position_before_time(timestamp, BLOCKING), BLOCKING)

@@ -1,6 +1,6 @@
 """Walking batch headers: through a chunk of bytes for a read, through a whole file for a scan.
 
-The walk is the hot loop of every fetch, so it unpacks only the five fields it needs and builds no header
+The walk is the hot loop of every fetch, so it unpacks only the six fields it needs and builds no header
 objects.
 """
 
@@ -14,13 +14,17 @@ from chronik.log.handles import LazyFile
 from chronik.log.source import Source
 from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, LOG_OVERHEAD, MAGIC, Batch, Buffer, parse_header
 
-# Base offset, length, (leader epoch), magic, crc, (attributes), last offset delta.
-_unpack_bounds = struct.Struct(">qi4xbI2xi").unpack_from
+# Base offset, length, leader epoch, magic, crc, (attributes), last offset delta.
+_unpack_bounds = struct.Struct(">qiibI2xi").unpack_from
 _BOUNDS_BYTES = 27
 _CRC_FROM = 21
 
 # One read of a scan; also the least, so that a scan costs few system calls.
 SCAN_CHUNK_BYTES = 1 << 20
+
+# One read of a lookup that steps over few batches: the distance between two index entries at Kafka's default
+# interval, and a usual batch.
+SEEK_CHUNK_BYTES = 4096 + 16384
 
 
 class Walk(NamedTuple):
@@ -37,44 +41,78 @@ class Walk(NamedTuple):
     is_corrupt: bool
     # The read is complete: its offset or byte limit was met.
     is_complete: bool
+    # Where the batch at `end` should begin, by the one before it; UNKNOWN when none was seen.
+    expected_offset: int = -1
+
+
+class Epochs(NamedTuple):
+    """The leader epochs that the batches of a walk may have, both inclusive."""
+
+    first: int
+    last: int
+
+
+# For a log that does not know its own.
+ANY_EPOCH = Epochs(-(2**31), 2**31 - 1)
+
+# The first batch of a walk begins at an offset that is not known beforehand.
+UNKNOWN = -1
 
 
 def walk(
-    chunk: bytes | memoryview, offset: int, end_offset: int, max_bytes: int, *, at_least_one: bool
+    chunk: bytes | memoryview,
+    offset: int,
+    end_offset: int,
+    max_bytes: int,
+    *,
+    at_least_one: bool,
+    expected_offset: int = UNKNOWN,
+    epochs: Epochs = ANY_EPOCH,
+    has_gaps: bool = False,
 ) -> Walk:
     """From the batch that holds `offset` on, those that end by `end_offset` and fit `max_bytes` (but at
     least one).
 
-    Every batch returned has a valid CRC; batches before `offset` are stepped over unchecked.
+    Every batch returned has a valid CRC and, unless the log `has_gaps`, begins where the one before it ended
+    (the first at `expected_offset`): base offsets are not covered by the CRC. Batches before `offset` are
+    stepped over, their CRCs unchecked.
     """
     view = memoryview(chunk)
     size = len(chunk)
     start = position = 0
     base_offset = next_offset = offset
+    expected = expected_offset
+    first_epoch, last_epoch = epochs
     while position < size:
         if size - position < _BOUNDS_BYTES:
-            return Walk(start, position, base_offset, next_offset, HEADER_BYTES, False, False)
-        base, length, magic, crc, last_delta = _unpack_bounds(chunk, position)
+            return Walk(start, position, base_offset, next_offset, HEADER_BYTES, False, False, expected)
+        base, length, epoch, magic, crc, last_delta = _unpack_bounds(chunk, position)
         if length < LENGTH_MIN or magic != MAGIC or last_delta < 0:
-            return Walk(start, position, base_offset, next_offset, 0, True, False)
+            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
+        if base != expected and not has_gaps and (expected >= 0 or base > offset):
+            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
         batch_end = position + length + LOG_OVERHEAD
         last_offset = base + last_delta
         if last_offset < offset:
             start = position = batch_end
+            expected = last_offset + 1
             continue
         if last_offset >= end_offset or (
             batch_end - start > max_bytes and (position > start or not at_least_one)
         ):
-            return Walk(start, position, base_offset, next_offset, 0, False, True)
+            # Bounds are between batches: one that holds what may be read and more has a damaged delta.
+            is_corrupt = position == start and base < end_offset <= last_offset
+            return Walk(start, position, base_offset, next_offset, 0, is_corrupt, not is_corrupt, expected)
         if batch_end > size:
-            return Walk(start, position, base_offset, next_offset, length + LOG_OVERHEAD, False, False)
-        if crc32c(view[position + _CRC_FROM : batch_end]) != crc:
-            return Walk(start, position, base_offset, next_offset, 0, True, False)
+            missing = length + LOG_OVERHEAD
+            return Walk(start, position, base_offset, next_offset, missing, False, False, expected)
+        if crc32c(view[position + _CRC_FROM : batch_end]) != crc or not first_epoch <= epoch <= last_epoch:
+            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
         if position == start:
             base_offset = base
-        next_offset = last_offset + 1
+        expected = next_offset = last_offset + 1
         position = batch_end
-    return Walk(start, position, base_offset, next_offset, 0, False, False)
+    return Walk(start, position, base_offset, next_offset, 0, False, False, expected)
 
 
 def iterate_batches(
@@ -85,7 +123,8 @@ def iterate_batches(
     Checks the form, not the CRC: a scan that must trust nothing checks it itself.
     """
     while position < end:
-        data = source.read(file, position, min(chunk_bytes, end - position))
+        wanted = min(chunk_bytes, end - position)
+        data = source.read(file, position, wanted)
         chunk, used = memoryview(data), 0
         while size := _whole_size(data, used):
             batch = chunk[used : used + size]
@@ -94,9 +133,32 @@ def iterate_batches(
         if not used:
             # Either the next batch is larger than a chunk, or there is none.
             chunk_bytes = _claimed_size(data, 0)
-            if chunk_bytes <= len(data) or chunk_bytes > end - position:
+            if chunk_bytes <= len(data) or chunk_bytes > end - position or len(data) < wanted:
                 return
         position += used
+
+
+def ends_at(chunk: bytes | memoryview, last_offset: int) -> bool:
+    """Whether the chunk begins with a batch that has this last offset, by its header."""
+    if len(chunk) < _BOUNDS_BYTES:
+        return False
+    base, length, _, magic, _, last_delta = _unpack_bounds(chunk, 0)
+    return bool(base + last_delta == last_offset and magic == MAGIC and length >= LENGTH_MIN)
+
+
+def read_base_offset(file: LazyFile, position: int, source: Source) -> int | None:
+    """The base offset of the batch that begins at `position`; None when none begins there."""
+    data = source.read(file, position, HEADER_BYTES)
+    return int(_unpack_bounds(data, 0)[0]) if _claimed_size(data, 0) else None
+
+
+def read_last_offset(file: LazyFile, position: int, source: Source) -> int | None:
+    """The last offset of the batch that begins at `position`, by its header; None when none begins there."""
+    data = source.read(file, position, HEADER_BYTES)
+    if not _claimed_size(data, 0):
+        return None
+    base, *_, last_delta = _unpack_bounds(data, 0)
+    return int(base) + int(last_delta)
 
 
 def _whole_size(data: Buffer, position: int) -> int:
@@ -109,7 +171,7 @@ def _claimed_size(data: Buffer, position: int) -> int:
     """The size the header at `position` gives, 0 when there is none or it makes no sense."""
     if len(data) - position < HEADER_BYTES:
         return 0
-    _, length, magic, _, last_delta = _unpack_bounds(data, position)
+    _, length, _, magic, _, last_delta = _unpack_bounds(data, position)
     if length < LENGTH_MIN or magic != MAGIC or last_delta < 0:
         return 0
     return int(length) + LOG_OVERHEAD

@@ -205,7 +205,9 @@ class TestDamage:
         with pytest.raises(CorruptBatch) as error:
             read(log, 4)
         assert error.value.code is ErrorCode.CORRUPT_MESSAGE
-        assert (error.value.path, error.value.position, error.value.offset) == (FIRST, 2 * size, 4)
+        damage = error.value.damage
+        assert (damage.path, damage.position, error.value.offset) == (FIRST, 2 * size, 4)
+        assert (damage.first_offset, damage.end_offset) == (4, 6)
         assert FIRST in str(error.value)
 
     def test_good_batches_before_it_come(self, disk: CrashDisk) -> None:
@@ -227,7 +229,8 @@ class TestDamage:
         self.damage(disk, size + 8)
         with pytest.raises(CorruptBatch) as error:
             read(log, 2)
-        assert error.value.position == size
+        assert error.value.damage.position == size
+        assert read(log, 4).base_offset == 4
         content = bytearray(disk.content(FIRST))
         content[size + 8 : size + 12] = (10**6).to_bytes(4, "big")
         disk.open(FIRST).write_at(0, content)

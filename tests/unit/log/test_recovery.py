@@ -83,25 +83,6 @@ class TestClean:
         assert (log.start_offset, log.end_offset) == (0, 0)
         assert not log.recovery.was_scanned
 
-    def test_a_clean_mark_that_lies_is_found_out(self, disk: CrashDisk) -> None:
-        log = filled(disk)
-        close_cleanly(log, disk)
-        last = bases(disk)[-1]
-        content = disk.content(path(last, ".log"))
-        disk.write(path(last, ".log"), content[:-7])
-        log = open_log(disk, ManualClock(), was_clean=True)
-        assert log.recovery.was_scanned
-        check_whole(log, BATCHES - 1)
-
-    def test_a_damaged_last_batch_too(self, disk: CrashDisk) -> None:
-        close_cleanly(filled(disk), disk)
-        last = bases(disk)[-1]
-        content = bytearray(disk.content(path(last, ".log")))
-        content[-3] ^= 1
-        disk.write(path(last, ".log"), bytes(content))
-        log = open_log(disk, ManualClock(), was_clean=True)
-        check_whole(log, BATCHES - 1)
-
     @pytest.mark.parametrize("content", [b"", b"garbage", b"0\n0\n"])
     def test_epochs_are_worked_out_again(self, disk: CrashDisk, content: bytes) -> None:
         close_cleanly(filled(disk), disk)

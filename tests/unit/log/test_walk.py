@@ -32,7 +32,7 @@ class TestWalk:
         return walk(chunk, offset, end, size, at_least_one=True)
 
     def test_all(self) -> None:
-        assert self.walk() == Walk(0, len(CHUNK), 0, 6, 0, False, False)
+        assert self.walk() == Walk(0, len(CHUNK), 0, 6, 0, False, False, 6)
 
     @pytest.mark.parametrize(
         ("offset", "start", "base"), [(1, len(ONE), 1), (2, len(ONE), 1), (3, len(ONE), 1)]

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from chronik.log.damage import Damage, DamageKind
 from chronik.log.reading import CorruptBatch
 from chronik.sim import simulation
 from chronik.sim.simulation import Outcome, Simulation, simulate
@@ -53,7 +54,7 @@ def test_a_run_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_a_run_fails_with_is_its_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     async def find(run: Simulation) -> Outcome:
-        raise CorruptBatch("events-0/0.log", 3, 7)
+        raise CorruptBatch(Damage(DamageKind.CORRUPT_BATCH, "events-0/0.log", 3, 7, 8), 7)
 
     monkeypatch.setattr(Simulation, "run", find)
     (problem,) = simulate(1).problems

@@ -1,0 +1,100 @@
+"""What of a log is damaged or missing although it was durable: found when the log is opened or read, kept
+until the log start has passed it.
+
+A torn write is no damage: recovery drops it, because nobody was told of it.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+# Ranges remembered for one log. A disk in ruins has more; they are counted, and each read still finds its
+# own.
+DAMAGES_MAX = 1_000
+
+
+class DamageKind(Enum):
+    """The values are what log lines and metrics say."""
+
+    CORRUPT_BATCH = "corrupt batch"
+    CUT_SEGMENT = "segment cut short"
+    MISSING_SEGMENT = "missing segment"
+    MISSING_DIRECTORY = "missing directory"
+    # The log itself is whole: lookups go by its batches until the index is rebuilt.
+    INDEX = "damaged index"
+
+
+class Damage(NamedTuple):
+    """Records in `[first_offset, end_offset)` cannot be read, for all that is known; of an index: lookups."""
+
+    kind: DamageKind
+    # The file, or the directory, relative to the data directory.
+    path: str
+    # In the file; 0 for one that is missing.
+    position: int
+    first_offset: int
+    end_offset: int
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether records are concerned, and not only what can be worked out from them."""
+        return self.kind is not DamageKind.INDEX
+
+
+class Damages:
+    """Owned by the PartitionLog. Cold reads report from their threads."""
+
+    __slots__ = ("_found", "_listener", "_start_offset", "total")
+
+    def __init__(self) -> None:
+        # What is damaged below it concerns nobody.
+        self._start_offset = 0
+        self._found: dict[tuple[str, int], Damage] = {}
+        self._listener: Callable[[Damage], None] | None = None
+        # Places found so far, those that are forgotten included.
+        self.total = 0
+
+    def listen(self, listener: Callable[[Damage], None]) -> None:
+        """Call `listener` with each damage, those known already first. It may be called in any thread."""
+        self._listener = listener
+        for damage in self.known():
+            listener(damage)
+
+    def report(self, damage: Damage) -> None:
+        """Take in what was found; a place that is known already is not reported twice."""
+        place = (damage.path, damage.position)
+        if place in self._found or damage.end_offset <= self._start_offset:
+            return
+        self.total += 1
+        if len(self._found) < DAMAGES_MAX:
+            self._found[place] = damage
+        if self._listener is not None:
+            self._listener(damage)
+
+    def known(self) -> list[Damage]:
+        """All that is not forgotten, by offset."""
+        return sorted(self._found.values(), key=lambda damage: (damage.first_offset, damage.position))
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether any records are concerned."""
+        return bool(self._found) and any(damage.is_loss for damage in list(self._found.values()))
+
+    def forget_before(self, start_offset: int) -> None:
+        """The log starts at `start_offset`: what is damaged below it is gone."""
+        self._start_offset = start_offset
+        for place, damage in list(self._found.items()):
+            if damage.end_offset <= start_offset:
+                del self._found[place]
+
+    def forget_from(self, end_offset: int) -> None:
+        """The log was cut at `end_offset`: what was damaged from there on is replaced."""
+        for place, damage in list(self._found.items()):
+            if damage.first_offset >= end_offset:
+                del self._found[place]
+
+    def forget_index(self, path: str) -> None:
+        """An index was rebuilt."""
+        for place, damage in list(self._found.items()):
+            if damage.path == path:
+                del self._found[place]

@@ -1,0 +1,66 @@
+"""What a clean stop notes of each log, so that the next start knows what must be there.
+
+One file for the node, `clean-stop-checkpoint`, in the text format of Kafka's checkpoints with a CRC behind
+it: a row for each log that has a directory. It is written before the mark of the clean stop, and stays after
+the mark is taken: what was durable then is so after a crash, too.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from crc32c import crc32c
+
+from chronik.log.checkpoint import format_lines, parse_lines
+from chronik.vocab.ids import TopicId
+
+_CRC_LINE = re.compile(rb"(?s)(.*\n)crc32c ([0-9a-f]{8})\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VouchedSegment:
+    """Base offset, and bytes in the `.log` file."""
+
+    base_offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VouchedLog:
+    """A log as a clean stop left it: everything in it was durable."""
+
+    topic_id: TopicId
+    start_offset: int
+    end_offset: int
+    # In order. None are left of a log that is known to have lost its directory.
+    segments: tuple[VouchedSegment, ...]
+
+
+def format_vouched(logs: Mapping[str, VouchedLog]) -> bytes:
+    """By directory."""
+    body = format_lines([_row(directory, logs[directory]) for directory in sorted(logs)])
+    return body + f"crc32c {crc32c(body):08x}\n".encode()
+
+
+def parse_vouched(content: bytes) -> dict[str, VouchedLog] | None:
+    """None for what is not whole."""
+    found = _CRC_LINE.fullmatch(content)
+    if found is None or int(found[2], 16) != crc32c(found[1]):
+        return None
+    rows = parse_lines(found[1])
+    return None if rows is None else {row[0]: _parse(row) for row in rows if row != [""]}
+
+
+def _row(directory: str, log: VouchedLog) -> Iterable[object]:
+    segments = (f"{segment.base_offset}:{segment.size}" for segment in log.segments)
+    return [directory, log.topic_id.hex(), log.start_offset, log.end_offset, *segments]
+
+
+def _parse(row: list[str]) -> VouchedLog:
+    segments = (text.split(":") for text in row[4:])
+    return VouchedLog(
+        topic_id=TopicId(bytes.fromhex(row[1])),
+        start_offset=int(row[2]),
+        end_offset=int(row[3]),
+        segments=tuple(VouchedSegment(base_offset=int(base), size=int(size)) for base, size in segments),
+    )
