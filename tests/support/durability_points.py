@@ -107,7 +107,7 @@ class Classifier:
         directory, _, name = path.rpartition("/")
         if path.startswith(STATE_FILE):
             return self._state(operation)
-        if name.startswith(".kafka_cleanshutdown"):
+        if name.startswith((".kafka_cleanshutdown", "clean-stop-checkpoint")):
             return Step(Point.CLEAN_MARK, None, "")
         if "-delete" in path:
             point = Point.DELETE_RENAME if operation.change is Change.RENAME else Point.DELETE_REMOVE

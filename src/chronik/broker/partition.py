@@ -320,6 +320,13 @@ class Partition:
         if self._closed is not None:
             raise KafkaError(self._closed)
         _on_disk(self.log.maybe_roll)
+        try:
+            await self.log.mend_indexes()
+        except OSError as error:
+            raise storage_error(error) from error
+        if self._closed is not None:
+            raise KafkaError(self._closed)
+        # By times that the log bears out.
         removed = _on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
         if self.log.has_unsynced:
             # Nobody may write to this log for long: the segment it rolled would stay open until then.

@@ -3,7 +3,7 @@
 import http
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chronik.cli.client.address import parse_address
 from chronik.cli.client.client import Client
@@ -18,6 +18,8 @@ class Health:
     is_ready: bool
     reasons: list[str]
     asked: str
+    # What is wrong although it is ready.
+    warnings: list[str] = field(default_factory=list)
 
 
 def ask_http(address_text: str, timeout_s: float) -> Health | None:
@@ -36,7 +38,7 @@ def ask_http(address_text: str, timeout_s: float) -> Health | None:
     finally:
         connection.close()
     if response.status == http.HTTPStatus.OK:
-        return Health(is_ready=True, reasons=[], asked=asked)
+        return Health(is_ready=True, reasons=[], asked=asked, warnings=_warnings(body))
     return Health(is_ready=False, reasons=_reasons(response.status, body), asked=asked)
 
 
@@ -46,6 +48,13 @@ def ask_kafka(bootstrap_servers: str, timeout_s: float) -> Health:
         client.metadata(())
         address = client.any_node().address
     return Health(is_ready=True, reasons=[], asked=f"{address} answered Metadata")
+
+
+def _warnings(body: bytes) -> list[str]:
+    try:
+        return [str(warning) for warning in json.loads(body).get("warnings", [])]
+    except (ValueError, AttributeError):
+        return []
 
 
 def _reasons(status: int, body: bytes) -> list[str]:

@@ -1,24 +1,32 @@
 """A node's data directory: one process at a time, one identity for ever.
 
 Files as Kafka names them: `.lock`, `meta.properties`, `.kafka_cleanshutdown`; ours: `leader-epoch`, the term
-of this node's groups of one, raised at every start so that an epoch never comes twice.
+of this node's groups of one, raised at every start so that an epoch never comes twice, and
+`clean-stop-checkpoint`, what the last clean stop left of each log.
 """
 
 import base64
 import fcntl
+import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chronik.log.checkpoint import read_file
 from chronik.log.disk import Disk, write_atomically
+from chronik.log.vouched import VouchedLog, format_vouched, parse_vouched
 from chronik.server.partition_directories import METADATA_DIRECTORY, find_partitions
 from chronik.vocab.ids import LeaderEpoch, NodeId
+
+_log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
 _META = "meta.properties"
 _CLEAN = ".kafka_cleanshutdown"
 _EPOCH = "leader-epoch"
+# What a clean stop leaves of each log: see `log.vouched`.
+_VOUCHED = "clean-stop-checkpoint"
 # `raft.state_store.STATE_FILE`, whose module a node alone does not import.
 _RAFT_STATE = "raft-state"
 
@@ -162,6 +170,27 @@ def take_clean_mark(disk: Disk) -> bool:
 def leave_clean_mark(disk: Disk) -> None:
     """Say that every log is synced and closed, with its indexes and snapshots."""
     write_atomically(disk, _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+
+
+def read_vouched(disk: Disk) -> dict[str, VouchedLog]:
+    """What the last clean stop noted of each log, by directory; nothing when there was none, or its note is
+    damaged.
+    """
+    content = read_file(disk, _VOUCHED)
+    if content is None:
+        return {}
+    vouched = parse_vouched(content)
+    if vouched is None:
+        _log.error(
+            "the note of the last clean stop is damaged: lost files may go unnoticed",
+            extra={"file": _VOUCHED},
+        )
+    return vouched or {}
+
+
+def write_vouched(disk: Disk, logs: Mapping[str, VouchedLog]) -> None:
+    """Note what a clean stop leaves, before its mark. Raises OSError."""
+    write_atomically(disk, _VOUCHED, format_vouched(logs))
 
 
 def _new_id() -> str:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
+from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.sync_threads import SyncThreads
 
 _Result = TypeVar("_Result")
@@ -39,10 +40,11 @@ class RealFile:
     one.
     """
 
-    __slots__ = ("_descriptor", "_path", "_size")
+    __slots__ = ("_descriptor", "_path", "_size", "_troubles")
 
-    def __init__(self, path: str, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int, troubles: DiskTroubles) -> None:
         self._path = path
+        self._troubles = troubles
         self._descriptor = descriptor
         self._size = os.fstat(descriptor).st_size
 
@@ -112,6 +114,16 @@ class RealFile:
         """Write everything at `position`; the position after it. On an error the file is longer than `size`
         says.
         """
+        try:
+            end = self._try_write(buffers, position)
+        except OSError as error:
+            self._troubles.on_error(error, self._path)
+            raise
+        if self._troubles.are_there:
+            self._troubles.on_success(Trouble.DISK_FULL)
+        return end
+
+    def _try_write(self, buffers: list[Buffer], position: int) -> int:
         count = os.pwritev(self._descriptor, buffers, position)
         total = sum(len(buffer) for buffer in buffers)
         while count < total:
@@ -124,8 +136,9 @@ class RealFile:
 class RealDisk:
     """See the module and `log.disk.Disk`."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, troubles: DiskTroubles | None = None) -> None:
         self._root = os.path.abspath(root)
+        self._troubles = DiskTroubles() if troubles is None else troubles
         os.makedirs(self._root, exist_ok=True)
         self._syncs = SyncThreads(SYNC_THREADS)
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="chronik-read")
@@ -142,7 +155,14 @@ class RealDisk:
 
     def open(self, path: str, *, create: bool = False) -> File:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        return RealFile(path, os.open(self._at(path), flags, 0o644))
+        try:
+            descriptor = os.open(self._at(path), flags, 0o644)
+        except OSError as error:
+            self._troubles.on_error(error, path)
+            raise
+        if self._troubles.are_there:
+            self._troubles.on_success(Trouble.DESCRIPTORS)
+        return RealFile(path, descriptor, self._troubles)
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self._at(path))
@@ -158,6 +178,9 @@ class RealDisk:
             os.mkdir(self._at(path))
         except (FileExistsError, FileNotFoundError):
             os.makedirs(self._at(path), exist_ok=True)
+        except OSError as error:
+            self._troubles.on_error(error, path)
+            raise
 
     def rename(self, source: str, target: str) -> None:
         os.replace(self._at(source), self._at(target))
@@ -172,7 +195,11 @@ class RealDisk:
             return
 
     def sync_directory(self, path: str) -> None:
-        descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            self._troubles.on_error(error, path)
+            raise
         try:
             os.fsync(descriptor)
         finally:

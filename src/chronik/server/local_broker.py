@@ -38,6 +38,7 @@ from chronik.cluster.topic_creation import ensure_topic
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.log.disk import Disk
 from chronik.log.handles import HandleCache
+from chronik.log.vouched import VouchedLog
 from chronik.raft.latency import Timer
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.syncer import Syncer
@@ -46,7 +47,9 @@ from chronik.server.data_directory import (
     Identity,
     leave_clean_mark,
     next_leader_epoch,
+    read_vouched,
     take_clean_mark,
+    write_vouched,
 )
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.metadata_snapshots import MetadataSnapshots
@@ -59,6 +62,7 @@ from chronik.server.partition_directories import (
 )
 from chronik.server.partitions import LocalPartitions
 from chronik.server.progress import Stage, describe, refusals
+from chronik.server.storage_health import StorageHealth
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
@@ -115,6 +119,8 @@ class LocalBroker:
         self._is_opened = False
         # Whether it was so when this start began.
         self._was_clean = False
+        # What the stop before it noted of each log.
+        self._vouched: dict[str, VouchedLog] = {}
         self.syncer = Syncer(machine.disk, machine.timer)
         self.traffic = Traffic()
         self._partitions = self._make_partitions(machine)
@@ -230,6 +236,10 @@ class LocalBroker:
         )
 
     @property
+    def storage(self) -> StorageHealth:
+        return self._partitions.health
+
+    @property
     def links(self) -> "Links | None":
         """The way to the others; None for a node that is its cluster."""
         return self._links
@@ -251,10 +261,12 @@ class LocalBroker:
         """
         links = self._links
         leader_epoch = next_leader_epoch(self._disk)
+        self._vouched = read_vouched(self._disk)
         self._was_clean = take_clean_mark(self._disk)
         self._partitions.begin(
             leader_epoch=leader_epoch,
             was_clean=self._was_clean,
+            vouched=self._vouched,
             replication=None if links is None else links.replication,
         )
         try:
@@ -294,6 +306,9 @@ class LocalBroker:
             is_clean = await links.close() and is_clean
         if is_clean and is_mark_true:
             try:
+                # What was not opened is as it was.
+                untouched = {} if self._is_opened else self._vouched
+                write_vouched(self._disk, {**untouched, **self._partitions.closed})
                 leave_clean_mark(self._disk)
             except OSError as error:
                 _log.warning("the next start will check all logs", extra={"error": str(error)})

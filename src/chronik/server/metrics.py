@@ -19,6 +19,7 @@ from chronik.server.metrics_text import Table, labelled, write_tables
 from chronik.server.partition_metrics import partition_tables
 from chronik.server.quorum_metrics import quorum_metrics
 from chronik.server.raft_metrics import histogram, raft_metrics
+from chronik.server.storage_metrics import storage_metrics
 from chronik.vocab.lag import unread
 
 # Rows of one kind. Beyond it they are left out, and `chronik_metrics_rows_omitted` says how many: whoever
@@ -56,6 +57,7 @@ class NodeCollector(Collector):
         yield from _sockets(statistics)
         yield from _resources(statistics)
         yield from _disk()
+        yield from storage_metrics(statistics.storage)
         yield _omitted(statistics)
 
 

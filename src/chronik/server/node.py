@@ -23,6 +23,7 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.log.damage import DamageKind
 from chronik.log.handles import OPEN_FILES_MAX
 from chronik.raft.syncer import Syncer
 from chronik.server.binding import ListenerAddress, bind_all
@@ -36,8 +37,9 @@ from chronik.server.data_directory import (
 )
 from chronik.server.descriptors import raise_limit, room_for_connections
 from chronik.server.disk import RealDisk
+from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.http.server import HttpServer
-from chronik.server.http.view import NodeAbout, NodeStatistics, RaftFigures
+from chronik.server.http.view import NodeAbout, NodeStatistics, RaftFigures, StorageFigures
 from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.loop_usage import LoopUsage
@@ -69,6 +71,7 @@ class Node:
         self.settings = settings
         self._closing = AsyncExitStack()
         self._is_started = False
+        self._troubles = DiskTroubles()
         self._phase = "starting"
         # Says more than the phase, once there is a broker.
         self._progress: Callable[[], Sequence[str]] = tuple
@@ -153,7 +156,7 @@ class Node:
     def _open_directory(self) -> RealDisk:
         lock = DirectoryLock(self.settings.data_dir)
         self._closing.callback(lock.release)
-        disk = RealDisk(self.settings.data_dir)
+        disk = RealDisk(self.settings.data_dir, self._troubles)
         self._closing.callback(disk.close)
         check_contents(disk)
         return disk
@@ -271,7 +274,24 @@ class Node:
                 idle_ratio=self._loop_usage.idle_ratio(),
                 metadata=take_metadata_figures(metadata, self._local.metadata_partition, links),
                 raft=self._raft_figures(),
+                storage=self._storage_figures(),
             )
+        )
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is wrong although clients can use the node."""
+        storage = self._local.storage.warnings() if self._is_started else []
+        return [*storage, *self._troubles.warnings()]
+
+    def _storage_figures(self) -> StorageFigures:
+        storage, troubles = self._local.storage, self._troubles
+        lasting = troubles.lasting()
+        return StorageFigures(
+            damaged_partitions=len(storage.damaged),
+            damage={kind.value: storage.found[kind] for kind in DamageKind},
+            short={kind.value: kind in lasting for kind in Trouble},
+            refused={kind.value: count for kind, count in troubles.refused.items()},
         )
 
     def _raft_figures(self) -> RaftFigures | None:

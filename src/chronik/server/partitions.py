@@ -16,10 +16,12 @@ from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
 from chronik.log.handles import HandleCache
 from chronik.log.partition_log import LogFailed, PartitionLog
+from chronik.log.vouched import VouchedLog
 from chronik.raft.group import Group, GroupListener
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
 from chronik.server.partition_directories import deleted_name, doom, move_aside, topic_of
+from chronik.server.storage_health import StorageHealth
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
@@ -84,6 +86,10 @@ class LocalPartitions:
         self._traffic = traffic
         self._leader_epoch = LeaderEpoch(0)
         self._was_clean = False
+        # What the last clean stop noted of each log, by directory, and what the next one is to note.
+        self._vouched: Mapping[str, VouchedLog] = {}
+        self.closed: dict[str, VouchedLog] = {}
+        self.health = StorageHealth()
         self._replication: Replication | None = None
         self._opened: dict[Partition, _Opened] = {}
         # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
@@ -91,11 +97,17 @@ class LocalPartitions:
         self._removals: set[asyncio.Task[None]] = set()
 
     def begin(
-        self, *, leader_epoch: LeaderEpoch, was_clean: bool, replication: "Replication | None" = None
+        self,
+        *,
+        leader_epoch: LeaderEpoch,
+        was_clean: bool,
+        vouched: Mapping[str, VouchedLog] | None = None,
+        replication: "Replication | None" = None,
     ) -> None:
         """What is known of this start; before anything is opened."""
         self._leader_epoch = leader_epoch
         self._was_clean = was_clean
+        self._vouched = vouched or {}
         self._replication = replication
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
@@ -130,7 +142,7 @@ class LocalPartitions:
         invariant(replication is not None, "a replicated partition on a node alone")
         assert replication is not None
         existed = self._disk.exists(str(new.name))
-        log = self._open_log(new.name, new.topic_id, config)
+        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=True)
         group = replication.open(new, log, self._flush_policy(config))
         partition = self._partition(new.name, new.topic_id, replicas, log, group, config)
         is_clean = existed and not log.recovery.was_scanned
@@ -148,7 +160,7 @@ class LocalPartitions:
     ) -> Partition:
         """A partition whose only replica is this node's. `first_epoch`: above all of its name before."""
         existed = self._disk.exists(str(name))
-        log = self._open_log(name, topic_id, config)
+        log = self._open_log(name, topic_id, config, has_other_replicas=False)
         # An epoch never comes twice: it rises with each start, also when the file that counts these was lost.
         epoch = LeaderEpoch(max(self._leader_epoch + first_epoch - FIRST_EPOCH, log.latest_epoch + 1))
         group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
@@ -236,6 +248,9 @@ class LocalPartitions:
             except OSError as error:
                 failures[partition] = error
         for partition in partitions:
+            vouched = None if partition in failures else partition.log.vouch()
+            if vouched is not None:
+                self.closed[str(partition.name)] = vouched
             partition.log.close()
         return failures
 
@@ -267,6 +282,7 @@ class LocalPartitions:
         if opened.replica is not None and self._replication is not None:
             self._replication.forget(opened.replica)
         partition.log.fail(LogFailed("the topic was deleted"))
+        self.health.forget(partition.name)
         self._traffic.forget(partition.name.topic)
         return self._free_name(partition)
 
@@ -323,14 +339,17 @@ class LocalPartitions:
 
     # Logs.
 
-    def _open_log(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> PartitionLog:
+    def _open_log(
+        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, *, has_other_replicas: bool
+    ) -> PartitionLog:
         try:
-            log = self._open_directory(name, topic_id, config)
+            log = self._open_directory(name, topic_id, config, has_other_replicas)
         except KafkaError as error:
             if error.code is not ErrorCode.INCONSISTENT_TOPIC_ID:
                 raise
             self._clear_name(str(name))
-            log = self._open_directory(name, topic_id, config)
+            log = self._open_directory(name, topic_id, config, has_other_replicas)
+        self.health.watch(name, log.damages)
         report = log.recovery
         if report.truncated_bytes or report.removed_segments:
             extra = {
@@ -339,7 +358,7 @@ class LocalPartitions:
                 "dropped_bytes": report.truncated_bytes,
                 "dropped_segments": report.removed_segments,
             }
-            _log.warning("a crash left records that were never acknowledged, or damaged ones", extra=extra)
+            _log.warning("a crash left records that were never acknowledged", extra=extra)
         return log
 
     def _clear_name(self, directory: str) -> None:
@@ -352,7 +371,11 @@ class LocalPartitions:
             kept = move_aside(self._disk, directory)
             _log.warning("another topic's directory was moved aside", extra={"kept": kept})
 
-    def _open_directory(self, name: TopicPartition, topic_id: TopicId, config: TopicConfig) -> PartitionLog:
+    def _open_directory(
+        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, has_other_replicas: bool
+    ) -> PartitionLog:
+        # A log that follows a leader may have been truncated since.
+        is_note_valid = self._was_clean or not has_other_replicas
         return PartitionLog.open(
             str(name),
             self._disk,
@@ -361,6 +384,8 @@ class LocalPartitions:
             was_clean=self._was_clean,
             topic_id=topic_id,
             handles=self._handles,
+            vouched=self._vouched.get(str(name)) if is_note_valid else None,
+            has_other_replicas=has_other_replicas,
         )
 
     def _flush_policy(self, config: TopicConfig) -> FlushPolicy | None:

@@ -51,6 +51,8 @@ def health(
         print_json(answer)
     elif answer.is_ready:
         print_done(f"Ready: {answer.asked}")
+        for warning in answer.warnings:
+            print_error(f"warning: {warning}")
     else:
         print_error(f"not ready: {', '.join(answer.reasons)} ({answer.asked})")
     raise SystemExit(ExitCode.OK if answer.is_ready else ExitCode.FAILED)

@@ -44,7 +44,9 @@ class Pages:
     async def ready(self, request: Request) -> Response:
         """200 when clients can connect and use the node, else 503 with the reasons."""
         if self._node.is_ready:
-            return JSONResponse({"status": "ready", "reasons": []}, headers=_HEADERS)
+            # Degraded is no reason to send clients elsewhere, or to start the node again.
+            content = {"status": "ready", "reasons": [], "warnings": list(self._node.warnings)}
+            return JSONResponse(content, headers=_HEADERS)
         content = {"status": "not ready", "reasons": list(self._node.reasons)}
         return JSONResponse(content, status_code=503, headers=_HEADERS)
 

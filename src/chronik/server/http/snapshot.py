@@ -19,6 +19,7 @@ from chronik.server.http.view import (
     PartitionFigures,
     RaftFigures,
     RequestTotals,
+    StorageFigures,
 )
 from chronik.server.listener import Listeners
 from chronik.vocab.address import host_and_port
@@ -48,6 +49,7 @@ class Sources(NamedTuple):
     idle_ratio: float
     metadata: MetadataFigures | None
     raft: RaftFigures | None
+    storage: StorageFigures
 
 
 async def take_statistics(sources: Sources) -> NodeStatistics:
@@ -76,6 +78,7 @@ async def take_statistics(sources: Sources) -> NodeStatistics:
         groups=await in_slices(list(broker.groups.groups()), _group),
         metadata=sources.metadata,
         raft=sources.raft,
+        storage=sources.storage,
     )
 
 

@@ -166,6 +166,18 @@ class NodeAbout(NamedTuple):
     started_ms: int
 
 
+class StorageFigures(NamedTuple):
+    """What is wrong with the data directory."""
+
+    # Partitions with records that are damaged or missing.
+    damaged_partitions: int = 0
+    # Places found since start, by `log.damage.DamageKind`'s values.
+    damage: Mapping[str, int] = {}
+    # What is refused now, by `disk_trouble.Trouble`'s values, and attempts refused since start.
+    short: Mapping[str, bool] = {}
+    refused: Mapping[str, int] = {}
+
+
 class NodeStatistics(NamedTuple):
     """The node at one moment, or some milliseconds."""
 
@@ -188,6 +200,7 @@ class NodeStatistics(NamedTuple):
     metadata: MetadataFigures | None
     # None for a node alone.
     raft: RaftFigures | None
+    storage: StorageFigures = StorageFigures()
 
 
 class NodeView(Protocol):
@@ -196,6 +209,11 @@ class NodeView(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether clients can connect and use it."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is wrong although clients can use it: damaged records, a full disk."""
         ...
 
     @property

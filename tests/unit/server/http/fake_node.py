@@ -109,6 +109,7 @@ def statistics(
 class FakeNode:
     is_ready: bool = True
     reasons: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     figures: NodeStatistics = field(default_factory=statistics)
 
     def about(self) -> NodeAbout:

@@ -59,7 +59,10 @@ def test_ready_follows_the_node() -> None:
         assert (status, json.loads(body)) == (503, {"status": "not ready", "reasons": ["starting"]})
         node.is_ready, node.reasons = True, []
         status, _, body = await ask("/health/ready")
-        assert (status, json.loads(body)) == (200, {"status": "ready", "reasons": []})
+        assert (status, json.loads(body)) == (200, {"status": "ready", "reasons": [], "warnings": []})
+        node.warnings = ["disk full"]
+        status, _, body = await ask("/health/ready")
+        assert (status, json.loads(body)["warnings"]) == (200, ["disk full"])
         node.is_ready, node.reasons = False, ["stopping"]
         assert (await ask("/health/ready"))[0] == 503
 

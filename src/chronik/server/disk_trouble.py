@@ -1,0 +1,88 @@
+"""A disk that is full, a process out of descriptors: what the last attempts said, for log lines, health and
+metrics.
+
+Both pass: whoever was refused tries again, and nothing stops for good. Filled by the disk, which sees every
+attempt; read on the event loop. A line is written when a trouble begins, once a minute while it lasts, and
+when it has passed.
+"""
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum
+
+_log = logging.getLogger(__name__)
+
+# Between two lines about the same trouble.
+_LINE_SECONDS = 60.0
+
+
+class Trouble(Enum):
+    """The values are labels of the metric, and what health says."""
+
+    DISK_FULL = "disk full"
+    DESCRIPTORS = "file descriptors used up"
+
+
+_KINDS = {
+    errno.ENOSPC: Trouble.DISK_FULL,
+    errno.EDQUOT: Trouble.DISK_FULL,
+    errno.EFBIG: Trouble.DISK_FULL,
+    errno.EMFILE: Trouble.DESCRIPTORS,
+    errno.ENFILE: Trouble.DESCRIPTORS,
+}
+
+_ADVICE = {
+    Trouble.DISK_FULL: "make room, or delete topics; the node goes on by itself when there is some",
+    Trouble.DESCRIPTORS: "raise the limit of open files (LimitNOFILE, ulimit -n), or have fewer clients",
+}
+
+
+class DiskTroubles:
+    """Owned by the disk. Called in any thread, with what the system answered."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        # What lasts, and when a line was last written about it.
+        self._lasting: dict[Trouble, float] = {}
+        self._untold: dict[Trouble, int] = {}
+        self._last: dict[Trouble, str] = {}
+        # Attempts that were refused, since the start.
+        self.refused = dict.fromkeys(Trouble, 0)
+
+    @property
+    def are_there(self) -> bool:
+        return bool(self._lasting)
+
+    def lasting(self) -> list[Trouble]:
+        return list(self._lasting)
+
+    def warnings(self) -> list[str]:
+        """What health says; empty when nothing is refused."""
+        return [f"{kind.value}: {self._last[kind]}" for kind in self._lasting]
+
+    def on_error(self, error: OSError, path: str) -> None:
+        """An attempt failed. What is no trouble of these kinds is not looked at."""
+        kind = _KINDS.get(error.errno or 0)
+        if kind is None:
+            return
+        self.refused[kind] += 1
+        self._last[kind] = f"{error.strerror} ({path})"
+        told, now = self._lasting.get(kind), self._now()
+        self._untold[kind] = self._untold.get(kind, 0) + 1
+        if told is None or now - told >= _LINE_SECONDS:
+            self._lasting[kind] = now
+            extra = {
+                "trouble": kind.value,
+                "error": str(error.strerror),
+                "file": path,
+                "refused": self._untold.pop(kind),
+                "advice": _ADVICE[kind],
+            }
+            _log.error("storage is short", extra=extra)
+
+    def on_success(self, kind: Trouble) -> None:
+        """What was refused is done again."""
+        if self._lasting.pop(kind, None) is not None:
+            _log.info("storage is short no longer", extra={"trouble": kind.value})
