@@ -12,7 +12,7 @@ from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.output import print_note
 from chronik.cli.parsing import parsed
-from chronik.cli.units import parse_time_ms
+from chronik.cli.units import parse_time_ms, partitions_text
 
 # How long one fetch waits for records; also how late the limits are noticed.
 _POLL_MS = 500
@@ -43,7 +43,7 @@ def start_positions(
     first, end = offsets.earliest(client, topic), offsets.latest(client, topic)
     unknown = [partition for partition in partitions or () if partition not in first]
     if unknown:
-        raise Failure(f"{topic} has no partition {unknown[0]}", f"It has partitions 0 to {len(first) - 1}.")
+        raise Failure(f"{topic} has no partition {unknown[0]}", f"It has {partitions_text(len(first))}.")
     positions = _positions(client, topic, offset, first, end)
     if group is not None:
         committed = groups.committed(client, group)

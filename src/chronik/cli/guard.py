@@ -31,5 +31,12 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             # Whoever read has read enough (`chronik consume orders | head`). Python would flush at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(ExitCode.OK) from None
+        except OSError as error:
+            # Of a file or a stream: brokers' are failures already.
+            from chronik.cli.output import print_error
+
+            where = f"{error.filename}: " if error.filename is not None else ""
+            print_error(f"{where}{error.strerror or error}")
+            raise SystemExit(ExitCode.FAILED) from None
 
     return run

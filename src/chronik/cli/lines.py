@@ -37,7 +37,7 @@ def iterate_lines(descriptor: int) -> Iterator[bytes | None]:
         if not _is_ready(descriptor):
             yield None
             _wait(descriptor)
-        data = os.read(descriptor, _READ_BYTES)
+        data = _read(descriptor)
         if not data:
             break
         *lines, rest = (rest + data).split(b"\n")
@@ -45,6 +45,14 @@ def iterate_lines(descriptor: int) -> Iterator[bytes | None]:
             yield line.removesuffix(b"\r")
     if rest:
         yield rest.removesuffix(b"\r")
+
+
+def _read(descriptor: int) -> bytes:
+    """Raises Failure: a directory can be opened, and not be read."""
+    try:
+        return os.read(descriptor, _READ_BYTES)
+    except OSError as error:
+        raise Failure(f"cannot read the lines: {error.strerror}") from None
 
 
 def _is_ready(descriptor: int) -> bool:

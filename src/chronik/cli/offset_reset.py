@@ -10,7 +10,7 @@ from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.output import left, print_note, print_table, right
 from chronik.cli.parsing import parsed
-from chronik.cli.units import parse_duration_ms, parse_time_ms
+from chronik.cli.units import parse_duration_ms, parse_time_ms, partitions_text
 from chronik.vocab.errors import ErrorCode
 
 # States in which nobody reads for the group.
@@ -134,7 +134,7 @@ def _plan_topic(
     chosen = list(first) if partitions is None else partitions
     unknown = [partition for partition in chosen if partition not in first]
     if unknown:
-        raise Failure(f"{topic} has no partition {unknown[0]}", f"It has partitions 0 to {len(first) - 1}.")
+        raise Failure(f"{topic} has no partition {unknown[0]}", f"It has {partitions_text(len(first))}.")
     found = offsets.at_timestamp(client, topic, target.number) if target.kind is Kind.TIMESTAMP else {}
     return [
         Reset(

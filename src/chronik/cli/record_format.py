@@ -38,8 +38,9 @@ def template(text: str, null_marker: str = "") -> Write:
     fields = {name: _or_marker(read, null_marker.encode()) for name, read in _NULLABLE.items()} | _FIELDS
     try:
         parsed = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise Failure(f"--format {text!r}: {error}", exit_code=ExitCode.USAGE) from None
+    except ValueError:
+        hint = "Write {{ and }} for braces that are no field."
+        raise Failure(f"--format {text!r} has a brace without its other one", hint, ExitCode.USAGE) from None
     pieces: list[bytes | Write] = []
     for literal, field, _, _ in parsed:
         if literal:

@@ -83,7 +83,7 @@ def test_a_new_group_can_be_placed(chronik: Command, group: str, topic: str) -> 
 
 
 def test_which_topics_and_where_to_must_be_said(chronik: Command, group: str, topic: str) -> None:
-    chronik.run("group", "reset-offsets", group, "--to-earliest", code=ExitCode.FAILED)
+    chronik.run("group", "reset-offsets", group, "--to-earliest", code=ExitCode.USAGE)
     chronik.run("group", "reset-offsets", group, "--topic", topic, code=ExitCode.USAGE)
     chronik.run("group", "reset-offsets", group, "--topic", f"{topic}:9", "--to-latest", code=ExitCode.FAILED)
     chronik.run("group", "reset-offsets", group, "--topic", f"{topic}:x", "--to-latest", code=ExitCode.USAGE)

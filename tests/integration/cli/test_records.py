@@ -197,3 +197,34 @@ class TestAsProcesses:
         consumer = self.start(broker, "consume", topic, "--from-beginning", "--no-follow", "--json")
         record = json.loads(consumer.communicate(timeout=20)[0])
         assert record["value"] == {"base64": "//4="}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["produce", "TOPIC", "-f", "/"], "error: cannot read the lines: Is a directory\n"),
+        (["produce", "TOPIC", "-f", "/nowhere"], "error: cannot read /nowhere: No such file or directory\n"),
+        (["consume", "TOPIC", "-p", "9"], "error: TOPIC has no partition 9\nIt has partitions 0 to 2.\n"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_line(
+    chronik: Command, topic: str, words: list[str], said: str
+) -> None:
+    chronik.run(*[topic if word == "TOPIC" else word for word in words], code=ExitCode.FAILED)
+    assert chronik.errors.endswith(said.replace("TOPIC", topic))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--offset", "5", "--from-beginning"], "--offset and --from-beginning say different things"),
+        (["--group", ""], "--group is empty"),
+        (["--format", "{value"], "--format '{value' has a brace without its other one"),
+        (["--format", "}"], "--format '}' has a brace without its other one"),
+    ],
+)
+def test_options_of_consume_that_say_nothing(
+    chronik: Command, topic: str, words: list[str], said: str
+) -> None:
+    chronik.run("consume", topic, *words, code=ExitCode.USAGE)
+    assert chronik.errors.startswith(f"error: {said}\n")

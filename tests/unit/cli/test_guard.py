@@ -14,6 +14,8 @@ from chronik.cli.guard import guarded
         (ClientError("refused", hint="try that"), ExitCode.FAILED, "error: refused\ntry that\n"),
         (Unreachable("nobody"), ExitCode.UNREACHABLE, "error: nobody\n"),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, ""),
+        (IsADirectoryError(21, "Is a directory"), ExitCode.FAILED, "error: Is a directory\n"),
+        (PermissionError(13, "Permission denied", "/x"), ExitCode.FAILED, "error: /x: Permission denied\n"),
     ],
 )
 def test_errors_become_exit_codes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from chronik.cli.client.client import Client
 from chronik.cli.client.errors import ClientError, check, error_of, only
 from chronik.cli.client.partitioner import partition_of
+from chronik.cli.units import partitions_text
 from chronik.records.batch import Codec
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Headers, Record
@@ -67,7 +68,7 @@ class Producer:
             raise error_of(
                 ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
                 f"produce to {topic}-{partition}",
-                f"the topic has partitions 0 to {self._partitions - 1}",
+                f"the topic has {partitions_text(self._partitions)}",
             )
         self._keyless = self._choose()
         self._pending: dict[int, _Pending] = {}

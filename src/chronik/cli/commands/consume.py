@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from chronik.cli.completion import topic_names
+from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer
@@ -76,7 +77,11 @@ def consume(
     from chronik.cli.record_format import json_line, template
 
     if offset is not None and from_beginning:
-        raise Failure("--offset and --from-beginning say different things", "Give one of them.")
+        raise Failure(
+            "--offset and --from-beginning say different things", "Give one of them.", ExitCode.USAGE
+        )
+    if group == "":
+        raise Failure("--group is empty", "Give the group's id, or leave it out.", ExitCode.USAGE)
     write = json_line if json else template(output_format, null_marker)
     limits = Limits(records_max=max_messages, idle_seconds_max=timeout, follows=follow)
     with Client(bootstrap_server) as client:

@@ -6,6 +6,7 @@ import typer
 
 from chronik.cli.completion import group_names, topic_names
 from chronik.cli.confirm import confirm
+from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout, Yes
@@ -143,7 +144,7 @@ def reset_offsets(
         shift_by=shift_by,
     )
     if bool(topic) == all_topics:
-        raise Failure("which topics?", "Give --topic NAME, or --all-topics.")
+        raise Failure("which topics?", "Give --topic NAME, or --all-topics.", ExitCode.USAGE)
     with Client(bootstrap_server, timeout_s=timeout) as client:
         resets = plan(client, name, topic or [], target)
         if execute:

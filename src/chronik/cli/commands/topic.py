@@ -6,10 +6,12 @@ import typer
 
 from chronik.cli.completion import topic_names
 from chronik.cli.confirm import confirm
+from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout, Yes
 from chronik.cli.parsing import assignments
+from chronik.cli.units import partitions_text
 
 if TYPE_CHECKING:
     from chronik.cli.client.topics import Topic
@@ -177,7 +179,9 @@ def alter(
 
     change, reset = assignments(config), delete_config or []
     if partitions is None and not change and not reset:
-        raise Failure("there is nothing to alter", "Give --partitions, --config or --delete-config.")
+        raise Failure(
+            "there is nothing to alter", "Give --partitions, --config or --delete-config.", ExitCode.USAGE
+        )
     with Client(bootstrap_server, timeout_s=timeout) as client:
         if change or reset:
             configs.alter(client, ResourceType.TOPIC, name, change=change, delete=reset)
@@ -211,7 +215,9 @@ def records(
     from chronik.cli.output import print_json, print_table, right
 
     if delete_all and delete_before is not None:
-        raise Failure("--delete-all and --delete-before say different things", "Give one of them.")
+        raise Failure(
+            "--delete-all and --delete-before say different things", "Give one of them.", ExitCode.USAGE
+        )
     with Client(bootstrap_server, timeout_s=timeout) as client:
         ends = _chosen(name, offsets.latest(client, name), partition)
         if delete_all or delete_before is not None:
@@ -239,7 +245,7 @@ def _chosen(name: str, values: dict[int, int], partition: int | None) -> dict[in
     if partition is None:
         return values
     if partition not in values:
-        raise Failure(f"{name} has no partition {partition}", f"It has partitions 0 to {len(values) - 1}.")
+        raise Failure(f"{name} has no partition {partition}", f"It has {partitions_text(len(values))}.")
     return {partition: values[partition]}
 
 
