@@ -74,6 +74,7 @@ def test_health_over_http(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         "is_ready": True,
         "reasons": [],
         "asked": f"http://{address}/health/ready",
+        "warnings": [],
     }
 
 
