@@ -5,9 +5,12 @@ unsynced writes, tear the last one, and undo unsynced creates, renames and remov
 OSError.
 """
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Buffer = bytes | bytearray | memoryview
 _Result = TypeVar("_Result")
@@ -127,6 +130,11 @@ class DirectorySync:
 
     def sync(self) -> None:
         self._disk.sync_directory(self._path)
+
+
+def is_out_of_space(error: OSError) -> bool:
+    """Whether there may be room later: the disk is full, or a quota or limit on sizes is reached."""
+    return error.errno in _OUT_OF_SPACE
 
 
 def write_atomically(disk: Disk, path: str, content: bytes) -> None:

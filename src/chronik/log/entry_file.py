@@ -32,6 +32,11 @@ class EntryFile:
     def __len__(self) -> int:
         return self._flushed + len(self._tail) // self._entry.size
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether entries are in memory only."""
+        return bool(self._tail)
+
     def load(self) -> bool:
         """Count the entries in the file; False when it is no whole number of them."""
         size = self.file.open().size() if self.file.exists() else 0

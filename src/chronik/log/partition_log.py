@@ -296,6 +296,9 @@ class PartitionLog:
 
     def flush(self) -> None:
         """Write what waits in memory, so that after the next sync the log can be opened as clean."""
+        # A recovery on a full disk may have left some.
+        waiting = [one for one in self._segments if one is not self._active and one.has_unwritten_entries]
+        self._syncs.add_files([file for segment in waiting for file in segment.flush_indexes()])
         self._flush_beside(self._active)
 
     def _flush_beside(self, segment: Segment) -> None:

@@ -10,13 +10,15 @@ should be is worked out again on the way.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from chronik.log.cleanup import remove_in_order
 from chronik.log.config import LogConfig
 from chronik.log.damage import Damage, DamageKind
+from chronik.log.disk import is_out_of_space
 from chronik.log.epochs import LeaderEpochs, parse_epochs
 from chronik.log.handles import LazyFile
 from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
@@ -124,6 +126,7 @@ class _Recovery:
         self._end_offset = 0
         # What the log ends with instead of the records it had; None when its end is there.
         self._lost: Damaged | None = None
+        self._is_out_of_space = False
         # Written by the scan, to be synced at its end.
         self._unsynced: list[LazyFile] = []
 
@@ -530,10 +533,23 @@ class _Recovery:
 
     def _seal(self, closed: Segment) -> None:
         """What a roll after `closed` would have written."""
-        self._unsynced += closed.flush_indexes()
-        snapshot = self._snapshots.write(self._end_offset, self._producers)
-        if snapshot is not None:
-            self._unsynced.append(snapshot)
+        with self._without_room():
+            self._unsynced += closed.flush_indexes()
+            snapshot = self._snapshots.write(self._end_offset, self._producers)
+            if snapshot is not None:
+                self._unsynced.append(snapshot)
+
+    @contextmanager
+    def _without_room(self) -> Iterator[None]:
+        """On a full disk the log is read all the same. What cannot be written beside it is worked out again
+        at the next start, for the recovery point stays where it is.
+        """
+        try:
+            yield
+        except OSError as error:
+            if not is_out_of_space(error):
+                raise
+            self._is_out_of_space = True
 
     def _make_durable(self, first: int) -> None:
         """What was read may still be only in the kernel's memory; from now on it counts as committed."""
@@ -544,16 +560,18 @@ class _Recovery:
         # thousands of logs of one segment would wait for the device each.
         content = self._epochs.format()
         if content != self._epochs_on_disk and len(self._segments) > 1:
-            self._unsynced.append(self._directory.write_epochs(content))
-            self._epochs_on_disk = content
+            with self._without_room():
+                self._unsynced.append(self._directory.write_epochs(content))
+                self._epochs_on_disk = content
         for file in self._unsynced + logs:
             file.open().sync()
             file.is_pinned = False
         for directory in self._directory.syncs_of_names():
             directory.sync()
         point = self._segments[-1].base_offset
-        if len(self._segments) > 1 and point != self._point:
-            self._directory.write_recovery_point(point)
+        if len(self._segments) > 1 and point != self._point and not self._is_out_of_space:
+            with self._without_room():
+                self._directory.write_recovery_point(point)
 
 
 def _is_orphan(name: str, bases: set[int | None]) -> bool:

@@ -143,6 +143,10 @@ class Segment:
             index.file for index in self._indexes() if index.flush() or len(index) or index.file.is_pinned
         ]
 
+    @property
+    def has_unwritten_entries(self) -> bool:
+        return any(index.is_waiting for index in self._indexes())
+
     def unpin(self) -> None:
         """Everything written so far is durable."""
         self.log.is_pinned = False

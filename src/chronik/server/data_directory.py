@@ -11,10 +11,11 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chronik.log.checkpoint import read_file
-from chronik.log.disk import Disk, write_atomically
+from chronik.log.disk import Disk, is_out_of_space, write_atomically
 from chronik.log.vouched import VouchedLog, format_vouched, parse_vouched
 from chronik.server.partition_directories import METADATA_DIRECTORY, find_partitions
 from chronik.vocab.ids import LeaderEpoch, NodeId
@@ -44,8 +45,10 @@ class DirectoryLock:
         self._descriptor = os.open(os.path.join(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self._lock(root)
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            # For whoever is refused; on a full disk there is no room for it.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except BaseException:
             self.release()
             raise
@@ -139,10 +142,19 @@ def load_identity(
 def next_leader_epoch(disk: Disk) -> LeaderEpoch:
     """The epoch of this start: one more than that of the last, durable before it is used.
 
-    Raises OSError, DataDirectoryError.
+    A disk without room keeps the last one: no log takes an epoch that it has records of, so nothing comes
+    twice. Raises OSError, DataDirectoryError.
     """
-    epoch = LeaderEpoch(_last_epoch(disk) + 1)
-    write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
+    last = _last_epoch(disk)
+    epoch = LeaderEpoch(last + 1)
+    try:
+        write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
+    except OSError as error:
+        if last < 0 or not is_out_of_space(error):
+            raise OSError(
+                error.errno, f"cannot write {_EPOCH} in the data directory: {error.strerror}"
+            ) from error
+        _log.warning("the epoch of this start is not written", extra={"file": _EPOCH, "error": str(error)})
     return epoch
 
 

@@ -17,6 +17,8 @@ from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
 from chronik.server.disk_trouble import DiskTroubles, Trouble
+from chronik.server.partition_directories import METADATA_DIRECTORY
+from chronik.server.reserve import Reserve
 from chronik.server.sync_threads import SyncThreads
 
 _Result = TypeVar("_Result")
@@ -30,6 +32,11 @@ READ_THREADS = 2
 # What the kernel takes in one writev (IOV_MAX is 1024 on Linux and macOS).
 _BUFFERS_PER_WRITE_MAX = 1024
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# The metadata, by which topics are deleted, and the terms and markers that go with its records
+# (`raft.state_store.STATE_FILE`).
+_RESERVED_FOR = (f"{METADATA_DIRECTORY}/", "raft-state")
+
 _IS_MACOS = sys.platform == "darwin"
 _HAS_CACHED_READS = hasattr(os, "RWF_NOWAIT")
 _CACHED_READ_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -40,11 +47,15 @@ class RealFile:
     one.
     """
 
-    __slots__ = ("_descriptor", "_path", "_size", "_troubles")
+    __slots__ = ("_descriptor", "_path", "_reserve", "_size", "_troubles")
 
-    def __init__(self, path: str, descriptor: int, troubles: DiskTroubles) -> None:
+    def __init__(
+        self, path: str, descriptor: int, troubles: DiskTroubles, reserve: Reserve | None = None
+    ) -> None:
         self._path = path
         self._troubles = troubles
+        # What may use up the reserve has it.
+        self._reserve = reserve
         self._descriptor = descriptor
         self._size = os.fstat(descriptor).st_size
 
@@ -118,7 +129,9 @@ class RealFile:
             end = self._try_write(buffers, position)
         except OSError as error:
             self._troubles.on_error(error, self._path)
-            raise
+            if error.errno not in _FULL or self._reserve is None or not self._reserve.give():
+                raise
+            return self._try_write(buffers, position)
         if self._troubles.are_there:
             self._troubles.on_success(Trouble.DISK_FULL)
         return end
@@ -140,6 +153,7 @@ class RealDisk:
         self._root = os.path.abspath(root)
         self._troubles = DiskTroubles() if troubles is None else troubles
         os.makedirs(self._root, exist_ok=True)
+        self._reserve = Reserve(self._root)
         self._syncs = SyncThreads(SYNC_THREADS)
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="chronik-read")
 
@@ -147,6 +161,10 @@ class RealDisk:
     def root(self) -> str:
         """The data directory, absolute."""
         return self._root
+
+    def keep_reserve(self) -> None:
+        """Keep room for what must be possible on a full disk. Blocks."""
+        self._reserve.keep(self.free_bytes())
 
     def close(self) -> None:
         """Wait for what runs and end the threads. Reads and removals that have not begun never will."""
@@ -162,7 +180,8 @@ class RealDisk:
             raise
         if self._troubles.are_there:
             self._troubles.on_success(Trouble.DESCRIPTORS)
-        return RealFile(path, descriptor, self._troubles)
+        reserve = self._reserve if path.startswith(_RESERVED_FOR) else None
+        return RealFile(path, descriptor, self._troubles, reserve)
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self._at(path))

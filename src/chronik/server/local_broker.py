@@ -66,7 +66,7 @@ from chronik.server.storage_health import StorageHealth
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
-from chronik.vocab.errors import KafkaError
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.vocab.invariant import InvariantViolation, invariant
 from chronik.vocab.seams import Clock, Randomness
@@ -82,6 +82,9 @@ _INTERNAL_TOPIC_SECONDS_MAX = 5.0
 
 # Between two lines of the log while a start waits for other nodes.
 _CATCH_UP_SECONDS = 5.0
+
+# Between two tries to register on a full disk.
+_REGISTER_SECONDS = 1.0
 
 
 class Machine(NamedTuple):
@@ -119,6 +122,8 @@ class LocalBroker:
         self._is_opened = False
         # Whether it was so when this start began.
         self._was_clean = False
+        # Runs while a node alone has no room for its registration.
+        self._registering: asyncio.Task[None] | None = None
         # What the stop before it noted of each log.
         self._vouched: dict[str, VouchedLog] = {}
         self.syncer = Syncer(machine.disk, machine.timer)
@@ -297,6 +302,9 @@ class LocalBroker:
         self._stage = Stage.CLOSING
         if self._duties is not None:
             await self._duties.stop()
+        if self._registering is not None:
+            self._registering.cancel()
+            await asyncio.wait([self._registering])
         await self._metadata.close()
         await self.broker.groups.close()
         await self.syncer.drain()
@@ -387,8 +395,28 @@ class LocalBroker:
                 return
             except KafkaError as error:
                 if self._links is None:
-                    raise OSError(f"the metadata log takes no records: {error}") from error
+                    await self._on_refused(error)
+                    return
                 _log.info("not registered yet", extra={"reason": str(error)})
+
+    async def _on_refused(self, error: KafkaError) -> None:
+        """A node alone on a full disk serves what it has, where clients knew it, and registers when it can."""
+        if error.code is not ErrorCode.KAFKA_STORAGE_ERROR or self.metadata_partition.failure is not None:
+            raise OSError(f"the metadata log takes no records: {error}") from error
+        _log.error("not registered yet: the metadata log takes no records", extra={"error": str(error)})
+        self._registering = asyncio.create_task(self._register_later(), name="registration")
+
+    async def _register_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_REGISTER_SECONDS)
+            try:
+                await self._registration.register(loop.time() + SUBMIT_SECONDS)
+            except KafkaError as error:
+                _log.debug("not registered yet", extra={"error": str(error)})
+            else:
+                _log.info("registered")
+                return
 
     def _describe(self) -> RegisterBroker:
         """Where this node is reached."""

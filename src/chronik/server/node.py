@@ -57,6 +57,9 @@ _log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 0.1
 _STOP_GRACE_SECONDS = 0.4
 
+# How often room is looked for to fill the reserve of a disk that was full.
+_RESERVE_SECONDS = 10.0
+
 # For a node's process. Thousands of partitions are hundreds of thousands of objects, and Python's defaults
 # look through all of them each time some thousands more are made: a pause in which peers wait for this
 # node. What is garbage here is nearly always freed by its count of references.
@@ -150,6 +153,7 @@ class Node:
         self.broker.metadata.subscribe(self._on_metadata)
         self._listeners.set_limits(self._connection_limits())
         self._start_upkeep()
+        self._start_reserve(disk)
         self._closing.push_async_callback(self._stop_serving)
         await self._listeners.serve(sockets)
 
@@ -227,6 +231,15 @@ class Node:
             frame_bytes_max=config.int("socket.request.max.bytes"),
         )
 
+    def _start_reserve(self, disk: RealDisk) -> None:
+        keeping = asyncio.create_task(self._keep_reserve(disk), name="reserve")
+        self._closing.push_async_callback(_end, keeping)
+
+    async def _keep_reserve(self, disk: RealDisk) -> None:
+        while True:
+            await disk.run_blocking(disk.keep_reserve)
+            await asyncio.sleep(_RESERVE_SECONDS)
+
     def _start_upkeep(self) -> None:
         config = self.settings.config
         upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
@@ -302,6 +315,11 @@ class Node:
         from chronik.server.http.raft_snapshot import take_raft_figures
 
         return take_raft_figures(links, self.broker.metadata)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _raft_advice(error: OSError) -> str:

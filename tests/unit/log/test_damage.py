@@ -272,6 +272,26 @@ class TestMissingFiles:
         assert not log.damages.known()
 
 
+class TestFullDisk:
+    def test_a_crash_is_recovered_from_without_room(self, disk: CrashDisk) -> None:
+        filled(disk)
+        disk.kill()
+        disk.is_full = True
+        for _ in range(2):
+            log = start(disk, None, was_clean=False)
+            assert (log.end_offset, log.damages.known()) == (80, [])
+            assert len(read_all(log)) == BATCHES
+            assert log.offset_for_timestamp(1390) is not None
+            with pytest.raises(OSError, match="No space"):
+                log.append([batch_of()], EPOCH)
+        disk.is_full = False
+        check_goes_on(log, 80)
+        vouched = stop(log, disk)
+        log = start(disk, vouched)
+        assert not log.recovery.was_scanned
+        assert (log.end_offset, log.damages.known()) == (82, [])
+
+
 class TestBelowTheRecoveryPoint:
     def test_a_cut_segment(self, disk: CrashDisk) -> None:
         sync(filled(disk), disk)

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from crc32c import crc32c
 
+from chronik.log.vouched import VouchedLog, VouchedSegment
 from chronik.server.data_directory import (
     DataDirectoryError,
     DirectoryLock,
@@ -14,10 +16,12 @@ from chronik.server.data_directory import (
     leave_clean_mark,
     load_identity,
     next_leader_epoch,
+    read_vouched,
     take_clean_mark,
+    write_vouched,
 )
 from chronik.sim.disk import CrashDisk
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, TopicId
 
 NODE = NodeId(1)
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -55,15 +59,16 @@ def test_a_file_system_without_locks_is_not_another_process(
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_full_disk_leaves_no_lock_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_keep_from_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise NO_SPACE
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", refuse)
-        with pytest.raises(OSError, match="No space"):
-            DirectoryLock(str(tmp_path))
-    DirectoryLock(str(tmp_path)).release()
+        lock = DirectoryLock(str(tmp_path / "data"))
+    with pytest.raises(DataDirectoryError, match="in use by the process with pid unknown"):
+        DirectoryLock(str(tmp_path / "data"))
+    lock.release()
 
 
 # Whose it is.
@@ -156,8 +161,8 @@ def test_a_damaged_count_is_named(content: bytes) -> None:
 def test_an_epoch_that_is_not_durable_is_not_used() -> None:
     disk = CrashDisk()
     assert next_leader_epoch(disk) == 0
-    disk.fail("sync", "leader-epoch.tmp", NO_SPACE)
-    with pytest.raises(OSError, match="No space"):
+    disk.fail("sync", "leader-epoch.tmp", OSError(errno.EIO, "Input/output error"))
+    with pytest.raises(OSError, match="Input/output error"):
         next_leader_epoch(disk)
     disk.heal()
     assert next_leader_epoch(disk) == 1
@@ -169,3 +174,64 @@ def test_the_mark_counts_once() -> None:
     leave_clean_mark(disk)
     assert take_clean_mark(disk)
     assert not take_clean_mark(disk)
+
+
+def test_a_full_disk_keeps_the_last_epoch() -> None:
+    disk = CrashDisk()
+    disk.is_full = True
+    with pytest.raises(OSError, match="cannot write leader-epoch"):
+        next_leader_epoch(disk)
+    disk.is_full = False
+    assert next_leader_epoch(disk) == 0
+    disk.is_full = True
+    assert (next_leader_epoch(disk), next_leader_epoch(disk)) == (1, 1)
+    disk.is_full = False
+    assert (next_leader_epoch(disk), next_leader_epoch(disk)) == (1, 2)
+
+
+GOLDEN_NOTE = (
+    b"0\n2\n"
+    b"__meta-0 00000000000000000000000000000001 0 12 0:900\n"
+    b"orders-3 0102030405060708090a0b0c0d0e0f10 70 90 60:512 80:0\n"
+)
+
+
+def test_the_note_of_a_clean_stop() -> None:
+    """Byte for byte: later releases read it."""
+    logs = {
+        "orders-3": VouchedLog(
+            topic_id=TopicId(bytes(range(1, 17))),
+            start_offset=70,
+            end_offset=90,
+            segments=(
+                VouchedSegment(base_offset=60, size=512),
+                VouchedSegment(base_offset=80, size=0),
+            ),
+        ),
+        "__meta-0": VouchedLog(
+            topic_id=TopicId(bytes(15) + b"\1"),
+            start_offset=0,
+            end_offset=12,
+            segments=(VouchedSegment(base_offset=0, size=900),),
+        ),
+    }
+    disk = CrashDisk()
+    assert read_vouched(disk) == {}
+    write_vouched(disk, logs)
+    content = disk.content("clean-stop-checkpoint")
+    assert content == GOLDEN_NOTE + b"crc32c CRC\n".replace(b"CRC", f"{crc32c(GOLDEN_NOTE):08x}".encode())
+    assert read_vouched(disk) == logs
+    write_vouched(disk, {})
+    assert read_vouched(disk) == {}
+
+
+@pytest.mark.parametrize("position", [0, 4, 20, 60, -2])
+def test_a_damaged_note_is_not_believed(position: int, caplog: pytest.LogCaptureFixture) -> None:
+    disk = CrashDisk()
+    log = VouchedLog(topic_id=TopicId(bytes(16)), start_offset=0, end_offset=5, segments=())
+    write_vouched(disk, {"orders-0": log})
+    content = bytearray(disk.content("clean-stop-checkpoint"))
+    content[position] ^= 1
+    disk.write("clean-stop-checkpoint", bytes(content))
+    assert read_vouched(disk) == {}
+    assert "the note of the last clean stop is damaged" in caplog.text
