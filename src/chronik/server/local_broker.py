@@ -400,7 +400,7 @@ class LocalBroker:
                 _log.info("not registered yet", extra={"reason": str(error)})
 
     async def _on_refused(self, error: KafkaError) -> None:
-        """A node alone on a full disk serves what it has, where clients knew it, and registers when it can."""
+        """A node alone on a full disk serves what it has, where clients knew it; it registers later."""
         if error.code is not ErrorCode.KAFKA_STORAGE_ERROR or self.metadata_partition.failure is not None:
             raise OSError(f"the metadata log takes no records: {error}") from error
         _log.error("not registered yet: the metadata log takes no records", extra={"error": str(error)})
