@@ -113,7 +113,8 @@ def test_the_loop_is_idle_for_a_part_of_the_time(pages: list[Page]) -> None:
     for page in pages:
         handlers = "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent"
         network = "kafka_network_socketserver_networkprocessoravgidle_percent"
-        assert 0 < page.value(handlers) < 1
+        # On a crowded machine it may have been waiting for a processor all the time, but never idle for all.
+        assert 0 <= page.value(handlers) < 1
         assert page.value(network) == page.value(handlers)
 
 

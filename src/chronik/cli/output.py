@@ -8,7 +8,8 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,9 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, 
     for row in cells:
         table.add_row(*row)
     total = sum(widths) + GAP * (len(widths) - 1)
-    screen.print(table, width=max(total, screen.width), crop=False, no_wrap=True, overflow="ignore")
+    width = max(total, screen.width)
+    with _unpadded(screen):
+        screen.print(table, width=width, crop=False, no_wrap=True, overflow="ignore")
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
@@ -102,7 +105,21 @@ def print_facts(facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(Text(name), Text(shown(value)))
-    console().print(table)
+    screen = console()
+    with _unpadded(screen):
+        screen.print(table)
+
+
+@contextmanager
+def _unpadded(screen: "Console") -> Iterator[None]:
+    """In a pipe, without the blanks that fill up the last column."""
+    if screen.is_terminal:
+        yield
+        return
+    with screen.capture() as drawn:
+        yield
+    for line in drawn.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def print_done(text: str) -> None:

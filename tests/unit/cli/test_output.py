@@ -65,6 +65,7 @@ def test_a_table_in_a_pipe_has_a_line_per_row_whatever_its_width(capsys: pytest.
     long = "x" * 500
     print_table([left("Name", is_cut=True), right("Count")], [(long, 1), ("b", 22)])
     lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
     assert lines[2].split() == [long, "1"]
     assert lines[3].split() == ["b", "22"]
 
