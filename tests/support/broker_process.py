@@ -23,6 +23,9 @@ def free_port() -> int:
 class BrokerProcess:
     """Keeps its port and directory over any number of starts. Dies with the test that made it."""
 
+    # Whether this process talks with it by its standard input and output.
+    is_piped = False
+
     def __init__(
         self, directory: Path, *settings: str, port: int | None = None, prefix: Sequence[str] = ()
     ) -> None:
@@ -58,7 +61,7 @@ class BrokerProcess:
         """Returns when clients can connect. Raises RuntimeError with the log's end when it does not come
         up.
         """
-        command = [*self._prefix, sys.executable, "-m", "chronik.cli.main", "start", "--http", "off"]
+        command = [*self._prefix, *self.command()]
         command += [
             "--data-dir",
             str(self.directory / "data"),
@@ -68,13 +71,20 @@ class BrokerProcess:
         for setting in self._settings:
             command += ["--set", setting]
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
+            pipe = subprocess.PIPE if self.is_piped else None
+            self._process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe or log, stderr=log, env=_environment()
+            )
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the broker did not start:\n{self.log_path.read_text()[-4000:]}")
             time.sleep(0.005)
+
+    def command(self) -> list[str]:
+        """What starts the node, without directory, listener and settings."""
+        return [sys.executable, "-m", "chronik.cli.main", "start", "--http", "off"]
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

@@ -6,35 +6,41 @@
 * Decoding trusts nothing. Lengths are checked against what is there, all arrays of a message together have a
   limit, and whatever is wrong is a MalformedMessage. Unknown tagged fields are skipped. What follows a
   message is not looked at, as in Kafka; the returned position says where it starts.
+* What may take long can be done in steps: a sliced decoder or encoder does the same as a generator.
 * Decoded values own their bytes: the buffer may be reused.
 * A None in a string, bytes or array field is written as empty in versions that lack the null which other
   versions of the field have, as Kafka's brokers do by hand; any other value that a field cannot hold is an
   EncodeError.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from chronik.wire.culprit import EncodeError
-from chronik.wire.decoding import compile_decoder
-from chronik.wire.encoding import compile_encoder
+from chronik.wire.decoding import DecodeSteps, compile_decoder, compile_sliced_decoder
+from chronik.wire.encoding import compile_encoder, compile_sliced_encoder
 from chronik.wire.primitives import ARRAY_ELEMENTS_MAX, MalformedMessage
 from chronik.wire.schema import Buffer, Message
 
 __all__ = [
     "ARRAY_ELEMENTS_MAX",
+    "DecodeSteps",
     "EncodeError",
     "MalformedMessage",
     "decode",
     "decoder",
     "encode",
     "encoder",
+    "sliced_decoder",
+    "sliced_encoder",
 ]
 
 M = TypeVar("M", bound=Message)
 
 _decoders: dict[tuple[type[Message], int], Callable[..., Any]] = {}
 _encoders: dict[tuple[type[Message], int], Callable[..., Any]] = {}
+_sliced_decoders: dict[tuple[type[Message], int], Callable[..., Any]] = {}
+_sliced_encoders: dict[tuple[type[Message], int], Callable[..., Any]] = {}
 
 
 def decoder(message: type[M], version: int) -> Callable[[Buffer, int], tuple[M, int]]:
@@ -58,6 +64,31 @@ def encoder(message: type[M], version: int) -> Callable[[M], list[Buffer]]:
     if found is None:
         _check_version(message, version)
         found = _encoders[message, version] = compile_encoder(message, version)
+    return found
+
+
+def sliced_decoder(message: type[M], version: int) -> Callable[[Buffer, int], DecodeSteps[M]]:
+    """As `decoder`, but a generator that yields after every few dozen elements, and returns the message, the
+    position behind it and the number of elements in all its arrays.
+
+    Who keeps it waiting longer than the buffer lives sends a copy of the buffer, once.
+    """
+    found = _sliced_decoders.get((message, version))
+    if found is None:
+        _check_version(message, version)
+        found = _sliced_decoders[message, version] = compile_sliced_decoder(message, version)
+    return found
+
+
+def sliced_encoder(message: type[M], version: int) -> Callable[[M], Generator[None, None, list[Buffer]]]:
+    """As `encoder`, but a generator that returns what that does, and yields after every few dozen elements.
+
+    Its buffers are cut elsewhere.
+    """
+    found = _sliced_encoders.get((message, version))
+    if found is None:
+        _check_version(message, version)
+        found = _sliced_encoders[message, version] = compile_sliced_encoder(message, version)
     return found
 
 

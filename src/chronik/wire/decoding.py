@@ -5,24 +5,39 @@ past the end shows as struct.error or IndexError, which the function turns into 
 checked, because slices do not complain. Nested structs are read in place, so that a message is one call.
 
 Names in the source: b buffer, p position, end of b, left elements still allowed, m/m1/m2... the object being
-filled, n a length, count or marker, q the end of a value.
+filled, n a length, count or marker, q the end of a value, k elements read (sliced decoders only).
 """
 
 import struct
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
-from chronik.wire.primitives import ARRAY_ELEMENTS_MAX, MalformedMessage, read_uvarint, skip_tagged_fields
+from chronik.wire.primitives import (
+    ARRAY_ELEMENTS_MAX,
+    TAGGED_FIELDS_MAX,
+    MalformedMessage,
+    read_uvarint,
+    skip_tagged_fields,
+)
 from chronik.wire.schema import Buffer, Field, Message, Struct
 from chronik.wire.source import FIXED, Source, packer
 
 M = TypeVar("M", bound=Message)
 Decoder = Callable[[Buffer, int], tuple[M, int]]
+# Returns how many elements all arrays have together, too.
+DecodeSteps = Generator[None, Buffer | None, tuple[M, int, int]]
+SlicedDecoder = Callable[[Buffer, int], DecodeSteps[M]]
 
 
 def compile_decoder(message: type[M], version: int) -> "Decoder[M]":
     """See codec.decoder."""
-    decoder: Decoder[M] = _DecoderSource(message, version).build(message)
+    decoder: Decoder[M] = _DecoderSource(message, version, in_steps=False).build()
+    return decoder
+
+
+def compile_sliced_decoder(message: type[M], version: int) -> "SlicedDecoder[M]":
+    """See codec.sliced_decoder."""
+    decoder: SlicedDecoder[M] = _DecoderSource(message, version, in_steps=True).build()
     return decoder
 
 
@@ -34,8 +49,9 @@ def _malformed(what: str, error: Exception) -> MalformedMessage:
 class _DecoderSource(Source):
     """The source of one decoder."""
 
-    def __init__(self, message: type[Message], version: int) -> None:
-        super().__init__(message, version)
+    def __init__(self, message: type[Message], version: int, *, in_steps: bool) -> None:
+        super().__init__(message, version, in_steps=in_steps)
+        self.message = message
         self.what = f"{message.__name__} version {version}"
         # Fields of fixed size that are still to be read: struct's format, size, and where the value goes.
         self.run: list[tuple[str, int, str]] = []
@@ -49,21 +65,22 @@ class _DecoderSource(Source):
             "Failures": (struct.error, IndexError, UnicodeDecodeError),
         }
 
-    def build(self, message: type[M]) -> "Decoder[M]":
+    def build(self) -> Any:
+        """The compiled function."""
         self.line("def decode(b, p):")
         self.depth += 1
         self.line("try:")
         self.depth += 1
-        self.line(f"end = len(b); left = min({ARRAY_ELEMENTS_MAX}, end - p)")
-        self.structure(message, "m", 0)
-        self.line("return m, p")
+        self.line(f"end = len(b); left = allowed = min({ARRAY_ELEMENTS_MAX}, end - p)")
+        self.begin_steps()
+        self.structure(self.message, "m", 0)
+        self.line("return m, p, allowed - left" if self.in_steps else "return m, p")
         self.depth -= 1
         # Raised outside, so that it does not hold on to the buffer through the error that caused it.
         self.line("except Failures as error:")
         self.line(f"    failure = malformed({self.what!r}, error)")
         self.line("raise failure")
-        decoder: Decoder[M] = self.compile(f"decoder of {message.__name__}", "decode")
-        return decoder
+        return self.compile(f"decoder of {self.message.__name__}", "decode")
 
     # Structs.
 
@@ -92,10 +109,14 @@ class _DecoderSource(Source):
         self.flush()
         self.line("if n:")
         self.depth += 1
+        self.line("if n > 127: n, p = read_uvarint(b, p, n)")
+        self.line("left -= n")
+        too_many = f"{self.what}: too many tagged fields"
+        self.line(f"if n > {TAGGED_FIELDS_MAX} or left < 0: raise Malformed({too_many!r})")
+        self.pause("if n > 127: {pause}")
         if not tagged:
             self.line("p = skip_tagged_fields(b, p, n)")
         else:
-            self.line("if n > 127: n, p = read_uvarint(b, p, n)")
             self.line("for _ in range(n):")
             self.depth += 1
             self.line("t = b[p]; p += 1")
@@ -182,6 +203,7 @@ class _DecoderSource(Source):
         self.line(f"{items} = {target} = []")
         self.line("for _ in range(n):")
         self.depth += 1
+        self.count_step()
         if field.struct is not None:
             self.structure(field.struct, inner, level + 1)
         elif field.type_name == "uuid":
@@ -191,6 +213,11 @@ class _DecoderSource(Source):
             self.text_or_bytes(field, inner, is_nullable=False)
         self.line(f"{items}.append({inner})")
         self.depth -= 1
+
+    # Where a sliced decoder may be interrupted: it can be sent a copy of the buffer there.
+
+    def pause_text(self) -> str:
+        return "b = (yield) or b"
 
     # Parts of values.
 

@@ -10,8 +10,8 @@ and long records, s a string or bytes, a/a1... an array, n a length, x a struct.
 """
 
 import struct
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from chronik.wire.culprit import EncodeError, find_culprit
 from chronik.wire.primitives import ONE_BYTE, add_records, records_size, uvarint
@@ -20,19 +20,27 @@ from chronik.wire.source import FIXED, Source, packer
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], list[Buffer]]
+SlicedEncoder = Callable[[M], Generator[None, None, list[Buffer]]]
 
 
 def compile_encoder(message: type[M], version: int) -> "Encoder[M]":
     """See codec.encoder."""
-    encoder: Encoder[M] = _EncoderSource(message, version).build(message)
+    encoder: Encoder[M] = _EncoderSource(message, version, in_steps=False).build()
+    return encoder
+
+
+def compile_sliced_encoder(message: type[M], version: int) -> "SlicedEncoder[M]":
+    """See codec.sliced_encoder."""
+    encoder: SlicedEncoder[M] = _EncoderSource(message, version, in_steps=True).build()
     return encoder
 
 
 class _EncoderSource(Source):
     """The source of one encoder, and of the functions for its tagged fields."""
 
-    def __init__(self, message: type[Message], version: int) -> None:
-        super().__init__(message, version)
+    def __init__(self, message: type[Message], version: int, *, in_steps: bool) -> None:
+        super().__init__(message, version, in_steps=in_steps)
+        self.message = message
         # Values of fixed size that are still to be written: struct's format and an expression.
         self.run: list[tuple[str, str]] = []
         # Structs whose tagged fields need a function; it is written behind the encoder.
@@ -49,13 +57,15 @@ class _EncoderSource(Source):
             "Failures": (struct.error, AttributeError, TypeError, UnicodeEncodeError),
         }
 
-    def build(self, message: type[M]) -> "Encoder[M]":
+    def build(self) -> Any:
+        """The compiled function."""
         self.line("def encode(m):")
         self.depth += 1
         self.line("try:")
         self.depth += 1
         self.line("parts = []; w = []; add = w.append")
-        self.structure(message, "m", 0)
+        self.begin_steps()
+        self.structure(self.message, "m", 0)
         self.flush()
         self.line("if w or not parts: parts.append(join(w))")
         self.line("return parts")
@@ -63,10 +73,10 @@ class _EncoderSource(Source):
         self.line("except Failures as error:")
         self.line(f"    raise EncodeError(find_culprit(m, {self.version})) from error")
         self.depth -= 1
+        self.in_steps = False  # tagged fields are written in one go
         while self.tag_functions:
             self.tag_function(*self.tag_functions.popitem())
-        encoder: Encoder[M] = self.compile(f"encoder of {message.__name__}", "encode")
-        return encoder
+        return self.compile(f"encoder of {self.message.__name__}", "encode")
 
     # Structs.
 
@@ -202,6 +212,7 @@ class _EncoderSource(Source):
         else:
             self.line(f"for {inner} in {items}:")
             self.depth += 1
+            self.count_step()
             if field.struct is not None:
                 self.structure(field.struct, inner, level + 1)
             else:
@@ -209,6 +220,11 @@ class _EncoderSource(Source):
             self.flush()
             self.depth -= 1
         self.depth -= is_nullable
+
+    # Where a sliced encoder may be interrupted. Joining millions of pieces at the end would take long, too.
+
+    def pause_text(self) -> str:
+        return "parts.append(join(w)); w.clear(); yield"
 
     # Parts of values.
 

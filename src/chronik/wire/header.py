@@ -9,7 +9,12 @@ import struct
 from typing import NamedTuple
 
 from chronik.wire.apis import SCHEMAS, ApiKey
-from chronik.wire.primitives import MalformedMessage, skip_tagged_fields
+from chronik.wire.primitives import (
+    TAGGED_FIELDS_MAX,
+    MalformedMessage,
+    read_uvarint,
+    skip_tagged_fields,
+)
 from chronik.wire.schema import Buffer
 
 # Api key, api version, correlation id, length of the client id.
@@ -75,10 +80,16 @@ def response_frame(api_key: int, api_version: int, correlation_id: int, body: li
 def _skip_tags(frame: Buffer, position: int) -> int:
     try:
         count = frame[position]
-        return position + 1 if count == 0 else skip_tagged_fields(frame, position + 1, count)
+        position += 1
+        if count == 0:
+            return position
+        if count > 127:
+            count, position = read_uvarint(frame, position, count)
+        if count <= TAGGED_FIELDS_MAX:
+            return skip_tagged_fields(frame, position, count)
     except IndexError:
         pass
-    raise MalformedMessage("a request header ends too early")
+    raise MalformedMessage("a request header ends too early, or has too many tagged fields")
 
 
 def _parse_least(frame: Buffer) -> RequestHeader:

@@ -7,6 +7,9 @@ from chronik.wire.schema import Buffer, Records
 # (measured): without a bound a frame of 100 MiB could ask for 5 GiB, with it for some 100 MB.
 ARRAY_ELEMENTS_MAX = 500_000
 
+# Tagged fields of one struct, as in Kafka's readers. Each one also counts as an element of the message.
+TAGGED_FIELDS_MAX = 10_000
+
 # Records shorter than this are copied into the bytes around them: a buffer of its own costs the socket more.
 RECORDS_APART_MIN = 4096
 
@@ -31,9 +34,7 @@ def read_uvarint(buffer: Buffer, position: int, first: int) -> tuple[int, int]:
 
 
 def skip_tagged_fields(buffer: Buffer, position: int, count: int) -> int:
-    """The position behind `count` tagged fields, of which none is known (`count` is the first byte of it)."""
-    if count > 127:
-        count, position = read_uvarint(buffer, position, count)
+    """The position behind `count` tagged fields, of which none is known. The caller has bounded the count."""
     end = len(buffer)
     for _ in range(count):
         byte = buffer[position]

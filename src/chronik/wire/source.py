@@ -20,6 +20,10 @@ FIXED = {
 }
 
 
+# A step of a function in steps: so many elements, 20 to 200 microseconds.
+STEP_ELEMENTS = 64
+
+
 @cache
 def packer(formats: str) -> struct.Struct:
     """The Struct of a format; one for all messages, because a few dozen of them are all there is."""
@@ -34,8 +38,9 @@ def is_flexible(message: type[Message], version: int) -> bool:
 class Source:
     """Lines at a depth, and the names they use. Made for one function, compiled once, then dropped."""
 
-    def __init__(self, message: type[Message], version: int) -> None:
+    def __init__(self, message: type[Message], version: int, *, in_steps: bool) -> None:
         self.version = version
+        self.in_steps = in_steps
         self.flexible = is_flexible(message, version)
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
@@ -55,6 +60,30 @@ class Source:
         code = compile("\n".join(self.lines), f"<{what} version {self.version}>", "exec")
         exec(code, self.names)
         return self.names[function]
+
+    # A function in steps is a generator that yields where its caller may let others go first.
+
+    def begin_steps(self) -> None:
+        """At the start of the function."""
+        if self.in_steps:
+            # The function is a generator, whatever it has to do.
+            self.line("k = 0")
+            self.line(f"if k: {self.pause_text()}")
+
+    def count_step(self) -> None:
+        """At the start of an element."""
+        if self.in_steps:
+            self.line("k += 1")
+            self.pause(f"if not k % {STEP_ELEMENTS}: {{pause}}")
+
+    def pause(self, text: str) -> None:
+        """A line that yields, in a function in steps; `{pause}` stands for how."""
+        if self.in_steps:
+            self.line(text.format(pause=self.pause_text()))
+
+    def pause_text(self) -> str:
+        """The statement that yields."""
+        return "yield"
 
     def plain_fields(self, struct_class: type[Struct]) -> list[Field]:
         """The fields of this version that come in order."""

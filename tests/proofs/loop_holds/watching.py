@@ -1,0 +1,45 @@
+"""The watched node as seen by whoever attacks it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.broker_process import BrokerProcess, free_port
+
+
+class Seen(NamedTuple):
+    """What a node saw of itself since the last reset."""
+
+    longest_ms: float
+    peak_mb: float
+    resident_mb: float
+    stacks: list[tuple[str, int]]
+
+
+class WatchedNode(BrokerProcess):
+    """A `BrokerProcess` that can say how long its loop was held."""
+
+    is_piped = True
+
+    def __init__(self, directory: Path, *settings: str) -> None:
+        super().__init__(directory, *settings)
+        self.http_port = free_port()
+
+    def command(self) -> list[str]:
+        module = ["-m", "tests.proofs.loop_holds.watched_node", "start"]
+        return [sys.executable, *module, "--http", f"127.0.0.1:{self.http_port}"]
+
+    def reset(self) -> Seen:
+        return self._command("reset")
+
+    def report(self) -> Seen:
+        return self._command("report")
+
+    def _command(self, word: str) -> Seen:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{word}\n".encode())
+        self._process.stdin.flush()
+        return Seen(**json.loads(self._process.stdout.readline()))
