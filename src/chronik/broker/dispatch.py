@@ -4,37 +4,42 @@ One per node, called by all connections on the event loop. Whatever a handler ra
 error; what is not a request raises ValueError, and the connection closes as Kafka's does. So it does for an
 API or a version that is not served: no layout of an answer is known to its client, and an error in the layout
 of another version can read as success (the first bytes of Fetch 4 are an empty answer of Fetch 0). Handler
-modules are imported on the first request for them.
+modules are imported on the first request for them. What is too large to be done in one turn of the loop goes
+to `LargeRequests`.
 """
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Generator
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
+from chronik.broker.endpoint import ApiStatistics, Endpoint, Parts
+from chronik.broker.large_requests import Job, LargeReply, LargeRequests
+from chronik.broker.portions import small_bytes, small_elements
+from chronik.broker.slices import Sliced
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
-from chronik.wire.codec import decoder, encoder
-from chronik.wire.header import RequestHeader, parse_request_header, response_frame
+from chronik.wire.codec import decoder, encoder, sliced_decoder
+from chronik.wire.header import RequestHeader, parse_request_header
 from chronik.wire.messages.api_versions import ApiVersionsRequest
-from chronik.wire.schema import Buffer, Message
+from chronik.wire.schema import Message
+
+__all__ = ["ApiStatistics", "Dispatcher", "Parts", "Peer", "Reply", "UnservedRequest"]
 
 _log = logging.getLogger(__name__)
 
-Parts = list[Buffer]
-Reply = Parts | None | asyncio.Future[Parts | None]
+R = TypeVar("R")
 
-# Message objects of all APIs pass through here; each handler module types its own.
-_Handle = Callable[[Broker, RequestContext, Any], Any]
-# None: no response can tell this client.
-_OnError = Callable[[Any, ErrorCode, str | None], Message | None]
+Reply = Parts | None | asyncio.Future[Parts | None]
 
 # Produce versions that are advertised only to be answered with an error (KAFKA-18659).
 _PRODUCE_VERSIONS_REFUSED = range(3)
+
+# A frame of no more bytes may be in memory that is reused when `dispatch` has returned.
+FRAME_BYTES_BORROWED = 256 * 1024
 
 
 class UnservedRequest(ValueError):
@@ -49,36 +54,6 @@ class Peer(Protocol):
     client_host: str
 
 
-@dataclass(slots=True)
-class ApiStatistics:
-    """Totals of one API since start."""
-
-    requests: int = 0
-    errors: int = 0
-    seconds: float = 0.0
-
-    def count(self, seconds: float) -> None:
-        self.requests += 1
-        self.seconds += seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """All that one version of one API needs."""
-
-    api_key: ApiKey
-    version: int
-    decode: Callable[[memoryview, int], tuple[Message, int]]
-    handle: _Handle
-    on_error: _OnError
-    encode: Callable[[Message], Parts]
-    statistics: ApiStatistics = field(default_factory=ApiStatistics)
-
-    def reply(self, correlation_id: int, response: Message) -> Parts:
-        """The buffers of the response's frame."""
-        return response_frame(self.api_key, self.version, correlation_id, self.encode(response))
-
-
 class Dispatcher:
     """See the module."""
 
@@ -88,8 +63,9 @@ class Dispatcher:
         self._timer = timer
         self._endpoints: dict[tuple[int, int], Endpoint] = {}
         self._statistics: dict[ApiKey, ApiStatistics] = {}
+        self._large = LargeRequests(broker, timer)
         # The loop holds tasks only weakly.
-        self._tasks: set[asyncio.Task[Message]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def statistics(self) -> dict[ApiKey, ApiStatistics]:
         """Totals by API; not to be changed."""
@@ -108,7 +84,6 @@ class Dispatcher:
             if endpoint is None:
                 return self._unsupported(header)
         started = self._timer()
-        request, _ = endpoint.decode(frame, header.body)
         context = RequestContext(
             api_key=header.api_key,
             api_version=header.api_version,
@@ -118,36 +93,96 @@ class Dispatcher:
             listener=connection.listener,
             connection_id=connection.connection_id,
         )
+        if len(frame) <= endpoint.small_bytes:
+            request, _ = endpoint.decode(frame, header.body)
+            return self._answer(endpoint, context, request, started)
+        return self._dispatch_larger(endpoint, context, frame, header.body, started)
+
+    def _dispatch_larger(
+        self, endpoint: Endpoint, context: RequestContext, frame: memoryview, body: int, started: float
+    ) -> Reply:
+        """Answer as any other what is done decoding within a slice and names few things, which nearly all
+        large frames do: they are bytes of records.
+        """
+        decode = sliced_decoder(request_class(endpoint.api_key), endpoint.version)
+        decoding = Sliced(decode(frame, body), self._timer)
+        if decoding.advance():
+            request, _, elements = decoding.result
+            if elements <= endpoint.small_elements:
+                return self._answer(endpoint, context, request, started)
+        elif len(frame) <= FRAME_BYTES_BORROWED:
+            decoding.replace_buffer(bytes(frame))
+        job = Job(endpoint, context, decoding, len(frame))
+        return self._reply_in_slices(endpoint, self._large.answer(job), started)
+
+    def _answer(self, endpoint: Endpoint, context: RequestContext, request: Message, started: float) -> Reply:
         try:
             response = endpoint.handle(self._broker, context, request)
+            if isinstance(response, Generator):
+                handling = Sliced(response, self._timer)
+                if not handling.advance():
+                    answer = self._answer_in_slices(endpoint, context, request, handling)
+                    return self._reply_in_slices(endpoint, answer, started)
+                response = handling.result
         except NoAnswer:
             endpoint.statistics.errors += 1
             raise
         except Exception as error:
-            response = _failed(endpoint, request, error)
+            response = endpoint.failed(request, error)
         if response is None:
             endpoint.statistics.count(self._timer() - started)
             return None
         if isinstance(response, Message):
-            return self._encode(endpoint, header.correlation_id, response, started)
-        return self._reply_later(endpoint, header.correlation_id, request, response, started)
+            return self._encode(endpoint, context.correlation_id, response, started)
+        return self._reply_later(endpoint, context.correlation_id, request, response, started)
+
+    async def _answer_in_slices(
+        self, endpoint: Endpoint, context: RequestContext, request: Message, handling: Sliced[Any]
+    ) -> Parts:
+        """A small request that turned out to be much work."""
+        try:
+            response = await handling.finish()
+            if not isinstance(response, Message):
+                response = await response
+        except NoAnswer:
+            raise
+        except Exception as error:
+            response = endpoint.failed(request, error)
+        return await self._large.encode(endpoint, context, response)
 
     async def drain(self, seconds_max: float) -> None:
         """Wait until no request is being handled, but no longer than that."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds_max)
 
+    def _reply_in_slices(
+        self, endpoint: Endpoint, answer: Coroutine[Any, Any, Parts | None], started: float
+    ) -> asyncio.Future[Parts | None]:
+        """The promise of what a coroutine answers."""
+        task = self._start(answer)
+        reply = LargeReply(loop=asyncio.get_running_loop())
+
+        def on_done(done: asyncio.Task[Parts | None]) -> None:
+            endpoint.statistics.count(self._timer() - started)
+            if reply.done():
+                return
+            error = NoAnswer("the node stops") if done.cancelled() else done.exception()
+            if error is None:
+                reply.set_result(done.result())
+            else:
+                endpoint.statistics.errors += 1
+                reply.set_exception(error)
+
+        task.add_done_callback(on_done)
+        self._cancel_with(reply, task, endpoint)
+        return reply
+
     def _reply_later(
         self, endpoint: Endpoint, correlation_id: int, request: Message, response: Any, started: float
     ) -> asyncio.Future[Parts | None]:
-        pending: asyncio.Future[Message]
-        if inspect.iscoroutine(response):
-            task: asyncio.Task[Message] = asyncio.create_task(response)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            pending = task
-        else:
-            pending = response
+        pending: asyncio.Future[Message] = (
+            self._start(response) if inspect.iscoroutine(response) else response
+        )
         reply: asyncio.Future[Parts | None] = asyncio.get_running_loop().create_future()
 
         def on_done(done: asyncio.Future[Message]) -> None:
@@ -155,25 +190,36 @@ class Dispatcher:
             if reply.done():
                 return
             try:
-                message = done.result() if error is None else _failed(endpoint, request, error)
+                message = done.result() if error is None else endpoint.failed(request, error)
                 reply.set_result(self._encode(endpoint, correlation_id, message, started))
             except NoAnswer as no_answer:
                 reply.set_exception(no_answer)
 
         pending.add_done_callback(on_done)
-        if endpoint.api_key is not ApiKey.PRODUCE:
-            # A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its
-            # partitions.
-            reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
+        self._cancel_with(reply, pending, endpoint)
         return reply
+
+    def _start(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _cancel_with(
+        self, reply: asyncio.Future[Parts | None], pending: asyncio.Future[Any], endpoint: Endpoint
+    ) -> None:
+        """A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its
+        partitions. What was sent to be appended is appended.
+        """
+        if endpoint.api_key is not ApiKey.PRODUCE:
+            reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
 
     def _encode(self, endpoint: Endpoint, correlation_id: int, response: Message, started: float) -> Parts:
         endpoint.statistics.count(self._timer() - started)
         try:
             return endpoint.reply(correlation_id, response)
-        except Exception as error:  # a handler's bug: its client may not wait for ever
-            _log.error("response cannot be encoded", extra={"api": endpoint.api_key.name}, exc_info=error)
-            raise NoAnswer("the response cannot be encoded") from error
+        except Exception as error:
+            raise endpoint.cannot_be_encoded(error) from error
 
     def _load(self, header: RequestHeader) -> Endpoint | None:
         """The endpoint of a supported version, made on first use."""
@@ -196,6 +242,8 @@ class Dispatcher:
             handle=module.handle,
             on_error=module.on_error,
             encode=encoder(response_class(api_key), version),
+            small_bytes=small_bytes(api_key),
+            small_elements=small_elements(api_key),
             statistics=self._statistics.setdefault(api_key, ApiStatistics()),
         )
         return endpoint
@@ -216,20 +264,5 @@ class Dispatcher:
         endpoint = self._endpoints.get((ApiKey.API_VERSIONS, version))
         if endpoint is None:
             endpoint = self._make(ApiKey.API_VERSIONS, version)
-        message = _failed(endpoint, ApiVersionsRequest(), KafkaError(ErrorCode.UNSUPPORTED_VERSION))
+        message = endpoint.failed(ApiVersionsRequest(), KafkaError(ErrorCode.UNSUPPORTED_VERSION))
         return endpoint.reply(header.correlation_id, message)
-
-
-def _failed(endpoint: Endpoint, request: Message, error: BaseException) -> Message:
-    """The response that says so, or NoAnswer. What is not a KafkaError is a bug or a broken machine, and is
-    logged whole.
-    """
-    endpoint.statistics.errors += 1
-    if isinstance(error, KafkaError):
-        response = endpoint.on_error(request, error.code, error.message)
-    else:
-        _log.error("request failed", extra={"api": endpoint.api_key.name}, exc_info=error)
-        response = endpoint.on_error(request, ErrorCode.UNKNOWN_SERVER_ERROR, None)
-    if response is None:
-        raise NoAnswer(f"the request failed: {error}")
-    return response

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from chronik.broker.large_requests import LargeReply
 from chronik.broker.memory import NodeMemory
 from chronik.wire.framing import BadFrame, FrameReader
 
@@ -35,7 +36,11 @@ _FRAME_BYTES_PER_SECOND_MIN = 8 * 1024
 
 
 class Requests(Protocol):
-    """Who answers. Raises ValueError for what is not a request: the connection closes."""
+    """Who answers. Raises ValueError for what is not a request: the connection closes.
+
+    A frame that fits the receive buffer is valid until `dispatch` returns, a larger one for as long as it is
+    referenced.
+    """
 
     def dispatch(self, frame: memoryview, connection: "Connection") -> Reply: ...
 
@@ -99,7 +104,8 @@ class Connection(asyncio.BufferedProtocol):
         self._now = now
         self._transport: asyncio.Transport | None = None
         self._answers: deque[Answer] = deque()
-        # Invariant: true exactly while the last of `_answers` belongs to a request other than Produce.
+        # Invariant: true exactly while the last of `_answers` belongs to a request other than Produce, or to
+        # one that is appended over many turns of the loop.
         self._is_muted = False
         self._is_writable = True
         self._is_reading = True
@@ -268,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answers.append(answer)
         if isinstance(reply, asyncio.Future):
             answer.future = reply
-            self._is_muted = not is_produce
+            self._is_muted = not is_produce or isinstance(reply, LargeReply)
             reply.add_done_callback(lambda future: self._on_reply(answer, future))
         else:
             answer.parts = reply

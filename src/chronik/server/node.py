@@ -62,8 +62,9 @@ _RESERVE_SECONDS = 10.0
 
 # For a node's process. Thousands of partitions are hundreds of thousands of objects, and Python's defaults
 # look through all of them each time some thousands more are made: a pause in which peers wait for this
-# node. What is garbage here is nearly always freed by its count of references.
-_GC_THRESHOLDS = (10_000, 20, 50)
+# node. What is garbage here is nearly always freed by its count of references. The second number keeps looks
+# at what is new, as all objects of a large request are, to 50,000 objects or some 5 ms.
+_GC_THRESHOLDS = (10_000, 5, 200)
 
 
 class Node:
