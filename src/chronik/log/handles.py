@@ -1,20 +1,28 @@
 """Open files with a bound. A node has many more segments than a process may have descriptors.
 
 Every file of a log is a `LazyFile`: opened when first used, closed by the cache when it was not used for
-long. A file with unsynced writes is pinned, because its descriptor is about to be synced.
+long. A file with unsynced writes is pinned, because its descriptor is about to be synced: it stays open
+longer than others. When all are pinned, the oldest is let go of all the same. A sync that runs holds its own
+reference to the open file; one that comes later opens the file anew, which syncs what any descriptor wrote.
 """
 
+import errno
 from collections import OrderedDict
+from itertools import islice
 
-from chronik.log.disk import Disk, File
+from chronik.log.disk import Disk, File, Syncable
 
 # Half of the 1024 descriptors that Linux gives a process by default; connections need the rest. A node that
 # raised its limit passes a larger one.
 OPEN_FILES_MAX = 512
 
-# How many files an addition looks at to get below the limit. While all of them are pinned the cache grows;
-# more than one, so that it shrinks again afterwards.
+# How many files an addition looks at for one that is not pinned.
 _EVICTION_STEPS_MAX = 8
+
+# What is let go of at once when the process has no descriptor left.
+_SHED = 64
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class HandleCache:
@@ -38,7 +46,14 @@ class HandleCache:
         while len(self._open) >= self._limit and steps:
             self._step_eviction()
             steps -= 1
+        if len(self._open) >= self._limit:
+            next(iter(self._open)).let_go()
         self._open[file] = None
+
+    def shed(self) -> None:
+        """Others have used up the process's descriptors: give some back."""
+        for file in list(islice(self._open, _SHED)):
+            file.let_go()
 
     def forget(self, file: "LazyFile") -> None:
         self._open.pop(file, None)
@@ -72,9 +87,41 @@ class LazyFile:
         if file is not None:
             self._handles.touch(self)
             return file
-        file = self._file = self._disk.open(self.path, create=create)
+        try:
+            file = self._disk.open(self.path, create=create)
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            self._handles.shed()
+            file = self._disk.open(self.path, create=create)
+        self._file = file
         self._handles.add(self)
         return file
+
+    def to_sync(self) -> Syncable:
+        """What a round syncs: the open file, or this one, which then opens for as long as it takes."""
+        return self if self._file is None else self._file
+
+    def sync(self) -> None:
+        """Make durable what was written by any handle. Blocks; in any thread."""
+        try:
+            file = self._disk.open(self.path)
+        except FileNotFoundError:
+            if self.is_abandoned:
+                return
+            raise
+        try:
+            file.sync()
+        finally:
+            file.close()
+
+    def let_go(self) -> None:
+        """Close the handle, unless a sync uses it: then it closes itself afterwards."""
+        if self.is_pinned:
+            self._file = None
+            self._handles.forget(self)
+        else:
+            self.close()
 
     def open_private(self) -> File:
         """A handle of its own for a worker thread, which closes it; the shared one may be evicted
@@ -97,11 +144,7 @@ class LazyFile:
         later.
         """
         self.is_abandoned = True
-        if not self.is_pinned:
-            self.close()
-            return
-        self._file = None
-        self._handles.forget(self)
+        self.let_go()
 
     def remove(self) -> None:
         """Remove the file, if it is there."""

@@ -59,11 +59,11 @@ class SyncState:
 
         Names go with what is in the files they name: an empty log is as good as none.
         """
-        files: list[Syncable] = [active.log.open()] if active.log.is_pinned else []
+        files: list[Syncable] = [active.log.to_sync()] if active.log.is_pinned else []
         if self._segments:
-            files += [segment.log.open() for segment in self._segments]
+            files += [segment.log.to_sync() for segment in self._segments]
         if self._files:
-            files += [file.open() for file in self._files if not file.is_abandoned]
+            files += [file.to_sync() for file in self._files if not file.is_abandoned]
         names = self._names if files else []
         self._round = _Round(end_offset, len(names), len(self._files), len(self._segments))
         return [*files, *names] if names else files

@@ -6,6 +6,7 @@ with it.
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from chronik.raft.latency import Latency, LatencyFigures, Timer
 from chronik.vocab.ids import Offset
 
 _log = logging.getLogger(__name__)
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+# Some round trips of clients, whose connections take descriptors and give them back.
+_RETRY_SECONDS = 0.05
 
 
 class Synced(Protocol):
@@ -134,12 +139,25 @@ class Syncer:
     async def _sync(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
         watchers = self._round_watchers = []
         try:
-            return await self._disk.sync_many(files)
+            return await self._sync_until_answered(files)
         finally:
             self._round_watchers = None
             for watcher in watchers:
                 if not watcher.done():
                     watcher.set_result(None)
+
+    async def _sync_until_answered(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
+        """A file that could not be opened was not synced, which says nothing about the device: it is tried
+        again until a descriptor is free.
+        """
+        failures: dict[Syncable, OSError] = {}
+        while files:
+            results = await self._disk.sync_many(files)
+            files = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]
+            failures.update((file, error) for file, error in results.items() if file not in files)
+            if files:
+                await asyncio.sleep(_RETRY_SECONDS)
+        return failures
 
     def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
         try:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
+from chronik.server.descriptors import OUT_OF_DESCRIPTORS, SpareDescriptors
 from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.partition_directories import METADATA_DIRECTORY
 from chronik.server.reserve import Reserve
@@ -154,6 +155,7 @@ class RealDisk:
         self._troubles = DiskTroubles() if troubles is None else troubles
         os.makedirs(self._root, exist_ok=True)
         self._reserve = Reserve(self._root)
+        self._spares = SpareDescriptors()
         self._syncs = SyncThreads(SYNC_THREADS)
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="chronik-read")
 
@@ -170,6 +172,7 @@ class RealDisk:
         """Wait for what runs and end the threads. Reads and removals that have not begun never will."""
         self._syncs.close()
         self._readers.shutdown(cancel_futures=True)
+        self._spares.close()
 
     def open(self, path: str, *, create: bool = False) -> File:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
@@ -215,10 +218,16 @@ class RealDisk:
 
     def sync_directory(self, path: str) -> None:
         try:
-            descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC)
+            self._sync_directory(path)
         except OSError as error:
             self._troubles.on_error(error, path)
-            raise
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            with self._spares.lend():
+                self._sync_directory(path)
+
+    def _sync_directory(self, path: str) -> None:
+        descriptor = os.open(self._at(path), os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:

@@ -44,8 +44,10 @@ class DiskTroubles:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        # What lasts, and when a line was last written about it.
-        self._lasting: dict[Trouble, float] = {}
+        # What lasts, and whether a line said so.
+        self._lasting: dict[Trouble, bool] = {}
+        # When a line was last written.
+        self._told_at: dict[Trouble, float] = {}
         self._untold: dict[Trouble, int] = {}
         self._last: dict[Trouble, str] = {}
         # Attempts that were refused, since the start.
@@ -69,10 +71,11 @@ class DiskTroubles:
             return
         self.refused[kind] += 1
         self._last[kind] = f"{error.strerror} ({path})"
-        told, now = self._lasting.get(kind), self._now()
+        told_at, now = self._told_at.get(kind), self._now()
         self._untold[kind] = self._untold.get(kind, 0) + 1
-        if told is None or now - told >= _LINE_SECONDS:
-            self._lasting[kind] = now
+        self._lasting.setdefault(kind, False)
+        if told_at is None or now - told_at >= _LINE_SECONDS:
+            self._told_at[kind], self._lasting[kind] = now, True
             extra = {
                 "trouble": kind.value,
                 "error": str(error.strerror),
@@ -84,5 +87,5 @@ class DiskTroubles:
 
     def on_success(self, kind: Trouble) -> None:
         """What was refused is done again."""
-        if self._lasting.pop(kind, None) is not None:
+        if self._lasting.pop(kind, False):
             _log.info("storage is short no longer", extra={"trouble": kind.value})

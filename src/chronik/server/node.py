@@ -35,7 +35,7 @@ from chronik.server.data_directory import (
     check_contents,
     load_identity,
 )
-from chronik.server.descriptors import raise_limit, room_for_connections
+from chronik.server.descriptors import budget, raise_limit
 from chronik.server.disk import RealDisk
 from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.http.server import HttpServer
@@ -76,6 +76,7 @@ class Node:
         self._closing = AsyncExitStack()
         self._is_started = False
         self._troubles = DiskTroubles()
+        self._descriptors = budget(OPEN_FILES_MAX)
         self._phase = "starting"
         # Says more than the phase, once there is a broker.
         self._progress: Callable[[], Sequence[str]] = tuple
@@ -139,7 +140,7 @@ class Node:
             clock=self._clock,
             randomness=random.SystemRandom(),
             disk_usage=lambda: _disk_usage(disk.root),
-            open_files_max=OPEN_FILES_MAX,
+            open_files_max=self._descriptors.files,
             seat=seat,
             timer=time.perf_counter,
         )
@@ -226,7 +227,7 @@ class Node:
     def _connection_limits(self) -> ConnectionLimits:
         config = self.settings.config
         return ConnectionLimits(
-            connections_max=min(config.int("max.connections"), room_for_connections()),
+            connections_max=min(config.int("max.connections"), self._descriptors.connections),
             connections_per_ip_max=config.int("max.connections.per.ip"),
             idle_seconds_max=config.int("connections.max.idle.ms") / 1000,
             frame_bytes_max=config.int("socket.request.max.bytes"),

@@ -181,6 +181,11 @@ class CrashFile:
             self.is_open = False
             self._disk.open_files -= 1
 
+    def __del__(self) -> None:
+        # One that nobody refers to any more closes itself; see `log.disk.File`.
+        if self._life == self._disk.life:
+            self.close()
+
     def _check(self) -> None:
         if self._life != self._disk.life:
             raise PowerLost(f"{self._path} was opened before the crash")
@@ -201,6 +206,9 @@ class CrashDisk:
         self.wait_seconds_max = WAIT_SECONDS_MAX
         # No write and no new file succeeds.
         self.is_full = False
+        # Opening one file more fails; None for no limit.
+        self.descriptors_max: int | None = None
+        self.descriptor_error = errno.EMFILE
         self.open_files = 0
         self.reads = 0
         # Operations that changed something, since the beginning.
@@ -282,6 +290,7 @@ class CrashDisk:
     # Disk.
 
     def open(self, path: str, *, create: bool = False) -> File:
+        self._check_descriptors(path)
         directory, name = self._split(path)
         node = directory.now.get(name)
         if node is None:
@@ -292,6 +301,10 @@ class CrashDisk:
             directory.change(_set(name, node))
         assert isinstance(node, _Content)
         return CrashFile(self, path, node)
+
+    def _check_descriptors(self, path: str) -> None:
+        if self.descriptors_max is not None and self.open_files >= self.descriptors_max:
+            raise OSError(self.descriptor_error, os.strerror(self.descriptor_error), path)
 
     def exists(self, path: str) -> bool:
         return self._node(path) is not None

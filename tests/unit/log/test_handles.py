@@ -1,9 +1,12 @@
 """Open files with a bound."""
 
+import errno
+from random import Random
+
 import pytest
 
 from chronik.log.handles import HandleCache, LazyFile
-from chronik.sim.disk import CrashDisk
+from chronik.sim.disk import CrashDisk, CrashFile
 
 
 def files(disk: CrashDisk, handles: HandleCache, count: int) -> list[LazyFile]:
@@ -31,19 +34,54 @@ class TestHandleCache:
         for file in files(disk, HandleCache(1), 5):
             assert file.open().read_at(0, 100) == file.path.encode()
 
-    def test_pinned_files_stay_open_and_the_cache_shrinks_when_they_are_not(self) -> None:
+    def test_pinned_files_are_let_go_of_last(self) -> None:
+        disk, handles = CrashDisk(), HandleCache(3)
+        pinned, *others = files(disk, handles, 3)
+        pinned.is_pinned = True
+        LazyFile(disk, handles, "more").open(create=True)
+        assert isinstance(pinned.to_sync(), CrashFile), "it is open"
+        assert others[0].to_sync() is others[0]
+
+    def test_more_pinned_files_than_may_be_open_are_synced_all_the_same(self) -> None:
         disk, handles = CrashDisk(), HandleCache(2)
         made = []
         for number in range(6):
             file = LazyFile(disk, handles, f"file{number}")
             file.is_pinned = True
-            file.open(create=True)
+            file.open(create=True).append([b"unsynced"])
             made.append(file)
-        assert disk.open_files == 6
+        assert len(handles) == disk.open_files == 2
+        disk.sync_directory("")
         for file in made:
-            file.is_pinned = False
-        LazyFile(disk, handles, "more").open(create=True)
+            file.to_sync().sync()
         assert disk.open_files == 2
+        disk.crash(Random(0))
+        assert [disk.content(f"file{number}") for number in range(6)] == [b"unsynced"] * 6
+
+    def test_a_file_that_is_being_synced_stays_open_for_it(self) -> None:
+        disk, handles = CrashDisk(), HandleCache(1)
+        (first,) = files(disk, handles, 1)
+        first.is_pinned = True
+        syncing = first.to_sync()
+        files(disk, handles, 1)
+        LazyFile(disk, handles, "more").open(create=True)
+        assert first.to_sync() is first
+        syncing.sync()
+        del syncing
+        assert disk.open_files == 1
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+    def test_descriptors_that_others_took_are_made_up_for(self, number: int) -> None:
+        disk = CrashDisk()
+        handles = HandleCache(10)
+        files(disk, handles, 5)
+        disk.descriptors_max = 5
+        disk.descriptor_error = number
+        LazyFile(disk, handles, "more").open(create=True)
+        assert disk.open_files == 1
+        disk.descriptors_max = 0
+        with pytest.raises(OSError, match="open files"):
+            LazyFile(disk, handles, "another").open(create=True)
 
     def test_what_is_opened_now_stays_open_though_all_others_are_pinned(self) -> None:
         disk, handles = CrashDisk(), HandleCache(2)

@@ -1,5 +1,6 @@
 """The limit on open files: raised as far as the system lets it be, and how many clients fit below it."""
 
+import os
 import resource
 
 import pytest
@@ -55,8 +56,26 @@ def test_the_limit_is_raised_as_far_as_it_goes(
     assert (limits.soft, limits.hard) == (raised, hard)
 
 
-@pytest.mark.parametrize(("soft", "room"), [(256, 128), (1024, 512), (20_000, 19_232), (INFINITE, 2**20)])
-def test_connections_leave_room_for_files(monkeypatch: pytest.MonkeyPatch, soft: int, room: int) -> None:
+@pytest.mark.parametrize(
+    ("soft", "files", "connections"),
+    [(64, 24, 24), (256, 96, 96), (1024, 448, 448), (20_000, 512, 19_360), (INFINITE, 512, 2**20)],
+)
+def test_files_and_connections_leave_room_for_each_other(
+    monkeypatch: pytest.MonkeyPatch, soft: int, files: int, connections: int
+) -> None:
     install(monkeypatch, Limits(soft, INFINITE))
 
-    assert descriptors.room_for_connections() == room
+    assert descriptors.budget(512) == (files, connections)
+    assert files + connections < soft or soft == INFINITE
+
+
+def test_a_spare_descriptor_is_free_while_it_is_lent() -> None:
+    spares = descriptors.SpareDescriptors(1)
+    before = set(os.listdir("/dev/fd"))
+    with spares.lend():
+        during = set(os.listdir("/dev/fd"))
+        with spares.lend():
+            assert set(os.listdir("/dev/fd")) == during, "there was only one"
+    assert len(during) == len(before) - 1
+    assert len(os.listdir("/dev/fd")) == len(before)
+    spares.close()
