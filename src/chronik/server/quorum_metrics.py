@@ -20,6 +20,11 @@ def quorum_metrics(metadata: MetadataFigures) -> Iterator[Metric]:
     yield from _quorum(metadata)
     yield from _channel(metadata.channel)
     yield GaugeMetricFamily(
+        "kafka_log_logmanager_offlinelogdirectorycount",
+        "1 while the node's directory has failed, by what became of the metadata's log in it.",
+        value=int(metadata.has_failed),
+    )
+    yield GaugeMetricFamily(
         f"{_APPLIED}_last_applied_record_offset",
         "The last metadata record that this node has applied; -1 before the first.",
         value=metadata.applied - 1,

@@ -37,6 +37,7 @@ def take_metadata_figures(
         fetch_rate=metadata_partition.received.per_second(),
         commits=(metadata_partition.commits if links is None else links.metadata_commits).figures(),
         channel=ChannelFigures() if links is None else _channel(links),
+        has_failed=metadata_partition.failure is not None,
     )
 
 

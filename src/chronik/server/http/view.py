@@ -133,6 +133,8 @@ class MetadataFigures(NamedTuple):
     commits: LatencyFigures
     # What passed between this node and the others for it; zeros on a node alone.
     channel: ChannelFigures
+    # Its log cannot be used on this node any more.
+    has_failed: bool
 
 
 class RaftFigures(NamedTuple):

@@ -42,6 +42,7 @@ METADATA = MetadataFigures(
     fetch_rate=2.5,
     commits=latency(0.02, 0.04),
     channel=ChannelFigures(bytes_in=100, bytes_out=200, requests=3, responses=4),
+    has_failed=False,
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chronik.server.http.view import PeerFigures, RaftFigures
 from chronik.server.metrics import ROWS_MAX
-from tests.unit.server.http.fake_node import latency, partition, statistics
+from tests.unit.server.http.fake_node import METADATA, latency, partition, statistics
 from tests.unit.server.http.test_metrics import labels, samples
 
 OPERATIONS = Path(__file__).resolve().parents[4] / "docs" / "operations.md"
@@ -91,6 +91,12 @@ def test_the_quorums_messages_have_the_names_of_its_channel() -> None:
     names = ("incoming_byte", "outgoing_byte", "request", "response")
     shown = [found[f"kafka_server_raftchannelmetrics_{name}_total", labels()] for name in names]
     assert shown == [100, 200, 3, 4]
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_a_directory_that_failed_is_offline(has_failed: bool) -> None:
+    found = samples(statistics(metadata=METADATA._replace(has_failed=has_failed)))
+    assert found["kafka_log_logmanager_offlinelogdirectorycount", labels()] == has_failed
 
 
 def test_a_lag_that_nobody_knows_is_not_shown() -> None:
