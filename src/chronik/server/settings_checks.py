@@ -147,11 +147,18 @@ def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> N
         # Kafka's own rule: 0 would delete everything at once.
         if config.raw(name) is not None and config.int(name) != -1 and config.int(name) < 1:
             report.problems(name, ["it must be at least 1, or -1 for no limit"])
-    _at_most(config, "group.min.session.timeout.ms", "group.max.session.timeout.ms", report)
-    _at_most(config, "log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", report)
-    _at_most(config, "message.max.bytes", "socket.request.max.bytes", report)
+    for lower, upper, effect in _CONTRADICTIONS:
+        if config.int(lower) > config.int(upper):
+            report.note(lower, f"{config.int(lower)} is more than {upper}={config.int(upper)}: {effect}")
 
 
-def _at_most(config: BrokerConfig, lower: str, upper: str, report: Reporter) -> None:
-    if config.int(lower) > config.int(upper):
-        report.problems(lower, [f"{config.int(lower)} is more than {upper}={config.int(upper)}"])
+# What Kafka starts with, and so does a node: each says less than it seems to, which is noted.
+_CONTRADICTIONS = (
+    ("message.max.bytes", "socket.request.max.bytes", "a batch above that closes its connection"),
+    ("group.min.session.timeout.ms", "group.max.session.timeout.ms", "no session timeout is allowed"),
+    (
+        "log.cleaner.min.compaction.lag.ms",
+        "log.cleaner.max.compaction.lag.ms",
+        "topics without lags of their own, __consumer_offsets among them, cannot be created",
+    ),
+)
