@@ -33,6 +33,7 @@ from chronik.wire.messages.produce import (
     TopicProduceData,
 )
 from chronik.wire.schema import Message
+from tests.support.nulls import check_nulls
 
 R = TypeVar("R", bound=Message)
 
@@ -109,6 +110,7 @@ class BrokerRoom:
         assert parts is not None, "no answer"
         (frame,) = cut_frames(b"".join(parts))
         response = decode_response(asked, frame)
+        check_nulls(ApiKey(asked.api_key), version, response)
         assert isinstance(response, response_type)
         return response
 

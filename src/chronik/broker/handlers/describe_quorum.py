@@ -42,11 +42,11 @@ async def handle(
         )
         for topic in request.topics
     ]
-    return DescribeQuorumResponse(error_message=None, topics=answers, nodes=_nodes(broker.metadata.image))
+    return DescribeQuorumResponse(topics=answers, nodes=_nodes(broker.metadata.image))
 
 
 def on_error(request: DescribeQuorumRequest, code: ErrorCode, message: str | None) -> DescribeQuorumResponse:
-    return DescribeQuorumResponse(error_code=code, error_message=message)
+    return DescribeQuorumResponse(error_code=code, error_message=message or code.name)
 
 
 async def _describe(broker: Broker, topic: str, index: int) -> PartitionDataResponse:
@@ -62,7 +62,6 @@ async def _describe(broker: Broker, topic: str, index: int) -> PartitionDataResp
 def _answer(index: int, state: QuorumState, image: ClusterImage) -> PartitionDataResponse:
     return PartitionDataResponse(
         partition_index=index,
-        error_message=None,
         leader_id=state.leader,
         leader_epoch=state.leader_epoch,
         high_watermark=state.high_watermark,
@@ -107,7 +106,7 @@ def _failed(index: int, error: KafkaError) -> PartitionDataResponse:
     return PartitionDataResponse(
         partition_index=index,
         error_code=error.code,
-        error_message=error.message,
+        error_message=error.message or error.code.name,
         leader_id=NO_NODE,
         leader_epoch=NO_EPOCH,
         high_watermark=_UNKNOWN,

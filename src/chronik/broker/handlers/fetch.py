@@ -208,6 +208,7 @@ def _partition_data(one: Fetched) -> PartitionData:
             AbortedTransaction(producer_id=producer_id, first_offset=first)
             for producer_id, first in one.aborted
         ]
-    else:
+    elif one.code == ErrorCode.NONE:
+        # As from Kafka: null where nobody asked, an empty list beside an error.
         data.aborted_transactions = None
     return data

@@ -69,7 +69,7 @@ async def _find(broker: Broker, context: RequestContext, group_id: str) -> Coord
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "this listener does not reach it")
     except KafkaError as error:
         return _failed(group_id, error)
-    return Coordinator(key=group_id, node_id=view.node, host=view.host, port=view.port, error_message=None)
+    return Coordinator(key=group_id, node_id=view.node, host=view.host, port=view.port)
 
 
 async def _leader(broker: Broker, partition: int) -> Leader:
@@ -97,7 +97,8 @@ def _failed(key: str, error: KafkaError) -> Coordinator:
 def _single(found: Coordinator) -> FindCoordinatorResponse:
     return FindCoordinatorResponse(
         error_code=found.error_code,
-        error_message=found.error_message,
+        # Kafka's text for no error, in the versions for one group.
+        error_message=found.error_message or ErrorCode.NONE.name,
         node_id=found.node_id,
         host=found.host,
         port=found.port,

@@ -16,8 +16,10 @@ from chronik.cluster.records import BrokerEndpoint
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import LeaderEpoch, NodeId
+from chronik.wire.apis import ApiKey
 from chronik.wire.codec import decode, encode
 from chronik.wire.schema import Message
+from tests.support.nulls import check_nulls
 from tests.unit.cluster.fakes import FakeMetadataLog
 
 M = TypeVar("M", bound=Message)
@@ -108,4 +110,8 @@ async def answered(response: M | Awaitable[M]) -> M:
 
 def over_the_wire(message: M, api_version: int) -> M:
     """What the other side has of `message` in one version: fails for what cannot be encoded."""
-    return decode(type(message), api_version, encode(message, api_version))
+    sent = decode(type(message), api_version, encode(message, api_version))
+    api = type(message).__module__.rpartition(".")[2].upper()
+    if type(message).__name__.endswith("Response"):
+        check_nulls(ApiKey[api], api_version, sent)
+    return sent
