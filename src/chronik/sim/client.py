@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from chronik.sim.cluster import SimCluster
 from chronik.sim.process import ProcessDied
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, TopicId
 from chronik.wire.schema import Message
 
 R = TypeVar("R", bound=Message)
@@ -78,6 +78,16 @@ class SimClient:
     def may_be_rotten(self, node: NodeId) -> bool:
         """Whether its disk gives back other bits than it was given. No client knows; a test must."""
         return node in self._network.cluster.rotten
+
+    def topic_id_known(self, node: NodeId, topic: str) -> TopicId | None:
+        """The topic that has a name for all a node knows; None also for a node that is not there. No client
+        knows; a test must.
+        """
+        found = self._network.cluster.nodes.get(node)
+        if found is None or not found.is_open:
+            return None
+        known = found.broker.metadata.image.topics.get(topic)
+        return None if known is None else known.topic_id
 
     async def ask(
         self, node: NodeId, message: Message, version: int, response_type: type[R], seconds: float

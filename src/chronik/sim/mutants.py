@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from chronik.broker.groups import offset_commands, shard
 from chronik.broker.groups.shard_host import ShardHost
 from chronik.broker.handlers import metadata
 from chronik.broker.partition import Partition
@@ -68,6 +69,10 @@ def _all(*plantings: Planting) -> Planting:
 
 def _nothing(*_: Any, **__: Any) -> None:
     pass
+
+
+def _never(*_: Any) -> bool:
+    return False
 
 
 # Durability.
@@ -408,6 +413,21 @@ MUTANTS: dict[str, Mutant] = {
     "skip-waiting": Mutant(
         what="what waits for a round of syncs leaves when any round ends",
         planted=_replace(Durability, "is_durable", property(lambda self: self.round is None)),
+    ),
+    "offsets-outlive-topics": Mutant(
+        what="a coordinator compares what was committed with nothing when it loads, or gives it out",
+        planted=_all(
+            _replace(shard, "is_of_deleted_topic", _never),
+            _replace(offset_commands, "is_of_deleted_topic", _never),
+        ),
+    ),
+    "late-commits-taken": Mutant(
+        what="a commit of who stood on a deleted topic counts for the next one of its name",
+        planted=_replace(offset_commands, "is_of_earlier_topic", _never),
+    ),
+    "epochs-begin-anew": Mutant(
+        what="a topic made again begins at the first epoch, whatever was before",
+        planted=_replace(topic_decisions, "_last_epoch", lambda topic, heard: 0),
     ),
     "leader-without-address": Mutant(
         what="a node that sends clients to the others goes on naming itself as a leader",

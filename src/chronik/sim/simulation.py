@@ -46,6 +46,7 @@ from chronik.sim.workload.auditing import SimAuditor
 from chronik.sim.workload.consuming import SimConsumer
 from chronik.sim.workload.history import History
 from chronik.sim.workload.producing import SimProducer
+from chronik.sim.workload.recreating import SimRecreator
 from chronik.vocab.ids import TopicPartition
 
 FAULT_SECONDS = (4.0, 10.0)
@@ -102,6 +103,8 @@ class Outcome:
     elections: int = 0
     batches_compared: int = 0
     images_compared: int = 0
+    topics_made_again: int = 0
+    offsets_held_to_topics: int = 0
     timeline: list[Event] = field(default_factory=list)
 
 
@@ -148,6 +151,9 @@ class Simulation:
             SimClient(self._clients, "administrator"), self._history, list(_TOPICS), _TRIMMED
         )
 
+        self._recreator = SimRecreator(
+            SimClient(self._clients, "recreator"), self._history, self._faults.about_to_delete
+        )
         self._auditor = SimAuditor(SimClient(self._clients, "auditor"), self._history, _TOPICS)
 
     async def run(self) -> Outcome:
@@ -166,6 +172,7 @@ class Simulation:
         clients += [asyncio.create_task(consumer.run()) for consumer in self._consumers]
         clients.append(asyncio.create_task(self._administrator.run()))
         clients.append(asyncio.create_task(self._auditor.run()))
+        clients.append(asyncio.create_task(self._recreator.run()))
         await self._let_faults_come()
         await self._heal(clients)
         looking.cancel()
@@ -198,6 +205,7 @@ class Simulation:
         self._trace.tell("cluster", "is left in peace")
         self._administrator.stop()
         self._auditor.stop()
+        self._recreator.stop()
         for producer in self._producers:
             producer.stop()
         try:
@@ -345,6 +353,8 @@ class Simulation:
         outcome.consumed = len(self._history.consumed)
         outcome.batches_compared = self._commits.batches_compared
         outcome.images_compared = self._images.images_compared
+        outcome.topics_made_again = self._recreator.topics_made
+        outcome.offsets_held_to_topics = self._recreator.answers_checked
         outcome.timeline = self._trace.events
         return outcome
 

@@ -7,7 +7,17 @@ from chronik.sim.mutants import MUTANTS
 from chronik.sim.simulation import simulate
 
 
-@pytest.mark.parametrize("mutant", ["vote-not-persisted", "commit-old-term", "always-clean"])
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        "vote-not-persisted",
+        "commit-old-term",
+        "always-clean",
+        "offsets-outlive-topics",
+        "late-commits-taken",
+        "epochs-begin-anew",
+    ],
+)
 def test_a_planted_fault_is_found(mutant: str) -> None:
     catch = hunt(mutant, range(1, 21))
     assert catch.seed is not None

@@ -17,6 +17,7 @@ from chronik.sim.faults.crashes import CrashFaults
 from chronik.sim.faults.disks import DiskFaults
 from chronik.sim.faults.lives import Lives
 from chronik.sim.faults.networks import NetworkFaults
+from chronik.sim.faults.recreations import RecreationFaults
 from chronik.sim.faults.stage import Stage
 from chronik.sim.faults.unlucky import UnluckyLeaders
 from chronik.sim.trace import Trace
@@ -44,6 +45,7 @@ class Faults:
         crashes = CrashFaults(self._stage, self._lives, disks)
         unlucky = UnluckyLeaders(self._stage, self._lives, crashes)
         clocks = ClockFaults(self._stage)
+        recreations = RecreationFaults(self._stage, self._lives)
         return [
             (4, crashes.kill),
             (3, crashes.lose_power),
@@ -69,12 +71,18 @@ class Faults:
             (1, clocks.drift),
             (3, crashes.transfer),
             (4, disks.wipe),
+            (8, recreations.befall),
         ]
 
     @property
     def counts(self) -> Counter[str]:
         """How many of each kind came."""
         return self._stage.counts
+
+    @property
+    def about_to_delete(self) -> asyncio.Event:
+        """To be set while a topic goes and the next one of its name comes."""
+        return self._stage.about_to_delete
 
     @property
     def problems(self) -> list[str]:
