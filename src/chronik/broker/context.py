@@ -47,6 +47,10 @@ class RequestContext:
     connection_id: int
 
 
+class UnservedRequest(ValueError):
+    """A request for an API, or a version of one, that is not advertised: its connection closes."""
+
+
 class NoAnswer(ValueError):
     """A request failed that no response can tell of: its connection closes."""
 

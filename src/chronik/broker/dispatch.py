@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Generator
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from chronik.broker.context import Broker, NoAnswer, RequestContext
+from chronik.broker.context import Broker, NoAnswer, RequestContext, UnservedRequest
 from chronik.broker.endpoint import ApiStatistics, Endpoint, Parts
 from chronik.broker.large_requests import Job, LargeReply, LargeRequests
 from chronik.broker.portions import small_bytes, small_elements
@@ -40,10 +40,6 @@ _PRODUCE_VERSIONS_REFUSED = range(3)
 
 # A frame of no more bytes may be in memory that is reused when `dispatch` has returned.
 FRAME_BYTES_BORROWED = 256 * 1024
-
-
-class UnservedRequest(ValueError):
-    """A request for an API, or a version of one, that is not advertised: its connection closes."""
 
 
 class Peer(Protocol):
@@ -250,14 +246,6 @@ class Dispatcher:
 
     def _unsupported(self, header: RequestHeader) -> Parts:
         """The answer to ApiVersions of a version to come (KIP-511). Raises UnservedRequest for all others."""
-        _log.info(
-            "request not served: unknown API or version; its connection closes",
-            extra={
-                "api_key": header.api_key,
-                "api_version": header.api_version,
-                "client_id": header.client_id,
-            },
-        )
         if header.api_key != ApiKey.API_VERSIONS:
             raise UnservedRequest(f"version {header.api_version} of API {header.api_key} is not served")
         version = SUPPORTED[ApiKey.API_VERSIONS].first

@@ -28,6 +28,7 @@ def _closed(level: int, why: str) -> Reason:
 BY_CLIENT = _closed(logging.DEBUG, "by the client")
 STOPPING = _closed(logging.DEBUG, "the broker is shutting down")
 IDLE = _closed(logging.INFO, "idle")
+UNSERVED = _closed(logging.INFO, "it asked for an API or version that is not served")
 # A Produce request with acks=0 has no answer that could say so.
 FAILED_UNANSWERED = _closed(logging.INFO, "a request without an answer failed")
 BAD_FRAME = _closed(logging.WARNING, "its frame has no size that is allowed")
@@ -62,7 +63,7 @@ class ClosingLog:
         # When the first one of the window was logged, and how many came after it.
         self._windows: dict[Reason, tuple[float, int]] = {}
 
-    def note(self, reason: Reason, client: str, **details: object) -> None:
+    def note(self, reason: Reason, client: str, /, **details: object) -> None:
         """One was closed; whatever says which and why is in `client`, host and port, and `details`."""
         if not self._log.isEnabledFor(reason.level):
             return

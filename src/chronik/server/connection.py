@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from chronik.broker.context import NoAnswer, UnservedRequest
 from chronik.broker.large_requests import LargeReply
 from chronik.broker.memory import NodeMemory
+from chronik.server.closing import BAD_FRAME, BY_CLIENT, FAILED_UNANSWERED, NOT_A_REQUEST, UNSERVED, Reason
 from chronik.wire.framing import BadFrame, FrameReader
 
 Parts = list[bytes | memoryview]
@@ -50,7 +52,9 @@ class ConnectionLog(Protocol):
 
     def on_open(self, connection: "Connection") -> None: ...
 
-    def on_close(self, connection: "Connection", reason: str) -> None: ...
+    def on_close(self, connection: "Connection", reason: Reason, detail: str) -> None:
+        """`detail` says what was wrong, where the reason does not."""
+        ...
 
     def on_received_too_much(self) -> None:
         """All connections together hold more incomplete requests than they may."""
@@ -114,7 +118,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lent = False
         self._accounted_bytes = 0
         self._unsent_bytes = 0
-        self._close_reason = "closed by the client"
+        self._reason, self._detail = BY_CLIENT, ""
 
     # The event loop's side.
 
@@ -149,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
                 answer.future.cancel()
         self._answers.clear()
         self._forget_bytes()
-        self._log.on_close(self, self._close_reason if exc is None else str(exc))
+        self._log.on_close(self, self._reason, self._detail if exc is None else str(exc))
 
     def pause_writing(self) -> None:
         assert self._transport is not None
@@ -199,24 +203,26 @@ class Connection(asyncio.BufferedProtocol):
         seconds_max = FRAME_SECONDS_MAX + self._accounted_bytes / _FRAME_BYTES_PER_SECOND_MIN
         return now - self.frame_started > seconds_max
 
-    def finish(self, reason: str) -> None:
+    def finish(self, reason: Reason) -> None:
         """Start no further request; close once the open ones are answered."""
         self._is_finishing = True
-        self._close_reason = reason
+        self._reason = reason
         if not self._answers:
             self.close(reason)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: Reason, detail: str = "") -> None:
         """Close after what has been written is sent; what is not answered yet never will be."""
         if not self._is_closing and self._transport is not None:
             self._is_closing = True
-            self._close_reason = reason
+            self._reason, self._detail = reason, detail
             self._transport.close()
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: Reason) -> None:
         """Close at once, dropping what the client has not read."""
+        if not self._is_closing:
+            # Else the first reason is the one.
+            self._reason = reason
         self._is_closing = True
-        self._close_reason = reason
         # At once, for whoever frees memory by it must see that he does.
         self._forget_bytes()
         if self._transport is not None:
@@ -230,7 +236,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             is_blocked = self._start_requests()
         except BadFrame as error:
-            self.close(f"bad frame: {error}")
+            self.close(BAD_FRAME, str(error))
             return
         if self._is_closing:
             return
@@ -268,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             reply = self._requests.dispatch(frame, self)
         except ValueError as error:
-            self.close(f"not a Kafka request: {error}")
+            self._close_for(error)
             return
         answer = Answer()
         self._answers.append(answer)
@@ -286,13 +292,21 @@ class Connection(asyncio.BufferedProtocol):
             return
         error = future.exception()
         if error is not None:
-            self.close(str(error))
+            self._close_for(error)
             return
         answer.parts = future.result()
         answer.is_done = True
         self._send()
         if self._reader.is_inside_frame or not self._is_reading:
             self._pump()
+
+    def _close_for(self, error: BaseException) -> None:
+        """A request that has no answer."""
+        if isinstance(error, NoAnswer):
+            reason = FAILED_UNANSWERED
+        else:
+            reason = UNSERVED if isinstance(error, UnservedRequest) else NOT_A_REQUEST
+        self.close(reason, str(error))
 
     # Responses out.
 
@@ -310,7 +324,7 @@ class Connection(asyncio.BufferedProtocol):
         if not answers:
             self._is_muted = False
             if self._is_finishing:
-                self.close(self._close_reason)
+                self.close(self._reason)
 
     def _read_more(self, wanted: bool) -> None:
         if wanted is self._is_reading or self._transport is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chronik.broker.memory import NodeMemory
+from chronik.server.closing import DEAF, IDLE, STOPPING, TOO_MANY, UNENDING, ClosingLog, Reason
 from chronik.server.connection import Connection, Requests, make_receive_buffer
 
 _log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ _CLOSING_SECONDS_MAX = 30.0
 
 # When the memory for responses is used up, whoever has read nothing for so long gives his back.
 _STALLED_SECONDS = 10.0
-
-_STOPPING = "the broker is shutting down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +66,8 @@ class Listeners:
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_finishing = False
-        # Refused since the first one that was logged, until the next sweep tells of them: a flood of clients
-        # must not become one of lines.
-        self._refused_untold: int | None = None
+        # A flood of clients must not become one of lines.
+        self._closings = ClosingLog(_log, lambda: asyncio.get_running_loop().time())
         # While somebody waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
@@ -96,7 +94,7 @@ class Listeners:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self._connections):
-            connection.finish(_STOPPING)
+            connection.finish(STOPPING)
 
     async def wait_closed(self, seconds_max: float) -> None:
         """Wait until no connection is left, but no longer than that."""
@@ -108,7 +106,7 @@ class Listeners:
     def abort(self) -> None:
         """Close what is left at once."""
         for connection in list(self._connections):
-            connection.abort(_STOPPING)
+            connection.abort(STOPPING)
 
     def set_limits(self, limits: ConnectionLimits) -> None:
         """Bounds from now on. Connections that are open stay, as Kafka's do."""
@@ -124,23 +122,14 @@ class Listeners:
         self.statistics.open += 1
         self.open_by_listener[connection.listener] = self.open_by_listener.get(connection.listener, 0) + 1
         if self._is_finishing:
-            connection.abort(_STOPPING)
+            connection.abort(STOPPING)
             return
         is_too_many = len(self._connections) > self._limits.connections_max
         if is_too_many or self._per_host[host] > self._limits.connections_per_ip_max:
-            self._on_refused(host)
-            connection.abort("too many connections")
+            self.statistics.refused += 1
+            connection.abort(TOO_MANY)
 
-    def _on_refused(self, host: str) -> None:
-        self.statistics.refused += 1
-        if self._refused_untold is None:
-            self._refused_untold = 0
-            extra = {"client": host, "open": len(self._connections)}
-            _log.warning("connection refused: too many", extra=extra)
-        else:
-            self._refused_untold += 1
-
-    def on_close(self, connection: Connection, reason: str) -> None:
+    def on_close(self, connection: Connection, reason: Reason, detail: str) -> None:
         if connection not in self._connections:
             return
         del self._connections[connection]
@@ -152,7 +141,10 @@ class Listeners:
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-        _log.debug("connection closed", extra={"client": host, "reason": reason})
+        details = {"listener": connection.listener, **({"reason": detail} if detail else {})}
+        if reason is TOO_MANY:
+            details["open"] = str(len(self._connections))
+        self._closings.note(reason, f"{host}:{connection.client_port}", **details)
 
     def make_connection(self, listener: str) -> Connection:
         self._next_id += 1
@@ -177,23 +169,20 @@ class Listeners:
             self._look_at(connection, now)
         if not self._memory.response_bytes_left:
             self._free_unsent_bytes(now)
-        if self._refused_untold:
-            extra = {"refused": self._refused_untold, "open": len(self._connections)}
-            _log.warning("connections refused: too many", extra=extra)
-        self._refused_untold = None
+        self._closings.tell(open=len(self._connections))
 
     def _look_at(self, connection: Connection, now: float) -> None:
         if connection.is_late(now):
-            self._abort_late(connection)
+            connection.abort(UNENDING)
             return
         connection.look_at_unsent()
         idle_seconds = now - connection.last_active
         if connection.is_closing and idle_seconds > _CLOSING_SECONDS_MAX:
-            connection.abort("the client does not read")
+            connection.abort(DEAF)
         elif connection.is_idle and idle_seconds > self._limits.idle_seconds_max:
             self.statistics.closed_idle += 1
             # Not `close`, which would wait for ever for a client that does not read.
-            connection.abort("idle")
+            connection.abort(IDLE)
 
     def on_received_too_much(self) -> None:
         """Close those whose frame has been incomplete longest, until the node holds no more than it may."""
@@ -202,11 +191,7 @@ class Listeners:
         for connection in late:
             if not self._memory.is_receiving_too_much:
                 break
-            self._abort_late(connection)
-
-    def _abort_late(self, connection: Connection) -> None:
-        _log.warning("connection closed: its request does not end", extra={"client": connection.client_host})
-        connection.abort("the request does not end")
+            connection.abort(UNENDING)
 
     def _free_unsent_bytes(self, now: float) -> None:
         """Close those who have read nothing for longest: everybody else's fetches wait for their memory."""
@@ -219,5 +204,4 @@ class Listeners:
         for connection in stalled:
             if self._memory.response_bytes_left:
                 break
-            _log.warning("connection closed: it does not read", extra={"client": connection.client_host})
-            connection.abort("the client does not read")
+            connection.abort(DEAF)

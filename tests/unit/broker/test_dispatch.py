@@ -99,16 +99,13 @@ UNSERVED: list[tuple[int, int]] = [
 
 @pytest.mark.parametrize(("api_key", "version"), UNSERVED)
 @virtual
-async def test_what_is_not_served_closes_the_connection(
-    api_key: int, version: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_is_not_served_closes_the_connection(api_key: int, version: int) -> None:
     """As Kafka 4.4 does. An answer in the layout of another version can read as success."""
     room, dispatcher = await room_and_dispatcher()
     head = struct.pack(">hhih", api_key, version, 7, -1)
-    with caplog.at_level(logging.INFO, "chronik"), pytest.raises(UnservedRequest) as caught:
+    with pytest.raises(UnservedRequest) as caught:
         dispatcher.dispatch(memoryview(head + bytes(20)), Peer())
     assert str(caught.value) == f"version {version} of API {int(api_key)} is not served"
-    assert "request not served" in caplog.text
     await room.close()
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.memory import NodeMemory
+from chronik.server.closing import BY_CLIENT, STOPPING, Reason
 from chronik.server.connection import PRODUCE_IN_FLIGHT_MAX, Connection, Reply, make_receive_buffer
 
 PRODUCE, FETCH = 0, 1
@@ -53,7 +54,7 @@ class Server:
         self.memory = NodeMemory(received_bytes_max=1_000_000, unsent_bytes_max=1_000_000)
         self.started: list[bytes] = []
         self.replies: dict[bytes, Reply] = {}
-        self.closed: list[str] = []
+        self.closed: list[Reason] = []
         self.received_too_much = 0
         self.now = 0.0
         self.connection = Connection(
@@ -79,7 +80,7 @@ class Server:
 
     def on_open(self, connection: Connection) -> None: ...
 
-    def on_close(self, connection: Connection, reason: str) -> None:
+    def on_close(self, connection: Connection, reason: Reason, detail: str) -> None:
         self.closed.append(reason)
 
     def on_received_too_much(self) -> None:
@@ -242,7 +243,7 @@ def test_finishing_answers_what_is_open_and_starts_nothing() -> None:
         server = Server()
         fetch = server.later(b"f1")
         server.receive(request(FETCH, b"f1"))
-        server.connection.finish("stopping")
+        server.connection.finish(STOPPING)
         server.receive(request(FETCH, b"f2"))
         assert not server.transport.is_closed
         fetch.set_result([b"<f1>"])
@@ -262,7 +263,7 @@ def test_a_lost_connection_gives_back_what_it_held() -> None:
         assert server.connection.frame_started == 0.0
         server.connection.connection_lost(None)
         assert server.memory.received_bytes == 0
-        assert server.closed == ["closed by the client"]
+        assert server.closed == [BY_CLIENT]
 
     asyncio.run(play())
 
@@ -328,7 +329,7 @@ def test_an_aborted_connection_gives_back_at_once_what_it_held() -> None:
         server.transport.unsent = 500
         server.connection.pause_writing()
         assert server.memory.received_bytes > 0
-        server.connection.abort("enough")
+        server.connection.abort(STOPPING)
         assert (server.memory.received_bytes, server.memory.unsent_bytes) == (0, 0)
         server.connection.connection_lost(None)
         assert (server.memory.received_bytes, server.memory.unsent_bytes) == (0, 0)

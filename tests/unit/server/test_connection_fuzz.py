@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.memory import NodeMemory
 from chronik.cluster.commands import CreateTopic
+from chronik.server.closing import Reason
 from chronik.server.connection import Connection, make_receive_buffer
 from chronik.server.node import Node
 from chronik.server.settings import Settings
@@ -117,7 +118,7 @@ class Stage:
 
     def on_open(self, connection: Connection) -> None: ...
 
-    def on_close(self, connection: Connection, reason: str) -> None: ...
+    def on_close(self, connection: Connection, reason: Reason, detail: str) -> None: ...
 
     def on_received_too_much(self) -> None: ...
 

@@ -3,13 +3,26 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
+from chronik.broker.context import NoAnswer, UnservedRequest
 from chronik.broker.memory import NodeMemory
 from chronik.server.binding import ListenerAddress, bind
+from chronik.server.closing import (
+    BAD_FRAME,
+    DEAF,
+    FAILED_UNANSWERED,
+    IDLE,
+    NOT_A_REQUEST,
+    TOO_MANY,
+    UNENDING,
+    UNSERVED,
+    WINDOW_SECONDS,
+    Reason,
+)
 from chronik.server.connection import FRAME_SECONDS_MAX, Connection, Reply
 from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.sim.virtual_time import settle, virtual
@@ -42,6 +55,12 @@ class Crowd:
 
     def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
         name = bytes(frame[8:])
+        if name == b"garbage":
+            raise ValueError("no request")
+        if name == b"tomorrow":
+            raise UnservedRequest("not served")
+        if name == b"fails":
+            raise NoAnswer("it failed")
         return self.waiting.get(name, [b"<" + name + b">"])
 
     def later(self, name: bytes) -> asyncio.Future[list[bytes | memoryview] | None]:
@@ -141,15 +160,89 @@ async def test_a_flood_of_clients_is_no_flood_of_lines(log: pytest.LogCaptureFix
     await crowd.listeners.serve([])
     for _ in range(500):
         crowd.connect()
-    await asyncio.sleep(5)
-    assert [record.getMessage() for record in log.records] == [
-        "connection refused: too many",
-        "connections refused: too many",
-    ]
-    assert log.records[1].__dict__["refused"] == 499
+    await asyncio.sleep(WINDOW_SECONDS + 2)
+    assert [record.getMessage() for record in log.records] == [TOO_MANY.one, TOO_MANY.many]
+    assert log.records[0].__dict__["client"] == "192.0.2.1:5000"
+    assert log.records[1].__dict__["suppressed"] == 499
     crowd.connect()
+    await settle()
     assert len(log.records) == 3
     crowd.listeners.finish()
+
+
+async def _send_garbage(crowd: Crowd, client: Client) -> None:
+    client.send(request(FETCH, b"garbage"))
+
+
+async def _send_what_fails(crowd: Crowd, client: Client) -> None:
+    client.send(request(PRODUCE, b"fails"))
+
+
+async def _announce_too_much(crowd: Crowd, client: Client) -> None:
+    client.send((MIB + 1).to_bytes(4, "big"))
+
+
+async def _announce_nothing(crowd: Crowd, client: Client) -> None:
+    client.send(bytes(4))
+
+
+async def _ask_for_what_is_not_served(crowd: Crowd, client: Client) -> None:
+    client.send(request(FETCH, b"tomorrow"))
+
+
+async def _do_nothing(crowd: Crowd, client: Client) -> None:
+    await asyncio.sleep(IDLE_SECONDS + 2)
+
+
+async def _never_end(crowd: Crowd, client: Client) -> None:
+    client.send(MIB.to_bytes(4, "big") + b"x")
+    await asyncio.sleep(FRAME_SECONDS_MAX + 15)
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "reason", "level", "detail"),
+    [
+        (_announce_too_much, BAD_FRAME, "WARNING", f"frame of {MIB + 1} bytes; 8 to {MIB} are accepted"),
+        (_announce_nothing, BAD_FRAME, "WARNING", f"frame of 0 bytes; 8 to {MIB} are accepted"),
+        (_send_garbage, NOT_A_REQUEST, "WARNING", "no request"),
+        (_send_what_fails, FAILED_UNANSWERED, "INFO", "it failed"),
+        (_ask_for_what_is_not_served, UNSERVED, "INFO", "not served"),
+        (_do_nothing, IDLE, "INFO", None),
+        (_never_end, UNENDING, "WARNING", None),
+    ],
+)
+@virtual
+async def test_every_closing_from_our_side_has_a_line_and_a_flood_two(
+    misbehave: Callable[[Crowd, Client], Awaitable[None]],
+    reason: Reason,
+    level: str,
+    detail: str | None,
+    log: pytest.LogCaptureFixture,
+) -> None:
+    log.set_level(logging.INFO, "chronik")
+    crowd = Crowd(received_max=10 * MIB)
+    await crowd.listeners.serve([])
+    clients = [crowd.connect() for _ in range(20)]
+    await asyncio.gather(*(misbehave(crowd, client) for client in clients))
+    await settle()
+    assert all(client.is_closed for client in clients)
+    await asyncio.sleep(WINDOW_SECONDS + 2)
+    first, told = log.records
+    assert (first.getMessage(), first.levelname) == (reason.one, level)
+    assert first.__dict__["client"] == "192.0.2.1:5000"
+    assert first.__dict__.get("reason") == detail
+    assert (told.getMessage(), told.__dict__["suppressed"]) == (reason.many, 19)
+    crowd.listeners.finish()
+
+
+@virtual
+async def test_clients_that_leave_are_nobodys_business(log: pytest.LogCaptureFixture) -> None:
+    log.set_level(logging.INFO, "chronik")
+    crowd = Crowd()
+    for client in [crowd.connect() for _ in range(3)]:
+        client.close()
+    await settle()
+    assert not log.records
 
 
 # Idle ones.
@@ -191,7 +284,7 @@ async def test_a_closed_connection_that_is_not_read_out_is_given_up() -> None:
     await crowd.listeners.serve([])
     client = crowd.connect()
     client.stop_reading(1000)
-    client.connection.close("bad frame")
+    client.connection.close(BAD_FRAME)
     await asyncio.sleep(25)
     assert not client.is_aborted
     await asyncio.sleep(10)
@@ -215,7 +308,7 @@ async def test_a_frame_must_go_on(log: pytest.LogCaptureFixture) -> None:
         if not steady.is_closed:
             steady.send(bytes(10 * 1024))
     assert (stalled.is_aborted, steady.is_aborted) == (True, False)
-    assert [record.getMessage() for record in log.records] == ["connection closed: its request does not end"]
+    assert [record.getMessage() for record in log.records] == [UNENDING.one]
     assert FRAME_SECONDS_MAX < 60
     crowd.listeners.finish()
 
@@ -264,7 +357,7 @@ async def test_when_responses_use_up_the_memory_the_longest_unread_go(log: pytes
     await asyncio.sleep(3)
     assert (first.is_aborted, second.is_aborted) == (True, False)
     assert crowd.memory.response_bytes_left == 150
-    assert [record.getMessage() for record in log.records] == ["connection closed: it does not read"]
+    assert [record.getMessage() for record in log.records] == [DEAF.one]
     crowd.listeners.finish()
 
 
