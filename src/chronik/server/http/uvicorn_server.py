@@ -4,20 +4,21 @@ Without `uvicorn.Server`: that takes over signals, wakes up ten times a second, 
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from chronik.server.http.app import make_app
+from chronik.server.http.connections import HttpConnection, HttpConnections
 from chronik.server.http.view import NodeView
 
-# A monitoring system, a load balancer and a person, each with some connections.
-CONNECTIONS_MAX = 64
-
 _KEEP_ALIVE_SECONDS = 30
+
+# Where uvicorn warns of each malformed request, which `HttpConnections` does within bounds.
+_uvicorn_log = logging.getLogger("uvicorn.error")
 
 
 class UvicornServer:
@@ -26,7 +27,7 @@ class UvicornServer:
     def __init__(self, node: NodeView) -> None:
         self._config = uvicorn.Config(
             make_app(node),
-            http=H11Protocol,
+            http=HttpConnection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -34,10 +35,13 @@ class UvicornServer:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            # `HttpConnections` bounds them, and never answers 503 to a check of health for it.
+            limit_concurrency=None,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         self._config.load()
+        _uvicorn_log.setLevel(logging.ERROR)
+        self._connections = HttpConnections()
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
 
@@ -51,18 +55,9 @@ class UvicornServer:
         """Stop accepting; close each connection, after its answer if it is owed one."""
         for server in self._servers:
             server.close()
-        for connection in list(self._state.connections):
+        self._connections.close()
+        for connection in self._connections:
             connection.shutdown()
 
     def _make_protocol(self) -> asyncio.BaseProtocol:
-        if len(self._state.connections) >= CONNECTIONS_MAX:
-            return _Refusal()
-        return H11Protocol(config=self._config, server_state=self._state, app_state={})
-
-
-class _Refusal(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        return HttpConnection(self._connections, config=self._config, server_state=self._state, app_state={})
