@@ -1,4 +1,10 @@
-"""Sockets bound to a listener's address. They listen later, when everything behind them is ready."""
+"""Sockets bound to a listener's address. They listen later, when everything behind them is ready.
+
+Two sockets may be bound to one address while neither listens (SO_REUSEADDR, without which a restart would
+wait for old connections to be forgotten): the address belongs to the first that listens. So `listen` is
+called here and not left to the event loop: uvloop drops its error, and a server that nobody reaches would
+take itself for started.
+"""
 
 import errno
 import socket
@@ -75,6 +81,15 @@ def _bind_hosts(address: ListenerAddress, hosts: Sequence[str]) -> list[socket.s
 def bind(address: ListenerAddress) -> socket.socket:
     """The first address that the host stands for, IPv4 before IPv6. Raises OSError, naming the address."""
     return _bind(address, address.host, address.port)
+
+
+def listen(bound: socket.socket, backlog: int) -> None:
+    """Take the address. Raises OSError, naming it, when another socket was faster."""
+    try:
+        bound.listen(backlog)
+    except OSError as error:
+        host, port, *_ = bound.getsockname()
+        raise _naming(ListenerAddress(name="", host=host, port=port), error) from error
 
 
 def _bind(address: ListenerAddress, host: str, port: int) -> socket.socket:

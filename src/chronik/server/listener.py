@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chronik.broker.memory import NodeMemory
+from chronik.server.binding import listen
 from chronik.server.closing import DEAF, IDLE, STOPPING, TOO_MANY, UNENDING, ClosingLog, Reason
 from chronik.server.connection import Connection, Requests, make_receive_buffer
 
@@ -75,8 +76,13 @@ class Listeners:
         self.open_by_listener: dict[str, int] = {}
 
     async def serve(self, sockets: Sequence[tuple[str, socket.socket]]) -> None:
-        """Start accepting on bound sockets, each with its listener's name."""
+        """Start accepting on bound sockets, each with its listener's name.
+
+        Raises OSError, and then accepts on none, when another process listens at one of the addresses.
+        """
         loop = asyncio.get_running_loop()
+        for _, bound in sockets:
+            listen(bound, _BACKLOG)
         for name, bound in sockets:
             self.open_by_listener.setdefault(name, 0)
             server = await loop.create_server(

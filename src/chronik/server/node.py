@@ -10,7 +10,6 @@ import gc
 import logging
 import random
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -44,6 +43,7 @@ from chronik.server.listener import ConnectionLimits, Listeners
 from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.loop_usage import LoopUsage
 from chronik.server.settings import Settings
+from chronik.server.stop_signals import stop_signals
 from chronik.vocab.address import host_and_port
 
 if TYPE_CHECKING:
@@ -339,10 +339,10 @@ def _disk_usage(root: str) -> DiskUsage:
 
 
 async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
-    """Run a node until SIGTERM or SIGINT; one that comes while it starts ends the start."""
+    """Run a node until a signal stops it; one that comes while it starts ends the start."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         loop.add_signal_handler(number, stopping.set)
     node = Node(settings)
     starting = loop.create_task(node.start())

@@ -7,6 +7,7 @@ from chronik.server.settings_listeners import (
     Address,
     Listener,
     advertised_problems,
+    is_same_place,
     listener_problems,
     parse_address,
     parse_listener,
@@ -81,10 +82,16 @@ def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) 
     advertised = tuple(listener for listener in advertised if listener.name not in controllers)
     report.problems("listeners", listener_problems(listeners, protocols))
     report.problems("advertised.listeners", advertised_problems(advertised, listeners))
+    http = report.parsed("http.address", _parse_http, config)
+    if http is not None:
+        taken = [listener for listener in listeners if is_same_place(listener.address, http)]
+        report.problems(
+            "http.address", [f"{http} is what listener {listener.name} wants too" for listener in taken]
+        )
     return Addresses(
         listeners,
         advertised,
-        report.parsed("http.address", _parse_http, config),
+        http,
         tuple(listener for listener in everyone if listener.name in controllers),
     )
 

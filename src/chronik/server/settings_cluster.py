@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.server.settings_checks import Addresses, Origins, Reporter
-from chronik.server.settings_listeners import WILDCARD_HOSTS, Address, parse_address
+from chronik.server.settings_listeners import WILDCARD_HOSTS, Address, is_same_place, parse_address
 from chronik.server.settings_sources import Findings
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.names import BROKER_CONFIGS
@@ -192,7 +192,7 @@ def _taken(address: Address, addresses: Addresses) -> list[str]:
     taken = [(f"listener {listener.name}", listener.address) for listener in addresses.listeners]
     if addresses.http is not None:
         taken.append(("http.address", addresses.http))
-    return [f"{address} is what {name} wants too" for name, other in taken if other == address]
+    return [f"{address} is what {name} wants too" for name, other in taken if is_same_place(other, address)]
 
 
 def _check_timings(config: BrokerConfig, report: Reporter) -> None:

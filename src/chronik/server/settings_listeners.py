@@ -10,6 +10,8 @@ PLAINTEXT = "PLAINTEXT"
 SECURITY_PROTOCOLS = (PLAINTEXT, "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 WILDCARD_HOSTS = ("", "0.0.0.0", "::")
+# `localhost` is both of the others.
+_LOOPBACK_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
 
 _HOST_AND_PORT = r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]|[^\[\]:/\s]*):([0-9]+)"
 _LISTENER = r"([A-Za-z0-9_.-]+)://" + _HOST_AND_PORT
@@ -26,6 +28,14 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return host_and_port(self.host, self.port)
+
+
+def is_same_place(one: Address, other: Address) -> bool:
+    """Whether two addresses to listen at cannot both be had, as far as their texts say."""
+    if one.port != other.port or not one.port:
+        return False
+    hosts = {one.host, other.host}
+    return len(hosts) == 1 or not hosts.isdisjoint(WILDCARD_HOSTS) or hosts <= _LOOPBACK_HOSTS
 
 
 class Listener(NamedTuple):

@@ -1,14 +1,18 @@
 """Sockets on a listener's address: which, and what they say when there is none."""
 
+import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from chronik.broker.memory import NodeMemory
 from chronik.server import binding
 from chronik.server.binding import ListenerAddress, bind, bind_all
+from chronik.server.connection import Connection, Reply
+from chronik.server.listener import ConnectionLimits, Listeners
 
 HAS_IPV6 = socket.has_ipv6
 
@@ -120,3 +124,40 @@ def test_buffer_sizes_are_obeyed_where_they_are_given(closing: ExitStack, option
     # Linux doubles what it is told.
     assert small.getsockopt(socket.SOL_SOCKET, option) in (50_000, 100_000)
     assert default.getsockopt(socket.SOL_SOCKET, option) not in (50_000, 100_000)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, None], ids=["asyncio", "uvloop"])
+def test_of_two_that_start_at_once_one_listens_and_the_other_says_so(
+    closing: ExitStack, new_loop: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
+    """Both are bound, and neither listens: only then does the kernel tell them apart, and uvloop no one."""
+    if new_loop is None:
+        new_loop = pytest.importorskip("uvloop").new_event_loop
+    (first,) = bind_all(address("127.0.0.1"))
+    port = first.getsockname()[1]
+    (second,) = bind_all(address("127.0.0.1", port))
+    for one in (first, second):
+        closing.callback(one.close)
+
+    async def run() -> None:
+        winner, loser = _listeners(), _listeners()
+        await winner.serve([("PLAINTEXT", first)])
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+            await loser.serve([("PLAINTEXT", second)])
+        winner.finish()
+        loser.finish()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+
+
+class _Nobody:
+    def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
+        raise AssertionError("nobody connects")
+
+
+def _listeners() -> Listeners:
+    limits = ConnectionLimits(
+        connections_max=1, connections_per_ip_max=1, idle_seconds_max=1, frame_bytes_max=1
+    )
+    return Listeners(_Nobody(), NodeMemory(received_bytes_max=1, unsent_bytes_max=1), limits)

@@ -12,6 +12,7 @@ import pytest
 from chronik.server.data_directory import DataDirectoryError, DirectoryLock
 from chronik.server.node import Node, serve
 from chronik.server.settings import Settings
+from chronik.server.stop_signals import stop_signals
 from chronik.sim.frames import Request, decode_response, request
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
@@ -298,7 +299,7 @@ def test_a_start_that_is_given_up_leaves_a_directory_for_the_next(tmp_path: Path
 # Signals.
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it(tmp_path: Path, number: signal.Signals) -> None:
     ready: list[Node] = []
 
@@ -309,6 +310,17 @@ def test_a_signal_ends_it(tmp_path: Path, number: signal.Signals) -> None:
     asyncio.run(asyncio.wait_for(serve(settings(tmp_path), on_ready), 20))
     assert len(ready) == 1
     assert has_clean_mark(tmp_path)
+
+
+def test_who_began_with_hangups_ignored_keeps_them_so() -> None:
+    """As nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in stop_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert stop_signals() == [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_signal_during_the_start_ends_that(tmp_path: Path) -> None:

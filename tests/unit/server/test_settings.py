@@ -138,6 +138,28 @@ def test_one_problem_is_a_sentence_and_several_are_a_list() -> None:
     assert str(SettingsError(("a", "b"))) == "2 things are wrong with the settings:\n  a\n  b"
 
 
+@pytest.mark.parametrize(
+    ("listener", "http", "are_the_same"),
+    [
+        ("127.0.0.1:9092", "127.0.0.1:9092", True),
+        ("localhost:9092", "127.0.0.1:9092", True),
+        ("[::1]:9092", "localhost:9092", True),
+        (":9092", "127.0.0.1:9092", True),
+        ("192.0.2.1:9092", "0.0.0.0:9092", True),
+        ("127.0.0.1:9092", "127.0.0.1:9093", False),
+        ("192.0.2.1:9092", "127.0.0.1:9092", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+    ],
+)
+def test_http_cannot_have_a_listeners_address(listener: str, http: str, are_the_same: bool) -> None:
+    given = {"listeners": f"PLAINTEXT://{listener}", "http.address": http}
+    if are_the_same:
+        with pytest.raises(SettingsError, match="is what listener PLAINTEXT wants too"):
+            Settings.load(given)
+    else:
+        Settings.load(given)
+
+
 def test_one_directory() -> None:
     assert problems({"log.dirs": "/a,/b"}) == (
         "command line: log.dirs: one directory is supported; several are not",

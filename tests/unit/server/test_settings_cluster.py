@@ -140,6 +140,7 @@ def test_an_address_for_two_purposes() -> None:
     assert problems(
         controller_quorum_voters="1@a:1,2@b:2,3@c:3", listeners="PLAINTEXT://a:1", http_address="a:1"
     ) == (
+        "command line: http.address: a:1 is what listener PLAINTEXT wants too",
         "default: raft.address: a:1 is what listener PLAINTEXT wants too",
         "default: raft.address: a:1 is what http.address wants too",
     )

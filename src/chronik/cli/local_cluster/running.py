@@ -9,6 +9,7 @@ from types import FrameType
 from chronik.cli.failure import Failure
 from chronik.cli.local_cluster.node_process import NodeProcess, open_log
 from chronik.cli.local_cluster.plan import LocalNode, node_settings
+from chronik.server.stop_signals import stop_signals
 
 # Between two looks at the processes.
 _POLL_S = 0.05
@@ -18,11 +19,11 @@ _STOP_SECONDS = 15.0
 
 
 class StopSignals:
-    """Counts SIGINT and SIGTERM from now on: the first is a wish, the second is impatience."""
+    """Counts signals to stop from now on: the first is a wish, the second is impatience."""
 
     def __init__(self) -> None:
         self.count = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -11,9 +11,8 @@ import socket
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from chronik.server.binding import ListenerAddress, bind_all
+from chronik.server.binding import ListenerAddress, bind_all, listen
 from chronik.server.http.view import NodeView
-from chronik.vocab.address import host_and_port
 
 if TYPE_CHECKING:
     from chronik.server.http.uvicorn_server import UvicornServer
@@ -43,11 +42,10 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         try:
             for bound in self._sockets:
-                bound.listen(_BACKLOG)
-        except OSError as error:
+                listen(bound, _BACKLOG)
+        except OSError:
             self._close_sockets()
-            where = host_and_port(self._address.host, self._address.port)
-            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
+            raise
         for bound in self._sockets:
             loop.add_reader(bound, self._on_first_connection)
         port: int = self._sockets[0].getsockname()[1]

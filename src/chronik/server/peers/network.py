@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from chronik.server.binding import listen
+
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 # The other nodes come one at a time; what else knocks may wait or go away.
@@ -33,6 +35,7 @@ class PlainTcp:
     ) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if isinstance(address, socket.socket):
+            listen(address, _BACKLOG)
             return await loop.create_server(factory, sock=address, backlog=_BACKLOG)
         host, port = address
         return await loop.create_server(factory, host, port, backlog=_BACKLOG)
