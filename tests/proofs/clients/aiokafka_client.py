@@ -45,6 +45,7 @@ class Aiokafka:
     name = "aiokafka"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
     drops_records_when_it_leaves = False
+    has_groups = True
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> AiokafkaWriter:
         return AiokafkaWriter(bootstrap_servers, codec)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from tests.proofs.clients.aiokafka_client import Aiokafka
 from tests.proofs.clients.client import Client
+from tests.proofs.clients.compiled import find_franz_go, find_rskafka, find_sarama
 from tests.proofs.clients.confluent import Confluent
+from tests.proofs.clients.java_client import find_java
 from tests.proofs.clients.kafka_python import KafkaPython
 from tests.proofs.clients.kafkajs import find_kafkajs
 from tests.proofs.clients.kcat import find_kcat
@@ -17,6 +19,10 @@ CLIENTS: dict[str, Callable[[], Client | Missing]] = {
     "confluent-kafka": Confluent,
     "kafkajs": find_kafkajs,
     "kcat": find_kcat,
+    "java": find_java,
+    "franz-go": find_franz_go,
+    "sarama": find_sarama,
+    "rskafka": find_rskafka,
 }
 
 

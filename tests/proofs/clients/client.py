@@ -52,6 +52,11 @@ class Client(Protocol):
         """Whether it commits records that it throws away when told to leave while it reads."""
         ...
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether it has consumer groups; without, it reads every partition, whatever the group."""
+        ...
+
     def open_writer(self, bootstrap_servers: str, codec: str) -> Writer: ...
 
     def read(self, bootstrap_servers: str, topic: str, group: str, member: Member) -> None:

@@ -21,6 +21,8 @@ Assigned = Callable[[str], int | None]
 # A member that leaves does so in a moment.
 _LEAVING_SECONDS_MAX = 20.0
 _POLL_SECONDS = 0.1
+# By itself; by the signal; and what a JVM makes of the signal.
+_TOLD_TO_END = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 class CommandWriter:
@@ -58,8 +60,14 @@ def read_lines(command: Command, assigned: Assigned, member: Member) -> None:
             code = process.wait(ANSWER_SECONDS_MAX)
         finally:
             process.kill()
-    if code not in (0, -signal.SIGTERM):
+    if code not in _TOLD_TO_END:
         raise ClientFailed(f"the reader ended with {code}: {last}")
+
+
+def assigned_lines(line: str) -> int | None:
+    """`assigned N`: what the programs of this package print."""
+    word, _, count = line.partition(" ")
+    return int(count) if word == "assigned" and count.isdigit() else None
 
 
 def _lines(process: subprocess.Popen[bytes], member: Member) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Confluent:
     name = "confluent-kafka"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
     drops_records_when_it_leaves = False
+    has_groups = True
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> ConfluentWriter:
         return ConfluentWriter(bootstrap_servers, codec)

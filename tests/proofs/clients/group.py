@@ -131,3 +131,9 @@ def write_and_read(client: Client, place: Place, writer: Writer, expected: int) 
     finally:
         group.close()
     return reading
+
+
+def write_then_read(client: Client, place: Place, writer: Writer, expected: int) -> Reading:
+    """For clients without groups: one reader has every partition."""
+    writer.send_all(place.topic, records(0, expected))
+    return read_alone(client, place, expected)

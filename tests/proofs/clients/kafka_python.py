@@ -38,6 +38,7 @@ class KafkaPython:
     name = "kafka-python"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
     drops_records_when_it_leaves = False
+    has_groups = True
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> KafkaPythonWriter:
         return KafkaPythonWriter(bootstrap_servers, codec)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.proofs.clients.client import Member
-from tests.proofs.clients.command import CommandWriter, read_lines
+from tests.proofs.clients.command import CommandWriter, assigned_lines, read_lines
 from tests.proofs.clients.missing import Missing
 
 _DIRECTORY = Path(__file__).parent / "node"
@@ -17,12 +17,13 @@ class KafkaJs:
     # lz4 and zstd are native add-ons, to be compiled.
     codecs = ("none", "gzip", "snappy")
     drops_records_when_it_leaves = False
+    has_groups = True
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> CommandWriter:
         return CommandWriter(lambda topic: [*_client("write"), bootstrap_servers, topic, codec])
 
     def read(self, bootstrap_servers: str, topic: str, group: str, member: Member) -> None:
-        read_lines([*_client("read"), bootstrap_servers, topic, group], _assigned, member)
+        read_lines([*_client("read"), bootstrap_servers, topic, group], assigned_lines, member)
 
 
 def find_kafkajs() -> KafkaJs | Missing:
@@ -51,8 +52,3 @@ def _install() -> str | None:
 
 def _client(command: str) -> list[str]:
     return ["node", str(_DIRECTORY / "client.js"), command]
-
-
-def _assigned(line: str) -> int | None:
-    word, _, count = line.partition(" ")
-    return int(count) if word == "assigned" and count.isdigit() else None

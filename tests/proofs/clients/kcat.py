@@ -11,6 +11,7 @@ class Kcat:
     name = "kcat"
     codecs = ("none", "gzip", "snappy", "lz4", "zstd")
     drops_records_when_it_leaves = True
+    has_groups = True
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> CommandWriter:
         options = ["-K", "|", "-X", f"compression.codec={codec}"]

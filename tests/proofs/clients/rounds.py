@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.proofs.clients.client import Client, ClientFailed
-from tests.proofs.clients.group import Place, read_alone, write_and_read
+from tests.proofs.clients.group import Place, read_alone, write_and_read, write_then_read
 from tests.proofs.clients.load import PARTITIONS
 
 
@@ -52,7 +52,8 @@ def _own_round(bootstrap_servers: str, client: Client, topic: str, outcome: Outc
     writer = client.open_writer(bootstrap_servers, outcome.codec)
     try:
         place = Place(bootstrap_servers, topic, f"{topic}-group")
-        reading = write_and_read(client, place, writer, outcome.records)
+        play = write_and_read if client.has_groups else write_then_read
+        reading = play(client, place, writer, outcome.records)
     finally:
         writer.close()
     outcome.problems += reading.check()
