@@ -21,7 +21,7 @@ from tests.proofs.java.tool_shell import ToolShell
 
 pytestmark = pytest.mark.integration
 
-CORE = ("topics", "groups", "reset-offsets", "get-offsets", "cluster", "admin")
+CORE = ("topics", "groups", "reset-offsets", "get-offsets", "configs", "cluster", "admin")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from chronik.cli.local_cluster.ports import free_ports
 from tests.proofs.java.jars import Jars
 
-_START_SECONDS_MAX = 90.0
+_START_SECONDS_MAX = 240.0
 _STOP_SECONDS_MAX = 30.0
 _POLL_SECONDS = 0.2
 _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"

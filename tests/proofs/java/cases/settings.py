@@ -17,7 +17,7 @@ def run(session: Session) -> None:
         _TOOL, "--describe", "--topic", "configs-t", "--all", keep=r"max\.message\.bytes|segment\.bytes"
     )
     session.tool(_TOOL, "--describe", "--topic", "configs-no")
-    session.tool(_TOOL, "--describe", "--entity-type", "topics", keep="configs-t|segment")
+    session.tool(_TOOL, "--describe", "--entity-type", "topics", keep="configs-t|Error")
     _alter(session, ("--broker", "1"), "log.retention.ms=7200000", "log.retention.ms")
     if session.target.nodes == 1:
         # Any node may be asked for them, and one of several in Kafka may not have heard of the change.
