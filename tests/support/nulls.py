@@ -18,7 +18,7 @@ _NO_NAME: Final = "the topic was named by an id that none has"
 MAY_BE_NULL: Final[dict[ApiKey, dict[str, str]]] = {
     ApiKey.PRODUCE: {"PartitionProduceResponse.error_message": _NO_MESSAGE, "NodeEndpoint.rack": _NO_RACK},
     ApiKey.FETCH: {
-        "PartitionData.aborted_transactions": "the request reads uncommitted records",
+        "PartitionData.aborted_transactions": "the request reads uncommitted records, or failed",
         "NodeEndpoint.rack": _NO_RACK,
     },
     ApiKey.METADATA: {

@@ -42,7 +42,8 @@ async def handle(
         )
         for topic in request.topics
     ]
-    return DescribeQuorumResponse(topics=answers, nodes=_nodes(broker.metadata.image))
+    # Empty where there is nothing to say, as from Kafka: here and in each partition.
+    return DescribeQuorumResponse(error_message="", topics=answers, nodes=_nodes(broker.metadata.image))
 
 
 def on_error(request: DescribeQuorumRequest, code: ErrorCode, message: str | None) -> DescribeQuorumResponse:
@@ -62,6 +63,7 @@ async def _describe(broker: Broker, topic: str, index: int) -> PartitionDataResp
 def _answer(index: int, state: QuorumState, image: ClusterImage) -> PartitionDataResponse:
     return PartitionDataResponse(
         partition_index=index,
+        error_message="",
         leader_id=state.leader,
         leader_epoch=state.leader_epoch,
         high_watermark=state.high_watermark,

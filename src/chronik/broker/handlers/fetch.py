@@ -40,6 +40,7 @@ _FIRST_VERSION_WITH_TOPIC_IDS = 13
 # Older clients hear no leader's address with its number, and may not know it: as Kafka's, they get neither.
 _FIRST_VERSION_WITH_LEADERS = 16
 _READ_COMMITTED = 1
+_NOT_HERE = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
 def handle(
@@ -208,7 +209,7 @@ def _partition_data(one: Fetched) -> PartitionData:
             AbortedTransaction(producer_id=producer_id, first_offset=first)
             for producer_id, first in one.aborted
         ]
-    elif one.code == ErrorCode.NONE:
-        # As from Kafka: null where nobody asked, an empty list beside an error.
-        data.aborted_transactions = None
+    else:
+        # Null says that nobody asked; what is not here has none to tell, as Kafka says it.
+        data.aborted_transactions = [] if one.code and one.code in _NOT_HERE else None
     return data

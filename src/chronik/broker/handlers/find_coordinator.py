@@ -69,7 +69,7 @@ async def _find(broker: Broker, context: RequestContext, group_id: str) -> Coord
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "this listener does not reach it")
     except KafkaError as error:
         return _failed(group_id, error)
-    return Coordinator(key=group_id, node_id=view.node, host=view.host, port=view.port)
+    return Coordinator(key=group_id, node_id=view.node, host=view.host, port=view.port, error_message="")
 
 
 async def _leader(broker: Broker, partition: int) -> Leader:
