@@ -170,6 +170,11 @@ class PartitionLog:
     def is_failed(self) -> bool:
         return self._failure is not None
 
+    @property
+    def failure(self) -> OSError | None:
+        """Why it takes no more appends; None while it does."""
+        return self._failure
+
     def fail(self, error: OSError) -> None:
         """Take no more appends, because what is on the device is not known any more (a failed sync)."""
         self._failure = self._failure or error
@@ -329,6 +334,7 @@ class PartitionLog:
             topic_id=self.topic_id,
             start_offset=self._start_offset,
             end_offset=self._end_offset,
+            is_damaged=self.damages.has_loss,
             segments=tuple(
                 VouchedSegment(base_offset=segment.base_offset, size=segment.known_size)
                 for segment in segments

@@ -334,7 +334,8 @@ class _Recovery:
         epochs = self._load_epochs()
         if epochs is None:
             return False
-        if self._last_stop.vouched is None:
+        vouched = self._last_stop.vouched
+        if vouched is None or vouched.is_damaged:
             self._check_ends(self._segments[:-1])
         end_offset = self._find_end(active, epochs)
         if end_offset > self._start_offset() and not self._reach_the_start(epochs):
@@ -407,8 +408,7 @@ class _Recovery:
         self._report.was_scanned = True
         first = self._first_to_scan()
         start = self._segments[first].base_offset
-        if self._last_stop.vouched is None:
-            self._check_ends(self._segments[:first])
+        self._check_ends(self._segments[:first])
         self._snapshots.remove_after(start)
         self._load_producers(start)
         # Before the first segment there are none, but after a reset the file may still have an older log's.

@@ -14,6 +14,8 @@ from crc32c import crc32c
 from chronik.log.checkpoint import format_lines, parse_lines
 from chronik.vocab.ids import TopicId
 
+_WHOLE, _DAMAGED = "whole", "damaged"
+
 _CRC_LINE = re.compile(rb"(?s)(.*\n)crc32c ([0-9a-f]{8})\n")
 
 
@@ -34,6 +36,8 @@ class VouchedLog:
     end_offset: int
     # In order. None are left of a log that is known to have lost its directory.
     segments: tuple[VouchedSegment, ...]
+    # Damage was known: the next start looks for it again.
+    is_damaged: bool = False
 
 
 def format_vouched(logs: Mapping[str, VouchedLog]) -> bytes:
@@ -53,14 +57,16 @@ def parse_vouched(content: bytes) -> dict[str, VouchedLog] | None:
 
 def _row(directory: str, log: VouchedLog) -> Iterable[object]:
     segments = (f"{segment.base_offset}:{segment.size}" for segment in log.segments)
-    return [directory, log.topic_id.hex(), log.start_offset, log.end_offset, *segments]
+    state = _DAMAGED if log.is_damaged else _WHOLE
+    return [directory, log.topic_id.hex(), log.start_offset, log.end_offset, state, *segments]
 
 
 def _parse(row: list[str]) -> VouchedLog:
-    segments = (text.split(":") for text in row[4:])
+    segments = (text.split(":") for text in row[5:])
     return VouchedLog(
         topic_id=TopicId(bytes.fromhex(row[1])),
         start_offset=int(row[2]),
         end_offset=int(row[3]),
+        is_damaged=row[4] == _DAMAGED,
         segments=tuple(VouchedSegment(base_offset=int(base), size=int(size)) for base, size in segments),
     )

@@ -87,7 +87,7 @@ class LocalPartitions:
         self._leader_epoch = LeaderEpoch(0)
         self._was_clean = False
         # What the last clean stop noted of each log, by directory, and what the next one is to note.
-        self._vouched: Mapping[str, VouchedLog] = {}
+        self._vouched: dict[str, VouchedLog] = {}
         self.closed: dict[str, VouchedLog] = {}
         self.health = StorageHealth()
         self._replication: Replication | None = None
@@ -107,7 +107,7 @@ class LocalPartitions:
         """What is known of this start; before anything is opened."""
         self._leader_epoch = leader_epoch
         self._was_clean = was_clean
-        self._vouched = vouched or {}
+        self._vouched = dict(vouched or {})
         self._replication = replication
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
@@ -283,6 +283,7 @@ class LocalPartitions:
             self._replication.forget(opened.replica)
         partition.log.fail(LogFailed("the topic was deleted"))
         self.health.forget(partition.name)
+        self._vouched.pop(str(partition.name), None)
         self._traffic.forget(partition.name.topic)
         return self._free_name(partition)
 

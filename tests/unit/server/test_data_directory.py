@@ -191,8 +191,8 @@ def test_a_full_disk_keeps_the_last_epoch() -> None:
 
 GOLDEN_NOTE = (
     b"0\n2\n"
-    b"__meta-0 00000000000000000000000000000001 0 12 0:900\n"
-    b"orders-3 0102030405060708090a0b0c0d0e0f10 70 90 60:512 80:0\n"
+    b"__meta-0 00000000000000000000000000000001 0 12 whole 0:900\n"
+    b"orders-3 0102030405060708090a0b0c0d0e0f10 70 90 damaged 60:512 80:0\n"
 )
 
 
@@ -203,6 +203,7 @@ def test_the_note_of_a_clean_stop() -> None:
             topic_id=TopicId(bytes(range(1, 17))),
             start_offset=70,
             end_offset=90,
+            is_damaged=True,
             segments=(
                 VouchedSegment(base_offset=60, size=512),
                 VouchedSegment(base_offset=80, size=0),
