@@ -247,6 +247,12 @@ class CrashDisk:
                 content[position] ^= mask
         file.durable = bytes(durable)
 
+    def lose(self, path: str) -> None:
+        """The file is gone, as if it never had a name."""
+        directory, name = self._split(path)
+        del directory.now[name]
+        directory.durable.pop(name, None)
+
     def files(self) -> "list[str]":
         """The paths of all, in order."""
         return sorted(self._files("", self._root))

@@ -21,8 +21,10 @@ from chronik.cluster.image_draft import ImageDraft
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.records import ConfigChanged, TopicDeleted
 from chronik.cluster.views import broker_views
+from chronik.log import reading
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import ProducerState
+from chronik.log.segment import Segment
 from chronik.raft.core import accepting, leader, voting
 from chronik.raft.core.follower import Follower
 from chronik.raft.core.memberships import Memberships
@@ -34,6 +36,7 @@ from chronik.raft.persistence import Persistence
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore
+from chronik.raft.syncer import Syncer
 from chronik.raft.telling import Telling
 from chronik.server import local_broker
 
@@ -76,6 +79,10 @@ def _never(*_: Any) -> bool:
 
 
 # Durability.
+
+
+async def _sync_once(self: Any, files: Sequence[Any]) -> Any:
+    return await self._disk.sync_many(files)
 
 
 def _hold_nothing(self: Any, messages: Sequence[Any], *, has_written: bool) -> None:
@@ -428,6 +435,25 @@ MUTANTS: dict[str, Mutant] = {
     "epochs-begin-anew": Mutant(
         what="a topic made again begins at the first epoch, whatever was before",
         planted=_replace(topic_decisions, "_last_epoch", lambda topic, heard: 0),
+    ),
+    "believe-indexes": Mutant(
+        what="an index entry is believed whatever the log has there",
+        planted=_all(
+            _replace(Segment, "_is_borne_out", lambda *_: True),
+            _replace(reading, "ends_at", lambda *_: True),
+        ),
+    ),
+    "step-over-gaps": Mutant(
+        what="a read goes on behind records that are missing",
+        planted=_replace(reading._Reader, "step_over_to", _nothing),
+    ),
+    "full-disk-ends-the-store": Mutant(
+        what="a record of terms and markers that finds no room ends the store",
+        planted=_replace(StateStore, "_take_back", lambda self, file, size, error: self.fail(error)),
+    ),
+    "no-descriptor-is-a-failed-sync": Mutant(
+        what="a sync that finds no descriptor to open its file with counts as one that failed",
+        planted=_replace(Syncer, "_sync_until_answered", _sync_once),
     ),
     "leader-without-address": Mutant(
         what="a node that sends clients to the others goes on naming itself as a leader",

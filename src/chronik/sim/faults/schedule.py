@@ -19,6 +19,7 @@ from chronik.sim.faults.lives import Lives
 from chronik.sim.faults.networks import NetworkFaults
 from chronik.sim.faults.recreations import RecreationFaults
 from chronik.sim.faults.stage import Stage
+from chronik.sim.faults.storage import StorageFaults
 from chronik.sim.faults.unlucky import UnluckyLeaders
 from chronik.sim.trace import Trace
 
@@ -46,6 +47,7 @@ class Faults:
         unlucky = UnluckyLeaders(self._stage, self._lives, crashes)
         clocks = ClockFaults(self._stage)
         recreations = RecreationFaults(self._stage, self._lives)
+        storage = StorageFaults(self._stage, self._lives)
         return [
             (4, crashes.kill),
             (3, crashes.lose_power),
@@ -72,6 +74,10 @@ class Faults:
             (3, crashes.transfer),
             (4, disks.wipe),
             (8, recreations.befall),
+            (2, storage.damage_indexes),
+            (2, storage.lose_a_segment),
+            (2, storage.start_full),
+            (2, storage.use_up_descriptors),
         ]
 
     @property
@@ -116,6 +122,7 @@ class Faults:
         for node, disk in cluster.disks.items():
             disk.heal()
             disk.is_full = False
+            disk.descriptors_max = None
             disk.wait_seconds_max = WAIT_SECONDS_MAX
             cluster.clocks[node].drift(0.0)
         for running in list(cluster.nodes.values()):
