@@ -90,7 +90,7 @@ def test_more_connections_than_descriptors_are_refused_and_said(tmp_path: Path) 
     broker.start()
     try:
         with ExitStack() as connected:
-            idle = [connected.enter_context(RawClient(broker.port)) for _ in range(90)]
+            idle = [connected.enter_context(RawClient(broker.port)) for _ in range(60)]
             assert all(_greet(client) for client in idle)
             surplus = [connected.enter_context(RawClient(broker.port)) for _ in range(50)]
             assert surplus[-1].is_closed_by_broker()
