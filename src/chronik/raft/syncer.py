@@ -151,13 +151,14 @@ class Syncer:
         again until a descriptor is free.
         """
         failures: dict[Syncable, OSError] = {}
-        while files:
+        # Also of no file: a round is over when the disk says so, not before.
+        while True:
             results = await self._disk.sync_many(files)
             files = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]
             failures.update((file, error) for file, error in results.items() if file not in files)
-            if files:
-                await asyncio.sleep(_RETRY_SECONDS)
-        return failures
+            if not files:
+                return failures
+            await asyncio.sleep(_RETRY_SECONDS)
 
     def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
         try:
