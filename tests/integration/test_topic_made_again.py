@@ -4,20 +4,29 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_INVALID, Consumer, Producer, TopicPartition
 
+from chronik.broker.groups.partitioning import partition_of
+from chronik.cli.client import ClientError
 from chronik.testing import Cluster
 
 pytestmark = pytest.mark.integration
 
 TOPIC = "made-again"
+COMMITTED = 77
+OFFSETS_PARTITIONS = 4
 RECORDS = 20
 SECONDS_MAX = 60.0
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    with Cluster() as cluster:
+    settings = {
+        "offsets.topic.num.partitions": OFFSETS_PARTITIONS,
+        # Nobody else coordinates while a coordinator is away.
+        "offsets.topic.replication.factor": 1,
+    }
+    with Cluster(config=settings) as cluster:
         yield cluster
 
 
@@ -78,3 +87,41 @@ def test_a_consumer_that_stood_on_a_deleted_topic_reads_the_next_one_of_its_name
         assert new_epoch > old_epoch
     finally:
         consumer.close()
+
+
+def committed(cluster: Cluster, topic: str, *, commit: int | None = None) -> int:
+    """What a group has committed, or after it has committed `commit`."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": f"of-{topic}"})
+    try:
+        if commit is not None:
+            consumer.commit(offsets=[TopicPartition(topic, 0, commit)], asynchronous=False)
+        (found,) = consumer.committed([TopicPartition(topic, 0)], timeout=SECONDS_MAX)
+        return int(found.offset)
+    finally:
+        consumer.close()
+
+
+def delete(cluster: Cluster, topic: str) -> None:
+    """While the node that was killed is missed: the controller may have been on it."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while True:
+        try:
+            cluster.delete_topic(topic)
+            return
+        except ClientError:
+            if time.monotonic() > deadline:
+                raise
+
+
+def test_what_was_committed_goes_with_its_topic_though_nobody_coordinates(cluster: Cluster) -> None:
+    """Nobody hears of the deletion: the next coordinator finds out when it loads the group."""
+    topic = "stood-on"
+    cluster.create_topic(topic, replication_factor=1)
+    assert committed(cluster, topic, commit=COMMITTED) == COMMITTED
+    partition = partition_of(f"of-{topic}", OFFSETS_PARTITIONS)
+    coordinator = cluster.leader("__consumer_offsets", partition)
+    cluster.kill(coordinator)
+    delete(cluster, topic)
+    cluster.create_topic(topic, replication_factor=1)
+    cluster.restart(coordinator)
+    assert committed(cluster, topic) == OFFSET_INVALID
