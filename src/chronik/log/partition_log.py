@@ -4,6 +4,7 @@ Everything here runs on the event loop and nothing here waits for a sync: writes
 syncs in rounds (`files_to_sync`, `on_synced`) and reads what is not in memory in a thread (`ColdRead`).
 """
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Self
@@ -41,6 +42,9 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
+
+# Segments that are looked at before the loop does something else: some milliseconds' worth.
+_LOADED_AT_ONCE = 16
 
 
 class AppendResult(NamedTuple):
@@ -479,10 +483,13 @@ class PartitionLog:
         what is damaged in it.
         """
         closed = self._segments[:-1]
-        for segment in closed:
-            segment.load(self.config)
-            segment.confirm_times(BLOCKING)
-        damaged = [segment for segment in closed if segment.has_damaged_index]
+        for number, segment in enumerate(closed):
+            if number % _LOADED_AT_ONCE == _LOADED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if not segment.log.is_abandoned:
+                segment.load(self.config)
+                segment.confirm_times(BLOCKING)
+        damaged = [one for one in closed if one.has_damaged_index and not one.log.is_abandoned]
         for segment in damaged:
             await self._mend_index(segment)
         return len(damaged)
