@@ -27,23 +27,33 @@ var codecs = map[string]sarama.CompressionCodec{
 func write(servers, topic, codec string) error {
 	config := sarama.NewConfig()
 	config.Producer.Compression = codecs[codec]
+	// A producer that is closed while messages are on their way may drop them: all are waited for.
+	config.Producer.Return.Successes = true
 	producer, err := sarama.NewAsyncProducer(strings.Split(servers, ","), config)
 	if err != nil {
 		return err
 	}
+	sent := make(chan int, 1)
 	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), "|")
-		message := &sarama.ProducerMessage{
-			Topic: topic, Key: sarama.StringEncoder(key), Value: sarama.StringEncoder(value),
+	go func() {
+		count := 0
+		for ; lines.Scan(); count++ {
+			key, value, _ := strings.Cut(lines.Text(), "|")
+			producer.Input() <- &sarama.ProducerMessage{
+				Topic: topic, Key: sarama.StringEncoder(key), Value: sarama.StringEncoder(value),
+			}
 		}
+		sent <- count
+	}()
+	for acknowledged, expected := 0, -1; acknowledged != expected; {
 		select {
-		case producer.Input() <- message:
+		case expected = <-sent:
+		case <-producer.Successes():
+			acknowledged++
 		case failed := <-producer.Errors():
 			return failed
 		}
 	}
-	// Close sends what is left, and returns the errors of it.
 	if err := producer.Close(); err != nil {
 		return err
 	}
