@@ -19,6 +19,7 @@ from chronik.broker.fetch_reader import (
 )
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.partition import Partition
+from chronik.broker.slices import Steps
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.fetch import FetchResponse
@@ -39,13 +40,15 @@ _EXPECTED = frozenset(
 )
 
 # Longer polls than this only keep dead clients' waiters alive; Kafka's consumers ask for 500 ms.
-_WAIT_MS_MAX = 5 * 60 * 1000
+WAIT_MS_MAX = 5 * 60 * 1000
 
 
 class Answer(Protocol):
     """Turns what was read into a response, once."""
 
     def build(self, fetched: Iterable[Fetched]) -> FetchResponse: ...
+
+    def build_in_steps(self, fetched: Iterable[Fetched]) -> Steps[FetchResponse]: ...
 
 
 class DelayedFetch:
@@ -87,19 +90,13 @@ class DelayedFetch:
         return read_partitions(self._broker, self._wanted, self._limits)
 
     def _is_enough(self, reading: Reading) -> bool:
-        return (
-            reading.available >= self._limits.min_bytes
-            or reading.has_news
-            or bool(reading.cold)
-            or not self._wanted
-            or self._broker.is_stopping
-        )
+        return is_enough(self._broker, reading, self._limits, self._wanted)
 
     def _wait(self) -> asyncio.Future[FetchResponse]:
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
         self._future.add_done_callback(self._stop_waiting)
-        self._timer = loop.call_later(min(self._limits.max_wait_ms, _WAIT_MS_MAX) / 1000, self._on_timeout)
+        self._timer = loop.call_later(min(self._limits.max_wait_ms, WAIT_MS_MAX) / 1000, self._on_timeout)
         for key in self._wanted:
             try:
                 partition = find_partition(self._broker, key)
@@ -162,28 +159,8 @@ class DelayedFetch:
         return loading
 
     async def _load(self, reading: Reading) -> FetchResponse:
-        """Read what the page cache lacks in a thread, one partition after the other."""
-        for fetched, partition, cold in reading.cold:
-            try:
-                data = await self._load_one(partition, cold)
-                take_slice(fetched, partition, data, self._limits)
-            except KafkaError as error:
-                fetched.fail(error)
+        await load_cold(self._broker, reading, self._limits)
         return self._build(reading)
-
-    async def _load_one(self, partition: Partition, cold: ColdRead) -> LogSlice:
-        """Raises KafkaError. A partition that was deleted meanwhile says that, and not what became of the
-        read: its files are gone, or are those of a new topic of its name.
-        """
-        try:
-            data = await self._broker.replicas.load(cold)
-        except KafkaError:
-            if not partition.is_open:
-                partition.check_leader()
-            raise
-        if not partition.is_open:
-            partition.check_leader()
-        return data
 
     def _build(self, reading: Reading) -> FetchResponse:
         for fetched in reading.fetched:
@@ -203,3 +180,44 @@ class DelayedFetch:
             self._future.set_exception(error)
         else:
             self._future.set_result(loaded.result())
+
+
+def is_enough(
+    broker: Broker,
+    reading: Reading,
+    limits: FetchLimits,
+    wanted: Mapping[PartitionKey, FetchedPartition],
+) -> bool:
+    """Whether there is nothing to wait for."""
+    return (
+        reading.available >= limits.min_bytes
+        or reading.has_news
+        or bool(reading.cold)
+        or not wanted
+        or broker.is_stopping
+    )
+
+
+async def load_cold(broker: Broker, reading: Reading, limits: FetchLimits) -> None:
+    """Read what the page cache lacks in a thread, one partition after the other."""
+    for fetched, partition, cold in reading.cold:
+        try:
+            data = await _load_one(broker, partition, cold)
+            take_slice(fetched, partition, data, limits)
+        except KafkaError as error:
+            fetched.fail(error)
+
+
+async def _load_one(broker: Broker, partition: Partition, cold: ColdRead) -> LogSlice:
+    """Raises KafkaError. A partition that was deleted meanwhile says that, and not what became of the read:
+    its files are gone, or are those of a new topic of its name.
+    """
+    try:
+        data = await broker.replicas.load(cold)
+    except KafkaError:
+        if not partition.is_open:
+            partition.check_leader()
+        raise
+    if not partition.is_open:
+        partition.check_leader()
+    return data

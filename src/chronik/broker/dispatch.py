@@ -38,6 +38,11 @@ Reply = Parts | None | asyncio.Future[Parts | None]
 # Produce versions that are advertised only to be answered with an error (KAFKA-18659).
 _PRODUCE_VERSIONS_REFUSED = range(3)
 
+# A few bytes ask these for all there is. What they return as a coroutine is encoded in slices.
+_MAY_ANSWER_AT_LENGTH = frozenset(
+    (ApiKey.FETCH, ApiKey.METADATA, ApiKey.OFFSET_FETCH, ApiKey.DESCRIBE_LOG_DIRS, ApiKey.ELECT_LEADERS)
+)
+
 # A frame of no more bytes may be in memory that is reused when `dispatch` has returned.
 FRAME_BYTES_BORROWED = 256 * 1024
 
@@ -117,7 +122,7 @@ class Dispatcher:
             if isinstance(response, Generator):
                 handling = Sliced(response, self._timer)
                 if not handling.advance():
-                    answer = self._answer_in_slices(endpoint, context, request, handling)
+                    answer = self._answer_in_slices(endpoint, context, request, handling.finish())
                     return self._reply_in_slices(endpoint, answer, started)
                 response = handling.result
         except NoAnswer:
@@ -130,14 +135,17 @@ class Dispatcher:
             return None
         if isinstance(response, Message):
             return self._encode(endpoint, context.correlation_id, response, started)
+        if endpoint.api_key in _MAY_ANSWER_AT_LENGTH and inspect.iscoroutine(response):
+            answer = self._answer_in_slices(endpoint, context, request, response)
+            return self._reply_in_slices(endpoint, answer, started)
         return self._reply_later(endpoint, context.correlation_id, request, response, started)
 
     async def _answer_in_slices(
-        self, endpoint: Endpoint, context: RequestContext, request: Message, handling: Sliced[Any]
+        self, endpoint: Endpoint, context: RequestContext, request: Message, work: Coroutine[Any, Any, Any]
     ) -> Parts:
-        """A small request that turned out to be much work."""
+        """A small request that is much work, or may have a large answer."""
         try:
-            response = await handling.finish()
+            response = await work
             if not isinstance(response, Message):
                 response = await response
         except NoAnswer:

@@ -13,6 +13,7 @@ from chronik.broker.fetch_session import FetchedPartition, PartitionKey
 from chronik.broker.leader_hints import leader_hint
 from chronik.broker.partition import Partition
 from chronik.broker.read_replicas import NO_RACK, check_follower_has, preferred_replica
+from chronik.broker.slices import Steps
 from chronik.broker.traffic import TopicTraffic
 from chronik.cluster.leadership import Leader
 from chronik.log.reading import ColdRead, CorruptBatch, LogSlice
@@ -20,6 +21,9 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_NODE, NO_TOPIC_ID, NodeId, Offset
 
 _log = logging.getLogger(__name__)
+
+# Partitions read in one step: some 10 microseconds for each.
+_STEP_PARTITIONS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,19 @@ def read_partitions(
     """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used
     up.
     """
+    steps = read_in_steps(broker, wanted, limits)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            reading: Reading = stop.value
+            return reading
+
+
+def read_in_steps(
+    broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits
+) -> Steps[Reading]:
+    """As `read_partitions`, with pauses between partitions. `wanted` may not change meanwhile."""
     reading = Reading()
     left = max(0, min(limits.max_bytes, broker.memory.response_bytes_left))
     # With no memory left for responses not even one batch is read: the client waits as if there were no data.
@@ -111,6 +128,8 @@ def read_partitions(
     for key, partition_wanted in wanted.items():
         fetched = Fetched(key=key, wanted=partition_wanted)
         reading.fetched.append(fetched)
+        if not len(reading.fetched) % _STEP_PARTITIONS:
+            yield
         try:
             _read_one(broker, reading, fetched, left, at_least_one and reading.size == 0, limits)
         except KafkaError as error:

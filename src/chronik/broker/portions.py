@@ -39,6 +39,9 @@ UNCUT_MAX = 10_000
 # with POLICY_VIOLATION. Assignments name several nodes for each.
 DECIDED_MAX = 10_000
 _DECIDED_ELEMENTS_MAX = 5 * DECIDED_MAX
+# Partitions of a Fetch, also of what it forgets: what is set up for each before the first is read takes a
+# microsecond and a half.
+FETCHED_MAX = 30_000
 # Keys to describe: a few for each of thousands of resources.
 _UNCUT_KEYS_MAX = 200_000
 
@@ -125,6 +128,8 @@ def check_uncut(api_key: ApiKey, request: Message, elements: int) -> Steps[None]
     """In steps. Raises KafkaError when a request has too many of what cannot be cut; `elements` are all of
     it.
     """
+    if api_key is ApiKey.FETCH and elements > FETCHED_MAX:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"A Fetch may not name {elements} partitions")
     if api_key in _BY_THEMSELVES or elements <= UNCUT_MAX:
         return
     layout = _layout(api_key, request)

@@ -6,15 +6,17 @@ from functools import partial
 import pytest
 
 from chronik.broker.dispatch import FRAME_BYTES_BORROWED, Dispatcher
+from chronik.broker.large_fetch import LARGE_PARTITIONS
 from chronik.broker.large_requests import LARGE_AT_ONCE, LargeReply
-from chronik.broker.portions import AUTO_CREATED_MAX, DECIDED_MAX, PORTION, UNCUT_MAX, cut
+from chronik.broker.portions import AUTO_CREATED_MAX, DECIDED_MAX, FETCHED_MAX, PORTION, UNCUT_MAX, cut
 from chronik.sim.frames import cut_frames, decode_response, request
 from chronik.sim.virtual_time import settle, virtual
-from chronik.vocab.errors import ErrorCode
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.codec import MalformedMessage
 from chronik.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from chronik.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
+from chronik.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from chronik.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from chronik.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from chronik.wire.messages.list_offsets import (
@@ -38,7 +40,7 @@ from chronik.wire.messages.offset_fetch import (
 )
 from chronik.wire.messages.produce import ProduceResponse
 from chronik.wire.schema import Message
-from tests.support.broker_room import BrokerRoom, batch_of, produce_request
+from tests.support.broker_room import BrokerRoom, batch_of, produce_request, records_of, values_in
 
 
 class Stopwatch:
@@ -351,6 +353,134 @@ async def test_a_large_produce_without_answer_has_none() -> None:
     assert isinstance(reply, LargeReply)
     assert await reply is None
     assert await room.fetch("t", index=249) == (ErrorCode.NONE, [b"x"])
+    await room.close()
+
+
+# Fetches, and answers that are larger than their questions.
+
+MANY = LARGE_PARTITIONS + 100
+
+
+def fetch_of(
+    offsets: dict[int, int], *, session: tuple[int, int] = (0, -1), wait_ms: int = 0
+) -> FetchRequest:
+    partitions = [
+        FetchPartition(partition=index, fetch_offset=offset, partition_max_bytes=1 << 20)
+        for index, offset in offsets.items()
+    ]
+    return FetchRequest(
+        max_wait_ms=wait_ms,
+        min_bytes=1,
+        max_bytes=1 << 20,
+        session_id=session[0],
+        session_epoch=session[1],
+        topics=[FetchTopic(topic="t", partitions=partitions)] if partitions else [],
+    )
+
+
+def fetched(response: FetchResponse) -> dict[int, list[bytes]]:
+    found = {}
+    for topic in response.responses:
+        for one in topic.partitions:
+            assert one.error_code == ErrorCode.NONE
+            found[one.partition_index] = values_in(records_of(one))
+    return found
+
+
+async def room_of_many() -> Room:
+    room = await open_room()
+    await room.create("t", partitions=MANY)
+    while not all(_leads(room, index) for index in range(MANY)):
+        await settle()
+    await room.produce("t", b"first", index=3)
+    await room.produce("t", b"last", index=MANY - 1)
+    return room
+
+
+def _leads(room: Room, index: int) -> bool:
+    try:
+        return room.partition("t", index).is_leader
+    except KafkaError:
+        return False
+
+
+@virtual
+async def test_a_large_fetch_is_answered_as_a_small_one() -> None:
+    room = await room_of_many()
+    response = await room.ask(fetch_of(dict.fromkeys(range(MANY), 0)), 12, FetchResponse)
+    found = fetched(response)
+    assert list(found) == list(range(MANY))
+    assert {index: values for index, values in found.items() if values} == {
+        3: [b"first"],
+        MANY - 1: [b"last"],
+    }
+    await room.close()
+
+
+@virtual
+async def test_a_fetch_names_no_more_partitions_than_a_node_can_have() -> None:
+    room = await open_room()
+    request = fetch_of(dict.fromkeys(range(FETCHED_MAX + 1), 0))
+    response = await room.ask(request, 12, FetchResponse)
+    assert (response.error_code, response.responses) == (ErrorCode.INVALID_REQUEST, [])
+    await room.close()
+
+
+@virtual
+async def test_a_large_fetch_waits_and_a_commit_ends_the_wait() -> None:
+    room = await room_of_many()
+    offsets = {**dict.fromkeys(range(MANY), 0), 3: 1, MANY - 1: 1}
+    waiting = asyncio.ensure_future(room.ask(fetch_of(offsets, wait_ms=30_000), 12, FetchResponse))
+    await settle()
+    assert not waiting.done()
+    await room.produce("t", b"news", index=7)
+    response = await waiting
+    assert asyncio.get_running_loop().time() < 30
+    assert {index: values for index, values in fetched(response).items() if values} == {7: [b"news"]}
+    await room.close()
+
+
+@virtual
+async def test_a_large_fetch_that_nothing_comes_for_ends_in_time_and_watches_nobody_then() -> None:
+    room = await room_of_many()
+    offsets = {**dict.fromkeys(range(MANY), 0), 3: 1, MANY - 1: 1}
+    before = asyncio.get_running_loop().time()
+    await room.ask(fetch_of(offsets, wait_ms=500), 12, FetchResponse)
+    assert 0.4 < asyncio.get_running_loop().time() - before < 1
+    waiting = asyncio.ensure_future(room.ask(fetch_of(offsets, wait_ms=30_000), 12, FetchResponse))
+    await settle()
+    waiting.cancel()
+    await settle()
+    assert not any(partition._fetch_waiters for partition in room.broker.replicas.partitions())
+    await room.close()
+
+
+@virtual
+async def test_a_large_session_is_told_what_is_new() -> None:
+    room = await room_of_many()
+    opened = await room.ask(fetch_of(dict.fromkeys(range(MANY), 0), session=(0, 0)), 12, FetchResponse)
+    assert opened.session_id
+    news = await room.ask(fetch_of({3: 1, MANY - 1: 1}, session=(opened.session_id, 1)), 12, FetchResponse)
+    assert fetched(news) == {}
+    await room.produce("t", b"news", index=7)
+    news = await room.ask(fetch_of({}, session=(opened.session_id, 2)), 12, FetchResponse)
+    assert fetched(news) == {7: [b"news"]}
+    await room.close()
+
+
+@virtual
+async def test_all_topics_are_shown_in_slices() -> None:
+    room = await room_of_many()
+    asked = request(ApiKey.METADATA, 12, MetadataRequest(topics=None))
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+    assert isinstance(reply, LargeReply)
+    parts = await reply
+    assert parts is not None
+    (frame,) = cut_frames(b"".join(parts))
+    response = decode_response(asked, frame)
+    assert isinstance(response, MetadataResponse)
+    (topic,) = response.topics
+    assert [one.partition_index for one in topic.partitions] == list(range(MANY))
     await room.close()
 
 

@@ -8,7 +8,8 @@ snapshots), because replication here does not go through Fetch.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.delayed_fetch import Answer, DelayedFetch
@@ -21,8 +22,10 @@ from chronik.broker.fetch_session import (
     FetchSession,
     PartitionKey,
 )
+from chronik.broker.large_fetch import LARGE_PARTITIONS, LargeFetch
 from chronik.broker.leader_hints import endpoints_of
 from chronik.broker.read_replicas import NO_RACK, is_rack_aware
+from chronik.broker.slices import Steps
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NO_NODE
 from chronik.wire.messages.fetch import (
@@ -41,11 +44,13 @@ _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _FIRST_VERSION_WITH_LEADERS = 16
 _READ_COMMITTED = 1
 _NOT_HERE = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
+# Partitions of an answer that are made in one step.
+_STEP = 128
 
 
 def handle(
     broker: Broker, context: RequestContext, request: FetchRequest
-) -> FetchResponse | asyncio.Future[FetchResponse]:
+) -> FetchResponse | asyncio.Future[FetchResponse] | Coroutine[Any, Any, FetchResponse]:
     uses_topic_ids = context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS
     wanted = _wanted(request, uses_topic_ids)
     if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
@@ -78,6 +83,8 @@ def handle(
         reads_followers=reads_followers,
         rack=request.rack_id if reads_followers else NO_RACK,
     )
+    if len(partitions) > LARGE_PARTITIONS:
+        return LargeFetch(broker, partitions, limits, answer).run()
     return DelayedFetch(broker, partitions, limits, answer).start()
 
 
@@ -117,8 +124,19 @@ class _FullAnswer:
         if self._session is not None:
             for one in fetched:
                 _remember(one)
-        session_id = NO_SESSION if self._session is None else self._session.session_id
-        return _response(self._broker, self._context, session_id, fetched)
+        return _response(self._broker, self._context, self._session_id(), fetched)
+
+    def build_in_steps(self, fetched: Iterable[Fetched]) -> Steps[FetchResponse]:
+        fetched = list(fetched)
+        for number, one in enumerate(fetched):
+            if self._session is not None:
+                _remember(one)
+            if not number % _STEP:
+                yield
+        return (yield from _response_in_steps(self._broker, self._context, self._session_id(), fetched))
+
+    def _session_id(self) -> int:
+        return NO_SESSION if self._session is None else self._session.session_id
 
 
 class _IncrementalAnswer:
@@ -130,15 +148,30 @@ class _IncrementalAnswer:
         self._session = session
 
     def build(self, fetched: Iterable[Fetched]) -> FetchResponse:
-        news = [one for one in fetched if _is_news(one)]
-        for one in news:
+        news = [one for one in fetched if self._take(one)]
+        return _response(self._broker, self._context, self._session.session_id, news)
+
+    def build_in_steps(self, fetched: Iterable[Fetched]) -> Steps[FetchResponse]:
+        news = []
+        for number, one in enumerate(fetched):
+            if self._take(one):
+                news.append(one)
+            if not number % _STEP:
+                yield
+        session_id = self._session.session_id
+        return (yield from _response_in_steps(self._broker, self._context, session_id, news))
+
+    def _take(self, one: Fetched) -> bool:
+        """Whether it is news; then it is remembered as told."""
+        is_news = _is_news(one)
+        if is_news:
             _remember(one)
             # As Kafka does with those that had records. One that failed has had its turn, too: a cold read
             # takes its bytes from those behind it before it is known to fail.
             had_its_turn = one.size > 0 or one.code is not ErrorCode.NONE
             if had_its_turn and one.key in self._session.partitions:
                 self._session.partitions.move_to_end(one.key)
-        return _response(self._broker, self._context, self._session.session_id, news)
+        return is_news
 
 
 def _is_news(one: Fetched) -> bool:
@@ -162,22 +195,36 @@ def _remember(one: Fetched) -> None:
 def _response(
     broker: Broker, context: RequestContext, session_id: int, fetched: Sequence[Fetched]
 ) -> FetchResponse:
-    if context.api_version < _FIRST_VERSION_WITH_LEADERS:
-        return FetchResponse(session_id=session_id, responses=_by_topic(fetched, leaders_named=False))
-    leaders = [one.leader for one in fetched if one.leader is not None]
-    return FetchResponse(
-        session_id=session_id,
-        responses=_by_topic(fetched, leaders_named=True),
-        node_endpoints=[
+    steps = _response_in_steps(broker, context, session_id, fetched)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            response: FetchResponse = stop.value
+            return response
+
+
+def _response_in_steps(
+    broker: Broker, context: RequestContext, session_id: int, fetched: Sequence[Fetched]
+) -> Steps[FetchResponse]:
+    leaders_named = context.api_version >= _FIRST_VERSION_WITH_LEADERS
+    response = FetchResponse(
+        session_id=session_id, responses=(yield from _by_topic(fetched, leaders_named=leaders_named))
+    )
+    if leaders_named:
+        leaders = [one.leader for one in fetched if one.leader is not None]
+        response.node_endpoints = [
             NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
             for view in endpoints_of(broker, context.listener, leaders)
-        ],
-    )
+        ]
+    return response
 
 
-def _by_topic(fetched: Iterable[Fetched], *, leaders_named: bool) -> list[FetchableTopicResponse]:
+def _by_topic(fetched: Iterable[Fetched], *, leaders_named: bool) -> Steps[list[FetchableTopicResponse]]:
     topics: dict[str | bytes, FetchableTopicResponse] = {}
-    for one in fetched:
+    for number, one in enumerate(fetched, 1):
+        if not number % _STEP:
+            yield
         topic_key, _ = one.key
         topic = topics.get(topic_key)
         if topic is None:

@@ -19,6 +19,7 @@ from typing import Any
 from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.elections import soon_led, wait_until_led
+from chronik.broker.slices import Sliced, Steps
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import ClusterImage, TopicImage
 from chronik.cluster.internal_topics import internal_topic
@@ -40,6 +41,9 @@ from chronik.wire.messages.metadata import (
 # answer.
 _LEADER_WAIT_S = 10.0
 
+# Partitions shown in one step: some 5 microseconds for each.
+_STEP = 64
+
 _FIRST_VERSION_WITH_EMPTY_LIST = 1
 _FIRST_VERSION_WITH_LISTENER_NOT_FOUND = 6
 _FIRST_VERSION_WITH_NULL_NAMES = 12
@@ -47,11 +51,11 @@ _FIRST_VERSION_WITH_NULL_NAMES = 12
 
 def handle(
     broker: Broker, context: RequestContext, request: MetadataRequest
-) -> MetadataResponse | Coroutine[Any, Any, MetadataResponse]:
+) -> Steps[MetadataResponse] | Coroutine[Any, Any, MetadataResponse]:
     """Answer at once when nothing has to be created or waited for, which is nearly always."""
     metadata_request = _Request(broker, context, request)
     if metadata_request.is_ready():
-        return metadata_request.answer()
+        return metadata_request.answer_in_steps()
     return metadata_request.answer_later()
 
 
@@ -76,6 +80,7 @@ class _Request:
         self._request = request
         self._names, self._ids = _asked(request, context.api_version)
         self._failures: dict[str, KafkaError] = {}
+        self._shown = 0
         # Out of the brokers, and so out of what is led.
         self._is_left_out = False
 
@@ -90,17 +95,17 @@ class _Request:
             await self._create(creations, deadline)
         unled = soon_led(self._broker, self._existing())
         await wait_until_led(self._broker, unled, now, deadline)
-        return self.answer()
+        return await Sliced(self.answer_in_steps(), asyncio.get_running_loop().time).finish()
 
-    def answer(self) -> MetadataResponse:
+    def answer_in_steps(self) -> Steps[MetadataResponse]:
         image = self._broker.metadata.image
         brokers = broker_views(image, self._listener)
         asked_cluster = self._request.include_cluster_authorized_operations
-        topics = self._topics(image, brokers)
+        topics = yield from self._topics(image, brokers)
         if self._is_cut_off(image) and _lacks_a_leader(topics):
             self._is_left_out = True
             brokers = {node: view for node, view in brokers.items() if node != self._broker.node_id}
-            topics = self._topics(image, brokers)
+            topics = yield from self._topics(image, brokers)
         return MetadataResponse(
             brokers=[
                 MetadataResponseBroker(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
@@ -144,27 +149,23 @@ class _Request:
         by_id = (image.topics_by_id.get(topic_id) for topic_id in self._ids)
         return [topic for topic in (*by_name, *by_id) if topic is not None]
 
-    def _topics(self, image: ClusterImage, brokers: BrokerViews) -> list[MetadataResponseTopic]:
-        return [*self._topics_by_name(image, brokers), *self._topics_by_id(image, brokers)]
-
-    def _topics_by_name(self, image: ClusterImage, brokers: BrokerViews) -> Iterable[MetadataResponseTopic]:
-        for name in image.topics if self._names is None else self._names:
+    def _topics(self, image: ClusterImage, brokers: BrokerViews) -> Steps[list[MetadataResponseTopic]]:
+        topics: list[MetadataResponseTopic] = []
+        for name in list(image.topics) if self._names is None else self._names:
             topic = image.topics.get(name)
             if topic is not None and name not in self._failures:
-                yield self._topic(topic, brokers)
+                topics.append((yield from self._topic(topic, brokers)))
             else:
-                yield MetadataResponseTopic(error_code=self._missing_code(name), name=name)
-
-    def _topics_by_id(self, image: ClusterImage, brokers: BrokerViews) -> Iterable[MetadataResponseTopic]:
+                topics.append(MetadataResponseTopic(error_code=self._missing_code(name), name=name))
         for topic_id in self._ids:
             topic = image.topics_by_id.get(topic_id)
             if topic is not None:
-                yield self._topic(topic, brokers)
+                topics.append((yield from self._topic(topic, brokers)))
             else:
-                name = None if self._version >= _FIRST_VERSION_WITH_NULL_NAMES else ""
-                yield MetadataResponseTopic(
-                    error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=name, topic_id=topic_id
-                )
+                name_or_none = None if self._version >= _FIRST_VERSION_WITH_NULL_NAMES else ""
+                code = ErrorCode.UNKNOWN_TOPIC_ID
+                topics.append(MetadataResponseTopic(error_code=code, name=name_or_none, topic_id=topic_id))
+        return topics
 
     def _missing_code(self, name: str) -> ErrorCode:
         failure = self._failures.get(name)
@@ -174,14 +175,19 @@ class _Request:
             return ErrorCode.INVALID_TOPIC_EXCEPTION
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
-    def _topic(self, topic: TopicImage, brokers: BrokerViews) -> MetadataResponseTopic:
+    def _topic(self, topic: TopicImage, brokers: BrokerViews) -> Steps[MetadataResponseTopic]:
         asked = self._request.include_topic_authorized_operations
-        views = partition_views(topic, self._broker.leadership, brokers)
+        partitions = []
+        for view in partition_views(topic, self._broker.leadership, brokers):
+            partitions.append(self._partition(view))
+            self._shown += 1
+            if not self._shown % _STEP:
+                yield
         return MetadataResponseTopic(
             name=topic.name,
             topic_id=topic.topic_id,
             is_internal=topic.is_internal,
-            partitions=[self._partition(view) for view in views],
+            partitions=partitions,
             topic_authorized_operations=TOPIC_OPERATIONS if asked else NOT_ASKED,
         )
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.slices import Sliced, Steps
 from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
@@ -103,8 +104,10 @@ def play(scene: Callable[[MetadataStage], Coroutine[None, None, None]], **settin
     asyncio.run(run())
 
 
-async def answered(response: M | Awaitable[M]) -> M:
-    """The response of a handler that answers now or later."""
+async def answered(response: M | Awaitable[M] | Steps[M]) -> M:
+    """The response of a handler that answers now, in steps or later."""
+    if isinstance(response, Generator):
+        return await Sliced(response, lambda: 0.0).finish()
     return response if isinstance(response, Message) else await response
 
 

@@ -1,6 +1,7 @@
 """Metadata: what is shown to whom, what is created, and that what is shown can be used."""
 
 import asyncio
+from collections.abc import Generator
 
 import pytest
 
@@ -165,8 +166,9 @@ def test_a_partition_whose_leader_resigned_is_answered_at_once() -> None:
         await stage.metadata.submit(CreateTopic(name="a"))
         topic_id = stage.metadata.image.topics["a"].topic_id
         stage.leadership.announce(topic_id, 0, Leader(NO_NODE, LeaderEpoch(3)))
-        response = metadata.handle(stage.broker, context(LATEST), asking("a"))
-        assert isinstance(response, MetadataResponse)
+        pending = metadata.handle(stage.broker, context(LATEST), asking("a"))
+        assert isinstance(pending, Generator)
+        response = await answered(pending)
         (partition,) = response.topics[0].partitions
         assert partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE
         assert partition.leader_id == -1
