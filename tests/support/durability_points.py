@@ -10,7 +10,8 @@ from typing import NamedTuple
 from chronik.raft import state_codec as codec
 from chronik.raft.group_id import GroupId
 from chronik.raft.state_codec import Kind
-from chronik.raft.state_store import STATE_FILE
+from chronik.raft.state_store import COPY_FILE, STATE_FILE
+from chronik.raft.store_witness import WITNESS_FILE
 from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.server.partition_directories import METADATA_DIRECTORY
 from chronik.sim.process_disk import Change, Operation, Where
@@ -34,7 +35,9 @@ class Point(Enum):
     MEMBERSHIP = "membership"
     VOTE = "vote"
     TERM = "term without a vote"
+    LOG_END = "log end"
     STATE_FSYNC = "raft-state, fsync"
+    STATE_SIZE = "raft-state, size noted"
     STATE_REWRITE = "raft-state anew, write"
     STATE_REWRITE_FSYNC = "raft-state anew, fsync"
     STATE_REWRITE_RENAME = "raft-state anew, rename"
@@ -105,6 +108,11 @@ class Classifier:
     def name(self, operation: Operation) -> Step:
         path = operation.path
         directory, _, name = path.rpartition("/")
+        if path.startswith(WITNESS_FILE):
+            return self._state_size(operation)
+        if path == COPY_FILE:
+            is_stop = operation.change is not Change.REMOVE
+            return Step(Point.CLEAN_MARK if is_stop else Point.START, None, "")
         if path.startswith(STATE_FILE):
             return self._state(operation)
         if name.startswith((".kafka_cleanshutdown", "clean-stop-checkpoint")):
@@ -128,6 +136,12 @@ class Classifier:
             if self._is_beside(operation)
             else (self._state_record(operation.data))
         )
+
+    def _state_size(self, operation: Operation) -> Step:
+        if operation.change is Change.SYNC:
+            # Then its name is made durable as well.
+            self._new.add(WITNESS_FILE)
+        return Step(Point.STATE_SIZE, METADATA_GROUP, "")
 
     def _is_beside(self, operation: Operation) -> bool:
         """Whether it is no record of the journal in use, whose file keeps the path it was made with."""
@@ -174,8 +188,10 @@ class Classifier:
                 point = Point.DELETE_GROUP if self._is_serving() else Point.RECOVERY_STATE
             case Kind.REBASE:
                 point = Point.LOG_START_MARKERS if self._is_serving() else Point.RECOVERY_STATE
-            case Kind.WIPED:
+            case Kind.WIPED | Kind.LOSS:
                 point = Point.RECOVERY_STATE
+            case Kind.LOG_END:
+                point = Point.LOG_END
         return Step(point, group, "", voted_for)
 
     # Names in the data directory.
@@ -184,6 +200,9 @@ class Classifier:
         if STATE_FILE in self._new:
             self._new.discard(STATE_FILE)
             return Step(Point.STATE_REWRITE_NAMES, METADATA_GROUP, "")
+        if WITNESS_FILE in self._new:
+            self._new.discard(WITNESS_FILE)
+            return Step(Point.STATE_SIZE, METADATA_GROUP, "")
         if operation.where is Where.THREAD:
             return Step(Point.DELETE_NAMES, None, "")
         if operation.where is Where.ROUND:

@@ -351,10 +351,12 @@ class PartitionLog:
         """
         return self._syncs.begin(self._active, self._end_offset), Offset(self._end_offset)
 
-    def on_synced(self, end_offset: Offset) -> None:
-        """The last `files_to_sync` are durable."""
-        if self._syncs.end(self._active, self._end_offset):
+    def on_synced(self, end_offset: Offset) -> bool:
+        """The last `files_to_sync` are durable. Whether the recovery point moved."""
+        has_moved = self._syncs.end(self._active, self._end_offset)
+        if has_moved:
             self._directory.write_recovery_point(self._syncs.first_waiting(self._active).base_offset)
+        return has_moved
 
     # Cutting.
 

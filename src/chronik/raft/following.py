@@ -6,6 +6,7 @@ from chronik.raft.core.core import RaftCore
 from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import Membership
+from chronik.raft.directories import node_directory
 from chronik.raft.group import Replica
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.lag import LagWatch
@@ -76,8 +77,7 @@ class Following:
 
     def _has_vote(self, node: NodeId, membership: Membership) -> bool:
         """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
-        directory = self._setting.host.directory(node)
         if node not in membership.voters:
             return False
-        is_known = directory is None or (node, directory) in membership.directories
-        return is_known or not dict(membership.directories).get(node)
+        directory, named = self._setting.host.directory(node), dict(membership.directories).get(node)
+        return directory is None or not named or node_directory(named) == directory

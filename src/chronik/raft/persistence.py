@@ -66,6 +66,8 @@ class Persistence:
         # The store's sequence number of this group's last write there.
         self._store_written = 0
         self._unsynced_bytes = 0
+        # Whether the store was told where the log ends.
+        self._is_end_known = False
         self._flush_timer: asyncio.TimerHandle | None = None
         # Why nothing is synced any more; None while it is.
         self._ended: OSError | None = None
@@ -96,6 +98,8 @@ class Persistence:
         """The log is about to be truncated, or restarted."""
         self._durability.cuts += 1
         self._durability.restarts += is_restart
+        if is_restart:
+            self._is_end_known = False
 
     def on_write_failed(self) -> None:
         """Something was written, perhaps; the rest was not."""
@@ -170,13 +174,25 @@ class Persistence:
         if done.restarts == durability.restarts:
             # A stale checkpoint only makes the next recovery read more.
             with suppress(OSError):
-                self._log.on_synced(end_offset)
+                has_moved = self._log.on_synced(end_offset)
+                if has_moved or (not self._is_end_known and end_offset > 0):
+                    self._record_end(is_durable=has_moved)
         if self._store.synced < self._store_written:
             self._store.on_synced(done.store_written)
         self._group.on_round_end()
         if done.last_index > BEFORE_FIRST and done.cuts == durability.cuts:
             self._group.on_persisted(done.last_index, done.term)
         self._group.release(done.messages)
+
+    def _record_end(self, *, is_durable: bool) -> None:
+        """The first records that a log has, and each segment that is behind it, are known to the store for
+        good; else it is told once a second (`server.log_end_recorder`). Raises OSError.
+        """
+        self._store.raise_log_ends({self._raft_log.group: self._log.synced_offset})
+        self._is_end_known = True
+        if is_durable and self._store.synced < self._store.written:
+            self.on_store_written()
+            self._syncer.request(self)
 
     def on_sync_failed(self, error: OSError) -> None:
         """See `raft.syncer.Synced`."""

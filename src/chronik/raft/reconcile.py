@@ -4,46 +4,100 @@ Records and markers are written to different files and synced together, so after
 than the other. Nothing was acknowledged that is not in both. What the group does keeps an order by which each
 disagreement can only have come about in one way:
 
-* a truncation cuts the log, durably, before the markers;
+* a truncation cuts the log, durably, before the markers, and after the store's bound of the log's end;
 * a restart is durable in the store before the log is reset;
 * a membership is durable before a batch that follows it is written;
 * a leader start and the batches that follow it are acknowledged when both are durable;
 * the log's front is durable no further than its records, and markers are forgotten after it.
+
+What these rules exclude no crash has done: files were lost, and with them what this replica acknowledged.
 """
+
+from enum import Enum
+from typing import NamedTuple
 
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.types import RaftIndex
 from chronik.raft.group_id import GroupId
+from chronik.raft.group_state import GroupState
 from chronik.raft.markers import Markers
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import invariant
 
 
-def reconcile(log: PartitionLog, store: StateStore, group: GroupId) -> None:
+class Finding(Enum):
+    """What became of a log since its replica was last open."""
+
+    # At most what was not acknowledged is missing.
+    SOUND = "sound"
+    # A crash was in the middle of a restart by the leader, and the log is the one before it.
+    RESTART_UNFINISHED = "restart unfinished"
+    # It ends, or is not what it was, before an offset up to which it was durable.
+    SHORTER = "shorter than it was"
+    # It ends before the markers begin.
+    BEFORE_MARKERS = "ends before its markers begin"
+
+
+class Reconciled(NamedTuple):
+    """`end_offset`: up to where the log is as it was. `expected_offset`: up to where it was durable."""
+
+    finding: Finding
+    end_offset: Offset
+    expected_offset: Offset
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether files of the replica were lost."""
+        return self.finding in (Finding.SHORTER, Finding.BEFORE_MARKERS)
+
+
+def judge(log: PartitionLog, state: GroupState) -> Reconciled:
+    """What to make of a log, before anything is changed. The first row that applies:
+
+    | the log                                                          | finding            |
+    | ---------------------------------------------------------------- | ------------------ |
+    | is as it was up to an offset below the durable bound in the store | SHORTER            |
+    | begins before the base at which a leader restarted it            | RESTART_UNFINISHED |
+    | ends before the base                                             | BEFORE_MARKERS     |
+    | any other                                                        | SOUND              |
+    """
+    base_offset = state.markers.base.offset
+    contradiction = _first_contradiction(log, state.markers)
+    end_offset = log.end_offset if contradiction is None else contradiction
+    if end_offset < state.log_end:
+        return Reconciled(Finding.SHORTER, end_offset, state.log_end)
+    if state.is_restarted and log.first_offset < base_offset:
+        return Reconciled(Finding.RESTART_UNFINISHED, base_offset, base_offset)
+    if log.end_offset < base_offset:
+        return Reconciled(Finding.BEFORE_MARKERS, end_offset, base_offset)
+    return Reconciled(Finding.SOUND, end_offset, state.log_end)
+
+
+def reconcile(log: PartitionLog, store: StateStore, group: GroupId) -> Reconciled:
     """Drop from `log` and from `group`'s markers what the other does not bear out. Before its core is made.
 
-    Durable when it returns, so that what the core is made on is. Raises OSError.
+    A loss is recorded: the replica is another one to its group from now on. Durable when it returns, so that
+    what the core is made on is. Raises OSError.
     """
     state = store.get(group)
     invariant(state is not None, "no state of {}", group)
     assert state is not None
-    markers = state.markers
-    base_offset = markers.base.offset
-    if state.is_restarted and log.first_offset < base_offset:
-        # The crash was in the middle of the restart.
-        log.reset(base_offset)
-    elif log.end_offset < base_offset:
-        # No crash does this: the partition's files were lost, and with them what this replica acknowledged.
-        store.set_wiped(group, is_wiped=True)
+    found = judge(log, state)
+    base_offset = state.markers.base.offset
+    is_another_log = found.end_offset < base_offset or (state.is_restarted and log.first_offset < base_offset)
+    if found.is_loss:
+        # First: what is cut below was promised.
+        store.record_loss(group, Offset(0) if is_another_log else found.end_offset)
         store.sync_now()
+    if is_another_log or found.finding is Finding.RESTART_UNFINISHED:
         log.reset(base_offset)
-    contradiction = _first_contradiction(log, markers)
-    if contradiction is not None:
-        log.truncate(contradiction)
-    store.truncate_markers(group, RaftIndex(markers.index_of(log.end_offset) - 1))
-    store.rebase(group, markers.index_before(log.first_offset))
+    else:
+        log.truncate(found.end_offset)
+    store.truncate_markers(group, RaftIndex(state.markers.index_of(log.end_offset) - 1))
+    store.rebase(group, state.markers.index_before(log.first_offset))
     store.sync_now()
+    return found
 
 
 def _first_contradiction(log: PartitionLog, markers: Markers) -> Offset | None:

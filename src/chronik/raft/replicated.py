@@ -19,6 +19,7 @@ from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, Term
+from chronik.raft.directories import replica_directory
 from chronik.raft.following import Following
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
@@ -157,6 +158,32 @@ class ReplicatedGroup:
         """Who had this replica's vote in this term; None when nobody had."""
         state = self._store.get(self.id)
         return None if state is None else state.hard_state.voted_for
+
+    @property
+    def losses(self) -> int:
+        """How often files of this replica were lost."""
+        state = self._store.get(self.id)
+        return 0 if state is None else state.losses
+
+    @property
+    def directory(self) -> str:
+        """What memberships call the files of this replica; see `raft.directories`."""
+        return replica_directory(self._setting.directory_id, self.losses)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the membership in force knows this replica's files."""
+        return dict(self._core.membership.directories).get(self._setting.node) == self.directory
+
+    @property
+    def may_vote(self) -> bool:
+        """False for a replica that lost what it had promised and has not caught up."""
+        return self._core.may_vote
+
+    @property
+    def synced_offset(self) -> Offset:
+        """Exclusive bound of the records that are durable here."""
+        return self._log.synced_offset
 
     @property
     def is_quiet(self) -> bool:
@@ -513,10 +540,11 @@ class ReplicatedGroup:
             self._has_inputs = True
 
     def _may_vote(self, core: RaftCore) -> bool:
-        """Not if its files were lost and the store was not, nor on another disk than the others know."""
-        state = self._store.get(self.id)
-        is_wiped = state is None or state.is_wiped
-        return not is_wiped and core.is_directory_settled(self._setting.directory_id)
+        """Not with other files than those the others know: on another disk, or since some of them were
+        lost.
+        """
+        is_named = self.losses == 0 or self._setting.node in dict(core.settled_membership.directories)
+        return is_named and core.is_directory_settled(self.directory)
 
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)

@@ -36,7 +36,7 @@ class ReplicatedLog:
         invariant(state is not None, "no state of {}", group)
         assert state is not None
         self.log = log
-        self._group = group
+        self.group = group
         self._store = store
         self._state = state
         self._load = load
@@ -132,15 +132,23 @@ class ReplicatedLog:
             membership_index=start.index,
         )
         self._forget_loaded()
-        self._store.restart(self._group, base)
+        self._store.restart(self.group, base)
         # First, so that a crash in the middle finds a log that is to be dropped.
         self._store.sync_now()
         self.log.reset(payload.offset)
 
     def truncate(self, to: RaftIndex) -> Offset:
-        """Drop everything after `to`; where the log ends then. The log first: see `raft.reconcile`."""
+        """Drop everything after `to`; where the log ends then. The log before the markers: see
+        `raft.reconcile`.
+        """
         end_offset = self.offset_after(to)
         self._forget_loaded()
+        try:
+            self._store.lower_log_end(self.group, end_offset)
+        except OSError as error:
+            # The core has forgotten already what was to be cut.
+            self.log.fail(error)
+            raise
         self.log.truncate(end_offset)
         self._truncate_markers(to)
         return end_offset
@@ -155,7 +163,7 @@ class ReplicatedLog:
         has_membership = any(record.membership is not None for record in records)
         if has_membership:
             # Recovery could not see that one is missing among batches of one epoch.
-            self._store.append_markers(self._group, records)
+            self._store.append_markers(self.group, records)
             self._store.sync_now()
         end_offset = self.log.end_offset
         if payload:
@@ -167,7 +175,7 @@ class ReplicatedLog:
                 raise
         if records and not has_membership:
             try:
-                self._store.append_markers(self._group, records)
+                self._store.append_markers(self.group, records)
             except OSError:
                 self.log.truncate(end_offset)
                 raise
@@ -176,7 +184,7 @@ class ReplicatedLog:
     def _truncate_markers(self, to: RaftIndex) -> None:
         """The log is of no use any more when that fails: indexes and offsets would part. Raises OSError."""
         try:
-            self._store.truncate_markers(self._group, to)
+            self._store.truncate_markers(self.group, to)
         except OSError as error:
             self.log.fail(error)
             raise

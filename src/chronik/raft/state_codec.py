@@ -19,10 +19,15 @@ from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.vocab.ids import NodeId, Offset, TopicId
 
 FILE_MAGIC = b"CHRNKRST"
-VERSION = 1
+# 2 has a generation in its header, log ends and losses. A file of version 1 is written anew when it is
+# opened.
+VERSION = 2
+VERSIONS_READ = (1, VERSION)
 # Magic, version, CRC of the rest, bytes of the records that were durable when the file got its name.
 _FILE_HEADER = struct.Struct(">8sHxxIQ")
-FILE_HEADER_BYTES = _FILE_HEADER.size
+# From version 2 on, behind that: the file's generation, raised whenever the file is written anew.
+_GENERATION = struct.Struct(">Q")
+FILE_HEADER_BYTES = _FILE_HEADER.size + _GENERATION.size
 
 # No byte of it is zero or ASCII, so that it is found seldom where no record begins.
 _RECORD_MAGIC = b"\xc4\x9eRS"
@@ -45,10 +50,17 @@ _MARKER = struct.Struct(">qqiI")
 _BASE = struct.Struct(">qqiqI")
 _MEMBERSHIP = struct.Struct(">HHH")
 _DIRECTORY = struct.Struct(">iB")
+# Log end offset.
+_LOG_END = struct.Struct(">q")
+# How often files were lost, log end offset.
+_LOSS = struct.Struct(">Iq")
 
 _NOBODY = -1
+# Written by version 1 for a replica that had lost files: it has lost them once.
 _IS_WIPED = 1
 _IS_RESTARTED = 2
+# A loss record's fields follow the flags.
+_HAS_LOSS = 4
 
 
 class Kind(IntEnum):
@@ -57,12 +69,17 @@ class Kind(IntEnum):
     # All of it, in place of whatever was known.
     STATE = 1
     HARD_STATE = 2
+    # Of version 1: files of the replica were lost, or not.
     WIPED = 3
     MARKERS = 4
     TRUNCATE = 5
     RESTART = 6
     REBASE = 7
     FORGET = 8
+    # The log is durable up to an offset.
+    LOG_END = 9
+    # Files of the replica were lost, once more.
+    LOSS = 10
 
 
 class Frame(NamedTuple):
@@ -79,21 +96,26 @@ class GroupImage(NamedTuple):
     hard_state: HardState
     base: MarkerBase
     markers: Sequence[MarkerRecord]
-    is_wiped: bool
     # The base is where a leader had the log restarted, not where retention left it.
     is_restarted: bool
+    # How often files of the replica were lost.
+    losses: int
+    # The log is durable up to here at least; 0 when nothing is known.
+    log_end: Offset
 
 
 # Writing.
 
 
-def format_file_header(state_bytes: int) -> bytes:
+def format_file_header(state_bytes: int, generation: int) -> bytes:
     """`state_bytes` of records are synced together with it."""
-    return _FILE_HEADER.pack(FILE_MAGIC, VERSION, _header_crc(VERSION, state_bytes), state_bytes)
+    behind = _GENERATION.pack(generation)
+    crc = _header_crc(VERSION, state_bytes, behind)
+    return _FILE_HEADER.pack(FILE_MAGIC, VERSION, crc, state_bytes) + behind
 
 
-def _header_crc(version: int, state_bytes: int) -> int:
-    return int(crc32c(_FILE_HEADER.pack(FILE_MAGIC, version, 0, state_bytes)))
+def _header_crc(version: int, state_bytes: int, behind: bytes) -> int:
+    return int(crc32c(_FILE_HEADER.pack(FILE_MAGIC, version, 0, state_bytes) + behind))
 
 
 def frame(body: bytes, durable_bytes: int) -> bytes:
@@ -102,12 +124,13 @@ def frame(body: bytes, durable_bytes: int) -> bytes:
 
 
 def format_state(group: GroupId, image: GroupImage) -> bytes:
-    flags = _IS_WIPED * image.is_wiped | _IS_RESTARTED * image.is_restarted
+    flags = _HAS_LOSS | _IS_RESTARTED * image.is_restarted
     return b"".join(
         (
             _group(Kind.STATE, group),
             _format_hard_state(image.hard_state),
             _FLAGS.pack(flags),
+            _LOSS.pack(image.losses, image.log_end),
             _format_base(image.base),
             _format_markers(image.markers),
         )
@@ -118,8 +141,12 @@ def format_hard_state(group: GroupId, hard_state: HardState) -> bytes:
     return _group(Kind.HARD_STATE, group) + _format_hard_state(hard_state)
 
 
-def format_wiped(group: GroupId, *, is_wiped: bool) -> bytes:
-    return _group(Kind.WIPED, group) + _FLAGS.pack(is_wiped)
+def format_log_end(group: GroupId, log_end: Offset) -> bytes:
+    return _group(Kind.LOG_END, group) + _LOG_END.pack(log_end)
+
+
+def format_loss(group: GroupId, losses: int, log_end: Offset) -> bytes:
+    return _group(Kind.LOSS, group) + _LOSS.pack(losses, log_end)
 
 
 def format_markers(group: GroupId, markers: Sequence[MarkerRecord]) -> bytes:
@@ -186,18 +213,25 @@ class FileHeader(NamedTuple):
     """What stands before the records."""
 
     version: int
+    # Its own size: records begin here.
+    size: int
     # The file was durable up to here when it got its name.
     durable_bytes: int
+    # 0 in files of version 1.
+    generation: int
 
 
 def parse_file_header(content: bytes) -> FileHeader | None:
     """None for what is not the beginning of a journal, or a damaged one."""
-    if len(content) < FILE_HEADER_BYTES:
+    if len(content) < _FILE_HEADER.size:
         return None
     magic, version, crc, state_bytes = _FILE_HEADER.unpack_from(content)
-    if magic != FILE_MAGIC or crc != _header_crc(version, state_bytes):
+    size = _FILE_HEADER.size if version == 1 else FILE_HEADER_BYTES
+    behind = content[_FILE_HEADER.size : size]
+    if magic != FILE_MAGIC or len(content) < size or crc != _header_crc(version, state_bytes, behind):
         return None
-    return FileHeader(version, FILE_HEADER_BYTES + state_bytes)
+    generation = _GENERATION.unpack(behind)[0] if behind else 0
+    return FileHeader(version, size, size + state_bytes, generation)
 
 
 def read_frame(content: bytes, position: int) -> Frame | None:
@@ -233,9 +267,14 @@ def parse_state(body: memoryview) -> GroupImage:
     hard_state = _parse_hard_state(body, position)
     position += _HARD_STATE.size
     (flags,) = _FLAGS.unpack_from(body, position)
-    base, position = _parse_base(body, position + _FLAGS.size)
+    position += _FLAGS.size
+    losses, log_end = int(bool(flags & _IS_WIPED)), 0
+    if flags & _HAS_LOSS:
+        losses, log_end = _LOSS.unpack_from(body, position)
+        position += _LOSS.size
+    base, position = _parse_base(body, position)
     markers = _parse_markers(body, position)
-    return GroupImage(hard_state, base, markers, bool(flags & _IS_WIPED), bool(flags & _IS_RESTARTED))
+    return GroupImage(hard_state, base, markers, bool(flags & _IS_RESTARTED), losses, Offset(log_end))
 
 
 def parse_hard_state(body: memoryview) -> HardState:
@@ -244,6 +283,16 @@ def parse_hard_state(body: memoryview) -> HardState:
 
 def parse_wiped(body: memoryview) -> bool:
     return bool(_FLAGS.unpack_from(body, _GROUP.size)[0])
+
+
+def parse_log_end(body: memoryview) -> Offset:
+    return Offset(_LOG_END.unpack_from(body, _GROUP.size)[0])
+
+
+def parse_loss(body: memoryview) -> tuple[int, Offset]:
+    """How often files were lost, and where the log ended then."""
+    losses, log_end = _LOSS.unpack_from(body, _GROUP.size)
+    return losses, Offset(log_end)
 
 
 def parse_markers(body: memoryview) -> list[MarkerRecord]:

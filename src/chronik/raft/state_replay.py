@@ -6,7 +6,7 @@ the file was durable when it was written; if that is more than was found up to t
 """
 
 import struct
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from chronik.raft import state_codec as codec
 from chronik.raft.group_id import GroupId
@@ -19,21 +19,36 @@ class StoreDamaged(Exception):
     """The journal does not say what it said; this node must not vote on what is left of it."""
 
     def __init__(self, what: str) -> None:
+        super().__init__(f"the Raft state file is damaged: {what}")
+
+
+class StoreTooNew(Exception):
+    """The journal is a later release's; nothing is wrong with it."""
+
+    def __init__(self, version: int) -> None:
         super().__init__(
-            f"the Raft state file is damaged: {what}. What this node voted for may be forgotten, and an "
-            "older copy of the file forgets more: it goes on only as a new replica, in an empty directory"
+            f"the Raft state file has version {version}, and this release reads up to {codec.VERSION}"
         )
 
 
-def replay(content: bytes) -> tuple[dict[GroupId, GroupState], int]:
-    """The groups, and where the journal ends. Raises StoreDamaged."""
+class Replayed(NamedTuple):
+    """What a journal says."""
+
+    groups: dict[GroupId, GroupState]
+    # Where it ends in the file.
+    end: int
+    header: codec.FileHeader
+
+
+def replay(content: bytes) -> Replayed:
+    """Raises StoreDamaged, StoreTooNew."""
     header = codec.parse_file_header(content)
     if header is None:
         raise StoreDamaged("it does not begin as one")
-    if header.version != codec.VERSION:
-        raise StoreDamaged(f"it has version {header.version}, and this release reads {codec.VERSION}")
+    if header.version not in codec.VERSIONS_READ:
+        raise StoreTooNew(header.version)
     groups: dict[GroupId, GroupState] = {}
-    position = codec.FILE_HEADER_BYTES
+    position = header.size
     while (found := codec.read_frame(content, position)) is not None:
         try:
             _apply(groups, found.body)
@@ -43,7 +58,7 @@ def replay(content: bytes) -> tuple[dict[GroupId, GroupState], int]:
     if position < header.durable_bytes:
         raise StoreDamaged(f"no record can be read at byte {position}, which was durable from the beginning")
     _check_end(content, position)
-    return groups, position
+    return Replayed(groups, position, header)
 
 
 def _check_end(content: bytes, end: int) -> None:
@@ -63,7 +78,8 @@ def _apply(groups: dict[GroupId, GroupState], body: memoryview) -> None:
         case Kind.HARD_STATE:
             groups[group].hard_state = codec.parse_hard_state(body)
         case Kind.WIPED:
-            groups[group].is_wiped = codec.parse_wiped(body)
+            state = groups[group]
+            state.losses = max(state.losses, int(codec.parse_wiped(body)))
         case Kind.MARKERS:
             markers = groups[group].markers
             for record in codec.parse_markers(body):
@@ -76,5 +92,9 @@ def _apply(groups: dict[GroupId, GroupState], body: memoryview) -> None:
             groups[group].rebase(codec.parse_index(body))
         case Kind.FORGET:
             del groups[group]
+        case Kind.LOG_END:
+            groups[group].log_end = codec.parse_log_end(body)
+        case Kind.LOSS:
+            groups[group].losses, groups[group].log_end = codec.parse_loss(body)
         case _:
             assert_never(kind)

@@ -1,4 +1,5 @@
-"""Term, vote and markers of all groups of a node, in one journal: the file `raft-state`.
+"""Term, vote and markers of all groups of a node, and how far their logs are durable, in one journal: the
+file `raft-state`.
 
 A journal, so that an election of a thousand groups costs one sync. Every change is one record, written when
 it is made and durable after the next sync; nothing that depends on it may leave the node earlier. All state
@@ -6,6 +7,7 @@ is in memory. When the file has grown to a multiple of what it says it is writte
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Self
 
 from chronik.log.checkpoint import read_file
@@ -15,13 +17,17 @@ from chronik.raft.core.types import HardState, RaftIndex
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
-from chronik.raft.state_replay import StoreDamaged, replay
+from chronik.raft.state_replay import StoreDamaged, StoreTooNew, replay
+from chronik.raft.store_witness import Witness, read_witness, write_witness
+from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import invariant
 
-__all__ = ["STATE_FILE", "GroupState", "StateStore", "StoreDamaged", "StoreFailed"]
+__all__ = ["STATE_FILE", "GroupState", "StateStore", "StoreDamaged", "StoreFailed", "StoreTooNew"]
 
 STATE_FILE = "raft-state"
 _TEMPORARY = STATE_FILE + ".tmp"
+# What a clean stop leaves beside the journal, as the journal that comes after it.
+COPY_FILE = STATE_FILE + ".copy"
 
 # Below this a file is not worth the syncs of writing it anew.
 REWRITE_BYTES_MIN = 1 << 20
@@ -55,8 +61,20 @@ class _Journal:
 class StateStore:
     """One per node, for its life. From the event loop only; syncs may run in threads meanwhile."""
 
-    def __init__(self, disk: Disk, file: File, groups: dict[GroupId, GroupState], *, is_new: bool) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        file: File,
+        groups: dict[GroupId, GroupState],
+        *,
+        generation: int,
+        witness: Witness | None,
+        is_new: bool,
+    ) -> None:
         self._disk = disk
+        self._generation = generation
+        # What the witness file says.
+        self._witness = witness
         self._journal = _Journal(file)
         self._groups = groups
         # Whether the file was made by this opening: a node that knows nothing of earlier votes.
@@ -77,20 +95,64 @@ class StateStore:
     def open(cls, disk: Disk) -> Self:
         """Read the journal, making it if need be, and make durable what it holds.
 
-        What a crash left unfinished at its end is cut off. Raises OSError, and StoreDamaged.
+        What a crash left unfinished at its end is cut off. Raises OSError, StoreTooNew, and StoreDamaged for
+        one that does not say all that it said.
         """
-        content = read_file(disk, STATE_FILE)
+        content, witness = read_file(disk, STATE_FILE), read_witness(disk)
         if content is None:
-            file = _write_temporary(disk, {})
-            _replace(disk)
-            return cls(disk, file, {}, is_new=True)
-        groups, end = replay(content)
+            if witness is not None:
+                raise StoreDamaged(f"it is missing, and had {witness.durable_bytes} bytes")
+            return cls._make(disk, generation=1)
+        groups, end, header = replay(content)
+        if witness is not None and Witness(header.generation, end) < witness:
+            raise StoreDamaged(
+                f"it has {end} bytes of generation {header.generation}, and had {witness.durable_bytes} of "
+                f"generation {witness.generation}"
+            )
         file = disk.open(STATE_FILE)
         if end < len(content):
             # Synced before anything is written: it must not come back behind a later record.
             file.truncate(end)
         file.sync()
-        return cls(disk, file, groups, is_new=False)
+        store = cls(disk, file, groups, generation=header.generation, witness=witness, is_new=False)
+        if header.version != codec.VERSION:
+            store._rewrite(file)
+        store.note_size(is_durable=witness is None)
+        return store
+
+    @classmethod
+    def restore(cls, disk: Disk) -> Self | None:
+        """Open the copy that a clean stop left, in place of a journal that is damaged. None without a whole
+        copy: a start removes it before it changes anything. Raises OSError.
+        """
+        content = read_file(disk, COPY_FILE)
+        if content is None:
+            return None
+        try:
+            replay(content)
+        except (StoreDamaged, StoreTooNew):
+            return None
+        _keep_aside(disk)
+        disk.rename(COPY_FILE, STATE_FILE)
+        disk.sync_directory("")
+        return cls.open(disk)
+
+    @classmethod
+    def begin_anew(cls, disk: Disk) -> Self:
+        """In place of a journal that is damaged, which is kept under another name. For a node whose groups
+        know it under another directory id from now on. Raises OSError.
+        """
+        witness = read_witness(disk)
+        _keep_aside(disk)
+        return cls._make(disk, generation=1 if witness is None else witness.generation + 1)
+
+    @classmethod
+    def _make(cls, disk: Disk, generation: int) -> Self:
+        file = _write_temporary(disk, {}, generation)
+        _replace(disk)
+        store = cls(disk, file, {}, generation=generation, witness=None, is_new=True)
+        store._write_witness(is_durable=True)
+        return store
 
     # What is known.
 
@@ -102,10 +164,10 @@ class StateStore:
 
     # Changes. Each raises OSError, and then the store has failed.
 
-    def create(self, group: GroupId, base: MarkerBase, *, is_wiped: bool = False) -> GroupState:
+    def create(self, group: GroupId, base: MarkerBase) -> GroupState:
         """A group that is not known yet."""
         invariant(group not in self._groups, "group {} exists", group)
-        state = GroupState(base, is_wiped=is_wiped)
+        state = GroupState(base)
         self._write(codec.format_state(group, state.image()))
         self._groups[group] = state
         return state
@@ -118,12 +180,35 @@ class StateStore:
             self._write(codec.format_hard_state(group, hard_state))
             state.hard_state = hard_state
 
-    def set_wiped(self, group: GroupId, is_wiped: bool) -> None:
-        """Whether this replica lost what it knew and must catch up before it votes."""
+    def record_loss(self, group: GroupId, log_end: Offset) -> None:
+        """Files of this replica were lost, and its log ends at `log_end` now. Then `sync_now`."""
         state = self._groups[group]
-        if is_wiped != state.is_wiped:
-            self._write(codec.format_wiped(group, is_wiped=is_wiped))
-            state.is_wiped = is_wiped
+        losses = state.losses + 1
+        self._write(codec.format_loss(group, losses, log_end))
+        state.losses, state.log_end = losses, log_end
+
+    def raise_log_ends(self, log_ends: Mapping[GroupId, Offset]) -> None:
+        """The groups' logs are durable up to these offsets. One write, which needs no sync of its own: the
+        next one of the journal has it. Nothing is written for groups that are not known, nor for less than
+        is known.
+        """
+        changed = {
+            group: log_end
+            for group, log_end in log_ends.items()
+            if group in self._groups and log_end > self._groups[group].log_end
+        }
+        if changed:
+            self._write(*(codec.format_log_end(group, log_end) for group, log_end in changed.items()))
+            for group, log_end in changed.items():
+                self._groups[group].log_end = log_end
+
+    def lower_log_end(self, group: GroupId, log_end: Offset) -> None:
+        """The log is about to be cut to `log_end`; durable when this returns."""
+        state = self._groups[group]
+        if log_end < state.log_end:
+            self._write(codec.format_log_end(group, log_end))
+            state.log_end = log_end
+            self.sync_now()
 
     def append_markers(self, group: GroupId, records: Sequence[MarkerRecord]) -> None:
         """Add to the group's markers; one write."""
@@ -200,26 +285,55 @@ class StateStore:
         """Take no more changes: what is on the device is not known any more."""
         self._failure = self.failure or error
 
+    def note_size(self, *, is_durable: bool = False) -> None:
+        """Write down elsewhere how much of the journal is durable; see `raft.store_witness`."""
+        if self.failure is None and self._witness != Witness(self._generation, self._durable_bytes):
+            self._write_witness(is_durable=is_durable)
+
+    def _write_witness(self, *, is_durable: bool) -> None:
+        self._witness = Witness(self._generation, self._durable_bytes)
+        write_witness(self._disk, self._witness, is_durable=is_durable)
+
+    def remove_copy(self) -> None:
+        """Durably, before the first change after a start: the copy lacks what is written from now on. Raises
+        OSError.
+        """
+        if self._disk.exists(COPY_FILE):
+            self._disk.remove(COPY_FILE)
+            self._disk.sync_directory("")
+
+    def close_cleanly(self) -> None:
+        """Close the file, with all of it durable, and noted elsewhere. Raises OSError."""
+        try:
+            self.sync_now()
+            self.note_size(is_durable=True)
+            file = _write_states(self._disk, COPY_FILE, self._groups, self._generation + 1)
+            file.close()
+            self._disk.sync_directory("")
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """Close the file. For a clean close: sync first."""
+        """Close the file as it is."""
         self._journal.file.close()
 
     def _check(self) -> None:
         if self.failure is not None:
             raise StoreFailed(f"the Raft state store failed: {self.failure}") from self.failure
 
-    def _write(self, body: bytes) -> None:
+    def _write(self, *bodies: bytes) -> None:
+        """One record for each."""
         self._check()
         file = self._journal.file
         if file.size() >= self._rewrite_at:
             file = self._rewrite(file)
         size = file.size()
         try:
-            file.append([codec.frame(body, self._durable_bytes)])
+            file.append([codec.frame(body, self._durable_bytes) for body in bodies])
         except OSError as error:
             self._take_back(file, size, error)
             raise
-        self.written += 1
+        self.written += len(bodies)
 
     def _take_back(self, file: File, size: int, error: OSError) -> None:
         """A part of a record may be there, also where the file does not know of it (`log.disk.File.append`).
@@ -243,7 +357,7 @@ class StateStore:
         Memory says what the file does: this comes before a change, never in the middle of one.
         """
         try:
-            file = _write_temporary(self._disk, self._groups)
+            file = _write_temporary(self._disk, self._groups, self._generation + 1)
         except OSError:
             # Nothing is lost, the old file goes on.
             self._rewrite_at = 2 * old.size()
@@ -255,8 +369,10 @@ class StateStore:
             raise
         # The old one may be being synced; it closes itself.
         self._journal = _Journal(file)
+        self._generation += 1
         self._rewrite_at = _size_to_rewrite(file.size())
         self._on_all_durable()
+        self._write_witness(is_durable=True)
         return file
 
 
@@ -268,15 +384,27 @@ def _states(groups: Mapping[GroupId, GroupState]) -> Iterator[bytes]:
     return (codec.frame(codec.format_state(group, state.image()), 0) for group, state in groups.items())
 
 
-def _write_temporary(disk: Disk, groups: Mapping[GroupId, GroupState]) -> File:
+def _write_temporary(disk: Disk, groups: Mapping[GroupId, GroupState], generation: int) -> File:
     """The whole state in a file of its own, durably."""
-    if disk.exists(_TEMPORARY):
-        disk.remove(_TEMPORARY)
-    file = disk.open(_TEMPORARY, create=True)
+    return _write_states(disk, _TEMPORARY, groups, generation)
+
+
+def _write_states(disk: Disk, path: str, groups: Mapping[GroupId, GroupState], generation: int) -> File:
+    if disk.exists(path):
+        disk.remove(path)
+    file = disk.open(path, create=True)
     states = b"".join(_states(groups))
-    file.append([codec.format_file_header(len(states)), states])
+    file.append([codec.format_file_header(len(states), generation), states])
     file.sync()
     return file
+
+
+def _keep_aside(disk: Disk) -> None:
+    """A damaged journal, for whoever wants to know what became of it. Raises OSError."""
+    if disk.exists(STATE_FILE):
+        names = (f"{STATE_FILE}.damaged.{number}" for number in count(1))
+        disk.rename(STATE_FILE, next(name for name in names if not disk.exists(name)))
+        disk.sync_directory("")
 
 
 def _replace(disk: Disk) -> None:

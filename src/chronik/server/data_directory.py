@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chronik.log.checkpoint import read_file
 from chronik.log.disk import Disk, is_out_of_space, write_atomically
@@ -85,6 +85,9 @@ def check_contents(disk: Disk) -> None:
     """
     if disk.exists(METADATA_DIRECTORY) or not find_partitions(disk):
         return
+    if disk.exists(_RAFT_STATE):
+        # A node of a cluster: the others have the metadata, and send it again.
+        return
     raise DataDirectoryError(
         f"the data directory has partitions, but no metadata log ({METADATA_DIRECTORY}): they may be those "
         "of another Kafka broker. Choose another directory with --data-dir, or restore the metadata log."
@@ -139,6 +142,15 @@ def load_identity(
     return identity
 
 
+def renew_directory_id(disk: Disk) -> str:
+    """Make the directory another one to the cluster, which goes by its id; the new id, durably. Raises
+    OSError, DataDirectoryError.
+    """
+    identity = replace(_parse(_read(disk, _META)), directory_id=_new_id())
+    write_atomically(disk, _META, _format(identity))
+    return identity.directory_id
+
+
 def next_leader_epoch(disk: Disk) -> LeaderEpoch:
     """The epoch of this start: one more than that of the last, durable before it is used.
 
@@ -168,6 +180,11 @@ def _last_epoch(disk: Disk) -> int:
             "partitions' leader-epoch-checkpoint files."
         )
     return int(text)
+
+
+def has_clean_mark(disk: Disk) -> bool:
+    """Whether the last stop was clean; for whoever looks at a directory that nobody uses."""
+    return disk.exists(_CLEAN)
 
 
 def take_clean_mark(disk: Disk) -> bool:

@@ -8,6 +8,7 @@ from chronik.broker.context import Broker
 from chronik.cluster.liveness import Liveness
 from chronik.cluster.registration import Registration
 from chronik.server.links import Links
+from chronik.server.loss_reports import LossReports
 from chronik.server.metadata_partition import MetadataPartition
 from chronik.server.replaced_disks import ReplacedDisks
 from chronik.server.stranded import Stranded
@@ -40,7 +41,8 @@ class Duties:
             image=lambda: broker.metadata.image,
             settings=broker.settings,
         )
-        self._replaced_disks = ReplacedDisks(links.host, lambda: broker.metadata.image)
+        reports = LossReports(broker.node_id, links.host, links.calls)
+        self._replaced_disks = ReplacedDisks(links.host, lambda: broker.metadata.image, reports)
         self._stranded = Stranded(
             self,
             lambda: broker.settings.int("broker.session.timeout.ms"),

@@ -27,7 +27,8 @@ from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo, Transport, TransportListener
 from chronik.server.data_directory import Identity
-from chronik.server.founding import Founding
+from chronik.server.founding import Founding, knows_founders
+from chronik.server.log_end_recorder import LogEndRecorder
 from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.server.replication import Replication
 from chronik.server.settings_cluster import RaftTicks
@@ -70,6 +71,8 @@ class Seat:
     # All nodes, this one included.
     voters: frozenset[NodeId]
     store: StateStore
+    # Nothing on this node's disk says that it took part in a cluster before.
+    is_new: bool
     make_transport: MakeTransport
     ticks: RaftTicks
 
@@ -94,7 +97,7 @@ class Links:
     def __init__(self, seat: Seat, context: LinksContext) -> None:
         identity, node = context.identity, context.identity.node_id
         self.seat = seat
-        self.founding = Founding(node, identity.directory_id, seat.voters)
+        self.founding = Founding(node, identity.directory_id, seat.voters, is_new=seat.is_new)
         own = PeerInfo(node, identity.directory_id, context.randomness.randrange(1, 1 << 62))
         self.transport = seat.make_transport(own, identity.cluster_id, self.founding.said)
         self.host = RaftHost(
@@ -109,6 +112,7 @@ class Links:
         self.calls = PeerCalls(node, self.transport)
         self.gossip = Gossip(self.transport, context.leadership, node)
         self.replication = Replication(self.host, self._group_setting(context))
+        self._recorder = LogEndRecorder(self.host, seat.store)
         self._node = node
         self._leadership = context.leadership
         # Peers that did not know how the cluster began when they came, and are being told.
@@ -150,6 +154,7 @@ class Links:
             # Nobody is there before it came up.
             self._leadership.on_node_lost(node)
         self.host.start()
+        self._recorder.start()
         await self.transport.start(self)
         return await self.founding.membership()
 
@@ -171,16 +176,15 @@ class Links:
         """The others see this node go; partitions are closed already. Whether all terms and votes are
         durable.
         """
+        self._recorder.stop()
         await self.host.close()
         self.calls.close()
         await self.transport.close()
         try:
-            self.seat.store.sync_now()
+            self.seat.store.close_cleanly()
         except OSError as error:
             _log.error("the store of terms and votes is not closed cleanly", extra={"error": str(error)})
             return False
-        finally:
-            self.seat.store.close()
         return True
 
     # The transport's side.
@@ -188,7 +192,7 @@ class Links:
     def on_peer_up(self, peer: PeerInfo) -> None:
         said = self.transport.extra_of(peer.node)
         self.founding.on_peer(peer.node, peer.directory_id, said)
-        if not said:
+        if not knows_founders(said):
             self._newcomers.add(peer.node)
         self._tell_founders()
         self.gossip.on_peer_up(peer.node)

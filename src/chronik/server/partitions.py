@@ -233,6 +233,7 @@ class LocalPartitions:
     async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
         failures: dict[Partition, OSError] = {}
         syncs: dict[Partition, Sequence[Syncable]] = {}
+        replicas = {partition: self._opened[partition].replica for partition in partitions}
         for partition in partitions:
             try:
                 syncs[partition] = self._flush_log(partition)
@@ -247,6 +248,15 @@ class LocalPartitions:
                 partition.log.on_synced(partition.log.end_offset)
             except OSError as error:
                 failures[partition] = error
+        if self._replication is not None:
+            closed = [partition for partition in partitions if partition not in failures]
+            self._replication.on_closed(
+                {
+                    replica.id: partition.log.end_offset
+                    for partition in closed
+                    if (replica := replicas[partition]) is not None
+                }
+            )
         for partition in partitions:
             vouched = None if partition in failures else partition.log.vouch()
             if vouched is not None:

@@ -55,6 +55,11 @@ def _groups(raft: RaftFigures) -> Iterator[Metric]:
         ("groups", "Replicated groups on this node, that of the metadata included.", raft.groups),
         ("active_groups", "Groups that are not quiet, and so are ticked.", raft.active),
         ("led_groups", "Groups that this node leads.", raft.led),
+        (
+            "voteless_groups",
+            "Groups in which this node has no vote until it has caught up: it lost its disk, or files.",
+            raft.voteless,
+        ),
     ]
     counters = [
         ("elections_won", "Elections that made this node a leader.", raft.elections),

@@ -4,7 +4,7 @@ Made for a node of a cluster before its first replica is opened. A node alone ha
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
-from chronik.raft.reconcile import reconcile
+from chronik.raft.reconcile import Reconciled, reconcile
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
@@ -93,6 +93,10 @@ class Replication:
                 group.bootstrap(new.first_leader)
         self.host.add(group)
 
+    def on_closed(self, log_ends: Mapping[GroupId, Offset]) -> None:
+        """These logs were closed cleanly, durable up to there. Raises OSError."""
+        self.store.raise_log_ends(log_ends)
+
     def end(self, group: ReplicatedGroup) -> None:
         """It is closed, and takes no part any more."""
         self.host.remove(group)
@@ -108,28 +112,57 @@ class Replication:
             if group not in known:
                 self.store.forget(group)
 
+    def _report(self, name: TopicPartition, found: Reconciled) -> None:
+        if found.is_loss:
+            _log.error(
+                "replica lost records: they were durable; it is a learner until the leader has sent them",
+                extra={
+                    "partition": str(name),
+                    "expected_end_offset": found.expected_offset,
+                    "found_end_offset": found.end_offset,
+                    "finding": found.finding.value,
+                },
+            )
+
+    def _begin_again(self, new: NewReplica, log: PartitionLog) -> None:
+        """What the log begins with stands on a snapshot that is gone."""
+        extra = {"partition": str(new.name), "log_start_offset": log.start_offset}
+        _log.error(
+            "replica lost its snapshot: it is a learner until the leader has sent another", extra=extra
+        )
+        self.store.record_loss(new.group_id, Offset(0))
+        self.store.restart(new.group_id, _beginning(new))
+        self.store.sync_now()
+        log.reset(0)
+
     def _prepare(self, new: NewReplica, log: PartitionLog) -> bool:
         """Have log and store agree; whether the replica ever took part in its group."""
         group = new.group_id
         state = self.store.get(group)
         if state is None:
             if log.end_offset > 0:
-                # It was made and written to, and a crash took the store's word of it: nobody was told.
+                # It was made and written to, and a crash took the store's word of it: nobody was told. Or the
+                # store was lost, and this node is another one to the group.
+                extra = {"partition": str(new.name), "end_offset": log.end_offset}
+                _log.warning("records dropped: their terms are not known; the leader sends them", extra=extra)
                 log.reset(0)
-            base = MarkerBase(
-                index=BEFORE_FIRST,
-                offset=Offset(0),
-                term=NO_TERM,
-                membership=new.membership,
-                membership_index=BEFORE_FIRST,
-            )
-            state = self.store.create(group, base)
+            state = self.store.create(group, _beginning(new))
         else:
-            reconcile(log, self.store, group)
-        if state.is_wiped:
-            _log.error(
-                "a replica's files were lost: it follows, and votes no more until this node has a new data "
-                "directory",
-                extra={"partition": str(new.name)},
-            )
+            self._report(new.name, reconcile(log, self.store, group))
+            if new.hooks is not None and log.start_offset > new.hooks.snapshot()[0]:
+                self._begin_again(new, log)
+        with suppress(OSError):
+            # Before it promises anything: a crash may have taken what the store was told.
+            self.store.raise_log_ends({group: log.synced_offset})
         return state.hard_state != HardState() or state.markers.last is not None or log.end_offset > 0
+
+
+def _beginning(new: NewReplica) -> MarkerBase:
+    """Of a log that has nothing yet."""
+    return MarkerBase(
+        index=BEFORE_FIRST,
+        offset=Offset(0),
+        term=NO_TERM,
+        membership=new.membership,
+        membership_index=BEFORE_FIRST,
+    )

@@ -7,11 +7,14 @@ import socket
 from collections.abc import Callable
 
 from chronik.log.disk import Disk
-from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged
+from chronik.raft.directories import node_directory
+from chronik.raft.state_store import COPY_FILE, STATE_FILE, StateStore, StoreTooNew
+from chronik.raft.store_witness import read_witness
 from chronik.raft.transport import PeerInfo
 from chronik.server.cluster_identity import derive_cluster_id
 from chronik.server.data_directory import DataDirectoryError, Identity, has_identity, load_identity
 from chronik.server.links import METADATA_GROUP, MakeTransport, RunningTransport, Seat
+from chronik.server.lost_store import is_new_member, open_store
 from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
 from chronik.server.progress import nodes
@@ -24,20 +27,18 @@ def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> t
     """This node's identity and its place in the cluster; both are made in a new directory. The other nodes
     come by `sockets`, which are bound.
 
-    The store is made before the identity: a directory with an identity and no store has lost its votes.
-    Raises DataDirectoryError, OSError.
+    The store is made before the identity: a directory with an identity and no trace of a store is that of a
+    node alone. Raises DataDirectoryError, OSError.
     """
-    if has_identity(disk) and not disk.exists(STATE_FILE):
+    if has_identity(disk) and not _has_store(disk):
         raise DataDirectoryError(
             f"the data directory has no {STATE_FILE}: it is that of a node alone, or has lost what this node "
             "voted for. Choose an empty directory with --data-dir; the other nodes will fill it."
         )
     try:
-        store = StateStore.open(disk)
-    except StoreDamaged as error:
-        raise DataDirectoryError(
-            f"{error}. Move the data directory away, and start with an empty one: the others fill it."
-        ) from error
+        store = open_store(disk)
+    except StoreTooNew as error:
+        raise DataDirectoryError(f"{error}. Start the release that wrote it, or a later one.") from error
     identity = load_identity(
         disk,
         settings.node_id,
@@ -48,10 +49,16 @@ def take_seat(settings: Settings, disk: Disk, sockets: list[socket.socket]) -> t
     seat = Seat(
         voters=frozenset(settings.voters),
         store=store,
+        is_new=is_new_member(disk, store, METADATA_GROUP),
         make_transport=_transports(settings, store, sockets),
         ticks=raft_ticks(settings.config),
     )
     return identity, seat
+
+
+def _has_store(disk: Disk) -> bool:
+    """Whether there is a store, or was one."""
+    return disk.exists(STATE_FILE) or disk.exists(COPY_FILE) or read_witness(disk) is not None
 
 
 def _check_voters(settings: Settings, store: StateStore) -> None:
@@ -70,7 +77,8 @@ def _check_voters(settings: Settings, store: StateStore) -> None:
 def _directories(store: StateStore) -> dict[NodeId, str]:
     """Those of the members of the metadata's group, as this node knows it."""
     state = store.get(METADATA_GROUP)
-    return {} if state is None else dict(state.markers.memberships()[-1][1].directories)
+    named = () if state is None else state.markers.memberships()[-1][1].directories
+    return {node: node_directory(name) for node, name in named}
 
 
 def _transports(settings: Settings, store: StateStore, sockets: list[socket.socket]) -> MakeTransport:

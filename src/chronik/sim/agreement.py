@@ -93,16 +93,16 @@ def _contents(log: PartitionLog, start: Offset) -> dict[int, bytes]:
 
 
 def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
-    """Whether the leader of each of its groups counts the node, under its present directory."""
+    """Whether the leader of each of its groups counts the node, with the files it has now."""
     found = room.nodes.get(node)
     if found is None or not found.is_open or len(open_nodes(room)) < len(room.all_nodes):
         return False
-    directory = found.transport.own.directory_id
     groups = [group for other in open_nodes(room) for group in links_of(other).host.groups()]
     led = {group.id: group.membership for group in groups if group.is_settled}
-    own = [group.id for group in links_of(found).host.groups()]
+    own = {group.id: group.directory for group in links_of(found).host.groups()}
     return all(group in led for group in own) and all(
-        node in led[group].voters and dict(led[group].directories).get(node) == directory for group in own
+        node in led[group].voters and dict(led[group].directories).get(node) == directory
+        for group, directory in own.items()
     )
 
 

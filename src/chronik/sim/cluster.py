@@ -17,12 +17,12 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
-from chronik.raft.state_store import StateStore
 from chronik.raft.transport import PeerInfo
 from chronik.server import data_directory
 from chronik.server.data_directory import check_contents, load_identity
-from chronik.server.links import Seat
+from chronik.server.links import METADATA_GROUP, Seat
 from chronik.server.local_broker import LocalBroker, Machine
+from chronik.server.lost_store import is_new_member, open_store
 from chronik.server.settings_cluster import RaftTicks
 from chronik.sim.clock import SimClock
 from chronik.sim.disk import CrashDisk
@@ -84,13 +84,15 @@ class SimNode:
     async def _open(self) -> None:
         disk = ProcessDisk(self.disk, self.process, self._watch, self._die, self._chance)
         check_contents(disk)
-        store = StateStore.open(disk)
         directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
         with patch.object(data_directory, "_new_id", lambda: directory_id):
+            # As `server.seat` does.
+            store = open_store(disk)
             identity = load_identity(disk, self.node, CLUSTER_ID)
         seat = Seat(
             voters=frozenset(self.room.all_nodes),
             store=store,
+            is_new=is_new_member(disk, store, METADATA_GROUP),
             make_transport=self._make_transport,
             ticks=self.room.ticks,
         )

@@ -248,10 +248,16 @@ class CrashDisk:
         file.durable = bytes(durable)
 
     def lose(self, path: str) -> None:
-        """The file is gone, as if it never had a name."""
+        """A file or a directory with all in it is gone, durably."""
         directory, name = self._split(path)
         del directory.now[name]
-        directory.durable.pop(name, None)
+        directory.sync()
+
+    def cut(self, path: str, size: int) -> None:
+        """A file has lost everything from `size` on, durably."""
+        file = self._file(path)
+        del file.now[size:]
+        file.sync()
 
     def files(self) -> "list[str]":
         """The paths of all, in order."""

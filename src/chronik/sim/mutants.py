@@ -25,6 +25,7 @@ from chronik.log import reading
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import ProducerState
 from chronik.log.segment import Segment
+from chronik.raft import reconcile
 from chronik.raft.core import accepting, leader, voting
 from chronik.raft.core.follower import Follower
 from chronik.raft.core.memberships import Memberships
@@ -38,7 +39,7 @@ from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.raft.telling import Telling
-from chronik.server import local_broker
+from chronik.server import local_broker, lost_store
 
 Planting = Callable[[], AbstractContextManager[Any]]
 
@@ -116,6 +117,16 @@ def _unsynced_membership(original: Any) -> Any:
             original(self, append)
 
     return append
+
+
+def _without_bound(original: Any) -> Any:
+    def judge(log: Any, state: Any) -> Any:
+        found = original(log, state)
+        if not found.is_loss:
+            return found
+        return found._replace(finding=reconcile.Finding.SOUND)
+
+    return judge
 
 
 def _always_clean(original: Any) -> Any:
@@ -368,6 +379,14 @@ MUTANTS: dict[str, Mutant] = {
     "wiped-votes-at-once": Mutant(
         what="a replica that lost its files votes before it has them again",
         planted=_replace(ReplicatedGroup, "_may_vote", lambda self, core: True),
+    ),
+    "lost-files-vote": Mutant(
+        what="a replica whose files were lost or cut short goes on as if it had never had more",
+        planted=_around(reconcile, "judge", _without_bound),
+    ),
+    "lost-store-votes": Mutant(
+        what="a node whose terms and votes were lost or cut short goes on as the same one",
+        planted=_replace(lost_store, "renew_directory_id", lambda disk: ""),
     ),
     "no-check-quorum": Mutant(
         what="a leader that reaches no majority goes on leading",

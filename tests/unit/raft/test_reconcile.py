@@ -1,7 +1,10 @@
 """Each way in which a crash can leave a log and its markers apart, and what becomes of it."""
 
 import asyncio
+import copy
 import errno
+from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -10,9 +13,9 @@ from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
-from chronik.raft.reconcile import reconcile
+from chronik.raft.reconcile import Finding, Reconciled, judge, reconcile
 from chronik.raft.state_store import StateStore
-from chronik.sim.disk import CrashDisk
+from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
 from tests.support.manual_clock import ManualClock
@@ -105,7 +108,7 @@ def test_a_restart_that_was_not_finished_is(room: Room) -> None:
     room.reconcile()
     assert room.content() == (40, 40, [])
     assert room.state.markers.base == base
-    assert not room.state.is_wiped
+    assert not room.state.losses
 
 
 def test_a_restart_into_what_the_old_log_had(room: Room) -> None:
@@ -218,9 +221,150 @@ def test_a_partition_whose_files_were_lost_must_catch_up(room: Room) -> None:
     room.disk.kill()
     room.log = open_log(room.disk, room.clock)
     room.reconcile()
-    assert room.state.is_wiped
+    assert room.state.losses == 1
     assert room.content() == (10, 10, [])
     assert room.state.markers.base.index == 10
+
+
+# The rows of the table of `judge`: what happened, and what a start makes of it. Each log had ten
+# records that the store knows of, unless said otherwise.
+
+
+def as_it_was(room: Room) -> None:
+    pass
+
+
+def longer(room: Room) -> None:
+    room.write(1)
+
+
+def never_known(room: Room) -> None:
+    room.store.lower_log_end(GROUP, Offset(0))
+    room.log.truncate(4)
+
+
+def lowered_before_a_truncation(room: Room) -> None:
+    room.store.lower_log_end(GROUP, Offset(4))
+    room.log.truncate(4)
+
+
+def lowered_and_not_cut(room: Room) -> None:
+    room.store.lower_log_end(GROUP, Offset(4))
+
+
+def one_batch_short(room: Room) -> None:
+    room.log.truncate(8)
+
+
+def emptied(room: Room) -> None:
+    room.log.truncate(0)
+
+
+def without_directory(room: Room) -> None:
+    room.log.delete()
+    room.disk.kill()
+    room.log = open_log(room.disk, room.clock)
+
+
+def of_another_term(room: Room) -> None:
+    room.log.truncate(6)
+    room.write(4, 4)
+
+
+def restarted_and_not_reset(room: Room) -> None:
+    room.store.restart(GROUP, MarkerBase(RaftIndex(50), Offset(40), Term(7), THREE, RaftIndex(50)))
+
+
+def restarted_inside(room: Room) -> None:
+    room.store.restart(GROUP, MarkerBase(RaftIndex(7), Offset(6), Term(7), THREE, RaftIndex(7)))
+
+
+def restarted_and_reset(room: Room) -> None:
+    restarted_and_not_reset(room)
+    room.log.reset(40)
+
+
+def restarted_and_lost(room: Room) -> None:
+    restarted_and_reset(room)
+    room.store.raise_log_ends({GROUP: Offset(40)})
+    without_directory(room)
+
+
+def begun_later_and_lost(room: Room) -> None:
+    room.store.lower_log_end(GROUP, Offset(0))
+    room.store.rebase(GROUP, RaftIndex(5))
+    without_directory(room)
+
+
+@pytest.mark.parametrize(
+    ("happen", "expected", "content", "losses"),
+    [
+        (as_it_was, Reconciled(Finding.SOUND, Offset(10), Offset(10)), (0, 10), 0),
+        (longer, Reconciled(Finding.SOUND, Offset(12), Offset(10)), (0, 12), 0),
+        (never_known, Reconciled(Finding.SOUND, Offset(4), Offset(0)), (0, 4), 0),
+        (lowered_before_a_truncation, Reconciled(Finding.SOUND, Offset(4), Offset(4)), (0, 4), 0),
+        (lowered_and_not_cut, Reconciled(Finding.SOUND, Offset(10), Offset(4)), (0, 10), 0),
+        (one_batch_short, Reconciled(Finding.SHORTER, Offset(8), Offset(10)), (0, 8), 1),
+        (emptied, Reconciled(Finding.SHORTER, Offset(0), Offset(10)), (0, 0), 1),
+        (without_directory, Reconciled(Finding.SHORTER, Offset(0), Offset(10)), (0, 0), 1),
+        (of_another_term, Reconciled(Finding.SHORTER, Offset(6), Offset(10)), (0, 6), 1),
+        (
+            restarted_and_not_reset,
+            Reconciled(Finding.RESTART_UNFINISHED, Offset(40), Offset(40)),
+            (40, 40),
+            0,
+        ),
+        (restarted_inside, Reconciled(Finding.RESTART_UNFINISHED, Offset(6), Offset(6)), (6, 6), 0),
+        (restarted_and_reset, Reconciled(Finding.SOUND, Offset(40), Offset(0)), (40, 40), 0),
+        (restarted_and_lost, Reconciled(Finding.SHORTER, Offset(0), Offset(40)), (40, 40), 1),
+        (begun_later_and_lost, Reconciled(Finding.BEFORE_MARKERS, Offset(0), Offset(5)), (5, 5), 1),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_a_start_makes_of_a_log(
+    room: Room,
+    happen: Callable[[Room], None],
+    expected: Reconciled,
+    content: tuple[int, int],
+    losses: int,
+) -> None:
+    room.write(start(0, 0, 1), *[1] * 5)
+    room.store.raise_log_ends({GROUP: Offset(10)})
+    happen(room)
+    assert judge(room.log, room.state) == expected
+    room.reconcile()
+    assert room.content()[:2] == content
+    assert room.state.losses == losses
+    # What is left is what is known from now on: nothing is lost again by the next start.
+    room.reconcile()
+    assert room.content()[:2] == content
+    assert room.state.losses == losses
+
+
+def test_a_loss_is_recorded_before_anything_is_cut(room: Room) -> None:
+    """Else a start that is cut short there leaves a log that is short, and a store that agrees."""
+    room.write(start(0, 0, 1), *[1] * 5)
+    room.store.raise_log_ends({GROUP: Offset(10)})
+    room.store.sync_now()
+    of_another_term(room)
+    sync(room.log, room.disk)
+    for step in range(1, 40):
+        disk = copy.deepcopy(room.disk)
+        disk.kill()
+        log, store = open_log(disk, room.clock), StateStore.open(disk)
+        disk.lose_power_at(step)
+        try:
+            reconcile(log, store, GROUP)
+        except PowerLost:
+            disk.crash(Random(step))
+            log, store = open_log(disk, room.clock), StateStore.open(disk)
+            reconcile(log, store, GROUP)
+        else:
+            break
+        state = store.get(GROUP)
+        assert state is not None
+        assert state.losses >= 1
+    assert step > 2
 
 
 def test_a_disk_that_fails_is_told(room: Room) -> None:

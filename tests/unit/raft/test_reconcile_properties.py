@@ -138,6 +138,11 @@ class World:
         assert state is not None
         self.store.set_hard_state(OTHER, HardState(term=Term(state.hard_state.term + 1)))
 
+    def record_end(self) -> None:
+        """The node does so once a second."""
+        self.store.raise_log_ends({GROUP: self.log.synced_offset})
+        self.store.note_size()
+
     def roll(self) -> None:
         self.log.roll()
 
@@ -238,7 +243,8 @@ class World:
     def check_recovered(self) -> None:
         """It is the beginning of some leader's log, has what was acknowledged, and is where it is."""
         state = self._state()
-        assert not state.is_wiped
+        # No crash looks like a loss of files.
+        assert state.losses == 0
         assert state.hard_state in self.hard_states
         last, kept = self.replicated.last_index, self.acknowledged
         if self.restarting is not None and state.markers.base.index == last_index(self.restarting):
@@ -325,6 +331,7 @@ OPERATIONS = (
     (World.sync_log, 2),
     (World.sync_store, 2),
     (World.write_other, 2),
+    (World.record_end, 4),
     (World.roll, 2),
     (World.retain, 3),
     (World.delete_records, 2),

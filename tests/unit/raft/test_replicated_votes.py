@@ -216,9 +216,9 @@ async def test_a_committed_membership_that_names_its_disk_is_judged_once() -> No
 
 
 @virtual
-async def test_a_replica_whose_files_were_lost_never_votes() -> None:
+async def test_a_replica_whose_files_were_lost_does_not_vote() -> None:
     replica = LoneReplica().open()
-    replica.store.set_wiped(GROUP, is_wiped=True)
+    replica.store.record_loss(GROUP, Offset(0))
     again = LoneReplica(replica.disk).open()
     again.group.bootstrap(TWO)
     ask_for_vote(again, 5)

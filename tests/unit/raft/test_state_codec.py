@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +30,13 @@ markers = st.builds(MarkerRecord, indexes, offsets, terms, st.none() | membershi
 bases = st.builds(MarkerBase, indexes, offsets, terms, memberships, indexes)
 hard_states = st.builds(HardState, term=terms, voted_for=st.none() | nodes)
 images = st.builds(
-    GroupImage, hard_states, bases, st.lists(markers, max_size=4), st.booleans(), st.booleans()
+    GroupImage,
+    hard_states,
+    bases,
+    st.lists(markers, max_size=4),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+    offsets,
 )
 topic_ids = st.binary(min_size=16, max_size=16).map(TopicId)
 groups = st.builds(GroupId, topic_ids, st.integers(0, 2**31 - 1))
@@ -52,27 +59,30 @@ def test_a_state_is_read_as_it_was_written(group: GroupId, image: GroupImage) ->
 
 
 @round_trip
-@given(hard_states, st.lists(markers, max_size=4), indexes, bases, st.booleans())
+@given(hard_states, st.lists(markers, max_size=4), indexes, bases, st.integers(0, 2**32 - 1), offsets)
 def test_changes_are_read_as_they_were_written(
     hard_state: HardState,
     records: list[MarkerRecord],
     index: RaftIndex,
     base: MarkerBase,
-    is_wiped: bool,
+    losses: int,
+    log_end: Offset,
 ) -> None:
     assert codec.parse_hard_state(body_of(codec.format_hard_state(GROUP, hard_state))) == hard_state
     assert codec.parse_markers(body_of(codec.format_markers(GROUP, records))) == records
     assert codec.parse_index(body_of(codec.format_truncate(GROUP, index))) == index
     assert codec.parse_index(body_of(codec.format_rebase(GROUP, index))) == index
     assert codec.parse_restart(body_of(codec.format_restart(GROUP, base))) == base
-    assert codec.parse_wiped(body_of(codec.format_wiped(GROUP, is_wiped=is_wiped))) == is_wiped
+    assert codec.parse_log_end(body_of(codec.format_log_end(GROUP, log_end))) == log_end
+    assert codec.parse_loss(body_of(codec.format_loss(GROUP, losses, log_end))) == (losses, log_end)
 
 
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
         (codec.format_hard_state(GROUP, HardState()), Kind.HARD_STATE),
-        (codec.format_wiped(GROUP, is_wiped=True), Kind.WIPED),
+        (codec.format_log_end(GROUP, Offset(1)), Kind.LOG_END),
+        (codec.format_loss(GROUP, 1, Offset(1)), Kind.LOSS),
         (codec.format_markers(GROUP, []), Kind.MARKERS),
         (codec.format_truncate(GROUP, RaftIndex(1)), Kind.TRUNCATE),
         (codec.format_rebase(GROUP, RaftIndex(1)), Kind.REBASE),
@@ -87,11 +97,13 @@ def test_the_bytes_of_a_small_state() -> None:
     alone = Membership(voters=frozenset({NodeId(1)}), directories=frozenset({(NodeId(1), "ab")}))
     base = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, alone, BEFORE_FIRST)
     start = MarkerRecord(RaftIndex(0), Offset(0), Term(1))
-    image = GroupImage(HardState(term=Term(1), voted_for=NodeId(1)), base, [start], False, True)
+    image = GroupImage(HardState(term=Term(1), voted_for=NodeId(1)), base, [start], True, 2, Offset(9))
     fields = (
         b"\x01" + GROUP.topic_id + b"\x00\x00\x00\x07",
         # Term, vote, flags.
-        b"\x00\x00\x00\x01" + b"\x00\x00\x00\x01" + b"\x02",
+        b"\x00\x00\x00\x01" + b"\x00\x00\x00\x01" + b"\x06",
+        # How often files were lost, and the log end.
+        b"\x00\x00\x00\x02" + bytes(7) + b"\x09",
         # The base's index, offset, term, index of the membership, bytes of it.
         b"\xff" * 8 + bytes(8) + bytes(4) + b"\xff" * 8 + b"\x00\x00\x00\x11",
         # Counts of voters, learners, directories; the voter; node and name of the directory.
@@ -100,6 +112,25 @@ def test_the_bytes_of_a_small_state() -> None:
         b"\x00\x00\x00\x01" + bytes(8) + bytes(8) + b"\x00\x00\x00\x01" + bytes(4),
     )
     assert codec.format_state(GROUP, image) == b"".join(fields)
+
+
+def test_the_bytes_of_log_ends_and_losses() -> None:
+    name = GROUP.topic_id + b"\x00\x00\x00\x07"
+    assert codec.format_log_end(GROUP, Offset(258)) == b"\x09" + name + bytes(6) + b"\x01\x02"
+    written = codec.format_loss(GROUP, 3, Offset(258))
+    assert written == b"\x0a" + name + b"\x00\x00\x00\x03" + bytes(6) + b"\x01\x02"
+
+
+@pytest.mark.parametrize(("flags", "losses"), [(0, 0), (1, 1), (2, 0), (3, 1)])
+def test_a_state_of_version_1_is_read(flags: int, losses: int) -> None:
+    """It knew of no log ends, and of one loss at most: a replica that was wiped."""
+    base = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, Membership(voters=frozenset()), BEFORE_FIRST)
+    image = GroupImage(HardState(), base, [], bool(flags & 2), 0, Offset(0))
+    written = codec.format_state(GROUP, image)
+    # Kind, group, term and vote; flags; losses and log end.
+    old = written[:29] + bytes([flags]) + written[42:]
+    assert codec.parse_state(body_of(old)) == image._replace(losses=losses)
+    assert codec.parse_wiped(body_of(b"\x03" + written[1:21] + b"\x01"))
 
 
 def test_the_bytes_around_a_record() -> None:
@@ -132,14 +163,25 @@ def test_records_are_found_behind_what_is_none() -> None:
 
 
 def test_a_file_header() -> None:
-    written = codec.format_file_header(1000)
-    assert codec.parse_file_header(written + b"more") == (codec.VERSION, codec.FILE_HEADER_BYTES + 1000)
+    written = codec.format_file_header(1000, 7)
+    assert written[:8] + written[8:10] == b"CHRNKRST\x00\x02"
+    assert written[16:] == bytes(6) + b"\x03\xe8" + bytes(7) + b"\x07"
+    assert codec.parse_file_header(written + b"more") == (2, 32, 32 + 1000, 7)
     assert codec.parse_file_header(written[:-1]) is None
     for position in range(len(written)):
         damaged = bytearray(written)
         damaged[position] ^= 1
         # Only what is between the fields may be anything.
         assert codec.parse_file_header(bytes(damaged)) is None or position in (10, 11)
+
+
+def test_a_file_header_of_version_1() -> None:
+    # As releases before wrote it, with 16 bytes of records.
+    written = bytes.fromhex("4348524e4b525354000100009b1c3f7e0000000000000010")
+    covered = bytearray(written)
+    covered[12:16] = bytes(4)
+    written = written[:12] + int(crc32c(bytes(covered))).to_bytes(4) + written[16:]
+    assert codec.parse_file_header(written + b"more") == (1, 24, 24 + 16, 0)
 
 
 @pytest.mark.parametrize("content", [b"\x00\x01", b"\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01", bytes(7)])

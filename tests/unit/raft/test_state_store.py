@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 from unittest.mock import patch
 
 import pytest
+from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage
-from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed
+from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed, StoreTooNew
 from chronik.server.disk import RealDisk
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId
@@ -90,17 +92,18 @@ class TestContent:
         assert state is store.get(GROUP)
         assert state.hard_state == HardState()
         assert state.markers.base == BASE
-        assert not state.is_wiped
+        assert (state.losses, state.log_end) == (0, 0)
 
     def test_everything_is_there_after_a_restart(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
-        store.create(OTHER, LATER, is_wiped=True)
+        store.create(OTHER, LATER)
+        store.record_loss(OTHER, Offset(41))
         store.set_hard_state(GROUP, VOTED)
         store.append_markers(GROUP, [FIRST, SECOND])
         again = reopen(disk)
         assert set(again.groups()) == {GROUP, OTHER}
-        assert state_of(again).image() == GroupImage(VOTED, BASE, (FIRST, SECOND), False, False)
-        assert state_of(again, OTHER).image() == GroupImage(HardState(), LATER, (), True, False)
+        assert state_of(again).image() == GroupImage(VOTED, BASE, (FIRST, SECOND), False, 0, Offset(0))
+        assert state_of(again, OTHER).image() == GroupImage(HardState(), LATER, (), False, 1, Offset(41))
 
     def test_a_truncation(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
@@ -115,7 +118,7 @@ class TestContent:
         store.restart(GROUP, LATER)
         # Who holds them need not ask again.
         assert state_of(store).markers is markers
-        expected = GroupImage(HardState(), LATER, (), False, True)
+        expected = GroupImage(HardState(), LATER, (), True, 0, Offset(0))
         assert state_of(store).image() == expected
         assert state_of(reopen(disk)).image() == expected
 
@@ -126,16 +129,62 @@ class TestContent:
         store.append_markers(GROUP, [start])
         store.rebase(GROUP, RaftIndex(54))
         base = MarkerBase(RaftIndex(54), Offset(43), Term(8), THREE, RaftIndex(50))
-        expected = GroupImage(HardState(), base, (), False, False)
+        expected = GroupImage(HardState(), base, (), False, 0, Offset(0))
         assert state_of(store).image() == expected
         assert state_of(reopen(disk)).image() == expected
 
-    def test_a_replica_that_lost_its_disk_and_caught_up(self, disk: CrashDisk, store: StateStore) -> None:
-        store.create(GROUP, BASE, is_wiped=True)
-        assert state_of(reopen(disk)).is_wiped
+    def test_losses_are_counted(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.raise_log_ends({GROUP: Offset(9)})
+        for losses, end in ((1, 7), (2, 8)):
+            store.record_loss(GROUP, Offset(end))
+            assert (state_of(store).losses, state_of(store).log_end) == (losses, end)
+            store = reopen(disk)
+            assert (state_of(store).losses, state_of(store).log_end) == (losses, end)
+
+    def test_a_file_of_version_1_is_written_anew(self, disk: CrashDisk) -> None:
+        header = struct.Struct(">8sHxxIQ")
+        crc = crc32c(header.pack(codec.FILE_MAGIC, 1, 0, 0))
+        # What version 1 wrote of a replica whose files were lost.
+        body = codec.format_hard_state(GROUP, VOTED)
+        wiped = b"\x03" + body[1:21] + b"\x01"
+        state = codec.format_state(GROUP, GroupImage(HardState(), BASE, [], False, 0, Offset(0)))
+        old_state = state[:29] + b"\x00" + state[42:]
+        frames = b"".join(codec.frame(record, 0) for record in (old_state, body, wiped))
+        disk.write(STATE_FILE, header.pack(codec.FILE_MAGIC, 1, crc, 0) + frames)
+        expected = GroupImage(VOTED, BASE, (), False, 1, Offset(0))
+        assert state_of(StateStore.open(disk)).image() == expected
+        assert disk.content(STATE_FILE)[8:10] == b"\x00\x02"
+        assert state_of(reopen(disk)).image() == expected
+
+    def test_log_ends_rise(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.create(OTHER, BASE)
+        store.raise_log_ends({GROUP: Offset(9), OTHER: Offset(3)})
+        written = store.written
+        # Nothing is written for what is known, nor for a group that was deleted meanwhile.
+        store.raise_log_ends({GROUP: Offset(9), OTHER: Offset(2), GroupId(GROUP.topic_id, 5): Offset(1)})
+        assert store.written == written
+        store.raise_log_ends({GROUP: Offset(10), OTHER: Offset(3)})
+        assert store.written == written + 1
         again = reopen(disk)
-        again.set_wiped(GROUP, is_wiped=False)
-        assert not state_of(reopen(disk)).is_wiped
+        assert (state_of(again).log_end, state_of(again, OTHER).log_end) == (10, 3)
+
+    def test_a_log_end_is_lowered_durably(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.raise_log_ends({GROUP: Offset(9)})
+        store.lower_log_end(GROUP, Offset(10))
+        assert store.synced < store.written
+        store.lower_log_end(GROUP, Offset(4))
+        assert store.synced == store.written
+        disk.crash(Random(1))
+        assert state_of(reopen(disk)).log_end == 4
+
+    def test_a_restart_of_the_log_forgets_its_end(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.raise_log_ends({GROUP: Offset(9)})
+        store.restart(GROUP, LATER)
+        assert state_of(store).log_end == state_of(reopen(disk)).log_end == 0
 
     def test_a_deleted_group(self, disk: CrashDisk, store: StateStore) -> None:
         store.create(GROUP, BASE)
@@ -150,7 +199,6 @@ class TestContent:
         store.set_hard_state(GROUP, VOTED)
         written = store.written
         store.set_hard_state(GROUP, VOTED)
-        store.set_wiped(GROUP, is_wiped=False)
         store.append_markers(GROUP, [])
         store.truncate_markers(GROUP, RaftIndex(3))
         store.rebase(GROUP, BEFORE_FIRST)
@@ -329,7 +377,8 @@ class TestFailure:
         for change in (
             lambda: store.create(OTHER, BASE),
             lambda: store.set_hard_state(GROUP, HardState(term=Term(9))),
-            lambda: store.set_wiped(GROUP, is_wiped=True),
+            lambda: store.record_loss(GROUP, Offset(1)),
+            lambda: store.raise_log_ends({GROUP: Offset(1)}),
             lambda: store.append_markers(GROUP, [self.next_start(store)]),
             lambda: store.restart(GROUP, LATER),
             lambda: store.rebase(GROUP, RaftIndex(0)),
@@ -456,7 +505,7 @@ class TestDamage:
             damaged = bytearray(content)
             damaged[position] ^= 0x40
             disk.write(STATE_FILE, bytes(damaged))
-            with pytest.raises(StoreDamaged, match="only as a new replica"):
+            with pytest.raises(StoreDamaged, match="is damaged: no record"):
                 StateStore.open(disk)
 
     def test_a_hole_in_what_was_written_anew(self, disk: CrashDisk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,9 +532,9 @@ class TestDamage:
             StateStore.open(disk)
 
     def test_a_later_release(self, disk: CrashDisk) -> None:
-        with patch.object(codec, "VERSION", 2):
-            disk.write(STATE_FILE, codec.format_file_header(0))
-        with pytest.raises(StoreDamaged, match="version 2"):
+        with patch.object(codec, "VERSION", 3):
+            disk.write(STATE_FILE, codec.format_file_header(0, 1))
+        with pytest.raises(StoreTooNew, match="version 3"):
             StateStore.open(disk)
 
     @pytest.mark.parametrize(
@@ -495,12 +544,12 @@ class TestDamage:
             pytest.param(b"\x01", id="too short"),
             pytest.param(codec.format_hard_state(GROUP, VOTED), id="unknown group"),
             pytest.param(
-                codec.format_state(GROUP, GroupImage(VOTED, BASE, [SECOND], False, False)), id="no log"
+                codec.format_state(GROUP, GroupImage(VOTED, BASE, [SECOND], False, 0, Offset(0))), id="no log"
             ),
         ],
     )
     def test_a_record_that_makes_no_sense(self, disk: CrashDisk, body: bytes) -> None:
-        disk.write(STATE_FILE, codec.format_file_header(0) + codec.frame(body, 0))
+        disk.write(STATE_FILE, codec.format_file_header(0, 1) + codec.frame(body, 0))
         with pytest.raises(StoreDamaged, match="makes no sense"):
             StateStore.open(disk)
 

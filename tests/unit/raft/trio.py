@@ -5,12 +5,14 @@ from random import Random
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.peer_calls import PeerCalls
 from chronik.cluster.records import BrokerRegistered
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
+from chronik.raft.directories import node_directory
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
@@ -23,6 +25,8 @@ from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
+from chronik.server.log_end_recorder import LogEndRecorder
+from chronik.server.loss_reports import LossReports
 from chronik.server.replaced_disks import ReplacedDisks
 from chronik.sim.disk import CrashDisk
 from chronik.sim.network import SimNetwork, SimTransport
@@ -107,7 +111,11 @@ class ReplicaNode:
             self.group.bootstrap(first_leader)
         self.host.add(self.group)
         self.host.start()
-        self.replaced = ReplacedDisks(self.host, self.trio.image)
+        self.calls = PeerCalls(self.node, self.transport)
+        self.recorder = LogEndRecorder(self.host, self.store)
+        self.recorder.start()
+        reports = LossReports(self.node, self.host, self.calls)
+        self.replaced = ReplacedDisks(self.host, self.trio.image, reports)
         if self.trio.founders.directories:
             self.replaced.start()
         await self.transport.start(self)
@@ -130,6 +138,8 @@ class ReplicaNode:
         self.network.crash(self.node)
         self.group.close()
         self.replaced.stop()
+        self.recorder.stop()
+        self.calls.close()
         await self.host.close()
         if power:
             self.disk.crash(self.random)
@@ -142,6 +152,7 @@ class ReplicaNode:
         self.host.on_peer_up(peer)
 
     def on_peer_down(self, node: NodeId) -> None:
+        self.calls.on_peer_down(node)
         self.host.on_peer_down(node)
 
     def on_peer_unheard(self, node: NodeId) -> None:
@@ -151,7 +162,10 @@ class ReplicaNode:
         pass
 
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
-        self.host.on_frame(node, payload)
+        if kind is FrameKind.RAFT:
+            self.host.on_frame(node, payload)
+        else:
+            self.calls.on_frame(node, kind, payload)
 
     def on_turn_end(self) -> None:
         self.host.on_turn_end()
@@ -226,7 +240,7 @@ class Trio:
         membership = leader.group._core.settled_membership
         named = dict(membership.directories)
         return any(
-            node not in membership.voters or named.get(node, name) != name
+            node not in membership.voters or node_directory(named.get(node, name)) != name
             for node, name in self.directories.items()
         )
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.raft.core.types import Membership
-from chronik.server.founding import Founding
+from chronik.server.founding import Founding, knows_founders
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes
 from chronik.sim.virtual_time import settle, virtual
@@ -102,6 +102,35 @@ async def test_whoever_waits_goes_on_when_it_is_settled(caplog: pytest.LogCaptur
     assert [record.missing for record in caplog.records] == ["1, 3"]  # type: ignore[attr-defined]
     two.hear(settled().said())
     assert await waiting == FOUNDERS
+
+
+@virtual
+async def test_a_node_that_lost_what_it_knew_founds_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    one = Founding(ONE, "one", [ONE, TWO, THREE], is_new=False)
+    two = founding(TWO)
+    waiting = asyncio.ensure_future(one.membership())
+    for founder, peers in ((one, (TWO, THREE)), (two, (ONE, THREE))):
+        for peer in peers:
+            founder.on_peer(peer, str(peer), one.said() if peer == ONE else b"")
+    await settle()
+    assert not one.is_settled
+    assert not two.is_settled
+    assert "lost what it knew" in caplog.text
+    assert not knows_founders(one.said())
+    assert one.said() != two.said()
+    one.hear(settled().said())
+    assert await waiting == FOUNDERS
+
+
+@virtual
+async def test_a_founder_counts_nobody_as_new_who_is_not() -> None:
+    one = founding(ONE)
+    lost = Founding(TWO, "two", [ONE, TWO, THREE], is_new=False).said()
+    one.on_peer(TWO, "two", b"")
+    one.on_peer(TWO, "two", lost)
+    one.on_peer(THREE, "three", b"")
+    assert not one.is_settled
+    assert one.missing == {TWO}
 
 
 def founders_of(node: SimNode) -> bytes:

@@ -12,7 +12,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.records import BrokerRegistered
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId
-from chronik.server.replaced_disks import ReplacedDisks
+from chronik.server.replaced_disks import ReplacedDisks, present_directory
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
 
@@ -52,12 +52,37 @@ class FakeGroup:
         return True
 
 
+class FakeReports:
+    """What replicas said of their files."""
+
+    def __init__(self) -> None:
+        self.said: dict[tuple[GroupId, NodeId], str] = {}
+        self.looks = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.said
+
+    def directory(self, group: GroupId, node: NodeId) -> str | None:
+        return self.said.get((group, node))
+
+    def report(self, groups: object) -> None:
+        self.looks += 1
+
+    def forget_except(self, groups: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class Room:
     def __init__(self, *memberships: Membership) -> None:
         self.groups = [FakeGroup(number, membership) for number, membership in enumerate(memberships)]
         self.image = ClusterImage()
         host = SimpleNamespace(groups=lambda: self.groups)
-        self.disks = ReplacedDisks(host, lambda: self.image)  # type: ignore[arg-type]
+        self.reports = FakeReports()
+        self.disks = ReplacedDisks(host, lambda: self.image, self.reports)  # type: ignore[arg-type]
 
     @property
     def group(self) -> FakeGroup:
@@ -229,3 +254,43 @@ async def test_it_goes_on_after_a_bug() -> None:
     await asyncio.sleep(0.6)
     assert (len(failures), room.group.membership) == (1, members("12", "3", d3="new"))
     room.disks.stop()
+
+
+@pytest.mark.parametrize(
+    ("named", "registered", "reported", "expected"),
+    [
+        pytest.param("d", "d", None, "d", id="as registered"),
+        pytest.param("", "d", None, "", id="not named"),
+        pytest.param("d", "new", None, "new", id="a replaced disk"),
+        pytest.param("d", "d", "d+1", "d+1", id="a loss"),
+        pytest.param("", "d", "d+1", "d+1", id="a loss of one that is not named"),
+        pytest.param("d+1", "d", None, "d+1", id="a loss that another leader was told of"),
+        pytest.param("d+1", "d", "d+1", "d+1", id="a loss that is known"),
+        pytest.param("d+1", "d", "d+2", "d+2", id="another loss"),
+        pytest.param("d+2", "d", "d+1", "d+2", id="an older report"),
+        pytest.param("d+2", "new", None, "new", id="a replaced disk after losses"),
+        pytest.param("d+2", "new", "new+1", "new+1", id="a loss on a replaced disk"),
+        pytest.param("d", "new", "d+1", "new", id="a report of the disk before"),
+    ],
+)
+def test_what_a_member_is_to_be_called(
+    named: str, registered: str, reported: str | None, expected: str
+) -> None:
+    assert present_directory(named, registered, reported) == expected
+
+
+def test_a_replica_that_reports_lost_files_learns_twice_and_then_votes_again() -> None:
+    room = room_of_three()
+    # Judged before: nothing was to be done.
+    room.disks.look()
+    room.reports.said[room.group.id, THREE] = "d3+1"
+    for _ in range(5):
+        room.disks.look()
+    learning = members("12", "3", d3="d3+1")
+    assert room.group.proposed == [learning, learning, members("123", d3="d3+1")]
+
+
+def test_another_leader_leaves_a_known_loss_alone() -> None:
+    room = room_of_three(members("123", d3="d3+1"))
+    room.disks.look()
+    assert room.group.proposed == []

@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
+from chronik.raft import state_codec as codec
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership
 from chronik.raft.markers import MarkerBase
 from chronik.raft.state_store import STATE_FILE, StateStore
@@ -82,11 +84,26 @@ def test_a_power_cut_between_store_and_identity_leaves_a_new_directory() -> None
     assert not take(disk).store.is_new
 
 
-def test_a_damaged_store_is_refused_with_what_to_do() -> None:
+def test_a_node_whose_store_is_damaged_goes_on_as_another(caplog: pytest.LogCaptureFixture) -> None:
+    disk = CrashDisk()
+    identity, seat = take_seat(settings(), disk, [])
+    seat.store.close()
+    disk.write(STATE_FILE, b"not a store at all, but long enough to have a header in it")
+    again, seat = take_seat(settings(), disk, [])
+    assert seat.store.is_new
+    assert again.directory_id != identity.directory_id
+    assert "votes of this node were lost" in caplog.text
+    # From now on it is that one.
+    seat.store.close()
+    assert take_seat(settings(), disk, [])[0] == again
+
+
+def test_a_store_of_a_later_release_is_refused() -> None:
     disk = CrashDisk()
     take(disk).store.close()
-    disk.write(STATE_FILE, b"not a store at all, but long enough to have a header in it")
-    assert "Move the data directory away" in refused(disk)
+    with patch.object(codec, "VERSION", codec.VERSION + 1):
+        disk.write(STATE_FILE, codec.format_file_header(0, 9))
+    assert "Start the release that wrote it" in refused(disk)
 
 
 def found(disk: CrashDisk, *voters: NodeId) -> None:

@@ -17,6 +17,7 @@ def take_raft_figures(links: Links, metadata: MetadataService) -> RaftFigures:
         groups=host.groups,
         active=host.active,
         led=host.led,
+        voteless=host.voteless,
         elections=host.elections,
         leader_changes=host.leader_changes,
         handed_over=host.handed_over,

@@ -143,6 +143,8 @@ class RaftFigures(NamedTuple):
     groups: int
     active: int
     led: int
+    # Where this node's replica is on other files than the group knows, and must catch up before it votes.
+    voteless: int
     elections: int
     leader_changes: int
     handed_over: int

@@ -94,13 +94,13 @@ class DiskFaults:
         stage.begin("new disk", node)
         self._cluster.nodes[node].crash(is_power_lost=True)
         self._cluster.replace_disk(node)
-        await asyncio.sleep(self._random.random() * DOWN_SECONDS_MAX)
-        stage.down.discard(node)
-        await self._lives.open(node)
-        await self._catch_up(node)
+        await self.come_back(node)
 
-    async def _catch_up(self, node: NodeId) -> None:
-        """Wait until it votes again; no other node may lose its files before."""
+    async def come_back(self, node: NodeId) -> None:
+        """After a while; until it votes again, no other node may lose its files."""
+        await asyncio.sleep(self._random.random() * DOWN_SECONDS_MAX)
+        self._stage.down.discard(node)
+        await self._lives.open(node)
         is_slow = self._random.random() < 0.5
         if is_slow:
             # Much is written around the changes of members, and not synced.

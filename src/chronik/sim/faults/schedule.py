@@ -2,6 +2,7 @@
 
 Each fault is made, lasts a while, and is undone. Several may overlap. Some things are left out because no
 cluster of this size survives them: two wiped disks at once, and a wiped disk while another replica is behind.
+Lost files count as a wiped disk.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from chronik.sim.faults.clocks import ClockFaults
 from chronik.sim.faults.crashes import CrashFaults
 from chronik.sim.faults.disks import DiskFaults
 from chronik.sim.faults.lives import Lives
+from chronik.sim.faults.losses import LostFiles
 from chronik.sim.faults.networks import NetworkFaults
 from chronik.sim.faults.recreations import RecreationFaults
 from chronik.sim.faults.stage import Stage
@@ -44,6 +46,7 @@ class Faults:
         networks = NetworkFaults(self._stage)
         disks = DiskFaults(self._stage, self._lives)
         crashes = CrashFaults(self._stage, self._lives, disks)
+        losses = LostFiles(self._stage, self._lives, disks)
         unlucky = UnluckyLeaders(self._stage, self._lives, crashes)
         clocks = ClockFaults(self._stage)
         recreations = RecreationFaults(self._stage, self._lives)
@@ -78,6 +81,7 @@ class Faults:
             (2, storage.lose_a_segment),
             (2, storage.start_full),
             (2, storage.use_up_descriptors),
+            (8, losses.lose),
         ]
 
     @property

@@ -27,6 +27,7 @@ RAFT = RaftFigures(
     groups=10,
     active=2,
     led=4,
+    voteless=3,
     elections=5,
     leader_changes=6,
     handed_over=7,
@@ -49,9 +50,10 @@ def test_a_node_alone_shows_nothing_of_it() -> None:
 def test_groups_and_what_became_of_their_leaderships() -> None:
     found = samples(statistics(raft=RAFT))
     shown = {
-        name: found[f"chronik_raft_{name}", labels()] for name in ("groups", "active_groups", "led_groups")
+        name: found[f"chronik_raft_{name}", labels()]
+        for name in ("groups", "active_groups", "led_groups", "voteless_groups")
     }
-    assert shown == {"groups": 10, "active_groups": 2, "led_groups": 4}
+    assert shown == {"groups": 10, "active_groups": 2, "led_groups": 4, "voteless_groups": 3}
     assert found["chronik_raft_elections_won_total", labels()] == 5
     assert found["chronik_raft_leader_changes_total", labels()] == 6
     assert found["chronik_raft_leaderships_handed_over_total", labels()] == 7
