@@ -223,7 +223,8 @@ class Connection(asyncio.BufferedProtocol):
             # Else the first reason is the one.
             self._reason = reason
         self._is_closing = True
-        # At once, for whoever frees memory by it must see that he does.
+        # At once, for whoever frees memory by it must see that he does; the loop tells of the end later.
+        self._reader.drop()
         self._forget_bytes()
         if self._transport is not None:
             self._transport.abort()

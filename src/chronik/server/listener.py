@@ -67,6 +67,8 @@ class Listeners:
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_finishing = False
+        # Connections with an incomplete frame and when it began, the oldest last; some have ended since.
+        self._incomplete: list[tuple[float, Connection]] = []
         # A flood of clients must not become one of lines.
         self._closings = ClosingLog(_log, lambda: asyncio.get_running_loop().time())
         # While somebody waits for the end of all connections.
@@ -192,12 +194,27 @@ class Listeners:
 
     def on_received_too_much(self) -> None:
         """Close those whose frame has been incomplete longest, until the node holds no more than it may."""
-        late = [connection for connection in self._connections if connection.frame_started is not None]
-        late.sort(key=lambda connection: connection.frame_started or 0.0)
-        for connection in late:
-            if not self._memory.is_receiving_too_much:
-                break
+        while self._memory.is_receiving_too_much:
+            connection = self._longest_incomplete()
+            if connection is None:
+                return
             connection.abort(UNENDING)
+
+    def _longest_incomplete(self) -> Connection | None:
+        """Sorts once for very many: frames that begin later are behind all that were sorted."""
+        for may_sort in (True, False):
+            while self._incomplete:
+                started, connection = self._incomplete.pop()
+                if connection.frame_started == started and not connection.is_closing:
+                    return connection
+            if may_sort:
+                self._incomplete = [
+                    (connection.frame_started, connection)
+                    for connection in self._connections
+                    if connection.frame_started is not None and not connection.is_closing
+                ]
+                self._incomplete.sort(key=lambda one: -one[0])
+        return None
 
     def _free_unsent_bytes(self, now: float) -> None:
         """Close those who have read nothing for longest: everybody else's fetches wait for their memory."""

@@ -89,11 +89,15 @@ class FrameReader:
         """Copy what is left out of a lent buffer; drop the own buffer once it is used up."""
         left = self._end - self._start
         if left == 0:
-            self._own = None
-            self._data = memoryview(b"")
-            self._start = self._end = 0
+            self.drop()
         elif self._own is None or len(self._own) > max(_BUFFER_BYTES_MIN, _GROWTH * left):
             self._adopt(self._useful_bytes())
+
+    def drop(self) -> None:
+        """Forget all that is not handed out, and its memory: nobody will ask for more."""
+        self._own = None
+        self._data = memoryview(b"")
+        self._start = self._end = 0
 
     def _make_room(self) -> None:
         """Room for at least one byte more, by moving the rest to the front of a larger buffer."""
