@@ -7,6 +7,7 @@ python -m tests.parity show --at HOST:PORT NAME    what any broker answers
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.parity.golden import Origin, Transcript
 from tests.parity.intended import INTENDED
 from tests.parity.open_differences import OPEN
 from tests.parity.registry import Scenario, all_scenarios
-from tests.parity.session import Target
+from tests.parity.session import SetupFailed, Target
 
 
 def main() -> None:
@@ -111,7 +112,13 @@ def _show(where: Target, chosen: list[Scenario]) -> None:
 
 
 def _play(where: Target, chosen: Iterable[Scenario]) -> dict[str, Transcript]:
-    return {scenario.name: runner.play(scenario, where) for scenario in chosen}
+    played = {}
+    for scenario in chosen:
+        try:
+            played[scenario.name] = runner.play(scenario, where)
+        except (SetupFailed, OSError, KeyError, ValueError, AssertionError) as error:
+            print(f"could not be played: {scenario.name}: {error!r}", file=sys.stderr)
+    return played
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tests.parity.schemas import has_flexible_request_header
 CLIENT_ID = "parity"
 
 # Well above every wait that a scenario asks a broker for.
-_SECONDS_MAX = 30.0
+_SECONDS_MAX = 10.0
 
 
 class Closed(Exception):

@@ -30,12 +30,17 @@ _NODES = frozenset(
     }
 )
 _NAMES = ("name", "topic", "topic_name", "group_id", "resource_name", "key", "group")
+_EPOCHS = frozenset({"leader_epoch", "current_leader_epoch", "committed_leader_epoch", "last_fetched_epoch"})
 # In the order they were sent or stored, which is theirs.
 _ORDERED = frozenset({"records", "headers"})
 
-_MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]*-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]{0,60}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LONG_NUMBER = re.compile(r"\d{4,}")
 _ADDRESS = re.compile(r"(127\.0\.0\.1|localhost):\d+")
 _HIDDEN = "<hidden>"
+
+# Longer values are only there for their length.
+_TEXT_MAX = 1000
 
 _TIMES = range(1_500_000_000_000, 2_500_000_000_000)
 _NOW_MS = 600_000
@@ -53,6 +58,8 @@ class Normalizer:
         self._base_time = base_time
         self._directory = directory
         self._numbers: dict[str, dict[Any, int]] = {}
+        # Of the first topic that the scenario made or was answered of; None before.
+        self.first_epoch: int | None = None
 
     def request(self, values: Any) -> Any:
         """What was asked, as it was ordered."""
@@ -63,12 +70,15 @@ class Normalizer:
         return _Pass(self, is_answer=True, asked=str(request), hide=frozenset(hide)).value(values, "")
 
     def placeholder(self, kind: str, value: Any, is_numbered: bool) -> str:
-        if not is_numbered:
-            return f"<{kind}>"
+        """Not numbered, a value that has no number yet gets none."""
         numbers = self._numbers.setdefault(kind, {})
+        if not is_numbered and value not in numbers:
+            return f"<{kind}>"
         return f"<{kind} {numbers.setdefault(value, len(numbers) + 1)}>"
 
     def text(self, text: str, is_numbered: bool) -> str:
+        if len(text) > _TEXT_MAX:
+            return f"<{len(text)} characters>"
         text = text.replace(f"-{self._own}", "").replace(self._directory, "<dir>")
         text = _ADDRESS.sub("<address>", text)
         return _MEMBER_ID.sub(lambda found: self.placeholder("member", found.group(), is_numbered), text)
@@ -77,6 +87,12 @@ class Normalizer:
         if abs(value - time.time() * 1000) < _NOW_MS:
             return "<now>"
         return f"T{value - self._base_time:+d}"
+
+    def epoch(self, value: int) -> str:
+        """Epochs count from the first that was seen: where they begin is each broker's own affair."""
+        if self.first_epoch is None:
+            self.first_epoch = value
+        return f"E{value - self.first_epoch:+d}"
 
     def is_foreign(self, value: Any, asked: str) -> bool:
         if not isinstance(value, dict):
@@ -148,6 +164,10 @@ class _Pass:
             return self._owner.time(value)
         if field == "producer_id" and value >= 0:
             return self._owner.placeholder("producer", value, self._is_numbered)
+        if field == "session_id" and value:
+            return self._owner.placeholder("session", value, self._is_numbered)
+        if field in _EPOCHS and value >= 0:
+            return self._owner.epoch(value)
         if not self._is_answer or value < 0:
             return value
         if field in _NODES:
@@ -156,8 +176,8 @@ class _Pass:
             return "<port>"
         if field in ("total_bytes", "usable_bytes"):
             return "<bytes>"
-        if field == "session_id" and value:
-            return self._owner.placeholder("session", value, self._is_numbered)
+        if field == "batch_leader_epoch":
+            return self._owner.epoch(value)
         return value
 
     def _text(self, value: str, field: str) -> str:
@@ -168,6 +188,8 @@ class _Pass:
                 return "<cluster id>"
             if field == "log_dir":
                 return "<dir>"
+            if field.endswith("error_message"):
+                value = _LONG_NUMBER.sub("<number>", value)
         return self._owner.text(value, self._is_numbered)
 
     def _bytes(self, value: bytes, field: str) -> Any:
@@ -175,6 +197,9 @@ class _Pass:
             found = readable(value)
             if not isinstance(found, bytes):
                 return self.value(found, field)
+        # Records that are none may hold times anywhere.
+        if len(value) > _TEXT_MAX or field == "records":
+            return f"<{len(value)} bytes>"
         if value.isascii() and value.decode("ascii").isprintable():
             return self._owner.text(value.decode("ascii"), self._is_numbered)
         return f"0x{value.hex()}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from chronik.wire.apis import ApiKey
 from tests.parity.golden import Transcript
 from tests.parity.registry import Scenario
-from tests.parity.session import Session, Target
+from tests.parity.session import RETRIABLE, Session, Target
 
 # Scenarios' own times are this far back, so that a broker's clock is not mistaken for them.
 _BASE_TIME_AGO_MS = 3_600_000
@@ -32,6 +32,7 @@ def warm_up(where: Target) -> None:
     session = Session(where, f"{where.run}warm")
     try:
         session.coordinator(session.name("group"))
+        _warm_up_transactions(session)
         for node in where.addresses:
             session.connect(node).wait_until(
                 lambda answer: answer["error_code"] == 0,
@@ -41,6 +42,24 @@ def warm_up(where: Target) -> None:
             )
     finally:
         session.close_all()
+
+
+def _warm_up_transactions(session: Session) -> None:
+    """Until what one transactional id is answered is no matter of time."""
+    name = session.name("tx")
+    found = session.wait_until(
+        lambda answer: answer["coordinators"][0]["error_code"] not in RETRIABLE,
+        ApiKey.FIND_COORDINATOR,
+        4,
+        {"key_type": 1, "coordinator_keys": [name]},
+    )["coordinators"][0]
+    if found["error_code"] == 0:
+        session.connect(found["node_id"]).wait_until(
+            lambda answer: answer["error_code"] not in RETRIABLE,
+            ApiKey.INIT_PRODUCER_ID,
+            4,
+            {"transactional_id": name, "transaction_timeout_ms": 60_000},
+        )
 
 
 def play(scenario: Scenario, where: Target) -> Transcript:

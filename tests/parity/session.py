@@ -20,11 +20,13 @@ from tests.parity.schemas import has_flexible_response_header, request_layout, r
 Answer = dict[str, Any]
 
 CLOSED: Answer = {"closed": True}
+# Nothing came for as long as a connection waits.
+SILENT: Answer = {"silent": True}
 
 # For what a cluster does in the background: leaders of a new topic, a coordinator that loads.
 _SETTLE_SECONDS_MAX = 30.0
 _POLL_SECONDS = 0.02
-_RETRIABLE = frozenset(
+RETRIABLE = frozenset(
     {
         ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
         ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -106,7 +108,7 @@ class Peer:
     def finish(self, pending: Pending, *, hide: Collection[str] = ()) -> Answer:
         answer = self._receive(pending)
         self._session.write(pending, answer, hide)
-        if answer is CLOSED:
+        if answer in (CLOSED, SILENT):
             self._connection.close()
             self._connection = Connection(*self._address)
         return answer
@@ -134,8 +136,8 @@ class Peer:
     def prepare(self, api_key: ApiKey, version: int, fields: Values | None = None) -> Answer:
         """The answer to a request of the setup. Raises SetupFailed when the connection is closed."""
         answer = self._receive(self.start(api_key, version, fields))
-        if answer is CLOSED:
-            raise SetupFailed(f"{api_key.name} v{version} closed the connection")
+        if answer in (CLOSED, SILENT):
+            raise SetupFailed(f"{api_key.name} v{version}: {answer}")
         return answer
 
     def wait_until(
@@ -164,6 +166,8 @@ class Peer:
             correlation_id, data = self._connection.receive()
         except Closed:
             return CLOSED
+        except TimeoutError:
+            return SILENT
         if correlation_id != pending.correlation_id:
             raise AssertionError(f"{correlation_id} answers {pending.correlation_id}")
         return _decoded(pending.api_key, pending.version, data)
@@ -180,6 +184,7 @@ class Session(Peer):
             run=target.run, own=own, base_time=target.base_time, directory=target.directory
         )
         self._peers: list[Peer] = []
+        self._by_node: dict[int, Peer] = {}
         super().__init__(self, next(iter(target.addresses.values())))
 
     def close_all(self) -> None:
@@ -206,6 +211,13 @@ class Session(Peer):
         """A time of this scenario, an hour or so ago."""
         return self.target.base_time + offset_ms
 
+    def epoch(self, offset: int = 0) -> int:
+        """The leader epoch that this scenario's first topic began with, or one beside it."""
+        first = self._normalizer.first_epoch
+        if first is None:
+            raise SetupFailed("no topic was made")
+        return first + offset
+
     # Other connections.
 
     def connect(self, node: int | None = None) -> Peer:
@@ -223,7 +235,7 @@ class Session(Peer):
         )
         peer = self.connect(found["coordinators"][0]["node_id"])
         peer.wait_until(
-            lambda answer: answer["groups"][0]["error_code"] not in _RETRIABLE,
+            lambda answer: answer["groups"][0]["error_code"] not in RETRIABLE,
             ApiKey.DESCRIBE_GROUPS,
             5,
             {"groups": [group]},
@@ -274,6 +286,19 @@ class Session(Peer):
             )
 
         self._wait_everywhere(is_whole, {"topics": [{"name": name}], "allow_auto_topic_creation": False})
+        made = self.prepare(ApiKey.METADATA, 12, {"topics": [{"name": name}]})["topics"][0]["partitions"]
+        if self._normalizer.first_epoch is None:
+            self._normalizer.first_epoch = made[0]["leader_epoch"]
+        # Kafka's metadata names a leader before the leader knows.
+        wanted = [{"partition_index": index, "timestamp": -1} for index in range(partitions)]
+        for node in {each["leader_id"] for each in made}:
+            mine = [wanted[each["partition_index"]] for each in made if each["leader_id"] == node]
+            self._peer(node).wait_until(
+                lambda answer: not any(each["error_code"] for each in answer["topics"][0]["partitions"]),
+                ApiKey.LIST_OFFSETS,
+                5,
+                {"replica_id": -1, "topics": [{"name": name, "partitions": mine}]},
+            )
 
     def wait_gone(self, name: str) -> None:
         """Until no node knows a topic."""
@@ -307,8 +332,15 @@ class Session(Peer):
 
     def _wait_everywhere(self, is_settled: Callable[[Answer], bool], fields: Values) -> None:
         for node in self.target.addresses:
-            peer = self if node == next(iter(self.target.addresses)) else self.connect(node)
-            peer.wait_until(is_settled, ApiKey.METADATA, 12, fields)
+            self._peer(node).wait_until(is_settled, ApiKey.METADATA, 12, fields)
+
+    def _peer(self, node: int) -> Peer:
+        """A connection to a node for setting up."""
+        if node == next(iter(self.target.addresses)):
+            return self
+        if node not in self._by_node:
+            self._by_node[node] = self.connect(node)
+        return self._by_node[node]
 
 
 def _decoded(api_key: int, version: int, data: bytes) -> Answer:

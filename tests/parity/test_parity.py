@@ -5,14 +5,18 @@ from collections.abc import Iterator
 import pytest
 
 from chronik.testing import Broker
+from chronik.wire.apis import SUPPORTED
 from tests.parity import golden, runner
 from tests.parity.comparison import Comparison, on, scenarios_on
 from tests.parity.differences import Known
 from tests.parity.intended import INTENDED
 from tests.parity.open_differences import OPEN
 from tests.parity.registry import Scenario, all_scenarios
+from tests.parity.summary import versions_asked
 
 # They share a broker, and with it what was found, so one worker takes them all.
+SCENARIOS_MIN = 300
+
 pytestmark = pytest.mark.xdist_group("parity")
 
 
@@ -39,6 +43,21 @@ def test_an_intended_difference_is_there(comparison: Comparison, entry: Known) -
 @pytest.mark.xfail(strict=True, reason="a fault that is known; remove the entry when it is mended")
 def test_an_open_difference_is_gone(comparison: Comparison, entry: Known) -> None:
     assert not comparison.is_seen(entry)
+
+
+def test_there_are_enough_scenarios() -> None:
+    assert len(all_scenarios()) >= SCENARIOS_MIN
+
+
+def test_every_api_is_asked_at_its_lowest_and_highest_version() -> None:
+    asked = versions_asked()
+    missing = [
+        f"{api_key.name} v{version}"
+        for api_key, versions in SUPPORTED.items()
+        for version in versions
+        if version not in asked.get(api_key.name, {})
+    ]
+    assert missing == []
 
 
 def test_what_is_recorded_is_of_one_kafka_version() -> None:

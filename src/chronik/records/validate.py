@@ -157,15 +157,21 @@ def validate_produce(records: Buffer, rules: ProduceRules, now_ms: int) -> Batch
 def _single_batch(records: Buffer, rules: ProduceRules) -> Batch:
     size = len(records)
     if size > _MAGIC_AT and records[_MAGIC_AT] != MAGIC:
-        raise _invalid(f"produce takes record batches with magic {MAGIC} only, not {records[_MAGIC_AT]}")
+        problem = f"produce takes record batches with magic {MAGIC} only, not {records[_MAGIC_AT]}"
+        if records[_MAGIC_AT] > MAGIC:
+            # No format has this magic: the bytes are damaged, and sending them again may help.
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, problem)
+        raise _invalid(problem)
     if size < HEADER_BYTES:
         if not size:
             raise _invalid("produce needs a record batch for each partition")
-        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"{size} bytes are too few for a record batch")
+        raise _invalid(f"{size} bytes are too few for a record batch")
     header = parse_header(records)
     if header.size != size:
         if header.length >= LENGTH_MIN and header.size < size:
             raise _invalid("produce takes exactly one record batch for each partition")
+        if header.size > size:
+            raise _invalid(f"a batch of {header.size} bytes in {size}")
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch of {header.size} bytes in {size}")
     if size > rules.batch_bytes_max:
         raise KafkaError(

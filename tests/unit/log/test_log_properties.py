@@ -21,6 +21,8 @@ from tests.support.manual_clock import ManualClock
 from tests.unit.log.drivers import close_cleanly, open_log, sync
 from tests.unit.log.log_model import LogModel, adopt, check_all, check_content, check_written
 
+pytestmark = pytest.mark.long
+
 # A few batches to a segment, a few index entries too; retention by size for the cleanup operation.
 CONFIG = LogConfig(segment_bytes=700, index_interval_bytes=120, retention_ms=-1, retention_bytes=-1)
 

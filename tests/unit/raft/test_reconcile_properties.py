@@ -8,6 +8,7 @@ import asyncio
 from random import Random
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,8 @@ from tests.unit.raft.raft_history import (
     last_index,
     membership_after,
 )
+
+pytestmark = pytest.mark.long
 
 CONFIG = LogConfig(segment_bytes=500, index_interval_bytes=120, retention_ms=-1, retention_bytes=-1)
 GROUP = GroupId(TopicId(b"g" * 16), 0)

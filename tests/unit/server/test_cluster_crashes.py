@@ -10,6 +10,8 @@ from tests.proofs.crash_matrix import NO_CRASH, random_plan, run_life
 from tests.support.cluster_life import ClusterLife
 from tests.support.durability_points import Point
 
+pytestmark = pytest.mark.long
+
 # A life takes a second of a processor.
 SEEDS = range(24)
 

@@ -31,6 +31,8 @@ from tests.proofs.fuzz.mutations import MUTATIONS, Mutation
 from tests.support.protocol.generate import WAITING, World, any_request
 from tests.unit.server.test_connection import FakeTransport
 
+pytestmark = pytest.mark.long
+
 WORLD = World(topics=("fuzz-a", "fuzz-b"), partitions=2)
 SERIAL = settings(
     derandomize=True,

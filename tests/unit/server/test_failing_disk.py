@@ -16,6 +16,8 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from tests.support.broker_room import BrokerRoom
 
+pytestmark = pytest.mark.long
+
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")
 

@@ -6,6 +6,8 @@ from chronik.sim.hunt import hunt
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.simulation import simulate
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     "mutant",

@@ -12,6 +12,8 @@ from chronik.log.reading import CorruptBatch
 from chronik.sim import simulation
 from chronik.sim.simulation import Outcome, Simulation, simulate
 
+pytestmark = pytest.mark.long
+
 SEEDS = range(1, 21)
 
 

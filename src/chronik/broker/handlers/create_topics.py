@@ -76,6 +76,9 @@ def _command(request: CreatableTopic) -> CreateTopic:
     }
     if len(assignments) != len(request.assignments):
         raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "A partition is assigned more than once")
+    nulls = [config.name for config in request.configs if config.value is None]
+    if nulls:
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"Settings without a value: {', '.join(nulls)}")
     return CreateTopic(
         name=request.name,
         partitions=request.num_partitions,

@@ -54,9 +54,7 @@ def _brokers(image: ClusterImage, listener: str, includes_fenced: bool) -> Itera
 def on_error(
     request: DescribeClusterRequest, code: ErrorCode, message: str | None
 ) -> DescribeClusterResponse:
-    return DescribeClusterResponse(
-        error_code=code, error_message=message, endpoint_type=request.endpoint_type
-    )
+    return DescribeClusterResponse(error_code=code, error_message=message, endpoint_type=_BROKERS)
 
 
 def _check_endpoint_type(endpoint_type: int) -> None:

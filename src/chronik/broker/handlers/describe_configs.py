@@ -70,7 +70,7 @@ def _result(
 def _failure(resource: DescribeConfigsResource, error: KafkaError) -> DescribeConfigsResult:
     return DescribeConfigsResult(
         error_code=error.code,
-        error_message=error.message,
+        error_message=error.message or "",
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
     )

@@ -1,6 +1,7 @@
 """DescribeProducers (key 61), version 0: the idempotent producers a partition remembers (KIP-664)."""
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_producers import (
     DescribeProducersRequest,
@@ -45,11 +46,20 @@ def on_error(
 
 
 def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
+    problem = topic_name_problem(topic)
+    if problem is not None:
+        return PartitionResponse(
+            partition_index=index,
+            error_code=ErrorCode.INVALID_TOPIC_EXCEPTION,
+            error_message=f"{topic!r} is no topic name: {problem}",
+        )
     try:
         partition = broker.replicas.leader(topic, index)
         partition.check_leader()
     except KafkaError as error:
-        return PartitionResponse(partition_index=index, error_code=error.code, error_message=error.message)
+        is_known = topic in broker.metadata.image.topics
+        message = error.message or (None if is_known else f"there is no topic {topic}")
+        return PartitionResponse(partition_index=index, error_code=error.code, error_message=message)
     return PartitionResponse(
         partition_index=index,
         error_message=None,

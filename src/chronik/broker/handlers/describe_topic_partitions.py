@@ -32,6 +32,10 @@ def handle(
 ) -> DescribeTopicPartitionsResponse:
     if request.cursor is not None and request.cursor.partition_index < 0:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's partition is negative")
+    if request.topics and request.cursor is not None:
+        named = {topic.name for topic in request.topics}
+        if request.cursor.topic_name not in named:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's topic is not among those named")
     page = _Page(broker, broker_views(broker.metadata.image, context.listener), request)
     return page.fill(_names(broker, request))
 
@@ -48,16 +52,13 @@ def on_error(
 def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Sequence[str]:
     """Names from the cursor on.
 
-    No topic named means all; a cursor's topic is included though it was not named.
+    No topic named means all.
     """
     topics = broker.metadata.image.topics
     cursor = request.cursor.topic_name if request.cursor is not None else ""
     if not request.topics:
         return sorted(name for name in topics if name >= cursor)
-    names = {topic.name for topic in request.topics if topic.name >= cursor}
-    if cursor:
-        names.add(cursor)
-    return sorted(names)
+    return sorted({topic.name for topic in request.topics if topic.name >= cursor})
 
 
 class _Page:
@@ -104,7 +105,9 @@ class _Page:
 def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
     is_illegal = topic_name_problem(name) is not None
     code = ErrorCode.INVALID_TOPIC_EXCEPTION if is_illegal else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name)
+    return DescribeTopicPartitionsResponseTopic(
+        error_code=code, name=name, topic_authorized_operations=TOPIC_OPERATIONS
+    )
 
 
 def _topic(

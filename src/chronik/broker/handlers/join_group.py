@@ -41,7 +41,7 @@ async def handle(broker: Broker, context: RequestContext, request: JoinGroupRequ
 
 
 def on_error(request: JoinGroupRequest, code: ErrorCode, message: str | None) -> JoinGroupResponse:
-    return JoinGroupResponse(error_code=code, member_id=request.member_id)
+    return JoinGroupResponse(error_code=code, member_id=request.member_id, protocol_name=None)
 
 
 def _rebalance_timeout_ms(request: JoinGroupRequest) -> int:

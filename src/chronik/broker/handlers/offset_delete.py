@@ -4,6 +4,7 @@
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import DeleteOffsets
+from chronik.broker.groups.service import check_group_id
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import TopicPartition
 from chronik.wire.messages.offset_delete import (
@@ -17,12 +18,14 @@ from chronik.wire.messages.offset_delete import (
 async def handle(
     broker: Broker, context: RequestContext, request: OffsetDeleteRequest
 ) -> OffsetDeleteResponse:
+    check_group_id(request.group_id)
     known_topics = broker.metadata.image.topics
     partitions = tuple(
         TopicPartition(topic.name, partition.partition_index)
         for topic in request.topics
         if topic.name in known_topics
         for partition in topic.partitions
+        if 0 <= partition.partition_index < len(known_topics[topic.name].partitions)
     )
     answer = await broker.groups.run(DeleteOffsets(request.group_id, partitions=partitions))
     if answer.error is not ErrorCode.NONE:

@@ -5,7 +5,7 @@ log (KIP-320).
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.partition import Partition
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch
+from chronik.vocab.ids import NO_EPOCH, LeaderEpoch
 from chronik.wire.messages.offset_for_leader_epoch import (
     EpochEndOffset,
     OffsetForLeaderEpochRequest,
@@ -50,6 +50,8 @@ def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> Epo
         partition.check_leader(wanted.current_leader_epoch)
     except KafkaError as error:
         return _failed(wanted, error.code)
+    if wanted.leader_epoch == NO_EPOCH:
+        return _failed(wanted, ErrorCode.NONE)
     epoch, end_offset = _find(partition, wanted.leader_epoch)
     return EpochEndOffset(partition=wanted.partition, leader_epoch=epoch, end_offset=end_offset)
 

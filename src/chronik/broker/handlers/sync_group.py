@@ -6,12 +6,17 @@ The answer waits for the leader's assignment, and until that is committed.
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Sync
 from chronik.broker.groups.service import check_group_id
-from chronik.vocab.errors import ErrorCode
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+
+_FIRST_VERSION_WITH_PROTOCOL = 5
 
 
 async def handle(broker: Broker, context: RequestContext, request: SyncGroupRequest) -> SyncGroupResponse:
     check_group_id(request.group_id)
+    is_named = request.protocol_type is not None and request.protocol_name is not None
+    if context.api_version >= _FIRST_VERSION_WITH_PROTOCOL and not is_named:
+        raise KafkaError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "protocol type and name are required")
     answer = await broker.groups.run(
         Sync(
             request.group_id,

@@ -6,6 +6,7 @@ ids.
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -37,6 +38,8 @@ from chronik.vocab.ids import TopicPartition
 
 from .known_topics import KnownTopics
 from .play import protocols, replayed
+
+pytestmark = pytest.mark.long
 
 CLIENTS = range(4)
 PROTOCOLS = ("range", "range:t+u", "range,sticky", "sticky,range")

@@ -197,7 +197,7 @@ def test_unknown_settings_are_stored_and_shown_without_values() -> None:
 @pytest.mark.parametrize(
     ("type", "name", "code", "message"),
     [
-        (ResourceType.TOPIC, "nobody", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
+        (ResourceType.TOPIC, "nobody", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ""),
         (
             ResourceType.TOPIC,
             "",

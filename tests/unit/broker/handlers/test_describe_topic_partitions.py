@@ -97,11 +97,19 @@ def test_the_cursors_topic_may_be_gone() -> None:
     async def scene(stage: MetadataStage) -> None:
         await create(stage, a=1, c=1)
         assert shown(ask(stage, cursor=("b", 1))) == [("c", [0])]
-        response = ask(stage, "a", "c", cursor=("b", 1))
+        response = ask(stage, "b", "c", cursor=("b", 1))
         assert [(topic.name, topic.error_code) for topic in response.topics] == [
             ("b", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
             ("c", 0),
         ]
+
+
+def test_the_cursors_topic_must_be_among_those_named() -> None:
+    async def scene(stage: MetadataStage) -> None:
+        await create(stage, a=1, b=1)
+        with pytest.raises(KafkaError) as refused:
+            ask(stage, "a", cursor=("b", 0))
+        assert refused.value.code is ErrorCode.INVALID_REQUEST
 
     play(scene)
 
