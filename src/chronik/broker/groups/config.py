@@ -81,3 +81,7 @@ EXPIRED_OFFSETS_PER_TURN: Final = 1_000
 
 # The same for offsets of deleted topics, which are not given to anybody meanwhile.
 FORGOTTEN_OFFSETS_PER_TURN: Final = 1_000
+
+# From a load until offsets of topics that were deleted meanwhile are removed: the pace at which a shard
+# whose log takes no records (a full disk) tries again.
+FORGET_AFTER_LOAD_MS: Final = 5_000

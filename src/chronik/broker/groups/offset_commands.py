@@ -32,7 +32,7 @@ from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 # An offset record without its strings: key version, value version, lengths, numbers, tagged fields.
 _OFFSET_RECORD_BYTES = RECORD_OVERHEAD_BYTES + 76
 
-_FORGET_KEY = TimerKey(Timer.FORGET)
+FORGET_KEY = TimerKey(Timer.FORGET)
 
 _TIMESTAMP_MS_MAX = 2**63 - 1
 
@@ -186,4 +186,4 @@ def forget_stale(turn: Turn) -> None:
             turn.write_offset_tombstone(group, partition)
             turn.forget_if_vacant(group)
     if turn.stale:
-        turn.deadlines.set(_FORGET_KEY, turn.now.monotonic_ms + 1)
+        turn.deadlines.set(FORGET_KEY, turn.now.monotonic_ms + 1)

@@ -32,7 +32,7 @@ from chronik.broker.groups.commands import (
     Sync,
     Ticket,
 )
-from chronik.broker.groups.config import GroupConfig
+from chronik.broker.groups.config import FORGET_AFTER_LOAD_MS, GroupConfig
 from chronik.broker.groups.deadlines import Deadlines, Now, Timer, TimerKey
 from chronik.broker.groups.expiry import EXPIRY_KEY, on_expiry_deadline
 from chronik.broker.groups.group import Group
@@ -157,7 +157,9 @@ class Shard:
         """
         turn = self._turn(now)
         self._stale.extend(self._of_deleted_topics())
-        offset_commands.forget_stale(turn)
+        if self._stale:
+            # Not at once: where the log takes nothing the shard is loaded again, and would be for ever.
+            self._deadlines.set(offset_commands.FORGET_KEY, now.monotonic_ms + FORGET_AFTER_LOAD_MS)
         self._deadlines.set(EXPIRY_KEY, now.monotonic_ms + self._config.expiry_interval_ms)
         for group in list(self.groups.values()):
             for member in group.members.values():

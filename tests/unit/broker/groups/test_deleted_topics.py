@@ -12,7 +12,7 @@ from chronik.broker.groups.commands import (
     OffsetToCommit,
     Ticket,
 )
-from chronik.broker.groups.config import FORGOTTEN_OFFSETS_PER_TURN, GroupConfig
+from chronik.broker.groups.config import FORGET_AFTER_LOAD_MS, FORGOTTEN_OFFSETS_PER_TURN, GroupConfig
 from chronik.broker.groups.deadlines import Now
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.record_format import encode_offset_key, encode_offset_value
@@ -67,7 +67,8 @@ class Room:
         self.shard = Shard(GroupConfig(), self.topics)
         for key, value in self.log:
             self.shard.replay(key, value)
-        self.take(self.shard.on_loaded(NOW))
+        assert self.take(self.shard.on_loaded(NOW)).records == []
+        self.take(self.shard.tick(Now(NOW.wall_ms, NOW.monotonic_ms + FORGET_AFTER_LOAD_MS)))
 
     def write(self, committed: CommittedOffset) -> None:
         """As another release does."""

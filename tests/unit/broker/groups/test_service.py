@@ -481,9 +481,28 @@ async def test_offsets_of_a_topic_made_again_while_nobody_coordinated_are_forgot
     topics.make_again("t")
     service.on_leader(partition, LeaderEpoch(2))
     assert await _offset(service) is None
-    await settle()
+    await after_ms(6_000)
     assert log.committed[partition][-1][1] is None
     assert (await service.list_groups()).groups == ()
+    await service.close()
+
+
+@virtual
+async def test_a_log_that_takes_nothing_is_not_loaded_without_end() -> None:
+    """Offsets of a deleted topic cannot be removed while the disk is full: every few seconds is enough."""
+    log, topics = MemoryLog(), KnownTopics()
+    service = _service(log, topics=topics)
+    await service.run(_commit(1))
+    partition = partition_of("g", PARTITIONS)
+    service.on_follower(partition)
+    topics.delete("t")
+    service.on_leader(partition, LeaderEpoch(2))
+    await settle()
+    reads = log.reads
+    for _ in range(10):
+        log.refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+        await after_ms(1_000)
+    assert log.reads - reads <= 3
     await service.close()
 
 
