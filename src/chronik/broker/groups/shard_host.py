@@ -83,6 +83,8 @@ class ShardHost:
         self._clock = clock
         self._config = config
         self._loop = asyncio.get_running_loop()
+        # While what a load has to write is appended.
+        self._is_taking_over = False
         # None while it is loaded, and after the end.
         self._shard: Shard | None = None
         self._waiting: dict[Ticket, asyncio.Future[object]] = {}
@@ -158,7 +160,9 @@ class ShardHost:
     # Loading.
 
     def _start_loading(self) -> asyncio.Task[None]:
-        task = self._loop.create_task(self._load(), name=f"load-groups-{self._partition}")
+        # What the last load had to write failed at once, and would again: the disk is full, for example.
+        delay = LOAD_RETRY_SECONDS if self._is_taking_over else 0.0
+        task = self._loop.create_task(self._load(delay), name=f"load-groups-{self._partition}")
         task.add_done_callback(self._on_load_end)
         return task
 
@@ -166,8 +170,10 @@ class ShardHost:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.critical("loading groups failed", extra={"partition": self._partition}, exc_info=error)
 
-    async def _load(self) -> None:
+    async def _load(self, delay: float) -> None:
         await self._settle_appends()
+        if delay:
+            await asyncio.sleep(delay)
         while not self._is_closed:
             try:
                 shard = await self._replay()
@@ -177,8 +183,11 @@ class ShardHost:
                 await asyncio.sleep(LOAD_RETRY_SECONDS)
                 continue
             self._shard = shard
+            self._is_taking_over = True
             self._perform(shard.on_loaded(self._now()))
-            self._settled.set()
+            self._is_taking_over = False
+            if self._shard is not None:
+                self._settled.set()
             return
 
     async def _follow_metadata(self, offset: Offset) -> None:
