@@ -5,18 +5,13 @@ it: a row for each log that has a directory. It is written before the mark of th
 the mark is taken: what was durable then is so after a crash, too.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crc32c import crc32c
-
-from chronik.log.checkpoint import format_lines, parse_lines
+from chronik.log.checkpoint import format_lines, parse_lines, seal, unseal
 from chronik.vocab.ids import TopicId
 
 _WHOLE, _DAMAGED = "whole", "damaged"
-
-_CRC_LINE = re.compile(rb"(?s)(.*\n)crc32c ([0-9a-f]{8})\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +37,13 @@ class VouchedLog:
 
 def format_vouched(logs: Mapping[str, VouchedLog]) -> bytes:
     """By directory."""
-    body = format_lines([_row(directory, logs[directory]) for directory in sorted(logs)])
-    return body + f"crc32c {crc32c(body):08x}\n".encode()
+    return seal(format_lines([_row(directory, logs[directory]) for directory in sorted(logs)]))
 
 
 def parse_vouched(content: bytes) -> dict[str, VouchedLog] | None:
     """None for what is not whole."""
-    found = _CRC_LINE.fullmatch(content)
-    if found is None or int(found[2], 16) != crc32c(found[1]):
-        return None
-    rows = parse_lines(found[1])
+    body = unseal(content)
+    rows = None if body is None else parse_lines(body)
     return None if rows is None else {row[0]: _parse(row) for row in rows if row != [""]}
 
 

@@ -23,6 +23,7 @@ from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage
 from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged, StoreFailed, StoreTooNew
+from chronik.raft.store_witness import WITNESS_FILE
 from chronik.server.disk import RealDisk
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId
@@ -486,10 +487,13 @@ class TestDamage:
         return disk.content(STATE_FILE)
 
     def test_a_torn_end_is_cut(self, disk: CrashDisk, content: bytes) -> None:
+        witness = disk.content(WITNESS_FILE)
         whole = state_of(reopen(disk)).image()
         last = len(codec.frame(codec.format_markers(GROUP, [SECOND]), 0))
         for cut in range(1, last + 1):
             disk.write(STATE_FILE, content[:-cut])
+            # As it was before the first start, which made the last record durable.
+            disk.write(WITNESS_FILE, witness)
             assert state_of(StateStore.open(disk)).image() == whole._replace(markers=(FIRST,))
             assert len(disk.content(STATE_FILE)) == len(content) - last
 

@@ -117,7 +117,9 @@ def test_a_copy_that_is_damaged_is_none() -> None:
     assert not is_same
 
 
-@pytest.mark.parametrize("content", [None, b"", b"0\n1\n1 99999", b"0\n1\nx y\n", b"0\n1\n1\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"0\n1\n1 99999", b"0\n1\nx y\n", b"0\n1\n1\n", b"0\n1\n1 99999\n"]
+)
 def test_without_a_witness_the_store_is_taken_at_its_word(content: bytes | None) -> None:
     room = voted(is_stopped=False)
     room.disk.lose(WITNESS_FILE)
@@ -131,7 +133,18 @@ def test_without_a_witness_the_store_is_taken_at_its_word(content: bytes | None)
 def test_the_bytes_of_the_witness() -> None:
     room = voted(is_stopped=False)
     size = len(room.disk.content(STATE_FILE))
-    assert room.disk.content(WITNESS_FILE) == b"0\n1\n1 %d\n" % size
+    assert size == 189
+    assert room.disk.content(WITNESS_FILE) == b"0\n1\n1 189\ncrc32c 25a54f5d\n"
+
+
+def test_a_witness_of_mixed_digits_vouches_for_nothing() -> None:
+    # What a crash makes of an unsynced 189 in the place of a 190.
+    room = voted(is_stopped=False)
+    torn = room.disk.content(WITNESS_FILE).replace(b" 189", b" 199")
+    room.disk.write(WITNESS_FILE, torn)
+    store, is_same = room.reopen()
+    assert is_same
+    assert hard_state(store) == VOTED
 
 
 def test_an_older_store_put_back_is_noticed() -> None:

@@ -110,4 +110,7 @@ def test_members_are_described_as_kafka_does() -> None:
 
 def test_on_error_names_the_member() -> None:
     response = join_group.on_error(JoinGroupRequest(member_id="m"), ErrorCode.NOT_COORDINATOR, None)
-    assert response == JoinGroupResponse(error_code=ErrorCode.NOT_COORDINATOR, member_id="m")
+    # Without a protocol there is no name, as in Kafka.
+    assert response == JoinGroupResponse(
+        error_code=ErrorCode.NOT_COORDINATOR, protocol_name=None, member_id="m"
+    )

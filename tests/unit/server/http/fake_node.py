@@ -17,6 +17,7 @@ from chronik.server.http.view import (
     PartitionFigures,
     RaftFigures,
     RequestTotals,
+    StorageFigures,
 )
 
 
@@ -71,6 +72,7 @@ def statistics(
     topic_traffic: dict[str, TopicTraffic] | None = None,
     metadata: MetadataFigures | None = METADATA,
     raft: RaftFigures | None = None,
+    storage: StorageFigures | None = None,
 ) -> NodeStatistics:
     total = TopicTraffic()
     for traffic in (topic_traffic or {}).values():
@@ -103,6 +105,7 @@ def statistics(
         groups=groups,
         metadata=metadata,
         raft=raft,
+        storage=storage or StorageFigures(),
     )
 
 

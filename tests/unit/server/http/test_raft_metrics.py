@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chronik.server.http.view import PeerFigures, RaftFigures
+from chronik.server.http.view import PeerFigures, RaftFigures, StorageFigures
 from chronik.server.metrics import ROWS_MAX
 from tests.unit.server.http.fake_node import METADATA, latency, partition, statistics
 from tests.unit.server.http.test_metrics import labels, samples
@@ -147,7 +147,9 @@ def test_rows_of_led_partitions_are_bounded() -> None:
 
 
 def test_the_page_for_operators_names_what_there_is() -> None:
-    shown = {key[0] for key in samples(statistics(partitions=[partition("orders")], raft=RAFT))}
+    storage = StorageFigures(damage={"batch": 1}, short={"disk": True}, refused={"disk": 1})
+    figures = statistics(partitions=[partition("orders")], raft=RAFT, storage=storage)
+    shown = {key[0] for key in samples(figures)}
     named = set(_names_in(OPERATIONS.read_text(encoding="utf-8")))
     assert len(named) > 30
     assert {name for name in named if name not in shown and f"{name}_count" not in shown} == set()
