@@ -44,7 +44,7 @@ class HostStatistics(NamedTuple):
     # Those that are ticked.
     active: int
     led: int
-    # Those in which this node's replica may not vote (`RaftCore.may_vote`).
+    # Those in which this node's replica has no vote (`ReplicatedGroup.has_vote`).
     voteless: int
     # Won by this node's replicas.
     elections: int
@@ -153,7 +153,7 @@ class RaftHost:
             groups=len(groups),
             active=len(self._active),
             led=sum(group.is_leader for group in groups),
-            voteless=sum(not group.may_vote for group in groups),
+            voteless=sum(not group.has_vote for group in groups),
             elections=elections,
             leader_changes=leader_changes,
             handed_over=handed_over,

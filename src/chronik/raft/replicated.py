@@ -176,9 +176,9 @@ class ReplicatedGroup:
         return dict(self._core.membership.directories).get(self._setting.node) == self.directory
 
     @property
-    def may_vote(self) -> bool:
-        """False for a replica that lost what it had promised and has not caught up."""
-        return self._core.may_vote
+    def has_vote(self) -> bool:
+        """True if this replica's vote counts: a learner, and one that lost its files, has none."""
+        return self._core.may_vote and self._setting.node in self._core.membership.voters
 
     @property
     def synced_offset(self) -> Offset:

@@ -43,7 +43,7 @@ class FakeGroup:
         self.members = FOUNDERS.members
         self.is_quiet = True
         self.is_leader = False
-        self.may_vote = True
+        self.has_vote = True
         self.laggards: frozenset[NodeId] = frozenset()
         self.found_laggards: list[frozenset[NodeId]] = []
         self.elections = self.leader_changes = self.handed_over = 0

@@ -25,7 +25,7 @@ async def commit(leader: ReplicaNode, *values: str) -> None:
 
 
 async def until_voter(trio: Trio, node: NodeId) -> None:
-    """The leader counts it, under the name that its files have now."""
+    """The leader counts it, under the name that its files have now; until then it has no vote."""
     async with asyncio.timeout(20):
         while True:
             leader = trio.leader()
@@ -33,6 +33,8 @@ async def until_voter(trio: Trio, node: NodeId) -> None:
             name = (node, trio.nodes[node].group.directory)
             if settled is not None and node in settled.voters and name in settled.directories:
                 return
+            if leader is not None and node not in leader.group.voters:
+                assert not trio.nodes[node].group.has_vote
             await asyncio.sleep(0.05)
 
 
@@ -126,9 +128,9 @@ async def test_each_loss_makes_it_another_replica() -> None:
         trio.disks[lost].lose("t-0")
         replica = await trio.start_node(lost)
         assert replica.group.directory == f"directory-{lost}+{losses}"
-        assert not replica.group.may_vote
+        assert not replica.group.has_vote
         await until_voter(trio, lost)
-        assert replica.group.may_vote
+        assert replica.group.has_vote
     # After a restart it is still the one that the others know.
     await trio.crash(lost)
     replica = await trio.start_node(lost)
