@@ -12,6 +12,8 @@ from chronik.sim.process_disk import Change, Death, Operation
 from chronik.vocab.ids import NodeId
 from tests.support.cluster_scene import ClusterScene
 
+pytestmark = pytest.mark.long
+
 # Registration, two looks at the members for each group, and the log's way over: some seconds at most.
 VOTES_AGAIN_SECONDS = 10.0
 

@@ -8,6 +8,8 @@ from chronik.wire.codec import decoder, encode
 
 from .kio_oracle import Case, all_cases, from_bytes, to_bytes, to_ours, values
 
+pytestmark = pytest.mark.long
+
 CASES = list(all_cases())
 
 # Produce below 3 is what test_bad_records.py sends; the rest has bytes of its own in test_later_than_kio.py.

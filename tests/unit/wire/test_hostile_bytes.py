@@ -15,6 +15,8 @@ from chronik.wire.messages.produce import ProduceRequest
 
 from .kio_oracle import Case, all_cases, to_bytes, values
 
+pytestmark = pytest.mark.long
+
 CASES = list(all_cases())
 
 EXAMPLES = settings(

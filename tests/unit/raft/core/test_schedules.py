@@ -7,6 +7,8 @@ from tests.unit.raft.core.connections import ConnectedGroup
 from tests.unit.raft.core.group import Group, membership, with_directories
 from tests.unit.raft.core.schedules import OPTIONS, Schedule
 
+pytestmark = pytest.mark.long
+
 COURSES = 3
 EVENTS = 1500
 
