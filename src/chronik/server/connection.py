@@ -16,6 +16,7 @@ from chronik.broker.context import NoAnswer, UnservedRequest
 from chronik.broker.large_requests import LargeReply
 from chronik.broker.memory import NodeMemory
 from chronik.server.closing import BAD_FRAME, BY_CLIENT, FAILED_UNANSWERED, NOT_A_REQUEST, UNSERVED, Reason
+from chronik.server.read_turns import ReadTurns
 from chronik.wire.framing import BadFrame, FrameReader
 
 Parts = list[bytes | memoryview]
@@ -90,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         log: ConnectionLog,
         memory: NodeMemory,
         receive_buffer: memoryview,
+        turns: ReadTurns,
         frame_bytes_max: int,
         now: Callable[[], float],
     ) -> None:
@@ -104,6 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self._log = log
         self._memory = memory
         self._shared = receive_buffer
+        self._turns = turns
         self._reader = FrameReader(frame_bytes_max)
         self._now = now
         self._transport: asyncio.Transport | None = None
@@ -113,6 +116,8 @@ class Connection(asyncio.BufferedProtocol):
         self._is_muted = False
         self._is_writable = True
         self._is_reading = True
+        # Read when the turn's time was spent; not None until `resume`, and nothing else is read meanwhile.
+        self._late: bytes | None = None
         self._is_closing = False
         self._is_finishing = False
         self._lent = False
@@ -132,16 +137,22 @@ class Connection(asyncio.BufferedProtocol):
         self._log.on_open(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        if self._turns.is_spent:
+            return self._turns.late_buffer
         space = self._reader.space()
         self._lent = space is None
         return self._shared if space is None else space
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._turns.is_spent:
+            self._read_late(nbytes)
+            return
         if self._lent:
             self._reader.lend(self._shared[:nbytes])
         else:
             self._reader.received(nbytes)
         self._pump()
+        self._turns.note(self.last_active)
 
     def eof_received(self) -> bool:
         return False
@@ -231,8 +242,35 @@ class Connection(asyncio.BufferedProtocol):
 
     # Requests in.
 
+    def stop(self) -> None:
+        """Read nothing until `resume`: others have used up this turn's time. Called by `ReadTurns`."""
+        if self._is_reading and self._late is None and not self._is_closing:
+            self._late = b""
+            self._read_more(False)
+            self._turns.queue(self)
+
+    def _read_late(self, count: int) -> None:
+        self._late = b""
+        self._read_more(False)
+        self._late = self._turns.read_late(self, count)
+        self.last_active = self._now()
+
+    def resume(self) -> None:
+        """Go on where it stopped, with what it read late. Called by `ReadTurns`."""
+        late, self._late = self._late, None
+        if late is None or self._is_closing:
+            return
+        if late:
+            self._reader.append(late)
+        if self._reader.is_inside_frame:
+            self._pump()
+        else:
+            self._read_more(True)
+
     def _pump(self) -> None:
         """Start what may start, then wait for the rest: bytes, an answer, or a client that reads."""
+        if self._late is not None:
+            return
         self.last_active = self._now()
         try:
             is_blocked = self._start_requests()

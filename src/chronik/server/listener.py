@@ -16,6 +16,7 @@ from chronik.broker.memory import NodeMemory
 from chronik.server.binding import listen
 from chronik.server.closing import DEAF, IDLE, STOPPING, TOO_MANY, UNENDING, ClosingLog, Reason
 from chronik.server.connection import Connection, Requests, make_receive_buffer
+from chronik.server.read_turns import ReadTurns
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Listeners:
         self._servers: list[asyncio.Server] = []
         # A dict for its order: the oldest first.
         self._connections: dict[Connection, None] = {}
+        self._turns = ReadTurns(lambda: asyncio.get_running_loop().time(), self._connections)
         self._per_host: dict[str, int] = {}
         self._next_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -163,6 +165,7 @@ class Listeners:
             log=self,
             memory=self._memory,
             receive_buffer=self._receive_buffer,
+            turns=self._turns,
             frame_bytes_max=self._limits.frame_bytes_max,
             now=asyncio.get_running_loop().time,
         )

@@ -61,6 +61,18 @@ class FrameReader:
         self._start = 0
         self._end = len(data)
 
+    def append(self, data: bytes) -> None:
+        """Take what was read elsewhere, as it comes behind what is here. Call `keep` as after `lend`."""
+        if self._own is None:
+            self.lend(memoryview(data))
+            return
+        while data:
+            self._make_room()
+            count = min(len(data), len(self._data) - self._end)
+            self._data[self._end : self._end + count] = data[:count]
+            self._end += count
+            data = data[count:]
+
     def next_frame(self) -> memoryview | None:
         """The next whole frame without its length, valid until the next `space` or `keep`; None when there is
         none.

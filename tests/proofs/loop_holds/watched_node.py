@@ -22,7 +22,7 @@ from chronik.server import node as node_module
 
 # A stack is looked at so often, when that is asked for; and only in turns that are this long already.
 _SAMPLE_SECONDS = 0.002
-_LONG_SECONDS = 0.02
+_LONG_SECONDS = 0.002
 
 
 class Watch:
@@ -33,12 +33,17 @@ class Watch:
         self._turn_began = time.thread_time()
         self._turn_began_wall = time.monotonic()
         self.longest_seconds = 0.0
+        # Of the longest turn, and of the one that is going on.
         self.stacks: Counter[str] = Counter()
+        self._sampled: Counter[str] = Counter()
         self._thread = threading.get_ident()
 
     def turn(self) -> None:
         now = time.thread_time()
-        self.longest_seconds = max(self.longest_seconds, now - self._turn_began)
+        if now - self._turn_began > self.longest_seconds:
+            self.longest_seconds = now - self._turn_began
+            self.stacks = self._sampled
+        self._sampled = Counter()
         self._turn_began = now
         self._turn_began_wall = time.monotonic()
         self._loop.call_soon(self.turn)
@@ -50,7 +55,7 @@ class Watch:
             if time.monotonic() - self._turn_began_wall > _LONG_SECONDS:
                 frame = sys._current_frames().get(self._thread)
                 entries = traceback.extract_stack(frame)[-6:]
-                self.stacks[" < ".join(f"{e.name}:{e.lineno}" for e in reversed(entries))] += 1
+                self._sampled[" < ".join(f"{e.name}:{e.lineno}" for e in reversed(entries))] += 1
 
     def on_command(self) -> None:
         for command in os.read(0, 4096).split():

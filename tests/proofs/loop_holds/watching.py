@@ -1,7 +1,11 @@
 """The watched node as seen by whoever attacks it."""
 
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +39,15 @@ class WatchedNode(BrokerProcess):
 
     def report(self) -> Seen:
         return self._command("report")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Inside the context the node does nothing, and what is sent to it piles up."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def _command(self, word: str) -> Seen:
         assert self._process is not None

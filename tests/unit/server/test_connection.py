@@ -7,6 +7,7 @@ import pytest
 from chronik.broker.memory import NodeMemory
 from chronik.server.closing import BY_CLIENT, STOPPING, Reason
 from chronik.server.connection import PRODUCE_IN_FLIGHT_MAX, Connection, Reply, make_receive_buffer
+from chronik.server.read_turns import ReadTurns
 
 PRODUCE, FETCH = 0, 1
 
@@ -49,7 +50,7 @@ class FakeTransport(asyncio.Transport):
 class Server:
     """A connection whose requests are answered by hand."""
 
-    def __init__(self, frame_bytes_max: int = 10_000) -> None:
+    def __init__(self, frame_bytes_max: int = 10_000, turns: ReadTurns | None = None) -> None:
         self.transport = FakeTransport()
         self.memory = NodeMemory(received_bytes_max=1_000_000, unsent_bytes_max=1_000_000)
         self.started: list[bytes] = []
@@ -64,6 +65,7 @@ class Server:
             log=self,
             memory=self.memory,
             receive_buffer=make_receive_buffer(),
+            turns=turns or ReadTurns(lambda: self.now, ()),
             frame_bytes_max=frame_bytes_max,
             now=lambda: self.now,
         )

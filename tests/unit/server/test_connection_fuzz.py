@@ -22,6 +22,7 @@ from chronik.cluster.commands import CreateTopic
 from chronik.server.closing import Reason
 from chronik.server.connection import Connection, make_receive_buffer
 from chronik.server.node import Node
+from chronik.server.read_turns import ReadTurns
 from chronik.server.settings import Settings
 from chronik.sim.frames import Request, cut_frames, decode_response
 from chronik.wire.apis import SUPPORTED, ApiKey, is_flexible, response_class
@@ -112,6 +113,7 @@ class Stage:
             log=self,
             memory=self.memory,
             receive_buffer=make_receive_buffer(),
+            turns=ReadTurns(time.monotonic, ()),
             frame_bytes_max=1 << 20,
             now=time.monotonic,
         )
