@@ -17,6 +17,7 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
+from chronik.raft.state_store import StateStore
 from chronik.raft.transport import PeerInfo
 from chronik.server import data_directory
 from chronik.server.data_directory import check_contents, load_identity
@@ -70,6 +71,7 @@ class SimNode:
         self.is_made = False
         self.is_open = False
         self.transport: ProcessTransport
+        self.store: StateStore
         self.local: LocalBroker
         self.dispatcher: Dispatcher
         self._upkeep: Upkeep
@@ -87,7 +89,7 @@ class SimNode:
         directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
         with patch.object(data_directory, "_new_id", lambda: directory_id):
             # As `server.seat` does.
-            store = open_store(disk)
+            self.store = store = open_store(disk)
             identity = load_identity(disk, self.node, CLUSTER_ID)
         seat = Seat(
             voters=frozenset(self.room.all_nodes),

@@ -30,6 +30,7 @@ from chronik.sim.checks.bounds import check_bounds
 from chronik.sim.checks.commits import CommitCheck
 from chronik.sim.checks.coordinators import check_coordinators
 from chronik.sim.checks.images import ImageCheck
+from chronik.sim.checks.lookups import check_lookups
 from chronik.sim.checks.problems import Problems
 from chronik.sim.checks.promises import check_promises, unread
 from chronik.sim.checks.votes import VoteCheck
@@ -76,7 +77,8 @@ _SETTINGS = {
 }
 _STATE_REWRITE_BYTES = 2_500
 _STATE_GROWTH_MAX = 2
-_SEGMENT_BYTES = "3000"
+# Segments of some dozens of batches, with index entries every few.
+_TOPIC_CONFIGS = {"internal_segment_bytes": "3000", "index_interval_bytes": "300"}
 
 # Each run draws one: how long a frame takes between nodes, whether it may come when it wants, how much goes
 # into one, and after how many ticks a leader's next heartbeat does.
@@ -185,7 +187,7 @@ class Simulation:
     async def _faults_free_start(self) -> None:
         await self._cluster.open()
         for topic, partitions in _TOPICS.items():
-            await self._administrator.create(topic, partitions, internal_segment_bytes=_SEGMENT_BYTES)
+            await self._administrator.create(topic, partitions, **_TOPIC_CONFIGS)
         self._trace.tell("cluster", "serves")
 
     async def _let_faults_come(self) -> None:
@@ -208,6 +210,8 @@ class Simulation:
         self._recreator.stop()
         for producer in self._producers:
             producer.stop()
+        # Before disks that are known to be rotten are replaced.
+        check_lookups(self._history, open_nodes(self._cluster), self._problems)
         try:
             async with asyncio.timeout(HEALING_SECONDS_MAX):
                 await self._faults.heal()
@@ -270,6 +274,7 @@ class Simulation:
             self._problems.add(f"in the end: {text}")
         nodes = open_nodes(self._cluster)
         check_promises(self._history, nodes, self._idempotent, self._problems)
+        check_lookups(self._history, nodes, self._problems)
         check_coordinators(nodes, self._problems)
         check_bounds(nodes, _STATE_REWRITE_BYTES, _METADATA_BYTES, self._problems)
         for node in nodes:

@@ -63,11 +63,14 @@ class DiskFaults:
     async def fill(self) -> None:
         node = self._stage.node()
         disk = self._cluster.disks[node]
+        running = self._cluster.nodes.get(node)
         self._stage.begin("full disk", node)
         disk.is_full = True
         await self._stage.last()
         disk.is_full = False
         self._stage.end("full disk", node)
+        if running is not None:
+            self._lives.check_failures(running, os.strerror(errno.ENOSPC), "room")
         await self._lives.replace_process(node)
 
     async def rot(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from chronik.sim.cluster import SimNode
 from chronik.sim.faults.stage import Stage
 from chronik.sim.process import ProcessDied, outside
 from chronik.sim.traps import Traps
@@ -89,6 +90,18 @@ class Lives:
         running = self._cluster.nodes.get(node)
         if running is not None and running.has_failed_logs:
             await self.take_down("kill", node, is_power_lost=False)
+
+    def check_failures(self, life: SimNode, text: str, cause: str) -> None:
+        """Nothing of a node may have failed for good by what passes: `text` is in the error it makes."""
+        if not life.is_open or self._cluster.nodes.get(life.node) is not life:
+            return
+        failures = {str(each.name): each.log.failure for each in life.broker.replicas.partitions()}
+        failures["the store of terms and markers"] = life.store.failure
+        for what, failure in failures.items():
+            if failure is not None and text in str(failure):
+                self._stage.problems.append(
+                    f"{what} of node {life.node} ended for want of {cause}: {failure}"
+                )
 
     def _on_death(self, node: NodeId, how: str, is_trap: bool) -> None:
         down = self._stage.down

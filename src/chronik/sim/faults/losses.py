@@ -2,15 +2,19 @@
 
 On one node at a time, as with replaced disks. After a clean stop it may be any of them; after a kill only
 what is missed however little was written since the store was last told (docs/correctness.md says more). Often
-another replica is cut off before and the leader killed after, so that who lacks records is asked to lead.
+another replica is cut off before, until it lacks something that is committed, and the leader is dead from
+then on until somebody else leads: so who lacks records is asked to lead, by who has lost them. No other fault
+begins meanwhile, for any death more would spoil it.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from chronik.broker.partition import Partition
 from chronik.log.names import LOG, parse_offset
 from chronik.raft.state_store import COPY_FILE, STATE_FILE
+from chronik.records.batch import split_batches
 from chronik.server.data_directory import has_clean_mark
 from chronik.sim.agreement import votes_everywhere
 from chronik.sim.disk import CrashDisk
@@ -18,24 +22,32 @@ from chronik.sim.faults.disks import DiskFaults
 from chronik.sim.faults.lives import Lives
 from chronik.sim.faults.stage import Stage
 from chronik.sim.process import ProcessDied
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, TopicPartition
 
 _STOP_SECONDS_MAX = 8.0
 _CLEAN_STOPS = 0.7
 _WITHOUT_OTHERS = 0.7
+# Longer than most faults last, and than it takes to vote again after them.
+_CALM_SECONDS_MAX = 10.0
 # Some batches of each producer.
-_AWAY_SECONDS = (0.2, 1.5)
-# Time for elections, and for records that the next leader takes.
-_LEADERLESS_SECONDS = (2.0, 6.0)
+_AWAY_SECONDS = (0.1, 0.8)
+# Until a replica that is cut off lacks something; every producer sends several batches meanwhile.
+_LACKING_SECONDS_MAX = 3.0
+# A start, and elections of the metadata and of the partition one after the other.
+_LEADERLESS_SECONDS_MAX = 6.0
+# For records that the next leader takes.
+_LEADING_SECONDS = (0.2, 1.0)
+_LOOK_SECONDS = 0.02
+_ROTTEN_BATCHES_MAX = 3
 
 # Damages a disk; what it did, or None where it found nothing to damage.
 _Loss = Callable[[CrashDisk], str | None]
 
 
 class _Others(NamedTuple):
-    """Who has the partition in `directory` beside the node that loses files: its leader, and another."""
+    """Who has `partition` beside the node that loses files: its leader, and another."""
 
-    directory: str
+    partition: TopicPartition
     leader: NodeId
     away: NodeId
 
@@ -54,26 +66,51 @@ class LostFiles:
 
     async def lose(self) -> None:
         stage, node = self._stage, self._stage.node()
-        if stage.is_wiping or stage.down or self._cluster.rotten or not votes_everywhere(self._cluster, node):
+        if stage.is_reserved:
             return
-        stage.is_wiping = True
-        others = self._others(node) if self._random.random() < _WITHOUT_OTHERS else None
+        stage.is_reserved = True
+        try:
+            # Also when faults are to end: then those of others do, and it becomes calm.
+            if not await self._until(lambda: self._is_calm(node), _CALM_SECONDS_MAX):
+                return
+            stage.is_wiping = True
+            others = self._others(node) if self._random.random() < _WITHOUT_OTHERS else None
+            if others is not None:
+                await self._lose_without(others, node)
+        finally:
+            stage.is_reserved = False
         if others is None:
             await self._lose_files_of(node)
-            await self._disks.come_back(node)
-        else:
-            await self._lose_without(others, node)
+        await self._disks.come_back(node)
+
+    def _is_calm(self, node: NodeId) -> bool:
+        stage = self._stage
+        is_spared = not stage.is_wiping and not stage.down and not self._cluster.rotten
+        return is_spared and votes_everywhere(self._cluster, node)
+
+    async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
+        """Whether it came to be so."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not is_so():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
 
     async def _lose_without(self, others: _Others, node: NodeId) -> None:
-        """`others.away` lacks what was acknowledged meanwhile; the leader is away when `node` is back."""
-        self._directory = others.directory
+        """`others.away` lacks what was acknowledged meanwhile; the leader is away until somebody else leads.
+        In the end the node is still down, or just back.
+        """
+        self._directory = str(others.partition)
         self._stage.begin("isolation", others.away)
         self._cluster.network.isolate(others.away)
         await asyncio.sleep(self._random.uniform(*_AWAY_SECONDS))
+        await self._until(lambda: self._lacks_records(others), _LACKING_SECONDS_MAX)
         await self._lose_files_of(node)
         self._directory = ""
         leader = self._cluster.nodes.get(others.leader)
-        if leader is not None and others.leader not in self._stage.down:
+        is_killed = leader is not None and others.leader not in self._stage.down
+        if leader is not None and is_killed:
             self._stage.begin("kill", others.leader)
             self._stage.down.add(others.leader)
             leader.crash(is_power_lost=False)
@@ -81,12 +118,20 @@ class LostFiles:
         for other in self._cluster.all_nodes:
             if other != others.away:
                 self._cluster.network.heal(others.away, other)
-        await asyncio.gather(self._disks.come_back(node), self._bring_back(others.leader))
+        self._stage.down.discard(node)
+        # Without its store the node is nobody, and opens only when the leader is back.
+        opening = self._lives.open(node)
+        if is_killed:
+            await asyncio.gather(opening, self._bring_back(others))
+        else:
+            await opening
 
-    async def _bring_back(self, leader: NodeId) -> None:
-        await asyncio.sleep(self._random.uniform(*_LEADERLESS_SECONDS))
-        self._stage.down.discard(leader)
-        await self._lives.open(leader)
+    async def _bring_back(self, others: _Others) -> None:
+        """The leader, after somebody else has led for a while; nobody may, if it has what others lost."""
+        if await self._until(lambda: self._led_by(others.partition) is not None, _LEADERLESS_SECONDS_MAX):
+            await asyncio.sleep(self._random.uniform(*_LEADING_SECONDS))
+        self._stage.down.discard(others.leader)
+        await self._lives.open(others.leader)
 
     def _others(self, node: NodeId) -> _Others | None:
         """Of a partition that clients write to, as far as that is seen."""
@@ -100,7 +145,26 @@ class LostFiles:
         rest = [other for other in chosen.replicas if other not in (node, leader)]
         if leader is None or leader == node or not rest:
             return None
-        return _Others(str(chosen.name), leader, self._random.choice(rest))
+        return _Others(chosen.name, leader, self._random.choice(rest))
+
+    def _lacks_records(self, others: _Others) -> bool:
+        """Whether the replica that is cut off lacks something that is committed."""
+        away, leader = (
+            self._replica(others.away, others.partition),
+            self._replica(others.leader, others.partition),
+        )
+        return away is not None and leader is not None and away.log.end_offset < leader.high_watermark
+
+    def _led_by(self, partition: TopicPartition) -> NodeId | None:
+        """Who leads it and has committed something of its own."""
+        replicas = ((node, self._replica(node, partition)) for node in self._cluster.all_nodes)
+        return next((node for node, found in replicas if found is not None and found.is_settled), None)
+
+    def _replica(self, node: NodeId, partition: TopicPartition) -> Partition | None:
+        running = self._cluster.nodes.get(node)
+        if running is None or not running.is_open:
+            return None
+        return running.broker.replicas.find(*partition)
 
     # What is lost.
 
@@ -121,7 +185,7 @@ class LostFiles:
             running.crash(is_power_lost=False)
             return
         if has_clean_mark(self._cluster.disks[node]):
-            logs = [self._lose_directory, self._lose_segment, self._cut_log]
+            logs = [self._lose_directory, self._lose_segment, self._cut_log, self._rot_end]
             self._lose_one(node, "stopped", [*logs, self._lose_store, self._cut_store])
 
     def _lose_one(self, node: NodeId, how: str, kinds: Sequence[_Loss]) -> None:
@@ -158,6 +222,19 @@ class LostFiles:
     def _cut_log(self, disk: CrashDisk) -> str | None:
         path = self._log(disk)
         return None if path is None else self._cut(disk, path)
+
+    def _rot_end(self, disk: CrashDisk) -> str | None:
+        """Bits flip in the last batches of a log, one in each: no start may take that for a torn write."""
+        path = self._log(disk)
+        if path is None:
+            return None
+        batches = split_batches(disk.content(path))
+        count = self._random.randint(1, min(_ROTTEN_BATCHES_MAX, len(batches)))
+        position = len(disk.content(path))
+        for batch in reversed(batches[-count:]):
+            position -= len(batch.data)
+            disk.rot(path, position + self._random.randrange(len(batch.data)), 1 << self._random.randrange(8))
+        return f"{path} is rotten from {position} on, {count} batches"
 
     def _lose_store(self, disk: CrashDisk) -> str | None:
         """And sometimes the copy that a clean stop left."""

@@ -70,18 +70,18 @@ class Faults:
             (3, networks.lose_answers),
             (2, disks.slow_down),
             (2, disks.fail_syncs),
-            (2, disks.fill),
+            (3, disks.fill),
             (2, disks.rot),
             (2, clocks.step),
             (1, clocks.drift),
             (3, crashes.transfer),
             (4, disks.wipe),
             (8, recreations.befall),
-            (2, storage.damage_indexes),
-            (2, storage.lose_a_segment),
-            (2, storage.start_full),
+            (5, storage.damage_indexes),
+            (5, storage.lose_a_segment),
+            (3, storage.start_full),
             (2, storage.use_up_descriptors),
-            (8, losses.lose),
+            (16, losses.lose),
         ]
 
     @property
@@ -113,6 +113,8 @@ class Faults:
             await asyncio.sleep(random.random() * _PAUSE_SECONDS_MAX)
             if self._stage.is_stopping:
                 break
+            if self._stage.is_reserved:
+                continue
             (chosen,) = random.choices([kind for _, kind in self._kinds], self._weights)
             await chosen()
 

@@ -28,6 +28,8 @@ class Stage:
         self.down: set[NodeId] = set()
         # True while a node lacks files that it had: no cluster of three survives two such nodes.
         self.is_wiping = False
+        # True while a fault needs that no other one begins: what it does takes several steps.
+        self.is_reserved = False
         # Set by a client while its topic goes and the next one of its name comes.
         self.about_to_delete = asyncio.Event()
 

@@ -3,6 +3,8 @@ process without descriptors.
 """
 
 import asyncio
+import errno
+import os
 from itertools import pairwise
 
 from chronik.log.names import LOG, OFFSET_INDEX, TIME_INDEX, parse_offset
@@ -27,7 +29,7 @@ class StorageFaults:
 
     async def damage_indexes(self) -> None:
         """Bits flip in indexes after a clean stop. Nobody may notice: the log bears out what is right."""
-        node = self._stage.node()
+        node = self._running()
         if not await self._stop(node):
             return
         disk = self._cluster.disks[node]
@@ -39,7 +41,7 @@ class StorageFaults:
 
     async def lose_a_segment(self) -> None:
         """A segment between others is gone after a clean stop. One node at a time, as with rotten bits."""
-        node = self._stage.node()
+        node = self._running()
         if self._stage.is_wiping or self._cluster.rotten - {node} or not await self._stop(node):
             return
         disk = self._cluster.disks[node]
@@ -67,6 +69,9 @@ class StorageFaults:
         disk.is_full = False
         self._stage.end("full disk at a start", node)
         await starting
+        started = self._cluster.nodes.get(node)
+        if started is not None:
+            self._lives.check_failures(started, os.strerror(errno.ENOSPC), "room")
         await self._lives.replace_process(node)
 
     async def use_up_descriptors(self) -> None:
@@ -81,18 +86,13 @@ class StorageFaults:
         await self._stage.last()
         disk.descriptors_max = None
         self._stage.end("no descriptors", node)
-        if self._cluster.nodes.get(node) is running and running.is_open:
-            self._check_descriptors(node)
+        self._lives.check_failures(running, os.strerror(errno.EMFILE), "descriptors")
         await self._lives.replace_process(node)
 
-    def _check_descriptors(self, node: NodeId) -> None:
-        running = self._cluster.nodes[node]
-        for partition in running.broker.replicas.partitions():
-            failure = partition.log.failure
-            if failure is not None and "open files" in str(failure):
-                self._stage.problems.append(
-                    f"{partition.name} of node {node} ended for want of descriptors: {failure}"
-                )
+    def _running(self) -> NodeId:
+        """One that no other fault has taken down, if there is any."""
+        running = [node for node in self._cluster.all_nodes if node not in self._stage.down]
+        return self._random.choice(running or self._cluster.all_nodes)
 
     async def _stop(self, node: NodeId) -> bool:
         """Cleanly; False when it cannot be so."""

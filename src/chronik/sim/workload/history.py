@@ -25,11 +25,21 @@ class Consumed(NamedTuple):
     value: bytes
 
 
+class Kept(NamedTuple):
+    """One record that was acknowledged; its time is its producer's, in ms."""
+
+    offset: Offset
+    timestamp: int
+    value: bytes
+
+
 class History:
     """One per run. `problems` has what clients saw that no client may see."""
 
     def __init__(self) -> None:
         self.sent: dict[bytes, Sent] = {}
+        # By value, in ms.
+        self.timestamps: dict[bytes, int] = {}
         # By value; None where the acknowledgement named no offset (a duplicate that is known no more).
         self.acknowledged: dict[bytes, Offset | None] = {}
         self.consumed: list[Consumed] = []
@@ -43,10 +53,11 @@ class History:
         # What may be left out of a comparison: topics that were deleted, or are about to be.
         self.doomed: set[str] = set()
 
-    def send(self, sent: Sent, filling: str) -> bytes:
+    def send(self, sent: Sent, filling: str, timestamp: int) -> bytes:
         """The value of a new record."""
         value = f"{sent.partition} {sent.producer} {sent.number} {filling}".encode()
         self.sent[value] = sent
+        self.timestamps[value] = timestamp
         return value
 
     def acknowledge(self, value: bytes, offset: Offset | None, at: float) -> None:
@@ -74,6 +85,14 @@ class History:
     def commit(self, group: str, partition: TopicPartition, offset: Offset) -> None:
         key = (group, partition)
         self.committed[key] = max(offset, self.committed.get(key, Offset(0)))
+
+    def kept(self, partition: TopicPartition) -> list[Kept]:
+        """What was acknowledged at an offset, in that order."""
+        return sorted(
+            Kept(offset, self.timestamps[value], value)
+            for value, offset in self.acknowledged.items()
+            if offset is not None and self.sent[value].partition == partition
+        )
 
     def partitions(self) -> Iterator[TopicPartition]:
         """Those that were written to, each once."""

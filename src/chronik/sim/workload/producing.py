@@ -160,16 +160,19 @@ class SimProducer:
 
     def _batch(self, partition: TopicPartition, number: int) -> _Batch:
         random = self._client.random
+        now = WALL_START_MS + round(asyncio.get_running_loop().time() * 1000)
         values = tuple(
             self._history.send(
-                Sent(self._client.name, partition, number + position), "x" * random.randrange(_FILLING_MAX)
+                Sent(self._client.name, partition, number + position),
+                "x" * random.randrange(_FILLING_MAX),
+                now,
             )
             for position in range(random.randint(1, _RECORDS_MAX))
         )
         options = BatchOptions()
         if self._is_idempotent:
             options = BatchOptions(producer_id=self._producer_id, producer_epoch=0, base_sequence=number)
-        records = [Record(key=b"k", value=value, timestamp=WALL_START_MS) for value in values]
+        records = [Record(key=b"k", value=value, timestamp=now) for value in values]
         return _Batch(base_sequence=number, values=values, data=bytes(build_batch(records, options).data))
 
     async def _send(self, partition: TopicPartition, batch: _Batch) -> _Outcome:

@@ -27,7 +27,7 @@ class Story:
 
     def send(self, producer: str, number: int, offset: int | None) -> bytes:
         """Acknowledged at that offset, if at any; it is in the log there."""
-        value = self.history.send(Sent(producer, P, number), "")
+        value = self.history.send(Sent(producer, P, number), "", number)
         if offset is not None:
             self.history.acknowledge(value, Offset(offset), 1.0)
             self.log.append((offset, value))

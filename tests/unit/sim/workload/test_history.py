@@ -7,7 +7,7 @@ P = TopicPartition("t", 0)
 
 
 def send(history: History, number: int) -> bytes:
-    return history.send(Sent("producer", P, number), "x")
+    return history.send(Sent("producer", P, number), "x", 0)
 
 
 def test_the_end_of_what_was_acknowledged_by_a_time() -> None:
