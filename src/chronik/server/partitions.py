@@ -362,7 +362,8 @@ class LocalPartitions:
             log = self._open_directory(name, topic_id, config, has_other_replicas)
         self.health.watch(name, log.damages)
         report = log.recovery
-        if report.truncated_bytes or report.removed_segments:
+        # What was durable and lost is an error, which health has told by now, and no crash has done it.
+        if (report.truncated_bytes or report.removed_segments) and report.lost_from_offset is None:
             extra = {
                 "partition": str(name),
                 "end_offset": log.end_offset,
