@@ -5,12 +5,13 @@ bytes; those that have to wait keep their frames, which count as received.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.endpoint import Endpoint, Parts
-from chronik.broker.portions import check_uncut, cut, is_cut, join
+from chronik.broker.portions import check_uncut, cut, is_cut, join, release
 from chronik.broker.slices import Sliced
 from chronik.vocab.errors import KafkaError
 from chronik.wire.apis import ApiKey, response_class
@@ -58,7 +59,11 @@ class LargeRequests:
             response = await self._response(job)
         finally:
             memory.received_bytes -= job.frame_bytes
-        return None if response is None else await self.encode(job.endpoint, job.context, response)
+        if response is None:
+            return None
+        frame = await self.encode(job.endpoint, job.context, response)
+        await Sliced(release(job.endpoint.api_key, response), self._timer).finish()
+        return frame
 
     async def encode(self, endpoint: Endpoint, context: RequestContext, response: Message) -> Parts:
         """The frame of a response that may be large. Raises NoAnswer when it cannot be written."""
@@ -78,7 +83,9 @@ class LargeRequests:
             except KafkaError as error:
                 refusal = error
             if is_cut(job.endpoint.api_key, request):
-                return await self._in_portions(job, request, refusal)
+                response = await self._in_portions(job, request, refusal)
+                await Sliced(release(job.endpoint.api_key, request), self._timer).finish()
+                return response
         # What waits for as long as it likes, such as a JoinGroup, waits without a turn.
         return await self._end(job, request, self._begin(job, request, refusal))
 
@@ -87,7 +94,7 @@ class LargeRequests:
         started, timeout_ms = self._timer(), getattr(request, "timeout_ms", None)
         answers = _Answers(job.endpoint.api_key, request)
         # Produce's, which wait for commits: one wait covers them all, so the next portion is appended now.
-        pending: list[tuple[Message, int, asyncio.Future[Message]]] = []
+        pending: deque[tuple[Message, int, asyncio.Future[Message]]] = deque()
         for portion, depth in cut(job.endpoint.api_key, request, is_refused=refusal is not None):
             if timeout_ms is not None:
                 waited_ms = int((self._timer() - started) * 1000)
@@ -102,7 +109,8 @@ class LargeRequests:
             else:
                 answers.add(await self._end(job, portion, response), depth)
             await asyncio.sleep(0)
-        for portion, depth, future in pending:
+        while pending:
+            portion, depth, future = pending.popleft()
             answers.add(await self._end(job, portion, future), depth)
         return answers.joined
 

@@ -184,6 +184,30 @@ def join(api_key: ApiKey, request: Message, joined: Message, response: Message, 
         joined.error_code = response.error_code  # type: ignore[attr-defined]
 
 
+def release(api_key: ApiKey, message: Message) -> Steps[None]:
+    """Empty the lists of a request that was cut, or of the joined response, in steps: freeing 300,000
+    elements takes 20 to 40 ms. Nobody else has these lists, because handlers were given copies.
+    """
+    for layout in _LAYOUTS.get(api_key, ()):
+        for path in {layout.asked, layout.answered}:
+            yield from _emptied(getattr(message, path[0], None), path[1:])
+
+
+def _emptied(items: object, path: Sequence[str]) -> Steps[None]:
+    if not isinstance(items, list):
+        return
+    for number, item in enumerate(items) if path else ():
+        if not number % _STEP:
+            yield
+        # A request's path does not fit a response in all its parts.
+        inner = getattr(item, path[0], None) or ()
+        if len(path) > 1 or len(inner) > _STEP:
+            yield from _emptied(inner, path[1:])
+    while items:
+        del items[-_STEP:]
+        yield
+
+
 def _join_lists(joined: list[Any], owner: object, path: Sequence[str], depth: int) -> None:
     items = getattr(owner, path[0])
     if depth and joined and items:

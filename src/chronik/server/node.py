@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from chronik.broker.context import Broker, Endpoint
-from chronik.broker.dispatch import Dispatcher
+from chronik.broker.dispatch import Dispatcher, import_handlers
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
 from chronik.cluster.image import ClusterDelta, ClusterImage
@@ -357,6 +357,8 @@ async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
     # What there is now stays; it need not be looked through again and again.
     gc.freeze()
     on_ready(node)
+    # In a thread, and after the start, which is not to take longer. A first request takes a turn for it.
+    await loop.run_in_executor(None, import_handlers)
     await stop
     await node.stop()
 

@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.broker_process import BrokerProcess, free_port
+from tests.support.broker_process import START_SECONDS_MAX, BrokerProcess, free_port
 
 
 class Seen(NamedTuple):
@@ -18,6 +19,8 @@ class Seen(NamedTuple):
     longest_ms: float
     peak_mb: float
     resident_mb: float
+    # Whether the node has imported all that it imports after its start.
+    has_imported: bool
     stacks: list[tuple[str, int]]
 
 
@@ -33,6 +36,12 @@ class WatchedNode(BrokerProcess):
     def command(self) -> list[str]:
         module = ["-m", "tests.proofs.loop_holds.watched_node", "start"]
         return [sys.executable, *module, "--http", f"127.0.0.1:{self.http_port}"]
+
+    def start(self) -> None:
+        super().start()
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self.report().has_imported:
+            assert time.monotonic() < deadline
 
     def reset(self) -> Seen:
         return self._command("reset")
