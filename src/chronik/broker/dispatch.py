@@ -114,7 +114,7 @@ class Dispatcher:
         elif len(frame) <= FRAME_BYTES_BORROWED:
             decoding.replace_buffer(bytes(frame))
         job = Job(endpoint, context, decoding, len(frame))
-        return self._reply_in_slices(endpoint, self._large.answer(job), started)
+        return self._reply_in_slices(endpoint, self._start(self._large.answer(job)), started)
 
     def _answer(self, endpoint: Endpoint, context: RequestContext, request: Message, started: float) -> Reply:
         try:
@@ -122,8 +122,7 @@ class Dispatcher:
             if isinstance(response, Generator):
                 handling = Sliced(response, self._timer)
                 if not handling.advance():
-                    answer = self._answer_in_slices(endpoint, context, request, handling.finish())
-                    return self._reply_in_slices(endpoint, answer, started)
+                    return self._reply_at_length(endpoint, context, request, handling.finish(), started)
                 response = handling.result
         except NoAnswer:
             endpoint.statistics.errors += 1
@@ -136,9 +135,22 @@ class Dispatcher:
         if isinstance(response, Message):
             return self._encode(endpoint, context.correlation_id, response, started)
         if endpoint.api_key in _MAY_ANSWER_AT_LENGTH and inspect.iscoroutine(response):
-            answer = self._answer_in_slices(endpoint, context, request, response)
-            return self._reply_in_slices(endpoint, answer, started)
+            return self._reply_at_length(endpoint, context, request, response, started)
         return self._reply_later(endpoint, context.correlation_id, request, response, started)
+
+    def _reply_at_length(
+        self,
+        endpoint: Endpoint,
+        context: RequestContext,
+        request: Message,
+        work: Coroutine[Any, Any, Any],
+        started: float,
+    ) -> Reply:
+        """The promise of what a handler's `work` comes to."""
+        task = self._start(self._answer_in_slices(endpoint, context, request, work))
+        # As a loop ends it cancels tasks before their first step: then nobody has awaited the work.
+        task.add_done_callback(lambda _: work.close())
+        return self._reply_in_slices(endpoint, task, started)
 
     async def _answer_in_slices(
         self, endpoint: Endpoint, context: RequestContext, request: Message, work: Coroutine[Any, Any, Any]
@@ -160,10 +172,9 @@ class Dispatcher:
             await asyncio.wait(self._tasks, timeout=seconds_max)
 
     def _reply_in_slices(
-        self, endpoint: Endpoint, answer: Coroutine[Any, Any, Parts | None], started: float
+        self, endpoint: Endpoint, task: asyncio.Task[Any], started: float
     ) -> asyncio.Future[Parts | None]:
-        """The promise of what a coroutine answers."""
-        task = self._start(answer)
+        """The promise of what a task answers."""
         reply = LargeReply(loop=asyncio.get_running_loop())
 
         def on_done(done: asyncio.Task[Parts | None]) -> None:

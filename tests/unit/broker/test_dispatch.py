@@ -3,18 +3,22 @@
 import asyncio
 import logging
 import struct
+from collections.abc import Coroutine
+from inspect import CORO_CLOSED, getcoroutinestate
+from typing import Any
 
 import pytest
 
 from chronik.broker import dispatch
 from chronik.broker.context import NoAnswer
 from chronik.broker.dispatch import Dispatcher, UnservedRequest
-from chronik.broker.handlers import list_groups
+from chronik.broker.handlers import describe_log_dirs, list_groups
 from chronik.sim.frames import Request, cut_frames, decode_response, request
 from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from chronik.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
 from chronik.wire.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from chronik.wire.messages.produce import ProduceResponse
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
@@ -187,6 +191,33 @@ async def test_a_client_that_is_gone_ends_its_request(monkeypatch: pytest.Monkey
     reply.cancel()
     await dispatcher.drain(1.0)
     assert told == ["cancelled"]
+    await room.close()
+
+
+@virtual
+async def test_a_loop_that_ends_leaves_no_handler_unawaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    async def work() -> DescribeLogDirsResponse:
+        begun.append("work")
+        return DescribeLogDirsResponse()
+
+    works: list[Coroutine[Any, Any, object]] = []
+
+    def handle(*_: object) -> Coroutine[Any, Any, object]:
+        works.append(work())
+        return works[-1]
+
+    monkeypatch.setattr(describe_log_dirs, "handle", handle)
+    room, dispatcher = await room_and_dispatcher()
+    reply = send(dispatcher, request(ApiKey.DESCRIBE_LOG_DIRS, 4, DescribeLogDirsRequest()))
+    assert isinstance(reply, asyncio.Future)
+    (task,) = dispatcher._tasks
+    task.cancel()
+    with pytest.raises(NoAnswer):
+        await reply
+    assert begun == []
+    assert getcoroutinestate(works[0]) == CORO_CLOSED, "else Python warns that nobody awaited it"
     await room.close()
 
 
