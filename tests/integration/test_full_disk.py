@@ -45,6 +45,16 @@ def mounted(directory: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", str(directory)], check=True)
 
 
+def fill(filler: Path) -> None:
+    """Not one block is left."""
+    with filler.open("ab", buffering=0) as file:
+        while True:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                return
+
+
 class FullDisk:
     """A node alone on a small disk, and a file that takes what is left."""
 
@@ -67,13 +77,7 @@ class FullDisk:
         return self.node
 
     def fill(self) -> None:
-        """Not one block is left."""
-        with self._filler.open("ab", buffering=0) as file:
-            while True:
-                try:
-                    file.write(bytes(4096))
-                except OSError:
-                    return
+        fill(self._filler)
 
     def free(self) -> None:
         self._filler.unlink()

@@ -19,7 +19,7 @@ from chronik.log.disk import Buffer, File, Syncable
 from chronik.server.descriptors import OUT_OF_DESCRIPTORS, SpareDescriptors
 from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.partition_directories import METADATA_DIRECTORY
-from chronik.server.reserve import Reserve
+from chronik.server.reserve import PIECE_BYTES, Reserve
 from chronik.server.sync_threads import SyncThreads
 
 _Result = TypeVar("_Result")
@@ -133,9 +133,17 @@ class RealFile:
             if error.errno not in _FULL or self._reserve is None or not self._reserve.give():
                 raise
             return self._try_write(buffers, position)
-        if self._troubles.are_there:
+        if self._troubles.are_there and self._has_room():
             self._troubles.on_success(Trouble.DISK_FULL)
         return end
+
+    def _has_room(self) -> bool:
+        """False where a write only found the piece of the reserve that another one was given."""
+        try:
+            found = os.fstatvfs(self._descriptor)
+        except OSError:
+            return True
+        return found.f_bavail * found.f_frsize > PIECE_BYTES
 
     def _try_write(self, buffers: list[Buffer], position: int) -> int:
         count = os.pwritev(self._descriptor, buffers, position)

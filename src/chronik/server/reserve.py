@@ -14,7 +14,7 @@ RESERVE_FILE = ".reserve"
 # Some thousand records of the metadata.
 RESERVE_BYTES = 1024 * 1024
 # Given back at a time: what a file system allocates at once, and room for hundreds of records.
-_PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 64 * 1024
 # No room is taken from a disk that has hardly more.
 _FREE_BYTES_MIN = 16 * RESERVE_BYTES
 
@@ -45,6 +45,6 @@ class Reserve:
         with self._lock, suppress(OSError):
             size = os.path.getsize(self._path)
             if size:
-                os.truncate(self._path, max(size - _PIECE_BYTES, 0))
+                os.truncate(self._path, max(size - PIECE_BYTES, 0))
                 return True
         return False
