@@ -51,6 +51,20 @@ def test_settings_that_are_none(chronik: Command) -> None:
     assert "NAME=VALUE" in chronik.errors
 
 
+def test_a_setting_that_is_none_is_not_deleted(chronik: Command, topic: str) -> None:
+    """A broker answers that it is done: nothing of that name is set then."""
+    chronik.run("topic", "alter", topic, "--delete-config", "no.such", code=ExitCode.FAILED)
+    assert f"topic {topic} has no setting no.such" in chronik.errors
+    chronik.run(
+        "config", "alter", "topic", topic, "-d", "retention.ms", "-d", "no.such", code=ExitCode.FAILED
+    )
+    assert "no.such" in chronik.errors
+    chronik.run("config", "alter", "broker", "-d", "no.such", code=ExitCode.FAILED)
+    assert "all brokers has no setting no.such" in chronik.errors
+    chronik.run("config", "alter", "broker", "-d", "log.retention.ms")
+    chronik.run("config", "alter", "topic", topic, "-d", "retention.ms")
+
+
 def test_tables(chronik: Command, topic: str) -> None:
     listed = chronik.run("topic", "list").splitlines()
     assert listed[0].split() == ["Topic", "Partitions", "Replicas", "Leaders", "Topic", "id"]

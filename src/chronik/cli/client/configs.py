@@ -60,7 +60,11 @@ def alter(
     delete: Sequence[str] = (),
     validate_only: bool = False,
 ) -> None:
-    """Set some settings and give others their defaults back; all or nothing. Raises ClientError."""
+    """Set some settings and give others their defaults back; all or nothing. Raises ClientError.
+
+    A broker takes the deletion of whatever name, as Kafka's does: misspelt ones are found here.
+    """
+    _check_deleted(client, kind, name, delete)
     configs = [AlterableConfig(name=key, config_operation=_SET, value=value) for key, value in change.items()]
     configs += [AlterableConfig(name=key, config_operation=_DELETE, value=None) for key in delete]
     resource = AlterConfigsResource(resource_type=kind, resource_name=name, configs=configs)
@@ -69,6 +73,20 @@ def alter(
     answer = node.ask(ApiKey.INCREMENTAL_ALTER_CONFIGS, request, IncrementalAlterConfigsResponse)
     for result in answer.responses:
         check(result.error_code, f"change the configuration of {_named(kind, name)}", result.error_message)
+
+
+def _check_deleted(client: Client, kind: ResourceType, name: str, delete: Sequence[str]) -> None:
+    if not delete:
+        return
+    described = describe(client, kind, name)
+    if kind is ResourceType.BROKER and not name:
+        # Of all brokers only what is set is described; each has all names.
+        described += describe(client, kind, str(next(iter(client.nodes()))))
+    known = {setting.name for setting in described}
+    unknown = [key for key in delete if key not in known]
+    if unknown:
+        shown = "`chronik config describe --all` shows those there are."
+        raise ClientError(f"{_named(kind, name)} has no setting {', '.join(unknown)}", hint=shown)
 
 
 def _node_for(client: Client, kind: ResourceType, name: str) -> Connection:
