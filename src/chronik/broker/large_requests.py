@@ -10,13 +10,15 @@ from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
+from chronik.broker.creation_limits import check_additions
 from chronik.broker.endpoint import Endpoint, Parts
-from chronik.broker.portions import check_uncut, cut, is_cut, join, release
+from chronik.broker.portions import Creations, check_uncut, cut, is_cut, join, release
 from chronik.broker.slices import Sliced
 from chronik.vocab.errors import KafkaError
 from chronik.wire.apis import ApiKey, response_class
 from chronik.wire.codec import sliced_encoder
 from chronik.wire.header import response_frame
+from chronik.wire.messages.metadata import MetadataRequest
 from chronik.wire.schema import Message
 
 # Each may be half a million objects, some 100 MB, and an answer as large. One that waits, for a commit or for
@@ -80,6 +82,7 @@ class LargeRequests:
             refusal = None
             try:
                 await Sliced(check_uncut(job.endpoint.api_key, request, elements), self._timer).finish()
+                check_additions(self._broker, job.endpoint.api_key, request)
             except KafkaError as error:
                 refusal = error
             if is_cut(job.endpoint.api_key, request):
@@ -95,10 +98,13 @@ class LargeRequests:
         answers = _Answers(job.endpoint.api_key, request)
         # Produce's, which wait for commits: one wait covers them all, so the next portion is appended now.
         pending: deque[tuple[Message, int, asyncio.Future[Message]]] = deque()
+        creations = Creations(lambda: self._broker.metadata.image.topics)
         for portion, depth in cut(job.endpoint.api_key, request, is_refused=refusal is not None):
             if timeout_ms is not None:
                 waited_ms = int((self._timer() - started) * 1000)
                 portion.timeout_ms = max(0, timeout_ms - waited_ms)  # type: ignore[attr-defined]
+            if isinstance(portion, MetadataRequest):
+                creations.limit(portion)
             response = self._begin(job, portion, refusal)
             if isinstance(response, asyncio.Future):
                 pending.append((portion, depth, response))

@@ -11,12 +11,13 @@ in every honest request, and bounded here.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from chronik.broker.slices import Steps
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import ApiKey
+from chronik.wire.messages.metadata import MetadataRequest
 from chronik.wire.schema import Message
 
 # Elements in one portion: at 5 to 10 microseconds for each a portion takes some milliseconds.
@@ -29,8 +30,8 @@ _DESCRIBED_PORTION = 16
 # Elements counted in one step.
 _STEP = 1000
 
-# Topics that one Metadata request creates, in its first portion. The others are answered
-# UNKNOWN_TOPIC_OR_PARTITION, as Kafka answers before it has created one: clients ask again, for the rest.
+# Topics that one Metadata request creates. The others are answered UNKNOWN_TOPIC_OR_PARTITION, as Kafka
+# answers before it has created one: clients ask again.
 AUTO_CREATED_MAX = 250
 
 # What cannot be cut, such as protocols, assignments, filters.
@@ -39,6 +40,7 @@ UNCUT_MAX = 10_000
 # with POLICY_VIOLATION. Assignments name several nodes for each.
 DECIDED_MAX = 10_000
 _DECIDED_ELEMENTS_MAX = 5 * DECIDED_MAX
+_OF_SETTINGS = (ApiKey.ALTER_CONFIGS, ApiKey.INCREMENTAL_ALTER_CONFIGS)
 # Partitions of a Fetch, also of what it forgets: what is set up for each before the first is read takes a
 # microsecond and a half.
 FETCHED_MAX = 30_000
@@ -137,7 +139,9 @@ def check_uncut(api_key: ApiKey, request: Message, elements: int) -> Steps[None]
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"A request may not have {elements} elements")
     if layout.is_decided:
         count = len(getattr(request, layout.asked[0]))
-        if count > DECIDED_MAX or elements > _DECIDED_ELEMENTS_MAX:
+        # Each setting is a record, too.
+        settings = elements - count if api_key in _OF_SETTINGS else 0
+        if max(count, settings) > DECIDED_MAX or elements > _DECIDED_ELEMENTS_MAX:
             message = "Unable to perform excessively large batch operation."
             raise KafkaError(ErrorCode.POLICY_VIOLATION, message)
         return
@@ -164,11 +168,32 @@ def cut(api_key: ApiKey, request: Message, *, is_refused: bool = False) -> Itera
         chunks = _whole_groups(asked, layout.size)
     else:
         chunks = _chunks(asked, deeper, PORTION if is_refused else layout.size)
-    for number, (items, depth) in enumerate(chunks):
-        portion = _with(request, first, items)
-        if api_key is ApiKey.METADATA and number:
+    for items, depth in chunks:
+        yield Portion(_with(request, first, items), depth)
+
+
+class Creations:
+    """What one Metadata request may still create, over its portions.
+
+    A client asks again with the same names: so topics count that are not there, wherever they are named. No
+    portion has more than may be created at all, and the first that lacks any has all of it.
+    """
+
+    def __init__(self, topics: Callable[[], Container[str]]) -> None:
+        """`topics`: the names of those there are by now."""
+        self._topics = topics
+        self._left = AUTO_CREATED_MAX
+
+    def limit(self, portion: MetadataRequest) -> None:
+        """A portion that lacks more than is left creates none."""
+        if not portion.allow_auto_topic_creation:
+            return
+        topics = self._topics()
+        missing = sum(topic.name is not None and topic.name not in topics for topic in portion.topics or ())
+        if missing > self._left:
             portion.allow_auto_topic_creation = False
-        yield Portion(portion, depth)
+        else:
+            self._left -= missing
 
 
 def join(api_key: ApiKey, request: Message, joined: Message, response: Message, depth: int) -> None:

@@ -25,6 +25,10 @@ from chronik.vocab.seams import Randomness
 # designed for (idle under 5 % of a core).
 PARTITIONS_PER_NODE_MAX = 10_000
 
+# Records that one request may add, as of Kafka's controller: a topic is one, and each of its partitions.
+# They are one transition, which holds the loop for some 30 microseconds each.
+RECORDS_PER_REQUEST_MAX = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDefaults:

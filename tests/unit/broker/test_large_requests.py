@@ -222,20 +222,33 @@ async def test_a_client_that_is_gone_ends_its_request() -> None:
 
 
 @virtual
-async def test_one_metadata_request_creates_so_many_topics_and_no_more() -> None:
+async def test_one_metadata_request_creates_so_many_topics_and_the_next_ones_the_rest() -> None:
+    """Clients ask again for all of them: those that are there do not count, wherever they are named."""
     room = await open_room()
-    names = [f"t{number}" for number in range(3 * AUTO_CREATED_MAX)]
+    names = [f"t{number}" for number in range(2 * AUTO_CREATED_MAX + 1)]
     asked = MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in names])
-    codes = []
-    for _ in range(3):
+    for created in (AUTO_CREATED_MAX, 2 * AUTO_CREATED_MAX, len(names)):
         response = await room.ask(asked, 12, MetadataResponse)
         assert [topic.name for topic in response.topics] == names
         assert len(response.brokers) == 1
-        codes.append([ErrorCode(topic.error_code) for topic in response.topics])
-    first = codes[0]
-    assert set(first[:AUTO_CREATED_MAX]) == {ErrorCode.NONE}
-    assert set(first[AUTO_CREATED_MAX:]) == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}, "clients ask again"
-    assert len([name for name in names if name in room.broker.metadata.image.topics]) == AUTO_CREATED_MAX
+        codes = [ErrorCode(topic.error_code) for topic in response.topics]
+        assert set(codes[:created]) == {ErrorCode.NONE}
+        assert set(codes[created:]) <= {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}, "clients ask again"
+        there = [name for name in names if name in room.broker.metadata.image.topics]
+        assert there == names[:created]
+    await room.close()
+
+
+@virtual
+async def test_topics_that_are_missing_in_the_middle_are_created_as_far_as_may_be() -> None:
+    room = await open_room()
+    spread = [f"t{number}" for number in range(3 * AUTO_CREATED_MAX)]
+    await room.ask(
+        creations(*(name for number, name in enumerate(spread) if number % 3)), 7, CreateTopicsResponse
+    )
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in spread])
+    response = await room.ask(asked, 12, MetadataResponse)
+    assert {topic.error_code for topic in response.topics} == {ErrorCode.NONE}, "a third of each portion"
     await room.close()
 
 
@@ -264,6 +277,16 @@ async def test_more_decisions_than_kafka_takes_are_refused_as_there() -> None:
     assert [topic.name for topic in response.topics] == names
     assert {ErrorCode(topic.error_code) for topic in response.topics} == {ErrorCode.POLICY_VIOLATION}
     assert not room.broker.metadata.image.topics.keys() & set(names)
+    await room.close()
+
+
+@virtual
+async def test_partitions_count_over_the_whole_request_however_it_is_cut() -> None:
+    room = await open_room()
+    topics = [CreatableTopic(name=f"t{number}", num_partitions=100) for number in range(100)]
+    asked = CreateTopicsRequest(topics=topics, timeout_ms=30_000, validate_only=True)
+    response = await room.ask(asked, 5, CreateTopicsResponse)
+    assert {ErrorCode(topic.error_code) for topic in response.topics} == {ErrorCode.POLICY_VIOLATION}
     await room.close()
 
 

@@ -1,18 +1,20 @@
 """CreatePartitions (key 37), versions 0 to 3: let topics grow; each is decided and answered for itself.
 
 The answer waits, within the request's timeout, until the new partitions have leaders and every node that
-serves knows them.
+serves knows them. A request for more than 10,000 partitions is refused whole.
 """
 
 import asyncio
 from collections import Counter
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreatePartitions
 from chronik.cluster.topic_creation import wait_ready
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
+from chronik.wire.apis import ApiKey
 from chronik.wire.messages.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
@@ -24,6 +26,7 @@ from chronik.wire.messages.create_partitions import (
 async def handle(
     broker: Broker, context: RequestContext, request: CreatePartitionsRequest
 ) -> CreatePartitionsResponse:
+    check_additions(broker, ApiKey.CREATE_PARTITIONS, request)
     deadline = deadline_after(request.timeout_ms)
     named = Counter(topic.name for topic in request.topics)
     results = await asyncio.gather(

@@ -3,7 +3,7 @@
 The answer waits, within the request's timeout, until every partition has a leader and every node that serves
 knows the topic. Past it the answer is REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without
 an authorizer all settings are shown. A topic with two replicas is created with a message of what that means
-(decision 0017), beside error 0.
+(decision 0017), beside error 0. A request for more than 10,000 topics and partitions is refused as a whole.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.image import TopicImage
@@ -22,6 +23,7 @@ from chronik.vocab.config.topic import topic_defaults
 from chronik.vocab.config.values import format_value
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId
+from chronik.wire.apis import ApiKey
 from chronik.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicConfigs,
@@ -34,6 +36,7 @@ from chronik.wire.messages.create_topics import (
 async def handle(
     broker: Broker, context: RequestContext, request: CreateTopicsRequest
 ) -> CreateTopicsResponse:
+    check_additions(broker, ApiKey.CREATE_TOPICS, request)
     deadline = deadline_after(request.timeout_ms)
     named = Counter(topic.name for topic in request.topics)
     results = await asyncio.gather(

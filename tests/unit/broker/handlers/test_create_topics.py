@@ -7,7 +7,7 @@ import pytest
 from chronik.broker.handlers import create_topics
 from chronik.cluster.commands import CreateTopic
 from chronik.vocab.config.definition import ConfigSource
-from chronik.vocab.errors import ErrorCode
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID
 from chronik.wire.messages.create_topics import (
     CreatableReplicaAssignment,
@@ -207,3 +207,29 @@ def test_an_error_of_the_whole_request_is_told_for_each_topic(version: int) -> N
     response = over_the_wire(response, version)
     assert codes(response) == {"a": ErrorCode.NOT_CONTROLLER, "b": ErrorCode.NOT_CONTROLLER}
     assert response.topics[0].error_message == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("topics", "is_taken"),
+    [
+        ([topic("a", partitions=9_999)], True),
+        ([topic("a", partitions=10_000)], False),
+        ([topic("a", partitions=5_000), topic("b", partitions=5_000)], False),
+        ([topic("a", partitions=2**31 - 1), topic("b", partitions=1)], False),
+        ([topic("a", partitions=9_999), topic("b", partitions=0)], False),
+    ],
+)
+def test_a_request_adds_so_many_topics_and_partitions(topics: list[CreatableTopic], is_taken: bool) -> None:
+    """As Kafka's controller counts: a topic is a record, and each of its partitions."""
+
+    async def scene(stage: MetadataStage) -> None:
+        request = CreateTopicsRequest(topics=topics, validate_only=True)
+        if is_taken:
+            response = await create_topics.handle(stage.broker, context(LATEST), request)
+            assert set(codes(response).values()) == {ErrorCode.NONE}
+            return
+        with pytest.raises(KafkaError) as refused:
+            await create_topics.handle(stage.broker, context(LATEST), request)
+        assert refused.value.code is ErrorCode.POLICY_VIOLATION
+
+    play(scene)
