@@ -144,6 +144,7 @@ def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:
 
 
 def delete_offsets(turn: Turn, command: DeleteOffsets, ticket: Ticket) -> None:
+    """A group with nothing left is there, empty, until the next pass over expired offsets, as in Kafka."""
     group = turn.groups.get(command.group_id)
     if group is None:
         turn.answer(ticket, DeleteOffsetsAnswer(error=ErrorCode.GROUP_ID_NOT_FOUND))
@@ -153,7 +154,6 @@ def delete_offsets(turn: Turn, command: DeleteOffsets, ticket: Ticket) -> None:
     else:
         errors = tuple(_delete_one(turn, group, partition) for partition in command.partitions)
         turn.answer(ticket, DeleteOffsetsAnswer(errors=errors))
-        turn.forget_if_vacant(group)
 
 
 def _delete_one(turn: Turn, group: Group, partition: TopicPartition) -> ErrorCode:
@@ -184,6 +184,5 @@ def forget_stale(turn: Turn) -> None:
         group = turn.groups.get(group_id)
         if group is not None and group.offsets.get(partition) is committed:
             turn.write_offset_tombstone(group, partition)
-            turn.forget_if_vacant(group)
     if turn.stale:
         turn.deadlines.set(FORGET_KEY, turn.now.monotonic_ms + 1)

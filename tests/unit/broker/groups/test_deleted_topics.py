@@ -17,6 +17,7 @@ from chronik.broker.groups.deadlines import Now
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.record_format import encode_offset_key, encode_offset_value
 from chronik.broker.groups.shard import Shard
+from chronik.broker.groups.state import GroupState
 from chronik.broker.groups.turn import Outcome
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NO_TOPIC_ID, Offset, TopicId, TopicPartition
@@ -70,6 +71,11 @@ class Room:
         assert self.take(self.shard.on_loaded(NOW)).records == []
         self.take(self.shard.tick(Now(NOW.wall_ms, NOW.monotonic_ms + FORGET_AFTER_LOAD_MS)))
 
+    def expire(self) -> None:
+        """One pass over expired offsets, and over groups that have nothing left."""
+        due_ms = NOW.monotonic_ms + GroupConfig().expiry_interval_ms
+        self.take(self.shard.tick(Now(NOW.wall_ms, due_ms)))
+
     def write(self, committed: CommittedOffset) -> None:
         """As another release does."""
         self.log.append((encode_offset_key("g", T0), encode_offset_value(committed)))
@@ -107,7 +113,21 @@ def test_a_load_forgets_offsets_of_topics_that_were_deleted_meanwhile() -> None:
     room.reload()
     assert room.fetch() is None
     assert room.log[-1] == (encode_offset_key("g", T0), None)
+    room.expire()
     assert room.shard.groups == {}
+
+
+def test_a_group_whose_topic_is_gone_is_there_until_the_next_pass() -> None:
+    """As in Kafka: an administrator who looks at once sees it, empty."""
+    room = Room()
+    room.commit(5)
+    room.topics.delete("t")
+    assert room.forget() == 1
+    written = len(room.log)
+    assert room.shard.groups["g"].state is GroupState.EMPTY
+    room.expire()
+    assert room.shard.groups == {}
+    assert len(room.log) == written, "nothing of it is in the log"
 
 
 def test_a_load_keeps_offsets_of_topics_that_are_there() -> None:
@@ -204,7 +224,7 @@ def test_very_many_are_removed_in_turns() -> None:
     assert room.forget() == count
     assert len(room.log) == written + FORGOTTEN_OFFSETS_PER_TURN
     turns = 0
-    while (due_ms := room.shard.next_deadline_ms) is not None and room.shard.groups:
+    while (due_ms := room.shard.next_deadline_ms) is not None and room.shard.groups["g"].offsets:
         room.take(room.shard.tick(Now(NOW.wall_ms, due_ms)))
         turns += 1
     assert turns == 2

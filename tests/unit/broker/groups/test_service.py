@@ -465,6 +465,7 @@ async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> No
     service.on_topics_deleted({"t", "u"})
     await settle()
     assert [await _offset(service, group_id) for group_id in groups] == [None] * 20
+    await after_ms(GroupConfig().expiry_interval_ms)
     assert (await service.list_groups()).groups == ()
     await service.close()
 
@@ -483,6 +484,7 @@ async def test_offsets_of_a_topic_made_again_while_nobody_coordinated_are_forgot
     assert await _offset(service) is None
     await after_ms(6_000)
     assert log.committed[partition][-1][1] is None
+    await after_ms(GroupConfig().expiry_interval_ms)
     assert (await service.list_groups()).groups == ()
     await service.close()
 
