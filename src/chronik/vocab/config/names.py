@@ -82,6 +82,7 @@ _SAME_NAME = (
     "compression.lz4.level",
     "compression.type",
     "compression.zstd.level",
+    "max.decompressed.message.bytes",
     "min.insync.replicas",
     "unclean.leader.election.enable",
     "write.caching",
@@ -95,6 +96,8 @@ _LOG_PREFIX = (
     "message.timestamp.before.max.ms",
     "message.timestamp.type",
     "preallocate",
+    "remote.copy.lag.bytes",
+    "remote.copy.lag.ms",
     "retention.bytes",
     "segment.bytes",
 )

@@ -8,6 +8,7 @@ from chronik.vocab.config.tables.topic import (
     CLEANUP_POLICIES,
     COMPRESSION_TYPES,
     DAY_MS,
+    DECOMPRESSED_BYTES_MAX,
     GZIP_DEFAULT_LEVEL,
     HOUR_MS,
     MIB,
@@ -332,6 +333,35 @@ LOG_DEFINITIONS = (
         "How long the segments of a tiered partition stay on the local disk. -2 means the value of "
         "`log.retention.ms`.",
         validator=at_least(-2),
+        update_mode=DYNAMIC,
+        has_effect=False,
+    ),
+    define(
+        "log.remote.copy.lag.bytes",
+        ConfigType.LONG,
+        -1,
+        "How many bytes of newer records a segment waits for before it is copied to remote storage. -1 means "
+        "the value of `log.local.retention.bytes`.",
+        validator=at_least(-1),
+        update_mode=DYNAMIC,
+        has_effect=False,
+    ),
+    define(
+        "log.remote.copy.lag.ms",
+        ConfigType.LONG,
+        0,
+        "How long after its latest record a segment is copied to remote storage. -1 means the value of "
+        "`log.local.retention.ms`.",
+        validator=at_least(-1),
+        update_mode=DYNAMIC,
+        has_effect=False,
+    ),
+    define(
+        "max.decompressed.message.bytes",
+        ConfigType.INT,
+        DECOMPRESSED_BYTES_MAX,
+        "The largest single record that is accepted, decompressed. The default is no limit.",
+        validator=between(1, DECOMPRESSED_BYTES_MAX),
         update_mode=DYNAMIC,
         has_effect=False,
     ),

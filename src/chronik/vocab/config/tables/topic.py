@@ -18,6 +18,9 @@ MIB = 1024 * 1024
 # A record batch of 1 MiB with the 12 bytes that precede it in a log.
 MESSAGE_BYTES_MAX = MIB + 12
 
+# What Java can allocate in one piece.
+DECOMPRESSED_BYTES_MAX = 2**31 - 9
+
 COMPRESSION_TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 CLEANUP_POLICIES = ("compact", "delete")
@@ -99,6 +102,15 @@ TOPIC_DEFINITIONS = (
         "How long tombstones stay in a compacted topic. A consumer that starts at offset 0 must reach the "
         "end within this time to see every deletion.",
         has_effect=False,
+    ),
+    _topic(
+        "errors.deadletterqueue.group.enable",
+        ConfigType.BOOLEAN,
+        False,
+        None,
+        "Whether share groups may write records to the topic that they could not deliver (KIP-1191).",
+        has_effect=False,
+        note="There are no share groups yet.",
     ),
     _topic(
         "file.delete.delay.ms",
@@ -189,6 +201,15 @@ TOPIC_DEFINITIONS = (
         has_effect=False,
     ),
     _topic(
+        "max.decompressed.message.bytes",
+        ConfigType.INT,
+        DECOMPRESSED_BYTES_MAX,
+        between(1, DECOMPRESSED_BYTES_MAX),
+        "The largest single record that is accepted, decompressed. The default is no limit.",
+        has_effect=False,
+        note="Batches are opened up to 10 MiB unpacked; what they hold beyond that is not looked at.",
+    ),
+    _topic(
         "max.message.bytes",
         ConfigType.INT,
         MESSAGE_BYTES_MAX,
@@ -249,6 +270,24 @@ TOPIC_DEFINITIONS = (
         False,
         None,
         "Whether a new segment takes its whole space on the device when it is created.",
+        has_effect=False,
+    ),
+    _topic(
+        "remote.copy.lag.bytes",
+        ConfigType.LONG,
+        -1,
+        at_least(-1),
+        "How many bytes of newer records a segment waits for before it is copied to remote storage. -1 means "
+        "the value of `local.retention.bytes`.",
+        has_effect=False,
+    ),
+    _topic(
+        "remote.copy.lag.ms",
+        ConfigType.LONG,
+        0,
+        at_least(-1),
+        "How long after its latest record a segment is copied to remote storage. -1 means the value of "
+        "`local.retention.ms`.",
         has_effect=False,
     ),
     _topic(
