@@ -1,12 +1,14 @@
 """Answers as they are written down: everything that differs between two runs becomes a placeholder.
 
 The same value gets the same placeholder within a scenario, so that it still shows where an id comes back. The
-order of an answer's arrays is not written down: Kafka's own often is that of a hash table.
+order of an answer's arrays is not written down: Kafka's own often is that of a hash table. Of very long
+arrays it is written down how many elements are alike.
 """
 
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -29,7 +31,7 @@ _NODES = frozenset(
         "replicas",
     }
 )
-_NAMES = ("name", "topic", "topic_name", "group_id", "resource_name", "key", "group")
+_NAMES = ("name", "topic", "topic_name", "group_id", "resource_name", "key", "group", "transactional_id")
 _EPOCHS = frozenset({"leader_epoch", "current_leader_epoch", "committed_leader_epoch", "last_fetched_epoch"})
 # In the order they were sent or stored, which is theirs.
 _ORDERED = frozenset({"records", "headers"})
@@ -41,6 +43,9 @@ _HIDDEN = "<hidden>"
 
 # Longer values are only there for their length.
 _TEXT_MAX = 1000
+# Elements of longer arrays are only there for how many of them are alike, but for what tells them apart.
+_ARRAY_MAX = 250
+_TELLING_APART = frozenset({*_NAMES, "topic_id", "partition", "partition_index"})
 
 _TIMES = range(1_500_000_000_000, 2_500_000_000_000)
 _NOW_MS = 600_000
@@ -83,6 +88,12 @@ class Normalizer:
         text = _ADDRESS.sub("<address>", text)
         return _MEMBER_ID.sub(lambda found: self.placeholder("member", found.group(), is_numbered), text)
 
+    def message(self, text: str, is_numbered: bool) -> str:
+        """The text of an error, without numbers that may be chance: not before names are as they are written
+        down, since what makes them unique may have long numbers inside.
+        """
+        return _LONG_NUMBER.sub("<number>", self.text(text, is_numbered))
+
     def time(self, value: int) -> str:
         if abs(value - time.time() * 1000) < _NOW_MS:
             return "<now>"
@@ -97,6 +108,9 @@ class Normalizer:
     def is_foreign(self, value: Any, asked: str) -> bool:
         if not isinstance(value, dict):
             return False
+        if value.get("group_id") == "" and "''" not in asked:
+            # The group without a name, which is nobody's own.
+            return True
         names = [value[field] for field in _NAMES if isinstance(value.get(field), str)]
         return any(
             (self._run in name and self._own not in name) or (name.startswith("__") and name not in asked)
@@ -146,7 +160,7 @@ class _Pass:
     def _list(self, values: list[Any], field: str) -> list[Any]:
         if self._is_answer:
             values = [each for each in values if not self._owner.is_foreign(each, self._asked)]
-            if field not in _ORDERED:
+            if field not in _ORDERED and len(values) <= _ARRAY_MAX:
                 unnumbered = _Pass(
                     self._owner,
                     is_answer=True,
@@ -155,7 +169,22 @@ class _Pass:
                     is_numbered=False,
                 )
                 values.sort(key=lambda each: json.dumps(unnumbered.value(each, field), sort_keys=True))
+        if len(values) > _ARRAY_MAX:
+            return self._tally(values, field)
         return [self.value(each, field) for each in values]
+
+    def _tally(self, values: list[Any], field: str) -> list[dict[str, Any]]:
+        of_each = _Pass(
+            self._owner,
+            is_answer=self._is_answer,
+            asked=self._asked,
+            hide=self._hide | _TELLING_APART,
+        )
+        alike = Counter(
+            json.dumps(of_each.value(each, field)) if isinstance(each, dict) else f'"{_HIDDEN}"'
+            for each in values
+        )
+        return [{"times": times, "each": json.loads(text)} for text, times in sorted(alike.items())]
 
     def _number(self, value: int, field: str) -> Any:
         if field == "error_code":
@@ -166,6 +195,8 @@ class _Pass:
             return self._owner.placeholder("producer", value, self._is_numbered)
         if field == "session_id" and value:
             return self._owner.placeholder("session", value, self._is_numbered)
+        if field == "subscription_id" and value:
+            return self._owner.placeholder("subscription", value, self._is_numbered)
         if field in _EPOCHS and value >= 0:
             return self._owner.epoch(value)
         if not self._is_answer or value < 0:
@@ -189,7 +220,7 @@ class _Pass:
             if field == "log_dir":
                 return "<dir>"
             if field.endswith("error_message"):
-                value = _LONG_NUMBER.sub("<number>", value)
+                return self._owner.message(value, self._is_numbered)
         return self._owner.text(value, self._is_numbered)
 
     def _bytes(self, value: bytes, field: str) -> Any:

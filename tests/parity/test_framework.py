@@ -84,6 +84,35 @@ def test_names_lose_what_makes_them_unique_and_others_are_left_out() -> None:
     assert {"name": "__consumer_offsets"} in normalizer().answer({"topics": topics}, asked)["topics"]
 
 
+def test_a_name_with_a_long_number_inside_is_the_same_in_a_message() -> None:
+    one = Normalizer(run="x1234567", own="x12345671234abcd", base_time=NOW, directory="/data")
+    answer = one.answer({"error_message": "orders-x12345671234abcd has 12345 of 123 partitions"}, {})
+    assert answer == {"error_message": "orders has <number> of 123 partitions"}
+
+
+def test_the_group_without_a_name_is_left_out_unless_it_was_asked_for() -> None:
+    answer = {"groups": [{"group_id": ""}, {"group_id": "g-xabc1"}]}
+    assert normalizer().answer(answer, {}) == {"groups": [{"group_id": "g"}]}
+    assert len(normalizer().answer(answer, {"groups": [""]})["groups"]) == 2
+
+
+def test_transactional_ids_are_names() -> None:
+    ids = [{"transactional_id": "tx-xabc1"}, {"transactional_id": "tx-xabc2"}]
+    assert normalizer().answer({"transaction_states": ids}, {}) == {
+        "transaction_states": [{"transactional_id": "tx"}]
+    }
+
+
+def test_of_a_long_array_it_is_written_how_many_are_alike() -> None:
+    topics = [{"name": f"t{number}-xabc1", "error_code": 3 * (number % 3 == 0)} for number in range(300)]
+    tally = [
+        {"times": 200, "each": {"name": "<hidden>", "error_code": "NONE"}},
+        {"times": 100, "each": {"name": "<hidden>", "error_code": "UNKNOWN_TOPIC_OR_PARTITION"}},
+    ]
+    assert normalizer().answer({"topics": topics}, {}) == {"topics": tally}
+    assert normalizer().request({"names": ["a"] * 300}) == {"names": [{"times": 300, "each": "<hidden>"}]}
+
+
 def test_times_and_epochs_count_from_the_scenarios_own() -> None:
     one = normalizer()
     assert one.answer({"timestamp": NOW + 5}, {}) == {"timestamp": "T+5"}

@@ -55,6 +55,16 @@ def at_home(s: Session, base: str = "group") -> tuple[Peer, str]:
     return s.coordinator(group), group
 
 
+def wait_seen(c: Peer, group: str) -> None:
+    """Kafka answers a join before the group is committed, and describes what is."""
+    c.wait_until(
+        lambda answer: answer["groups"][0]["group_state"] != "Dead",
+        ApiKey.DESCRIBE_GROUPS,
+        5,
+        {"groups": [group]},
+    )
+
+
 # JoinGroup
 
 
@@ -338,6 +348,34 @@ def removing_an_instance(s: Session, instance: str) -> None:
 # DescribeGroups, ListGroups, DeleteGroups
 
 
+@scenario((0, 5, 6))
+def describing_a_group_whose_last_member_left(s: Session, version: int) -> None:
+    c, group = at_home(s)
+    member, _ = synced(c, group)
+    c.prepare(ApiKey.LEAVE_GROUP, 0, {"group_id": group, "member_id": member})
+    c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
+    c.ask(ApiKey.LIST_GROUPS, 5)
+
+
+@scenario((6,))
+def describing_a_group_whose_only_member_left_before_it_joined(s: Session, version: int) -> None:
+    c, group = at_home(s)
+    handed_out = c.prepare(ApiKey.JOIN_GROUP, 5, joining(group))
+    wait_seen(c, group)
+    c.prepare(ApiKey.LEAVE_GROUP, 0, {"group_id": group, "member_id": handed_out["member_id"]})
+    c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
+    c.ask(ApiKey.LIST_GROUPS, 5)
+
+
+@scenario((0, 6))
+def describing_a_group_whose_only_member_has_not_joined_yet(s: Session, version: int) -> None:
+    c, group = at_home(s)
+    c.prepare(ApiKey.JOIN_GROUP, 5, joining(group))
+    wait_seen(c, group)
+    c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
+    c.ask(ApiKey.LIST_GROUPS, 5)
+
+
 @scenario((0, 1, 2, 3, 4, 5, 6))
 def describing_a_living_group(s: Session, version: int) -> None:
     c, group = at_home(s)
@@ -379,6 +417,7 @@ def describing_with_operations(s: Session, version: int) -> None:
 def describing_a_group_in_rebalance(s: Session, version: int) -> None:
     c, group = at_home(s)
     member_of(c, group)
+    wait_seen(c, group)
     c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
 
 

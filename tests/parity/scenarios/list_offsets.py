@@ -1,9 +1,12 @@
 """ListOffsets (key 2), OffsetForLeaderEpoch (key 23) and DeleteRecords (key 21)."""
 
+import struct
 from typing import Any
 
 from chronik.wire.apis import ApiKey
+from tests.parity.records import batch
 from tests.parity.registry import scenario
+from tests.parity.scenarios.producing import fields, patched
 from tests.parity.session import Session
 
 VERSIONS = (1, 10)
@@ -57,6 +60,26 @@ def a_timestamp_below_the_special_ones(s: Session, timestamp: int) -> None:
 @scenario(VERSIONS, {"at the first": 0, "between": 1, "behind the last": 100, "before": -100})
 def a_time(s: Session, version: int, offset: int) -> None:
     ask(s, version, filled(s), s.at(offset))
+
+
+def mislabelled(s: Session, max_timestamp: int) -> str:
+    """Offsets 0 and 1 at 0 and 1 ms, in a batch whose header names another time as the greatest."""
+    topic = s.topic()
+    data = patched(batch(b"one", b"two", timestamp=s.at()), 35, struct.pack(">q", s.at(max_timestamp)))
+    s.prepare(ApiKey.PRODUCE, 9, fields(topic, data))
+    return topic
+
+
+@scenario((10,), {"too small": -5000, "too great": 5000}, {"the last": 1, "behind the last": 1000})
+def a_time_in_a_batch_whose_greatest_timestamp_is(
+    s: Session, version: int, max_timestamp: int, offset: int
+) -> None:
+    ask(s, version, mislabelled(s, max_timestamp), s.at(offset))
+
+
+@scenario((10,), {"too small": -5000, "too great": 5000})
+def the_largest_timestamp_where_a_header_is(s: Session, version: int, max_timestamp: int) -> None:
+    ask(s, version, mislabelled(s, max_timestamp), -3)
 
 
 @scenario(VERSIONS, {"latest": -1, "earliest": -2, "0": 0})

@@ -301,6 +301,16 @@ def deleting_offsets(s: Session) -> None:
     c.ask(ApiKey.OFFSET_FETCH, 7, fetching(7, group, {topic: [0]}))
 
 
+@scenario((0, 6))
+def describing_a_group_whose_last_offset_was_deleted(s: Session, version: int) -> None:
+    topic = s.topic()
+    c, group = at_home(s)
+    committed(c, group, topic)
+    c.prepare(ApiKey.OFFSET_DELETE, 0, deleting(group, topic, 0))
+    c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
+    c.ask(ApiKey.LIST_GROUPS, 5)
+
+
 @scenario()
 def deleting_offsets_of_a_group_that_is_not_there(s: Session) -> None:
     topic = s.topic()

@@ -75,3 +75,53 @@ def committing_by_name(s: Session, version: int) -> None:
     c, group, name, _ = made_again(s)
     c.ask(ApiKey.OFFSET_COMMIT, version, committing(group, name, 7))
     c.ask(ApiKey.OFFSET_FETCH, 5, fetching(5, group, name))
+
+
+@scenario((6, 9))
+def committing_late_with_an_epoch_of_the_topic_before(s: Session, version: int) -> None:
+    c, group, name, _ = made_again(s)
+    c.ask(ApiKey.OFFSET_COMMIT, version, committing(group, name, 7, s.epoch()))
+    c.ask(ApiKey.OFFSET_FETCH, 5, fetching(5, group, name), hide={"committed_leader_epoch"})
+
+
+def gone(s: Session) -> tuple[Peer, str, str]:
+    """The coordinator, a group that committed nothing but for one topic, and that topic, which is deleted."""
+    name, group = s.topic(TOPIC), s.name("group")
+    c = s.coordinator(group)
+    c.prepare(ApiKey.OFFSET_COMMIT, 7, committing(group, name, 5))
+    s.prepare(ApiKey.DELETE_TOPICS, 1, {"topic_names": [name], "timeout_ms": 30_000})
+    s.wait_gone(name)
+    c.wait_until(lambda answer: offset_in(answer) == -1, ApiKey.OFFSET_FETCH, 5, fetching(5, group, name))
+    return c, group, name
+
+
+@scenario((0, 5, 6))
+def describing_a_group_whose_topic_is_gone(s: Session, version: int) -> None:
+    c, group, _ = gone(s)
+    c.ask(ApiKey.DESCRIBE_GROUPS, version, {"groups": [group]})
+
+
+@scenario((0, 5))
+def listing_a_group_whose_topic_is_gone(s: Session, version: int) -> None:
+    c, _, _ = gone(s)
+    c.ask(ApiKey.LIST_GROUPS, version)
+
+
+@scenario((1, 7, 9))
+def fetching_offsets_of_a_group_whose_topic_is_gone(s: Session, version: int) -> None:
+    c, group, name = gone(s)
+    c.ask(ApiKey.OFFSET_FETCH, version, fetching(version, group, name))
+
+
+@scenario((2, 9))
+def committing_to_a_group_whose_topic_is_gone(s: Session, version: int) -> None:
+    c, group, name = gone(s)
+    c.ask(ApiKey.OFFSET_COMMIT, version, committing(group, name, 7))
+    c.ask(ApiKey.OFFSET_FETCH, 5, fetching(5, group, name))
+
+
+@scenario((0, 2))
+def deleting_a_group_whose_topic_is_gone(s: Session, version: int) -> None:
+    c, group, _ = gone(s)
+    c.ask(ApiKey.DELETE_GROUPS, version, {"groups_names": [group]})
+    c.ask(ApiKey.DESCRIBE_GROUPS, 5, {"groups": [group]})
