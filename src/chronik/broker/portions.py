@@ -213,6 +213,8 @@ def release(api_key: ApiKey, message: Message) -> Steps[None]:
     """Empty the lists of a request that was cut, or of the joined response, in steps: freeing 300,000
     elements takes 20 to 40 ms. Nobody else has these lists, because handlers were given copies.
     """
+    if api_key is ApiKey.DESCRIBE_TOPIC_PARTITIONS:
+        yield from _emptied(getattr(message, "topics", None), ())
     for layout in _LAYOUTS.get(api_key, ()):
         for path in {layout.asked, layout.answered}:
             yield from _emptied(getattr(message, path[0], None), path[1:])

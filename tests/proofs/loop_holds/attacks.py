@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from chronik.sim.frames import framed, request
 from chronik.wire.apis import SUPPORTED, ApiKey
+from chronik.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest, TopicRequest
 from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from chronik.wire.primitives import TAGGED_FIELDS_MAX, uvarint
 from tests.proofs.loop_holds.filled import filled_requests
@@ -36,6 +37,9 @@ def named() -> Iterator[Attack]:
         if is_newest and filled.name in _NINE_THOUSAND:
             frame = request(filled.api_key, filled.version, filled.message(9_000)).frame
             yield Attack(f"{filled.name}, 9,000 of them", lambda node, frame=frame: _ask(node, frame))  # type: ignore[misc]
+    yield Attack(
+        "DescribeTopicPartitions, 300,000 unknown names", lambda node: _ask(node, _names_to_describe(300_000))
+    )
     yield Attack("a header with 10,001 tagged fields", lambda node: _ask(node, _tagged_header()))
     yield crowd(5_000)
     yield Attack("2,000 half-open HTTP connections", _half_open_http)
@@ -84,6 +88,11 @@ def _ask(node: WatchedNode, *frames: bytes) -> None:
 def _unknown_names(count: int) -> tuple[bytes, ...]:
     topics = [MetadataRequestTopic(name=f"unknown-{number}") for number in range(count)]
     return (request(ApiKey.METADATA, 12, MetadataRequest(topics=topics)).frame,)
+
+
+def _names_to_describe(count: int) -> bytes:
+    topics = [TopicRequest(name=f"unknown-{number}") for number in range(count)]
+    return request(ApiKey.DESCRIBE_TOPIC_PARTITIONS, 0, DescribeTopicPartitionsRequest(topics=topics)).frame
 
 
 def _tagged_header() -> bytes:

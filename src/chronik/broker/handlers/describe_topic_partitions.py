@@ -6,11 +6,13 @@ sends lists and its Java Admin client (3.8 and later) iterates over them. Unlike
 waits.
 """
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable
+from heapq import merge
+from itertools import groupby, islice
 
 from chronik.broker.authorized_operations import TOPIC_OPERATIONS
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.slices import Steps
 from chronik.cluster.image import TopicImage
 from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
 from chronik.vocab.config.topic_names import topic_name_problem
@@ -26,18 +28,22 @@ from chronik.wire.messages.describe_topic_partitions import (
 # Kafka's default of max.request.partition.size.limit: a page of it is about 100 KiB.
 _PARTITIONS_PER_PAGE_MAX = 2000
 
+# Topics looked at in one step, and names sorted in one.
+_STEP = 64
+_RUN = 1000
+
 
 def handle(
     broker: Broker, context: RequestContext, request: DescribeTopicPartitionsRequest
-) -> DescribeTopicPartitionsResponse:
+) -> Steps[DescribeTopicPartitionsResponse]:
+    """In steps: a request may name hundreds of thousands of topics."""
     if request.cursor is not None and request.cursor.partition_index < 0:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's partition is negative")
-    if request.topics and request.cursor is not None:
-        named = {topic.name for topic in request.topics}
-        if request.cursor.topic_name not in named:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's topic is not among those named")
+    cursor = request.cursor
+    if request.topics and cursor and all(topic.name != cursor.topic_name for topic in request.topics):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's topic is not among those named")
     page = _Page(broker, broker_views(broker.metadata.image, context.listener), request)
-    return page.fill(_names(broker, request))
+    return (yield from page.fill((yield from _names(broker, request))))
 
 
 def on_error(
@@ -49,8 +55,8 @@ def on_error(
     )
 
 
-def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Sequence[str]:
-    """Names from the cursor on.
+def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Steps[Iterable[str]]:
+    """Names from the cursor on, each once, in their order.
 
     No topic named means all.
     """
@@ -58,7 +64,12 @@ def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Sequence[
     cursor = request.cursor.topic_name if request.cursor is not None else ""
     if not request.topics:
         return sorted(name for name in topics if name >= cursor)
-    return sorted({topic.name for topic in request.topics if topic.name >= cursor})
+    runs: list[list[str]] = []
+    for start in range(0, len(request.topics), _RUN):
+        run = request.topics[start : start + _RUN]
+        runs.append(sorted(topic.name for topic in run if topic.name >= cursor))
+        yield
+    return (name for name, _ in groupby(merge(*runs)))
 
 
 class _Page:
@@ -73,9 +84,11 @@ class _Page:
         self._room = max(1, min(request.response_partition_limit, _PARTITIONS_PER_PAGE_MAX))
         self._topics: list[DescribeTopicPartitionsResponseTopic] = []
 
-    def fill(self, names: Sequence[str]) -> DescribeTopicPartitionsResponse:
+    def fill(self, names: Iterable[str]) -> Steps[DescribeTopicPartitionsResponse]:
         next_cursor = None
-        for name in names:
+        for number, name in enumerate(names):
+            if not number % _STEP:
+                yield
             next_cursor = self._add(name)
             if next_cursor is not None:
                 break

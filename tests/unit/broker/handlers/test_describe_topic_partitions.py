@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronik.broker.handlers import describe_topic_partitions
+from chronik.broker.slices import Sliced
 from chronik.cluster.commands import CreateTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_topic_partitions import (
@@ -27,7 +28,9 @@ def ask(
         cursor=None if cursor is None else CursorRequest(topic_name=cursor[0], partition_index=cursor[1]),
     )
     received = over_the_wire(request, 0)
-    return over_the_wire(describe_topic_partitions.handle(stage.broker, context(0), received), 0)
+    handling = Sliced(describe_topic_partitions.handle(stage.broker, context(0), received), lambda: 0.0)
+    assert handling.advance()
+    return over_the_wire(handling.result, 0)
 
 
 def shown(response: DescribeTopicPartitionsResponse) -> list[tuple[str | None, list[int]]]:
@@ -163,3 +166,23 @@ def test_errors() -> None:
     request = DescribeTopicPartitionsRequest(topics=[TopicRequest(name="a")])
     response = describe_topic_partitions.on_error(request, ErrorCode.INVALID_REQUEST, None)
     assert [(t.name, t.error_code) for t in over_the_wire(response, 0).topics] == [("a", 42)]
+
+
+def test_very_many_names_are_answered_once_each_in_order_and_in_steps() -> None:
+    async def scene(stage: MetadataStage) -> None:
+        numbers = [number * 7919 % 5_000 for number in range(10_000)]
+        request = DescribeTopicPartitionsRequest(
+            topics=[TopicRequest(name=f"t{number:04}") for number in numbers], response_partition_limit=2000
+        )
+        handling = describe_topic_partitions.handle(stage.broker, context(0), request)
+        steps = 0
+        try:
+            while True:
+                next(handling)
+                steps += 1
+        except StopIteration as stop:
+            names = [topic.name for topic in stop.value.topics]
+        assert names == [f"t{number:04}" for number in range(5_000)]
+        assert steps > 5_000 / 64
+
+    play(scene)
