@@ -7,7 +7,7 @@ from tests.proofs.lost_files import run
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("mode", ["dir", "log", "rot", "rs-trunc"])
+@pytest.mark.parametrize("mode", ["dir", "log", "rot", "middle", "front", "rs-trunc"])
 def test_nothing_that_was_acknowledged_is_lost(mode: str) -> None:
     report = run(mode, records=200)
     assert report.problems == []

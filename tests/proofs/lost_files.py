@@ -42,6 +42,16 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _segments(data: Path) -> list[Path]:
+    return sorted((data / f"{TOPIC}-0").glob("*.log"))
+
+
+def _lose_middle(data: Path) -> None:
+    segments = _segments(data)
+    assert len(segments) > 4, segments
+    segments[len(segments) // 2].unlink()
+
+
 def _cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
@@ -59,6 +69,8 @@ MODES: dict[str, Callable[[Path], None]] = {
     "log": lambda data: (data / f"{TOPIC}-0" / _SEGMENT).unlink(),
     "rot": lambda data: _rot(data / f"{TOPIC}-0" / _SEGMENT),
     "cut": lambda data: _cut(data / f"{TOPIC}-0" / _SEGMENT, 1000),
+    "middle": _lose_middle,
+    "front": lambda data: _segments(data)[0].unlink(),
     "meta": lambda data: shutil.rmtree(data / "__meta-0"),
     "raftstate": lambda data: (data / "raft-state").unlink(),
     "rs-trunc": lambda data: _cut(data / "raft-state", (data / "raft-state").stat().st_size // 2),
@@ -67,6 +79,7 @@ MODES: dict[str, Callable[[Path], None]] = {
     "rs-all": _lose_votes,
     "all": shutil.rmtree,
 }
+SEGMENTED = frozenset({"middle", "front"})
 # Files whose loss leaves a copy: the node goes on as it was.
 HARMLESS = frozenset({"none", "raftstate", "rs-trunc", "rs-flip", "rs-tail"})
 # With these the follower cannot even be asked before the leader is back.
@@ -88,7 +101,9 @@ class Report:
 def run(mode: str, records: int = 1000) -> Report:
     report = Report(mode)
     with Cluster(nodes=3, http=True, config={"write.caching": "false"}) as cluster:
-        cluster.create_topic(TOPIC, partitions=1, replication_factor=3)
+        # Several segments, where one of them is to be lost.
+        configs = {"internal.segment.bytes": "1000"} if mode in SEGMENTED else {}
+        cluster.create_topic(TOPIC, partitions=1, replication_factor=3, config=configs)
         acked = _send(cluster, 100, "first")
         leader = cluster.leader(TOPIC)
         lost, away = [node for node in (1, 2, 3) if node != leader]
@@ -142,6 +157,8 @@ def _send(
         "acks": "all",
         "enable.idempotence": True,
         "message.timeout.ms": timeout_ms,
+        # So that there are several segments, where they are small.
+        "batch.num.messages": 20,
         "log_level": 0,
     }
     producer = Producer(settings)

@@ -56,6 +56,12 @@ class PartitionFactory(Protocol):
         """End a closed partition for good; done when a new one of its name may be opened. Does not raise."""
         ...
 
+    async def set_aside(self, partition: Partition) -> None:
+        """End a closed partition and keep its files under another name: opened again it is empty, and its
+        leader sends everything. Raises OSError.
+        """
+        ...
+
     async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
         """Sync and close the logs of partitions that no longer serve; why some did not close cleanly:
         TimeoutError for those that there was no time for.
@@ -322,9 +328,25 @@ class ReplicaManager:
                 self._leaving[name].add_done_callback(partial(self._on_left, name))
         self._leadership.forget(topic.topic_id)
 
-    def _on_left(self, name: TopicPartition, _: asyncio.Future[None]) -> None:
+    def replace(self, partition: Partition) -> None:
+        """Open a replica whose log is incomplete anew, on an empty log, unless it is gone meanwhile."""
+        name = partition.name
+        if self._by_name.get(name) is not partition or self._is_closed:
+            return
+        del self._by_name[name], self._by_id[partition.topic_id, name.partition]
+        partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self._leaving[name] = asyncio.ensure_future(self._factory.set_aside(partition))
+        self._leaving[name].add_done_callback(partial(self._on_left, name))
+
+    def _on_left(self, name: TopicPartition, left: asyncio.Future[None]) -> None:
         del self._leaving[name]
-        if not self._is_closed:
+        if self._is_closed:
+            return
+        topic, error = self._image.topics.get(name.topic), left.exception()
+        if topic is not None and isinstance(error, Exception):
+            # Its directory is as it was: `retry_offline` opens it, and a leader has it replaced again.
+            self._on_unopened(topic, name.partition, error)
+        else:
             self._open_if_wanted(*name)
 
     def _reconfigure(self, topic: TopicImage | None) -> None:

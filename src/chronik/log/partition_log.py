@@ -336,7 +336,7 @@ class PartitionLog:
         segments = self._segments if self.is_on_disk else []
         return VouchedLog(
             topic_id=self.topic_id,
-            start_offset=self._start_offset,
+            start_offset=self._first_owed,
             end_offset=self._end_offset,
             is_damaged=self.damages.has_loss,
             segments=tuple(
@@ -344,6 +344,16 @@ class PartitionLog:
                 for segment in segments
             ),
         )
+
+    @property
+    def _first_owed(self) -> int:
+        """The log start, or that before it from which on the log's front is missing."""
+        owed = [
+            one.first_offset
+            for one in self.damages.known()
+            if one.is_loss and one.end_offset == self._bases[0]
+        ]
+        return min([self._start_offset, *owed])
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
         """What to sync so that everything below the offset is durable. One round at a time; `on_synced` ends

@@ -78,6 +78,8 @@ class RecoveryReport:
     vouched_end_offset: int = 0
     # From here on, up to the vouched end, they are lost; None when the end is there.
     lost_from_offset: int | None = None
+    # The log start that is known to be durable. Records between it and the first segment are lost.
+    log_start_offset: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class _Recovery:
         names = [] if is_new else self._tidy(directory.names())
         self._snapshots = Snapshots(directory, names)
         self._log_start = self._find_log_start(names)
+        self._report.log_start_offset = self._log_start
         bases = sorted(base for name in names if (base := parse_offset(name, LOG)) is not None)
         self._segments = [directory.segment(base, now_ms) for base in bases]
         self._point = directory.read_offset(RECOVERY_POINT) if RECOVERY_POINT in names else None
@@ -156,7 +159,7 @@ class _Recovery:
         if not self._segments:
             self._start_without_segments()
         else:
-            if not (self._last_stop.was_clean and self._open_clean()):
+            if self._is_copy_damaged or not (self._last_stop.was_clean and self._open_clean()):
                 self._recover()
             if self._lost is not None:
                 self._go_on_after(self._lost)
@@ -181,6 +184,15 @@ class _Recovery:
             report=self._report,
         )
 
+    @property
+    def _is_copy_damaged(self) -> bool:
+        """True if the last clean stop knew of damage in a log that others have, too.
+
+        All of it is read then: what damage is left decides whether the replica must be replaced.
+        """
+        vouched = self._last_stop.vouched
+        return vouched is not None and vouched.is_damaged and self._last_stop.has_other_replicas
+
     # What should be there.
 
     def _look_for_segments(self) -> None:
@@ -191,6 +203,10 @@ class _Recovery:
         if vouched is None or not self._segments:
             return
         found = {segment.base_offset: segment for segment in self._segments}
+        first_noted = vouched.segments[0].base_offset if vouched.segments else self._log_start
+        if self._log_start < first_noted and self._segments[0].base_offset >= first_noted:
+            # It was missing before that stop.
+            self._report_missing(self._log_start, self._log_start, first_noted)
         ends = [noted.base_offset for noted in vouched.segments[1:]] + [vouched.end_offset]
         for noted, end in zip(vouched.segments, ends, strict=False):
             present = found.get(noted.base_offset)
@@ -200,6 +216,9 @@ class _Recovery:
             present.vouched_size = noted.size
             if present.end_offset is not None:
                 present.end_offset = end
+                if self._last_stop.has_other_replicas and present.log.open().size() < noted.size:
+                    # Not only when somebody reads it: the replica must be replaced.
+                    present.load(self._config)
 
     def _report_missing(self, base_offset: int, first_offset: int, end_offset: int) -> None:
         path = self._directory.join(offset_name(base_offset, LOG))
@@ -440,7 +459,8 @@ class _Recovery:
         known.
         """
         epochs = self._load_epochs()
-        if self._point is None or epochs is None or not self._reach_the_start(epochs):
+        is_known = self._point is not None and epochs is not None and self._reach_the_start(epochs)
+        if self._point is None or epochs is None or not is_known or self._is_copy_damaged:
             return 0
         self._epochs = epochs
         bases = [segment.base_offset for segment in self._segments]

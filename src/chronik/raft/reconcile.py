@@ -37,6 +37,8 @@ class Finding(Enum):
     SHORTER = "shorter than it was"
     # It ends before the markers begin.
     BEFORE_MARKERS = "ends before its markers begin"
+    # Records between its start and its end are damaged or missing.
+    INCOMPLETE = "lacks records before its end"
 
 
 class Reconciled(NamedTuple):
@@ -48,15 +50,17 @@ class Reconciled(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """Whether files of the replica were lost."""
+        """Whether files of the replica were lost, and what is left may be gone on with."""
         return self.finding in (Finding.SHORTER, Finding.BEFORE_MARKERS)
 
 
-def judge(log: PartitionLog, state: GroupState) -> Reconciled:
-    """What to make of a log, before anything is changed. The first row that applies:
+def judge(log: PartitionLog, state: GroupState, *, may_be_incomplete: bool = False) -> Reconciled:
+    """What to make of a log, before anything is changed. The first row that applies, the first of all unless
+    the log `may_be_incomplete`, because others see to it:
 
     | the log                                                          | finding            |
     | ---------------------------------------------------------------- | ------------------ |
+    | lacks records before its end                                     | INCOMPLETE         |
     | is as it was up to an offset below the durable bound in the store | SHORTER            |
     | begins before the base at which a leader restarted it            | RESTART_UNFINISHED |
     | ends before the base                                             | BEFORE_MARKERS     |
@@ -65,6 +69,9 @@ def judge(log: PartitionLog, state: GroupState) -> Reconciled:
     base_offset = state.markers.base.offset
     contradiction = _first_contradiction(log, state.markers)
     end_offset = log.end_offset if contradiction is None else contradiction
+    lacking = None if may_be_incomplete else _first_lacking(log, state)
+    if lacking is not None:
+        return Reconciled(Finding.INCOMPLETE, lacking, max(log.end_offset, state.log_end))
     if end_offset < state.log_end:
         return Reconciled(Finding.SHORTER, end_offset, state.log_end)
     if state.is_restarted and log.first_offset < base_offset:
@@ -74,16 +81,21 @@ def judge(log: PartitionLog, state: GroupState) -> Reconciled:
     return Reconciled(Finding.SOUND, end_offset, state.log_end)
 
 
-def reconcile(log: PartitionLog, store: StateStore, group: GroupId) -> Reconciled:
+def reconcile(
+    log: PartitionLog, store: StateStore, group: GroupId, *, may_be_incomplete: bool = False
+) -> Reconciled:
     """Drop from `log` and from `group`'s markers what the other does not bear out. Before its core is made.
 
     A loss is recorded: the replica is another one to its group from now on. Durable when it returns, so that
-    what the core is made on is. Raises OSError.
+    what the core is made on is. An incomplete log is left as it is, for it may be the last that has some of
+    its records. Raises OSError.
     """
     state = store.get(group)
     invariant(state is not None, "no state of {}", group)
     assert state is not None
-    found = judge(log, state)
+    found = judge(log, state, may_be_incomplete=may_be_incomplete)
+    if found.finding is Finding.INCOMPLETE:
+        return found
     base_offset = state.markers.base.offset
     is_another_log = found.end_offset < base_offset or (state.is_restarted and log.first_offset < base_offset)
     if found.is_loss:
@@ -98,6 +110,23 @@ def reconcile(log: PartitionLog, store: StateStore, group: GroupId) -> Reconcile
     store.rebase(group, state.markers.index_before(log.first_offset))
     store.sync_now()
     return found
+
+
+def _first_lacking(log: PartitionLog, state: GroupState) -> Offset | None:
+    """The first offset at which the log has nothing that can be read, before its end; None when it is whole,
+    and where it is no log of this group's present records, which is dropped anyway.
+    """
+    base_offset = state.markers.base.offset
+    if log.end_offset < base_offset or (state.is_restarted and log.first_offset < base_offset):
+        return None
+    # What lies before either of them was deleted.
+    first = Offset(max(base_offset, log.recovery.log_start_offset))
+    if first < log.first_offset:
+        return first
+    for damage in log.damages.known():
+        if damage.is_loss and damage.end_offset > first and damage.first_offset < log.end_offset:
+            return Offset(max(first, damage.first_offset))
+    return None
 
 
 def _first_contradiction(log: PartitionLog, markers: Markers) -> Offset | None:

@@ -7,14 +7,21 @@ told where it went. What the partition is told (`raft.telling`), it is told from
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from chronik.log.disk import Buffer
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.core import RaftCore
-from chronik.raft.core.messages import Message, RequestPreVote, TimeoutNow
+from chronik.raft.core.messages import (
+    AppendEntries,
+    Heartbeat,
+    Message,
+    RequestPreVote,
+    RestartLog,
+    TimeoutNow,
+)
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
@@ -56,9 +63,13 @@ class ReplicatedGroup:
         write_caching: FlushPolicy | None,
         hooks: RestartHooks | None = None,
         first_epoch: LeaderEpoch = FIRST_TERM,
+        on_leader_found: Callable[[], None] | None = None,
     ) -> None:
         """The store knows the group, and agrees with the log (`raft.reconcile`). `first_epoch`: the one its
         designated leader leads without an election.
+
+        `on_leader_found` is for a log that is incomplete: the replica is suspended, and sends nothing. It is
+        called once, when the leader of its term or a later one sends something.
         """
         self.id = group_id
         self.first_epoch = first_epoch
@@ -67,6 +78,9 @@ class ReplicatedGroup:
         self._store = setting.store
         self._host = setting.host
         self._hooks = hooks
+        self._on_leader_found = on_leader_found
+        # Whether the log lacks records: this replica neither votes, accepts nor leads.
+        self.is_suspended = on_leader_found is not None
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
         self._core = self._make_core()
         self._following = Following(self._core, self._raft_log, setting)
@@ -177,8 +191,12 @@ class ReplicatedGroup:
 
     @property
     def has_vote(self) -> bool:
-        """True if this replica's vote counts: a learner, and one that lost its files, has none."""
-        return self._core.may_vote and self._setting.node in self._core.membership.voters
+        """True if this replica's vote counts: a learner, and one that lost files, has none."""
+        return (
+            not self.is_suspended
+            and self._core.may_vote
+            and self._setting.node in self._core.membership.voters
+        )
 
     @property
     def synced_offset(self) -> Offset:
@@ -187,7 +205,7 @@ class ReplicatedGroup:
 
     @property
     def is_quiet(self) -> bool:
-        return self._failed is not None or self._core.is_quiet
+        return self.is_suspended or self._failed is not None or self._core.is_quiet
 
     def refusal(self) -> KafkaError:
         """See `raft.group.Group.refusal`."""
@@ -327,6 +345,9 @@ class ReplicatedGroup:
 
     def step(self, message: Message, log_start: int) -> None:
         """A message of another node, with the leader's log start where it sends one."""
+        if self.is_suspended:
+            self._step_suspended(message)
+            return
         if self._has_proposals:
             # A truncation must find handed out what was proposed.
             self._run_core()
@@ -337,8 +358,15 @@ class ReplicatedGroup:
         if log_start > self._leader_log_start:
             self._leader_log_start = log_start
 
+    def _step_suspended(self, message: Message) -> None:
+        is_leaders = isinstance(message, AppendEntries | Heartbeat | RestartLog)
+        # A leader of an earlier term may lack what this replica accepted since.
+        if is_leaders and message.term >= self._core.term and self._on_leader_found is not None:
+            on_leader_found, self._on_leader_found = self._on_leader_found, None
+            on_leader_found()
+
     def tick(self) -> None:
-        if self._failed is not None:
+        if self._failed is not None or self.is_suspended:
             return
         if self._resting_ticks > 0:
             self._resting_ticks -= 1
@@ -355,19 +383,19 @@ class ReplicatedGroup:
         """Let the time pass that a follower waits for a leader, and for answers. Nothing happens to those who
         listen to one: it asks first (PreVote).
         """
-        if self.known_leader is None and self._failed is None:
+        if self.known_leader is None and self._failed is None and not self.is_suspended:
             self._input()
             for _ in range(2 * self._setting.options.election_ticks):
                 if self._core.role in (Role.FOLLOWER, Role.PRE_CANDIDATE):
                     self._core.tick()
 
     def on_peer_lost(self, node: NodeId) -> None:
-        if self._failed is None:
+        if self._failed is None and not self.is_suspended:
             self._input()
             self._core.on_peer_lost(node)
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
-        if self._failed is None:
+        if self._failed is None and not self.is_suspended:
             self._input()
             self._core.on_peer_found(node, is_restarted=is_restarted)
 

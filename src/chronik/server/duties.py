@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from chronik.broker.balancer import Balancer
 from chronik.broker.context import Broker
@@ -26,7 +27,12 @@ class Duties:
     """One per node of a cluster; begins when the node is open, ends before it closes."""
 
     def __init__(
-        self, links: Links, broker: Broker, metadata_partition: MetadataPartition, registration: Registration
+        self,
+        links: Links,
+        broker: Broker,
+        metadata_partition: MetadataPartition,
+        registration: Registration,
+        remove_replaced: Callable[[], None],
     ) -> None:
         self._broker = broker
         self._metadata_partition = metadata_partition
@@ -42,7 +48,9 @@ class Duties:
             settings=broker.settings,
         )
         reports = LossReports(broker.node_id, links.host, links.calls)
-        self._replaced_disks = ReplacedDisks(links.host, lambda: broker.metadata.image, reports)
+        self._replaced_disks = ReplacedDisks(
+            links.host, lambda: broker.metadata.image, reports, remove_replaced
+        )
         self._stranded = Stranded(
             self,
             lambda: broker.settings.int("broker.session.timeout.ms"),

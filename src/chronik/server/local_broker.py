@@ -58,6 +58,7 @@ from chronik.server.partition_directories import (
     doom,
     find_deleted,
     find_partitions,
+    find_set_aside,
     move_aside,
 )
 from chronik.server.partitions import LocalPartitions
@@ -140,6 +141,7 @@ class LocalBroker:
             disk_usage=machine.disk_usage,
             clock=machine.clock,
         )
+        self._partitions.on_replaceable = self._replicas.replace
         self.metadata_partition = MetadataPartition(
             self._partitions,
             self._replicas,
@@ -199,7 +201,13 @@ class LocalBroker:
             return None
         from chronik.server.duties import Duties
 
-        return Duties(self._links, self.broker, self.metadata_partition, self._registration)
+        return Duties(
+            self._links,
+            self.broker,
+            self.metadata_partition,
+            self._registration,
+            self._partitions.remove_replaced,
+        )
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
         config, replicas = self._config, self._replicas
@@ -370,6 +378,7 @@ class LocalBroker:
         """
         for directory in find_deleted(self._disk):
             self._partitions.remove_later(directory)
+        self._keep_set_aside()
         strays = find_partitions(self._disk, {*wanted, METADATA_DIRECTORY})
         if not strays:
             return
@@ -385,6 +394,15 @@ class LocalBroker:
                     "a partition that the metadata does not know was moved aside, not removed",
                     extra={"directory": directory, "kept": kept},
                 )
+
+    def _keep_set_aside(self) -> None:
+        """Incomplete logs, of which the replicas that replaced them may lack records yet."""
+        topics = self._metadata.image.topics_by_id
+        for directory, (topic_id, partition) in find_set_aside(self._disk).items():
+            if topic_id in topics:
+                self._partitions.keep_aside(directory, topic_id, partition)
+            else:
+                self._partitions.remove_later(directory)
 
     async def _register(self) -> None:
         """Raises OSError when a node alone cannot write; a node of a cluster tries until it is let."""

@@ -2,7 +2,8 @@
 
 `orders-0` is a partition's. `orders-0.<topic id>-delete` was one's whose topic is deleted: it is on its way
 out. `orders-0.<topic id>-stray` is one's that the metadata does not know: it is kept for whoever runs the
-node.
+node. `orders-0.<topic id>.1-replaced` is what a replica had that lacked records: it is kept until the replica
+has all of them from its leader.
 """
 
 import re
@@ -22,6 +23,7 @@ _NAME_CHARS_MAX = 255
 
 _PARTITION = re.compile(r".+-[0-9]+")
 _DELETED = re.compile(r".+-[0-9]+\.[0-9a-f]{32}-delete")
+_REPLACED = re.compile(r".+-([0-9]+)\.([0-9a-f]{32})\.[0-9]+-replaced")
 
 
 def deleted_name(name: TopicPartition, topic_id: TopicId) -> str:
@@ -53,6 +55,31 @@ def topic_of(disk: Disk, directory: str) -> TopicId | None:
 def find_deleted(disk: Disk) -> list[str]:
     """Directories of deleted partitions that a stop left."""
     return [directory for directory in disk.list("") if _DELETED.fullmatch(directory) is not None]
+
+
+def set_aside(disk: Disk, name: TopicPartition, topic_id: TopicId) -> str:
+    """Free the name of a replica's directory, and keep what is in it; its new name. Durable.
+
+    Raises OSError.
+    """
+    for number in count(1):
+        suffix = f"-{name.partition}.{topic_id.hex()}.{number}-replaced"
+        kept = name.topic[: _NAME_CHARS_MAX - len(suffix)] + suffix
+        if not disk.exists(kept):
+            break
+    disk.rename(str(name), kept)
+    disk.sync_directory("")
+    return kept
+
+
+def find_set_aside(disk: Disk) -> dict[str, tuple[TopicId, int]]:
+    """Directories that `set_aside` has kept, with topic id and partition."""
+    matches = {directory: _REPLACED.fullmatch(directory) for directory in disk.list("")}
+    return {
+        directory: (TopicId(bytes.fromhex(match[2])), int(match[1]))
+        for directory, match in matches.items()
+        if match is not None
+    }
 
 
 def doom(disk: Disk, directory: str, topic_id: TopicId) -> str:

@@ -18,9 +18,10 @@ from chronik.log.handles import HandleCache
 from chronik.log.partition_log import LogFailed, PartitionLog
 from chronik.log.vouched import VouchedLog
 from chronik.raft.group import Group, GroupListener
+from chronik.raft.group_id import GroupId
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
-from chronik.server.partition_directories import deleted_name, doom, move_aside, topic_of
+from chronik.server.partition_directories import deleted_name, doom, move_aside, set_aside, topic_of
 from chronik.server.storage_health import StorageHealth
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -95,6 +96,10 @@ class LocalPartitions:
         # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
         self._removing = asyncio.Lock()
         self._removals: set[asyncio.Task[None]] = set()
+        # Incomplete logs that were set aside, by group, kept until the replica has a whole one.
+        self._set_aside: dict[GroupId, list[str]] = {}
+        # Called with a replica whose incomplete log can be replaced.
+        self.on_replaceable: Callable[[Partition], None] | None = None
 
     def begin(
         self,
@@ -143,12 +148,19 @@ class LocalPartitions:
         assert replication is not None
         existed = self._disk.exists(str(new.name))
         log = self._open_log(new.name, new.topic_id, config, has_other_replicas=True)
-        group = replication.open(new, log, self._flush_policy(config))
+        group = replication.open(
+            new, log, self._flush_policy(config), lambda: self._on_leader_found(partition)
+        )
         partition = self._partition(new.name, new.topic_id, replicas, log, group, config)
         is_clean = existed and not log.recovery.was_scanned
         self._opened[partition] = _Opened(group, group, log.end_offset if is_clean else None)
         replication.begin(group, new)
         return partition
+
+    def _on_leader_found(self, partition: Partition) -> None:
+        """Not at once: the group is in the middle of a message."""
+        if self.on_replaceable is not None:
+            asyncio.get_running_loop().call_soon(self.on_replaceable, partition)
 
     def open_solo(
         self,
@@ -295,7 +307,48 @@ class LocalPartitions:
         self.health.forget(partition.name)
         self._vouched.pop(str(partition.name), None)
         self._traffic.forget(partition.name.topic)
+        for directory in self._set_aside.pop(GroupId(partition.topic_id, partition.name.partition), ()):
+            self.remove_later(directory)
         return self._free_name(partition)
+
+    # Replacing a log.
+
+    async def set_aside(self, partition: Partition) -> None:
+        """See `PartitionFactory.set_aside`."""
+        opened, replication = self._opened.pop(partition), self._replication
+        self._end_group(opened)
+        partition.log.fail(LogFailed("the log is set aside"))
+        self.health.forget(partition.name)
+        await partition.settle()
+        await self._syncer.settle()
+        partition.log.close()
+        replica = opened.replica
+        invariant(replication is not None and replica is not None, "{} has one replica", partition.name)
+        assert replication is not None
+        assert replica is not None
+        replication.on_set_aside(replica)
+        kept = set_aside(self._disk, partition.name, partition.topic_id)
+        self._vouched.pop(str(partition.name), None)
+        self._set_aside.setdefault(replica.id, []).append(kept)
+        extra = {"partition": str(partition.name), "kept": kept}
+        _log.warning("incomplete log set aside: it is removed when the replica votes again", extra=extra)
+
+    def keep_aside(self, directory: str, topic_id: TopicId, partition: int) -> None:
+        """What an earlier life of this node has set aside."""
+        self._set_aside.setdefault(GroupId(topic_id, partition), []).append(directory)
+
+    def remove_replaced(self) -> None:
+        """Remove what was set aside of replicas that are whole again: they vote, and what they have is
+        durable.
+        """
+        if not self._set_aside or self._replication is None:
+            return
+        for group_id in list(self._set_aside):
+            group = self._replication.host.group(group_id)
+            if group is not None and group.has_vote and group.synced_offset >= group.high_watermark > 0:
+                for directory in self._set_aside.pop(group_id):
+                    _log.info("removed a log that was set aside", extra={"directory": directory})
+                    self.remove_later(directory)
 
     def _end_group(self, opened: _Opened) -> None:
         opened.group.close()

@@ -57,7 +57,7 @@ def _groups(raft: RaftFigures) -> Iterator[Metric]:
         ("led_groups", "Groups that this node leads.", raft.led),
         (
             "voteless_groups",
-            "Groups in which this node has no vote until it has caught up: it lost its disk, or files.",
+            "Groups in which this node has no vote until it has caught up: it lost its disk, or records.",
             raft.voteless,
         ),
     ]

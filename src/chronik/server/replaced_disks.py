@@ -29,8 +29,16 @@ _LOOK_SECONDS = 0.5
 class ReplacedDisks:
     """One per node of a cluster; made, started and ended with it."""
 
-    def __init__(self, host: RaftHost, image: Callable[[], ClusterImage], reports: LossReports) -> None:
+    def __init__(
+        self,
+        host: RaftHost,
+        image: Callable[[], ClusterImage],
+        reports: LossReports,
+        on_look: Callable[[], None] | None = None,
+    ) -> None:
+        """`on_look` is called as often as this looks at the groups."""
         self._host = host
+        self._on_look = on_look
         self._reports = reports
         self._image = image
         # Memberships that this node put into a group's log for the second time, and in which term.
@@ -50,6 +58,8 @@ class ReplacedDisks:
     def _on_timer(self) -> None:
         self.start()
         self.look()
+        if self._on_look is not None:
+            self._on_look()
 
     def look(self) -> None:
         """One step for each group that needs one."""

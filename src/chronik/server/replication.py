@@ -4,22 +4,25 @@ Made for a node of a cluster before its first replica is opened. A node alone ha
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from chronik.cluster.image import TopicPartitionImage
+from chronik.log.damage import Damage, DamageKind
+from chronik.log.names import LOG, offset_name
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, HardState, Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
-from chronik.raft.reconcile import Reconciled, reconcile
+from chronik.raft.reconcile import Finding, Reconciled, reconcile
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.invariant import invariant
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Replication:
         self._setting = setting
         # Replicas that were opened and have not begun.
         self._unbegun: set[GroupId] = set()
+        # Replicas whose incomplete log was set aside, which was reported before.
+        self._set_aside: set[GroupId] = set()
 
     @property
     def directory_id(self) -> str:
@@ -72,9 +77,19 @@ class Replication:
             first_epoch=image.first_epoch,
         )
 
-    def open(self, new: NewReplica, log: PartitionLog, write_caching: FlushPolicy | None) -> ReplicatedGroup:
-        """The group of a replica, which hears nobody before `begin`. Raises OSError."""
-        if not self._prepare(new, log):
+    def open(
+        self,
+        new: NewReplica,
+        log: PartitionLog,
+        write_caching: FlushPolicy | None,
+        on_leader_found: Callable[[], None],
+    ) -> ReplicatedGroup:
+        """The group of a replica, which hears nobody before `begin`. Raises OSError.
+
+        `on_leader_found` is called when a replica whose log is incomplete can have another one.
+        """
+        found = self._prepare(new, log)
+        if not self._has_begun(new, log):
             self._unbegun.add(new.group_id)
         return ReplicatedGroup(
             new.group_id,
@@ -83,6 +98,7 @@ class Replication:
             write_caching=write_caching,
             hooks=new.hooks,
             first_epoch=new.first_epoch,
+            on_leader_found=on_leader_found if found is Finding.INCOMPLETE else None,
         )
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
@@ -101,6 +117,14 @@ class Replication:
         """It is closed, and takes no part any more."""
         self.host.remove(group)
 
+    def on_set_aside(self, group: ReplicatedGroup) -> None:
+        """The log is about to be set aside: that it is missing at the next opening must count as a
+        loss, which makes this another replica. Durable. Raises OSError.
+        """
+        self.store.raise_log_ends({group.id: max(group.synced_offset, Offset(1))})
+        self.store.sync_now()
+        self._set_aside.add(group.id)
+
     def forget(self, group: ReplicatedGroup) -> None:
         """It is deleted. What the store does not take it forgets at the next start."""
         with suppress(OSError):
@@ -112,12 +136,30 @@ class Replication:
             if group not in known:
                 self.store.forget(group)
 
-    def _report(self, name: TopicPartition, found: Reconciled) -> None:
-        if found.is_loss:
+    def _report(self, new: NewReplica, log: PartitionLog, found: Reconciled) -> None:
+        name = str(new.name)
+        if found.finding is Finding.INCOMPLETE:
+            lost = [one for one in log.damages.known() if one.is_loss]
+            if not any(one.first_offset <= found.end_offset < one.end_offset for one in lost):
+                # The first segments, after a crash: the log alone cannot tell that from a reset.
+                path = f"{name}/{offset_name(found.end_offset, LOG)}"
+                first, end = found.end_offset, log.first_offset
+                log.damages.report(Damage(DamageKind.MISSING_SEGMENT, path, 0, first, end))
+            lost = [one for one in log.damages.known() if one.is_loss]
+            ranges = [f"{one.first_offset} to {one.end_offset}" for one in lost]
+            _log.error(
+                "replica lost records inside its log: it neither votes nor leads, and keeps what it has; when "
+                "there is a leader it sets the log aside and takes a whole copy",
+                extra={"partition": name, "lost": ", ".join(ranges), "end_offset": log.end_offset},
+            )
+        elif found.is_loss and new.group_id in self._set_aside:
+            self._set_aside.discard(new.group_id)
+            _log.info("replica takes a whole copy of its log from the leader", extra={"partition": name})
+        elif found.is_loss:
             _log.error(
                 "replica lost records: they were durable; it is a learner until the leader has sent them",
                 extra={
-                    "partition": str(name),
+                    "partition": name,
                     "expected_end_offset": found.expected_offset,
                     "found_end_offset": found.end_offset,
                     "finding": found.finding.value,
@@ -135,25 +177,35 @@ class Replication:
         self.store.sync_now()
         log.reset(0)
 
-    def _prepare(self, new: NewReplica, log: PartitionLog) -> bool:
-        """Have log and store agree; whether the replica ever took part in its group."""
+    def _prepare(self, new: NewReplica, log: PartitionLog) -> Finding:
+        """Have log and store agree; what became of the log."""
         group = new.group_id
-        state = self.store.get(group)
-        if state is None:
+        finding = Finding.SOUND
+        if self.store.get(group) is None:
             if log.end_offset > 0:
                 # It was made and written to, and a crash took the store's word of it: nobody was told. Or the
                 # store was lost, and this node is another one to the group.
                 extra = {"partition": str(new.name), "end_offset": log.end_offset}
                 _log.warning("records dropped: their terms are not known; the leader sends them", extra=extra)
                 log.reset(0)
-            state = self.store.create(group, _beginning(new))
+            self.store.create(group, _beginning(new))
         else:
-            self._report(new.name, reconcile(log, self.store, group))
+            # The metadata's log stands on a snapshot, and on its own rules: what it lacks ends the start.
+            found = reconcile(log, self.store, group, may_be_incomplete=new.hooks is not None)
+            finding = found.finding
+            self._report(new, log, found)
             if new.hooks is not None and log.start_offset > new.hooks.snapshot()[0]:
                 self._begin_again(new, log)
         with suppress(OSError):
             # Before it promises anything: a crash may have taken what the store was told.
             self.store.raise_log_ends({group: log.synced_offset})
+        return finding
+
+    def _has_begun(self, new: NewReplica, log: PartitionLog) -> bool:
+        """Whether the replica ever took part in its group."""
+        state = self.store.get(new.group_id)
+        invariant(state is not None, "no state of {}", new.group_id)
+        assert state is not None
         return state.hard_state != HardState() or state.markers.last is not None or log.end_offset > 0
 
 

@@ -120,8 +120,8 @@ def _unsynced_membership(original: Any) -> Any:
 
 
 def _without_bound(original: Any) -> Any:
-    def judge(log: Any, state: Any) -> Any:
-        found = original(log, state)
+    def judge(log: Any, state: Any, **options: Any) -> Any:
+        found = original(log, state, **options)
         if not found.is_loss:
             return found
         return found._replace(finding=reconcile.Finding.SOUND)

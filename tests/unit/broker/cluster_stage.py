@@ -196,6 +196,9 @@ class _Factory:
     async def delete(self, partition: Partition) -> None:
         partition.log.close()
 
+    async def set_aside(self, partition: Partition) -> None:
+        partition.log.close()
+
     async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
         return {}
 

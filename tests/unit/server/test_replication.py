@@ -59,7 +59,7 @@ class Room:
         self.replication = Replication(self.host, setting)
 
     async def begin(self, new: NewReplica) -> ReplicatedGroup:
-        group = self.replication.open(new, self.log, None)
+        group = self.replication.open(new, self.log, None, lambda: None)
         self.replication.begin(group, new)
         await settle()
         return group
@@ -133,7 +133,7 @@ async def test_it_leads_without_an_election_only_once() -> None:
 @virtual
 async def test_a_replica_that_was_opened_and_never_began_begins() -> None:
     room = Room()
-    room.replication.open(new_replica(), room.log, None)
+    room.replication.open(new_replica(), room.log, None, lambda: None)
     group = await room.begin(new_replica())
     assert group.is_leader
 
