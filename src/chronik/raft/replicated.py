@@ -131,15 +131,15 @@ class ReplicatedGroup:
 
     @property
     def is_leader(self) -> bool:
-        return self._core.role is Role.LEADER and self._failed is None
+        return self._core.role is Role.LEADER and self._failed is None and not self.is_suspended
 
     @property
     def is_settled(self) -> bool:
-        return self._core.is_settled and self._failed is None
+        return self._core.is_settled and self._failed is None and not self.is_suspended
 
     @property
     def known_leader(self) -> NodeId | None:
-        return self._core.leadership.leader
+        return None if self.is_suspended else self._core.leadership.leader
 
     @property
     def high_watermark(self) -> Offset:
@@ -233,7 +233,7 @@ class ReplicatedGroup:
             if self._has_inputs:
                 # What they want written comes first.
                 self._run_core()
-            if self._failed is not None:
+            if self._failed is not None or self.is_suspended:
                 raise self.refusal()
             return self._propose(batches)
         except InvariantViolation as violation:
@@ -295,6 +295,25 @@ class ReplicatedGroup:
             code = ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE if is_other else ErrorCode.NOT_LEADER_OR_FOLLOWER
             raise KafkaError(code, str(refused)) from refused
         self._telling.heir = to
+
+    def suspend(self, on_leader_found: Callable[[], None]) -> bool:
+        """Lead no more, and take no part in the group: the log was found to be incomplete. See `__init__`.
+
+        False, and nothing happens, while the other voters that are in sync are no majority: what this
+        replica can serve would not be served at all.
+        """
+        if not self.is_leader:
+            return False
+        others = self.voters - self.lagging() - {self._setting.node}
+        if not self.membership.is_majority(others):
+            return False
+        self._run_core()
+        self._abdicate()
+        # From now on it accepts nothing: the next leader must not count on what is set aside.
+        self.is_suspended, self._on_leader_found = True, on_leader_found
+        self._persistence.end(LogFailed("the log lacks records"))
+        self._host.mark(self)
+        return True
 
     def propose_membership(self, membership: Membership) -> bool:
         """Whether it is in the log now; it is not while another change, or the start of the term, is not
@@ -420,12 +439,12 @@ class ReplicatedGroup:
         """Carry out what the inputs of this turn led to, and tell the partition."""
         if self._is_closed:
             return
-        if self._failed is None:
+        if self._failed is None and not self.is_suspended:
             self._run_core()
         if self._failed is not None:
             self._telling.tell_failure(self._failed)
             return
-        if self._leader_log_start > self._log.start_offset:
+        if self._leader_log_start > self._log.start_offset and not self.is_suspended:
             self._follow_log_start()
         self._telling.tell()
 
@@ -433,7 +452,7 @@ class ReplicatedGroup:
         """Lead no more, because the node stops: the others are told at the end of this turn. `close` follows
         in a later one.
         """
-        if self._failed is None and not self._is_closed:
+        if self._failed is None and not self._is_closed and not self.is_suspended:
             self._input()
             self._core.resign()
 

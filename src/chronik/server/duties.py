@@ -32,7 +32,7 @@ class Duties:
         broker: Broker,
         metadata_partition: MetadataPartition,
         registration: Registration,
-        remove_replaced: Callable[[], None],
+        look_after_replicas: Callable[[], None],
     ) -> None:
         self._broker = broker
         self._metadata_partition = metadata_partition
@@ -49,7 +49,7 @@ class Duties:
         )
         reports = LossReports(broker.node_id, links.host, links.calls)
         self._replaced_disks = ReplacedDisks(
-            links.host, lambda: broker.metadata.image, reports, remove_replaced
+            links.host, lambda: broker.metadata.image, reports, look_after_replicas
         )
         self._stranded = Stranded(
             self,

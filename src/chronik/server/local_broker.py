@@ -206,7 +206,7 @@ class LocalBroker:
             self.broker,
             self.metadata_partition,
             self._registration,
-            self._partitions.remove_replaced,
+            self._partitions.look_after_replicas,
         )
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:

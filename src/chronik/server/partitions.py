@@ -25,7 +25,15 @@ from chronik.server.partition_directories import deleted_name, doom, move_aside,
 from chronik.server.storage_health import StorageHealth
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import (
+    FIRST_EPOCH,
+    METADATA_TOPIC,
+    LeaderEpoch,
+    NodeId,
+    Offset,
+    TopicId,
+    TopicPartition,
+)
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
 
@@ -337,10 +345,29 @@ class LocalPartitions:
         """What an earlier life of this node has set aside."""
         self._set_aside.setdefault(GroupId(topic_id, partition), []).append(directory)
 
-    def remove_replaced(self) -> None:
-        """Remove what was set aside of replicas that are whole again: they vote, and what they have is
-        durable.
+    def look_after_replicas(self) -> None:
+        """Called every so often: replace logs whose damage was found by a read, and remove what was set
+        aside for those that are whole again.
         """
+        if self.health.found:
+            for name in self.health.damaged:
+                self._suspend(name)
+        self._remove_replaced()
+
+    def _suspend(self, name: TopicPartition) -> None:
+        """A leader that cannot read some of its log: others can."""
+        found = next((one for one in self._opened if one.name == name), None)
+        replica = None if found is None else self._opened[found].replica
+        if found is None or replica is None or name.topic == METADATA_TOPIC:
+            return
+        if replica.suspend(lambda: self._on_leader_found(found)):
+            _log.error(
+                "replica lost records inside its log: another one leads, and sends a whole copy",
+                extra={"partition": str(name)},
+            )
+
+    def _remove_replaced(self) -> None:
+        """Of replicas that vote, and of which all is durable."""
         if not self._set_aside or self._replication is None:
             return
         for group_id in list(self._set_aside):

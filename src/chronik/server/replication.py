@@ -148,8 +148,8 @@ class Replication:
             lost = [one for one in log.damages.known() if one.is_loss]
             ranges = [f"{one.first_offset} to {one.end_offset}" for one in lost]
             _log.error(
-                "replica lost records inside its log: it neither votes nor leads, and keeps what it has; when "
-                "there is a leader it sets the log aside and takes a whole copy",
+                "replica lost records inside its log: it neither votes nor leads, and keeps what it has; "
+                "when there is a leader it sets the log aside and takes a whole copy",
                 extra={"partition": name, "lost": ", ".join(ranges), "end_offset": log.end_offset},
             )
         elif found.is_loss and new.group_id in self._set_aside:

@@ -8,10 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
+from chronik.log.partition_log import PartitionLog
+from chronik.log.reading import ColdRead
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.sim.agreement import votes_everywhere
 from chronik.sim.cluster import SimNode
 from chronik.sim.disk import CrashDisk
 from chronik.sim.process import on_processes
+from chronik.vocab.errors import KafkaError
 from tests.support.cluster_scene import ClusterScene
 
 # Registration, two looks at the members, and the log's way over: some seconds at most.
@@ -53,12 +57,20 @@ async def segmented(scene: ClusterScene) -> None:
     await scene.until(lambda: all(len(segments(disk)) > 3 for disk in scene.room.disks.values()), 300.0)
 
 
+def read_all(log: PartitionLog) -> None:
+    for offset in range(log.end_offset):
+        read = log.read(offset, 1 << 20, log.end_offset)
+        _ = read.load() if isinstance(read, ColdRead) else read
+
+
 def is_set_aside(disk: CrashDisk) -> bool:
     return any(name.endswith("-replaced") for name in disk.list(""))
 
 
-def group(node: SimNode):  # type: ignore[no-untyped-def]
-    return node.partition("t", 0).group
+def group(node: SimNode) -> ReplicatedGroup:
+    found = node.partition("t", 0).group
+    assert isinstance(found, ReplicatedGroup)
+    return found
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -87,6 +99,44 @@ async def test_it_takes_a_whole_copy_and_votes_again(
     assert opened.partition("t", 0).log.start_offset == 0
     assert opened.local.storage.warnings() == []
     await scene.acknowledged(3)
+    await scene.check()
+
+
+@on_processes
+async def test_a_leader_whose_read_finds_damage_gives_way_and_is_replaced() -> None:
+    scene = await ClusterScene().open(**SCENE)
+    await segmented(scene)
+    node = scene.leader()
+    damage_one_between(scene.room.disks[node.node])
+    log = node.partition("t", 0).log
+    with pytest.raises(KafkaError):
+        read_all(log)
+    assert node.local.storage.damaged
+    await scene.until(lambda: group(node).losses == 1, VOTES_AGAIN_SECONDS)
+    await scene.until(lambda: votes_everywhere(scene.room, node.node), VOTES_AGAIN_SECONDS)
+    await scene.until(lambda: not is_set_aside(scene.room.disks[node.node]), VOTES_AGAIN_SECONDS)
+    assert node.local.storage.damaged == []
+    await scene.acknowledged(3)
+    await scene.check()
+
+
+@on_processes
+async def test_a_leader_with_damage_leads_on_while_the_others_are_no_majority() -> None:
+    scene = await ClusterScene().open(**SCENE)
+    await segmented(scene)
+    node = scene.leader()
+    away = next(one for one in scene.room.all_nodes if one != node.node)
+    scene.room.crash(away, is_power_lost=False)
+    await scene.acknowledged(2)
+    damage_one_between(scene.room.disks[node.node])
+    log = node.partition("t", 0).log
+    with pytest.raises(KafkaError):
+        read_all(log)
+    await asyncio.sleep(LEADERLESS_SECONDS)
+    assert node.partition("t", 0).is_leader
+    await scene.room.open_node(away)
+    await scene.until(lambda: group(node).losses == 1, VOTES_AGAIN_SECONDS)
+    await scene.until(lambda: votes_everywhere(scene.room, node.node), VOTES_AGAIN_SECONDS)
     await scene.check()
 
 

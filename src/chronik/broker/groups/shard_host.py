@@ -97,7 +97,7 @@ class ShardHost:
         # Invariant: when there is a timer, the monotonic time at which it fires.
         self._timer_due_ms = 0
         self._is_closed = False
-        # Set while there is a shard to ask, or when there will be none.
+        # Set while there is a shard to ask, or when there is none for now, or will be none.
         self._settled = asyncio.Event()
         self._loading = self._start_loading()
 
@@ -180,6 +180,9 @@ class ShardHost:
                 await self._follow_metadata(Offset(shard.metadata_required()))
             except (KafkaError, OSError) as error:
                 _log.error("groups not loaded", extra={"partition": self._partition, "error": str(error)})
+                # As Kafka: who waits, and who comes, is sent to look for the coordinator elsewhere. Without
+                # all of the partition nothing is answered from it: offsets would be missing.
+                self._settled.set()
                 await asyncio.sleep(LOAD_RETRY_SECONDS)
                 continue
             self._shard = shard
