@@ -110,12 +110,17 @@ class GroupService:
 
         groups: list[ListedGroup] = []
         error = ErrorCode.NONE
-        asked = [host.run(ListGroups()) for host in self._hosts.values()]
-        for answer in await asyncio.gather(*asked, return_exceptions=True):
+        hosts = list(self._hosts.values())
+        asked = [host.run(ListGroups()) for host in hosts]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for host, answer in zip(hosts, answers, strict=True):
             if not isinstance(answer, BaseException):
                 groups.extend(answer.groups)
             elif not isinstance(answer, KafkaError):
                 raise answer
+            elif host.has_failed:
+                # Kafka leaves its groups out; they would seem to be gone.
+                error = ErrorCode.COORDINATOR_NOT_AVAILABLE
             elif answer.code is not ErrorCode.NOT_COORDINATOR:
                 # A shard that has just left is another node's to list; this one is not ready.
                 error = answer.code

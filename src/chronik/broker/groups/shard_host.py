@@ -106,6 +106,11 @@ class ShardHost:
         """For statistics; None while it is loaded."""
         return self._shard
 
+    @property
+    def has_failed(self) -> bool:
+        """True if its partition could not be loaded, and is tried again."""
+        return self._shard is None and self._settled.is_set() and not self._is_closed
+
     async def run(self, command: "Command[A]") -> A:
         """The command's answer. Raises KafkaError when this is not, or not yet, the place to ask."""
         shard = self._shard or await self._loaded()
