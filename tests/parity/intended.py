@@ -216,7 +216,7 @@ _TOPICS_AND_CONFIGS = (
         reason="CreatePartitions says why it refuses.",
     ),
     Known(
-        scenarios=("topics.only_validating/v7",),
+        scenarios=("topics.only_validating/v7", "large.creating_partitions_at_the_limit/v7/9,999"),
         paths=("*/topic_id",),
         chronik="zero id",
         reason="A topic that was only validated has no id that anybody could find it by.",
