@@ -299,13 +299,19 @@ class ReplicatedGroup:
     def suspend(self, on_leader_found: Callable[[], None]) -> bool:
         """Lead no more, and take no part in the group: the log was found to be incomplete. See `__init__`.
 
-        False, and nothing happens, while the other voters that are in sync are no majority: what this
-        replica can serve would not be served at all.
+        False, and nothing happens, while the others that vote, are connected and have all that is committed
+        are no majority: what this replica can serve would not be served at all.
         """
         if not self.is_leader:
             return False
-        others = self.voters - self.lagging() - {self._setting.node}
-        if not self.membership.is_majority(others):
+        committed = self._core.committed
+        # A suspended one has accepted nothing in this term, however short that is.
+        others = frozenset(
+            node
+            for node, state in self._core.followers.items()
+            if state.is_counted and not state.is_lost and state.match >= committed
+        )
+        if committed == BEFORE_FIRST or not self.membership.is_majority(others):
             return False
         self._run_core()
         self._abdicate()

@@ -27,6 +27,8 @@ class FollowerState:
     is_active: bool
     # No connection to it: nothing is sent.
     is_lost: bool
+    # It may vote, for all it has said.
+    is_counted: bool = True
 
 
 class Progress:
@@ -78,6 +80,7 @@ class Progress:
             mode=self.mode,
             is_active=self.is_active,
             is_lost=is_lost,
+            is_counted=self.is_counted,
         )
 
     def on_sent(self, last: RaftIndex, size: int) -> None:
