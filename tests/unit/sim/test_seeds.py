@@ -48,10 +48,10 @@ def test_a_run_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
         except BaseException:
             raise ValueError("torn down in the middle") from None
 
-    monkeypatch.setattr(simulation, "REAL_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(simulation, "PROCESSOR_SECONDS_MAX", 0.05)
     monkeypatch.setattr(Simulation, "run", spin)
     (problem,) = simulate(1).problems
-    assert problem.startswith("no end after 0.05 s of real time, in ")
+    assert problem.startswith("no end after 0.05 s of processor time, in ")
 
 
 def test_what_a_run_fails_with_is_its_problem(monkeypatch: pytest.MonkeyPatch) -> None:

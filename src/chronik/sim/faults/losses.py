@@ -113,6 +113,8 @@ class LostFiles:
         if leader is not None and is_killed:
             self._stage.begin("kill", others.leader)
             self._stage.down.add(others.leader)
+            # Else it arrives when the isolation ends, and who was cut off lacks nothing.
+            self._cluster.network.lose_what_is_said(others.leader)
             leader.crash(is_power_lost=False)
         self._stage.end("isolation", others.away)
         for other in self._cluster.all_nodes:
