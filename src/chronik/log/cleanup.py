@@ -76,8 +76,13 @@ class Cleanup:
             self._start_offset = None
 
 
-def _move_start(directory: LogDirectory, start_offset: int, doomed: Sequence[_Doomed]) -> None:
+def write_log_start(directory: LogDirectory, start_offset: int) -> None:
+    """Durable when it returns. Raises OSError."""
     write_atomically(directory.disk, directory.join(LOG_START), directory.format_offset(start_offset))
+
+
+def _move_start(directory: LogDirectory, start_offset: int, doomed: Sequence[_Doomed]) -> None:
+    write_log_start(directory, start_offset)
     remove_in_order(directory.disk, directory.path, doomed)
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from chronik.log.cleanup import remove_in_order
+from chronik.log.cleanup import remove_in_order, write_log_start
 from chronik.log.config import LogConfig
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.disk import is_out_of_space
@@ -136,7 +136,8 @@ class _Recovery:
     def _find_log_start(self, names: list[str]) -> int:
         vouched = self._last_stop.vouched
         found = self._directory.read_offset(LOG_START) if LOG_START in names else None
-        start = max(found or 0, 0 if vouched is None else vouched.start_offset)
+        self._durable_start = found or 0
+        start = max(self._durable_start, 0 if vouched is None else vouched.start_offset)
         # A segment below it that a crash left is no loss, whatever it looks like.
         self._directory.damages.forget_before(start)
         return start
@@ -336,9 +337,16 @@ class _Recovery:
     def _remove_deleted(self) -> None:
         """Segments below the log start, of which a crash has left some.
 
-        Only now that the producers' state is read: the snapshot after them may be damaged.
+        Only now that the producers' state is read: the snapshot after them may be damaged. And only below a
+        start that is durable itself: where the last clean stop alone knows it, a crash would find the older
+        one, take the log for one with a gap in front, and drop all of it.
         """
-        while len(self._segments) > 1 and self._segments[1].base_offset <= self._log_start:
+        if len(self._segments) > 1 and self._segments[1].base_offset <= self._log_start > self._durable_start:
+            with self._without_room():
+                write_log_start(self._directory, self._log_start)
+                self._durable_start = self._log_start
+        start = min(self._log_start, self._durable_start)
+        while len(self._segments) > 1 and self._segments[1].base_offset <= start:
             files = self._segments.pop(0).files()
             for file in files:
                 file.abandon()

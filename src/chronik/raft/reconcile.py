@@ -106,6 +106,8 @@ def reconcile(
         log.reset(base_offset)
     else:
         log.truncate(found.end_offset)
+        # What is missing at the end comes from the leader: it is said by the loss, and no damage of this log.
+        log.damages.forget_from(found.end_offset)
     store.truncate_markers(group, RaftIndex(state.markers.index_of(log.end_offset) - 1))
     store.rebase(group, state.markers.index_before(log.first_offset))
     store.sync_now()

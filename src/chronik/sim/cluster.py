@@ -131,9 +131,11 @@ class SimNode:
         self.process.die()
 
     async def _close(self) -> None:
-        self.is_open = False
-        await self._upkeep.stop()
-        await self.local.close()
+        was_open, self.is_open = self.is_open, False
+        if was_open:
+            await self._upkeep.stop()
+        if self.is_made:
+            await self.local.close()
 
     async def hand_over(self) -> None:
         await self.process.do(self.local.hand_over())

@@ -129,6 +129,16 @@ def _without_bound(original: Any) -> Any:
     return judge
 
 
+def _with_gaps(original: Any) -> Any:
+    def judge(log: Any, state: Any, **options: Any) -> Any:
+        found = original(log, state, **options)
+        if found.finding is not reconcile.Finding.INCOMPLETE:
+            return found
+        return found._replace(finding=reconcile.Finding.SOUND, end_offset=log.end_offset)
+
+    return judge
+
+
 def _always_clean(original: Any) -> Any:
     def take(disk: Any) -> bool:
         original(disk)
@@ -383,6 +393,13 @@ MUTANTS: dict[str, Mutant] = {
     "lost-files-vote": Mutant(
         what="a replica whose files were lost or cut short goes on as if it had never had more",
         planted=_around(reconcile, "judge", _without_bound),
+    ),
+    "gaps-vote": Mutant(
+        what="a replica that knows of a gap in its log votes and leads as if there were none",
+        planted=_all(
+            _around(reconcile, "judge", _with_gaps),
+            _replace(ReplicatedGroup, "suspend", lambda *_: False),
+        ),
     ),
     "lost-store-votes": Mutant(
         what="a node whose terms and votes were lost or cut short goes on as the same one",

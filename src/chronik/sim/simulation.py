@@ -29,6 +29,7 @@ from chronik.sim.agreement import votes_everywhere, wait_for_agreement
 from chronik.sim.checks.bounds import check_bounds
 from chronik.sim.checks.commits import CommitCheck
 from chronik.sim.checks.coordinators import check_coordinators
+from chronik.sim.checks.damages import check_damages
 from chronik.sim.checks.images import ImageCheck
 from chronik.sim.checks.lookups import check_lookups
 from chronik.sim.checks.problems import Problems
@@ -276,6 +277,7 @@ class Simulation:
         check_promises(self._history, nodes, self._idempotent, self._problems)
         check_lookups(self._history, nodes, self._problems)
         check_coordinators(nodes, self._problems)
+        check_damages(nodes, self._problems)
         check_bounds(nodes, _STATE_REWRITE_BYTES, _METADATA_BYTES, self._problems)
         for node in nodes:
             if not votes_everywhere(self._cluster, node.node):

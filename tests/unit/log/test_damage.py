@@ -100,6 +100,32 @@ def disk() -> CrashDisk:
     return CrashDisk()
 
 
+class TestNotedStart:
+    """A log start that the note of a clean stop knows, and no checkpoint yet."""
+
+    @pytest.mark.parametrize("is_full", [False, True])
+    def test_a_crash_after_the_next_start_keeps_what_is_behind_it(
+        self, disk: CrashDisk, is_full: bool
+    ) -> None:
+        log = filled(disk)
+        second = bases(disk)[1]
+        log.advance_start(second)
+        # The stop comes before `tidy`.
+        vouched = stop(log, disk)
+        assert vouched.start_offset == second
+        disk.is_full = is_full
+        opened = start(disk, vouched)
+        assert (opened.start_offset, opened.end_offset) == (second, log.end_offset)
+        # Where there is no room for the start, the segment below it stays as well.
+        assert (bases(disk)[0] == second) is not is_full
+        disk.is_full = False
+        disk.crash(Random(1))
+        again = start(disk, None, was_clean=False)
+        assert again.end_offset == log.end_offset
+        assert kinds(again) == []
+        assert read(again, second).base_offset == second
+
+
 class TestDamagedEnd:
     """The last batch of a log that was stopped cleanly."""
 

@@ -197,8 +197,7 @@ async def test_it_is_no_leader_who_would_raise_the_log_start_of_others() -> None
     await scene.room.stop(lost)
     lose_the_front(scene.room.disks[lost])
     scene.room.crash(leader.node, is_power_lost=False)
-    for node in (lost, away):
-        await scene.room.open_node(node)
+    await asyncio.gather(*(scene.room.open_node(node) for node in (lost, away)))
     await asyncio.sleep(LEADERLESS_SECONDS)
     for opened in scene.room.nodes.values():
         assert not opened.partition("t", 0).is_leader

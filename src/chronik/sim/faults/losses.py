@@ -187,7 +187,13 @@ class LostFiles:
             running.crash(is_power_lost=False)
             return
         if has_clean_mark(self._cluster.disks[node]):
-            logs = [self._lose_directory, self._lose_segment, self._cut_log, self._rot_end]
+            logs = [
+                self._lose_directory,
+                self._lose_segment,
+                self._lose_inner_segment,
+                self._cut_log,
+                self._rot_end,
+            ]
             self._lose_one(node, "stopped", [*logs, self._lose_store, self._cut_store])
 
     def _lose_one(self, node: NodeId, how: str, kinds: Sequence[_Loss]) -> None:
@@ -220,6 +226,19 @@ class LostFiles:
             return None
         disk.lose(path)
         return f"{path} is gone"
+
+    def _lose_inner_segment(self, disk: CrashDisk) -> str | None:
+        """One with others behind it: the log ends where it did, and has a gap."""
+        last = self._log(disk)
+        directory = "" if last is None else last.rpartition("/")[0]
+        paths = sorted(
+            path for path in disk.files() if path.startswith(f"{directory}/") and path.endswith(LOG)
+        )
+        if len(paths) < 2:
+            return None
+        path = self._random.choice(paths[:-1])
+        disk.lose(path)
+        return f"{path} is gone, from before the last one"
 
     def _cut_log(self, disk: CrashDisk) -> str | None:
         path = self._log(disk)

@@ -69,5 +69,5 @@ class UnluckyLeaders:
                 if cut_off is not None and other != cut_off:
                     self._cluster.network.heal(cut_off, other)
         self._stage.end("unlucky leaders", partition)
-        for victim in victims:
-            await self._lives.bring_back(victim)
+        # All at once: one without its votes opens when a majority has come back beside it.
+        await asyncio.gather(*(self._lives.bring_back(victim) for victim in victims))

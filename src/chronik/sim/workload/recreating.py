@@ -105,12 +105,15 @@ class SimRecreator:
         async def attempt() -> bool:
             answer = await self._ask(request, 7, CreateTopicsResponse)
             code = answer.topics[0].error_code
-            return code in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
+            if code == ErrorCode.TOPIC_ALREADY_EXISTS:
+                # An earlier attempt made it. Or a controller refuses that was paused since before the last
+                # one was deleted: then it is to be asked for again.
+                return await self._find_out_id()
+            return code == ErrorCode.NONE and await self._find_out_id()
 
-        await self._until(attempt)
         self._acknowledged.clear()
         self._tried = 0
-        await self._until(self._find_out_id)
+        await self._until(attempt)
         self._about_to_delete.clear()
 
     async def _find_out_id(self) -> bool:

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from chronik.sim.checks.commits import CommitCheck
+from chronik.sim.checks.damages import check_damages
 from chronik.sim.checks.problems import Problems
 from chronik.sim.client import ClientNetwork
 from chronik.sim.cluster import SimNode
@@ -28,6 +29,7 @@ LOGS: list[Loss] = [
     LostFiles._lose_directory,
     LostFiles._lose_segment,
     LostFiles._cut_log,
+    LostFiles._lose_inner_segment,
     LostFiles._rot_end,
 ]
 
@@ -36,7 +38,8 @@ class Watched:
     """A cluster at work whose committed records are compared all the time."""
 
     async def open(self) -> "Watched":
-        self.scene = await ClusterScene().open()
+        self.scene = await ClusterScene().open(internal_segment_bytes="500")
+        await self.scene.acknowledged(10)
         self.room = self.scene.room
         trace = Trace(asyncio.get_running_loop().time)
         self.problems = Problems(trace)
@@ -88,12 +91,13 @@ async def test_a_cluster_survives_it(loss: Loss, monkeypatch: pytest.MonkeyPatch
     assert watched.stage.counts["lost files"] == 1
     assert not watched.stage.is_reserved
     assert not watched.stage.is_wiping, "it votes again"
+    check_damages(list(watched.room.nodes.values()), watched.problems)
     assert watched.problems.found == watched.stage.problems == []
     await watched.close()
 
 
 # What rots may be what nobody was told of.
-@pytest.mark.parametrize("loss", LOGS[:-1])
+@pytest.mark.parametrize("loss", LOGS[:3])
 @on_processes
 async def test_who_votes_with_less_is_found(loss: Loss, monkeypatch: pytest.MonkeyPatch) -> None:
     choose(monkeypatch, loss)
@@ -101,3 +105,13 @@ async def test_who_votes_with_less_is_found(loss: Loss, monkeypatch: pytest.Monk
         watched = await Watched().open()
         await watched.losses.lose()
     assert any("committed before" in text for text in watched.problems.found)
+
+
+@on_processes
+async def test_who_leads_with_a_gap_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose(monkeypatch, LostFiles._lose_inner_segment)
+    with MUTANTS["gaps-vote"].planted():
+        watched = await Watched().open()
+        await watched.losses.lose()
+        check_damages(list(watched.room.nodes.values()), watched.problems)
+    assert any("goes on so" in text for text in watched.problems.found)
