@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, Consumer, Producer, TopicPartition
 
 from chronik.broker.groups.partitioning import partition_of
-from chronik.cli.client import ClientError
+from chronik.client.errors import ClientError
 from chronik.testing import Cluster
 
 pytestmark = pytest.mark.integration

@@ -12,11 +12,11 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.cluster.commands import CreateTopic, DeleteTopic
+from chronik.node.data_directory import load_identity
+from chronik.node.local_broker import LocalBroker, Machine
 from chronik.records.batch import split_batches
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
-from chronik.server.data_directory import load_identity
-from chronik.server.local_broker import LocalBroker, Machine
 from chronik.sim.disk import CrashDisk
 from chronik.sim.frames import cut_frames, decode_response, request
 from chronik.sim.virtual_time import LoopClock

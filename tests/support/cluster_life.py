@@ -85,7 +85,7 @@ class ClusterLife:
         self._next_producer_id = 1000
         self._away: set[NodeId] = set()
         # Where a life is, for those who look at a problem.
-        self.at = "founding"
+        self.at = "bootstrap"
         self._on_crashed, self.room.on_crashed = self.room.on_crashed, self._crashed  # type: ignore[method-assign]
 
     async def run(self) -> LifeReport:

@@ -151,5 +151,5 @@ class CrashWatch:
 
 def group_of(node: SimNode, group: GroupId) -> ReplicatedGroup | None:
     """A node's replica, if it has begun."""
-    links = node.local.links if node.is_made else None
-    return None if links is None else links.host.group(group)
+    runtime = node.local.runtime if node.is_made else None
+    return None if runtime is None else runtime.host.group(group)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from chronik.node.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
+from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.raft import state_codec as codec
 from chronik.raft.group_id import GroupId
 from chronik.raft.state_codec import Kind
 from chronik.raft.state_store import COPY_FILE, STATE_FILE
 from chronik.raft.store_witness import WITNESS_FILE
-from chronik.server.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
-from chronik.server.partition_directories import METADATA_DIRECTORY
 from chronik.sim.process_disk import Change, Operation, Where
 from chronik.vocab.ids import NodeId
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chronik.cli.client import Client, cluster, quorum, topics
-from chronik.cli.client.cluster import LogDirectory, Node
-from chronik.cli.client.topics import PartitionPlace
 from chronik.cli.output import left, print_done, print_facts, print_table, right
 from chronik.cli.units import format_bytes
+from chronik.client import cluster, quorum, topics
+from chronik.client.client import Client
+from chronik.client.cluster import LogDirectory, Node
+from chronik.client.topics import PartitionPlace
 from chronik.vocab.address import host_and_port
 
 # What a node can be.

@@ -8,7 +8,7 @@ import typer
 from chronik.cli.options import BOOTSTRAP_DEFAULT
 
 if TYPE_CHECKING:
-    from chronik.cli.client import Client
+    from chronik.client.client import Client
 
 # A person waits for it with a finger on the key.
 _TIMEOUT_SECONDS = 1.0
@@ -18,7 +18,7 @@ def topic_names(context: typer.Context, incomplete: str) -> list[str]:
     """Internal topics only where their underscores are asked for."""
 
     def ask(client: "Client") -> Sequence[str]:
-        from chronik.cli.client import topics
+        from chronik.client import topics
 
         shown = [topic for topic in topics.list_all(client) if incomplete or not topic.is_internal]
         return [topic.name for topic in shown]
@@ -28,7 +28,7 @@ def topic_names(context: typer.Context, incomplete: str) -> list[str]:
 
 def group_names(context: typer.Context, incomplete: str) -> list[str]:
     def ask(client: "Client") -> Sequence[str]:
-        from chronik.cli.client import groups
+        from chronik.client import groups
 
         return [group.id for group in groups.list_all(client)]
 
@@ -36,13 +36,14 @@ def group_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _named(context: typer.Context, incomplete: str, ask: "Callable[[Client], Sequence[str]]") -> list[str]:
-    from chronik.cli.client import Client
     from chronik.cli.failure import Failure
+    from chronik.client.client import Client
+    from chronik.client.errors import ClientError
 
     servers = context.params.get("bootstrap_server") or BOOTSTRAP_DEFAULT
     try:
         with Client(servers, timeout_s=_TIMEOUT_SECONDS) as client:
             return sorted(name for name in ask(client) if name.startswith(incomplete))
-    except (Failure, OSError):
+    except (ClientError, Failure, OSError):
         # A message would stand in the line that is being typed.
         return []

@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Sequence
 
-from chronik.cli.client.configs import Setting
 from chronik.cli.output import console, shown
+from chronik.client.configs import Setting
 
 _WIDTH_MAX = 100
 _INDENT = "    "

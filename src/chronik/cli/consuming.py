@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chronik.cli.client import Client, groups, offsets
-from chronik.cli.client.fetching import FetchedRecord, Fetcher, Unreadable
-from chronik.cli.client.skipping import first_readable
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.output import print_note
 from chronik.cli.parsing import parsed
-from chronik.cli.units import parse_time_ms, partitions_text
+from chronik.cli.units import parse_time_ms
+from chronik.client import groups, offsets
+from chronik.client.client import Client
+from chronik.client.fetching import FetchedRecord, Fetcher, Unreadable
+from chronik.client.partitioner import partitions_text
+from chronik.client.skipping import first_readable
 
 # How long one fetch waits for records; also how late the limits are noticed.
 _POLL_MS = 500

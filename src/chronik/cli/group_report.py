@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from chronik.cli.client import Client, ClientError, groups, offsets
-from chronik.cli.client.offsets import Position
 from chronik.cli.output import left, print_done, print_facts, print_note, print_table, right
+from chronik.client import groups, offsets
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
+from chronik.client.offsets import Position
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.lag import unread
 

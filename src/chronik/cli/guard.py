@@ -8,6 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
+from chronik.client.address import BadAddress
+from chronik.client.errors import ClientError, Unreachable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +27,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
             print_error(failure.message, failure.hint)
             raise SystemExit(failure.exit_code) from None
+        except ClientError as error:
+            from chronik.cli.output import print_error
+
+            print_error(error.message, error.hint)
+            raise SystemExit(_exit_code(error)) from None
         except KeyboardInterrupt:
             raise SystemExit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
@@ -40,3 +47,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(ExitCode.FAILED) from None
 
     return run
+
+
+def _exit_code(error: ClientError) -> ExitCode:
+    if isinstance(error, Unreachable):
+        return ExitCode.UNREACHABLE
+    return ExitCode.USAGE if isinstance(error, BadAddress) else ExitCode.FAILED

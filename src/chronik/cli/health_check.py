@@ -5,8 +5,8 @@ import http.client
 import json
 from dataclasses import dataclass, field
 
-from chronik.cli.client.address import parse_address
-from chronik.cli.client.client import Client
+from chronik.client.address import parse_address
+from chronik.client.client import Client
 
 _HTTP_PORT = 9101
 

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from chronik.cli.client import Client, ClientError, groups, offsets
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.output import left, print_note, print_table, right
 from chronik.cli.parsing import parsed
-from chronik.cli.units import parse_duration_ms, parse_time_ms, partitions_text
+from chronik.cli.units import parse_duration_ms, parse_time_ms
+from chronik.client import groups, offsets
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
+from chronik.client.partitioner import partitions_text
 from chronik.vocab.errors import ErrorCode
 
 # States in which nobody reads for the group.

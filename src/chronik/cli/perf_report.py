@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from chronik.cli.client import Client
 from chronik.cli.output import console, left, print_table, right
 from chronik.cli.perf import Figure, Workload, run_each
+from chronik.client.client import Client
 
 
 def measure(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from chronik.cli.client.producing import Producer
 from chronik.cli.failure import Failure
 from chronik.cli.record_lines import BadLine, ReadLine
+from chronik.client.producing import Producer
 from chronik.records.record import Headers
 
 

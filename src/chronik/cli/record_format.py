@@ -4,10 +4,10 @@ import json
 import string
 from collections.abc import Callable
 
-from chronik.cli.client.fetching import FetchedRecord
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.units import format_time, format_utc, plain_bytes
+from chronik.client.fetching import FetchedRecord
 
 Write = Callable[[FetchedRecord], bytes]
 

@@ -14,7 +14,7 @@ from chronik.cli.exit_codes import ExitCode
 from chronik.cli.start_options import StartArguments
 
 if TYPE_CHECKING:
-    from chronik.server.settings import Settings
+    from chronik.server.settings.loading import Settings
 
 _STDIN = 0
 
@@ -24,7 +24,7 @@ BOOTSTRAP_VARIABLE = "CHRONIK_BOOTSTRAP_SERVER"
 
 def start(arguments: StartArguments) -> int:
     """Run a node in this process; the exit code once it has stopped."""
-    from chronik.server.settings import Settings, SettingsError
+    from chronik.server.settings.loading import Settings, SettingsError
 
     try:
         settings = Settings.load(
@@ -43,7 +43,7 @@ def start(arguments: StartArguments) -> int:
 
 def _run(settings: "Settings") -> int:
     """Run the node; what a person can put right is said in one line."""
-    from chronik.server.data_directory import DataDirectoryError
+    from chronik.node.data_directory import DataDirectoryError
     from chronik.server.node import run
 
     try:

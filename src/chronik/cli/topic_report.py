@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from chronik.cli.client import Client, ClientError, cluster, configs, offsets, topics
 from chronik.cli.output import left, print_done, print_facts, print_table, right
 from chronik.cli.units import format_bytes
+from chronik.client import cluster, configs, offsets, topics
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 

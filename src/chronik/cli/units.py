@@ -75,11 +75,6 @@ def plain_bytes(data: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(data).decode()}
 
 
-def partitions_text(count: int) -> str:
-    """Which a topic of so many has."""
-    return "only partition 0" if count == 1 else f"partitions 0 to {count - 1}"
-
-
 def parse_assignment(text: str) -> tuple[str, str]:
     """`NAME=VALUE`. Raises ValueError."""
     name, equals, value = text.partition("=")

@@ -186,7 +186,7 @@ class Persistence:
 
     def _record_end(self, *, is_durable: bool) -> None:
         """The first records that a log has, and each segment that is behind it, are known to the store for
-        good; else it is told once a second (`server.log_end_recorder`). Raises OSError.
+        good; else it is told once a second (`node.log_end_recorder`). Raises OSError.
         """
         self._store.raise_log_ends({self._raft_log.group: self._log.synced_offset})
         self._is_end_known = True

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 
-from chronik.server.settings_listeners import Address
+from chronik.server.settings.listeners import Address
 from chronik.vocab.ids import NodeId
 
 # As many as a UUID has, which is what Kafka's cluster ids are.

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
+from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.server.descriptors import OUT_OF_DESCRIPTORS, SpareDescriptors
 from chronik.server.disk_trouble import DiskTroubles, Trouble
-from chronik.server.partition_directories import METADATA_DIRECTORY
 from chronik.server.reserve import PIECE_BYTES, Reserve
 from chronik.server.sync_threads import SyncThreads
 

@@ -24,30 +24,30 @@ from chronik.broker.upkeep import Upkeep
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.log.damage import DamageKind
 from chronik.log.handles import OPEN_FILES_MAX
-from chronik.raft.syncer import Syncer
-from chronik.server.binding import ListenerAddress, bind_all
-from chronik.server.clock import RealClock
-from chronik.server.data_directory import (
-    DirectoryLock,
+from chronik.node.data_directory import (
     Identity,
     check_alone,
     check_contents,
     load_identity,
 )
+from chronik.node.local_broker import LocalBroker, Machine
+from chronik.raft.syncer import Syncer
+from chronik.server.binding import ListenerAddress, bind_all
+from chronik.server.clock import RealClock
 from chronik.server.descriptors import budget, raise_limit
+from chronik.server.directory_lock import DirectoryLock
 from chronik.server.disk import RealDisk
 from chronik.server.disk_trouble import DiskTroubles, Trouble
 from chronik.server.http.server import HttpServer
 from chronik.server.http.view import NodeAbout, NodeStatistics, RaftFigures, StorageFigures
 from chronik.server.listener import ConnectionLimits, Listeners
-from chronik.server.local_broker import LocalBroker, Machine
 from chronik.server.loop_usage import LoopUsage
-from chronik.server.settings import Settings
+from chronik.server.settings.loading import Settings
 from chronik.server.stop_signals import stop_signals
 from chronik.vocab.address import host_and_port
 
 if TYPE_CHECKING:
-    from chronik.server.links import Seat
+    from chronik.node.cluster_runtime import ClusterMember
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Node:
         for note in self.settings.notes:
             _log.info("setting", extra={"note": note})
         disk = self._open_directory()
-        identity, seat = self._identify(disk)
+        identity, member = self._identify(disk)
         # What may be another process's comes first: a port in use must not cost the mark of a clean stop.
         sockets = self._bind()
         self._clock = RealClock()
@@ -141,7 +141,7 @@ class Node:
             randomness=random.SystemRandom(),
             disk_usage=lambda: _disk_usage(disk.root),
             open_files_max=self._descriptors.files,
-            seat=seat,
+            member=member,
             timer=time.perf_counter,
         )
         self._local = LocalBroker(machine, self.settings.config, identity, self.endpoints)
@@ -167,13 +167,13 @@ class Node:
         check_contents(disk)
         return disk
 
-    def _identify(self, disk: RealDisk) -> "tuple[Identity, Seat | None]":
+    def _identify(self, disk: RealDisk) -> "tuple[Identity, ClusterMember | None]":
         settings = self.settings
         if settings.voters:
             # A node alone starts sooner without.
-            from chronik.server.seat import take_seat
+            from chronik.server.cluster_config import cluster_member
 
-            return take_seat(settings, disk, self._bind_raft())
+            return cluster_member(settings, disk, self._bind_raft())
         check_alone(disk)
         return load_identity(disk, settings.node_id, settings.cluster_id), None
 
@@ -278,7 +278,7 @@ class Node:
         from chronik.server.http.quorum_snapshot import take_metadata_figures
         from chronik.server.http.snapshot import Sources, take_statistics
 
-        links, metadata = self._local.links, self.broker.metadata
+        runtime, metadata = self._local.runtime, self.broker.metadata
         return await take_statistics(
             Sources(
                 broker=self.broker,
@@ -287,7 +287,7 @@ class Node:
                 syncs=self.syncer.statistics(),
                 traffic=self._local.traffic,
                 idle_ratio=self._loop_usage.idle_ratio(),
-                metadata=take_metadata_figures(metadata, self._local.metadata_partition, links),
+                metadata=take_metadata_figures(metadata, self._local.metadata_partition, runtime),
                 raft=self._raft_figures(),
                 storage=self._storage_figures(),
             )
@@ -310,13 +310,13 @@ class Node:
         )
 
     def _raft_figures(self) -> RaftFigures | None:
-        links = self._local.links
-        if links is None:
+        runtime = self._local.runtime
+        if runtime is None:
             return None
         # A node alone has none of what this reads.
         from chronik.server.http.raft_snapshot import take_raft_figures
 
-        return take_raft_figures(links, self.broker.metadata)
+        return take_raft_figures(runtime, self.broker.metadata)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -7,9 +7,9 @@ from chronik.broker.partition import Partition
 from chronik.cluster.image import TopicImage
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
+from chronik.node.cluster_runtime import ClusterRuntime
 from chronik.records.batch import Batch
 from chronik.records.record import decode_records
-from chronik.server.links import Links
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.producers import Producer, open_nodes
 from chronik.vocab.ids import NodeId, Offset
@@ -97,19 +97,19 @@ def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
     found = room.nodes.get(node)
     if found is None or not found.is_open or len(open_nodes(room)) < len(room.all_nodes):
         return False
-    groups = [group for other in open_nodes(room) for group in links_of(other).host.groups()]
+    groups = [group for other in open_nodes(room) for group in runtime_of(other).host.groups()]
     led = {group.id: group.membership for group in groups if group.is_settled}
-    own = {group.id: group.directory for group in links_of(found).host.groups()}
+    own = {group.id: group.directory for group in runtime_of(found).host.groups()}
     return all(group in led for group in own) and all(
         node in led[group].voters and dict(led[group].directories).get(node) == directory
         for group, directory in own.items()
     )
 
 
-def links_of(node: SimNode) -> Links:
-    links = node.local.links
-    assert links is not None
-    return links
+def runtime_of(node: SimNode) -> ClusterRuntime:
+    runtime = node.local.runtime
+    assert runtime is not None
+    return runtime
 
 
 def batches(log: PartitionLog, start: Offset) -> Iterator[Batch]:

@@ -17,14 +17,14 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.upkeep import Upkeep
+from chronik.node import data_directory
+from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember
+from chronik.node.data_directory import check_contents, load_identity
+from chronik.node.local_broker import LocalBroker, Machine
+from chronik.node.lost_store import is_new_member, open_store
+from chronik.node.raft_ticks import RaftTicks
 from chronik.raft.state_store import StateStore
 from chronik.raft.transport import PeerInfo
-from chronik.server import data_directory
-from chronik.server.data_directory import check_contents, load_identity
-from chronik.server.links import METADATA_GROUP, Seat
-from chronik.server.local_broker import LocalBroker, Machine
-from chronik.server.lost_store import is_new_member, open_store
-from chronik.server.settings_cluster import RaftTicks
 from chronik.sim.clock import SimClock
 from chronik.sim.disk import CrashDisk
 from chronik.sim.frames import cut_frames, decode_response, request
@@ -88,10 +88,10 @@ class SimNode:
         check_contents(disk)
         directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
         with patch.object(data_directory, "_new_id", lambda: directory_id):
-            # As `server.seat` does.
+            # As `server.cluster_config` does.
             self.store = store = open_store(disk)
             identity = load_identity(disk, self.node, CLUSTER_ID)
-        seat = Seat(
+        member = ClusterMember(
             voters=frozenset(self.room.all_nodes),
             store=store,
             is_new=is_new_member(disk, store, METADATA_GROUP),
@@ -106,7 +106,7 @@ class SimNode:
                 directory="/data", total_bytes=DISK_BYTES, usable_bytes=DISK_BYTES // 2
             ),
             open_files_max=4096,
-            seat=seat,
+            member=member,
         )
         config = BrokerConfig({**_SETTINGS, **self.room.settings})
         endpoint = Endpoint(listener="PLAINTEXT", host="localhost", port=9091 + self.node)

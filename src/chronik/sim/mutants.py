@@ -25,6 +25,7 @@ from chronik.log import reading
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import ProducerState
 from chronik.log.segment import Segment
+from chronik.node import local_broker, lost_store
 from chronik.raft import reconcile
 from chronik.raft.core import accepting, leader, voting
 from chronik.raft.core.follower import Follower
@@ -39,7 +40,6 @@ from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.raft.telling import Telling
-from chronik.server import local_broker, lost_store
 
 Planting = Callable[[], AbstractContextManager[Any]]
 

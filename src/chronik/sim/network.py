@@ -11,14 +11,14 @@ late, after others that were sent later. None is lost, unless a connection is: g
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
+from chronik.node.peer_liveness import Liveness, Verdict
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo, TransportListener
-from chronik.server.peers.liveness import Liveness, Verdict
-from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
@@ -232,6 +232,10 @@ class SimTransport:
     def extra_of(self, node: NodeId) -> bytes:
         """What the peer said in its last handshake."""
         return self._extras.get(node, b"")
+
+    def refusals(self) -> Mapping[NodeId, str]:
+        """Returns nothing: the simulated network has no handshake that anyone refuses."""
+        return {}
 
     # Connecting: the higher node id dials.
 

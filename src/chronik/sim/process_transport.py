@@ -3,7 +3,7 @@
 What the process sends goes on without it; what arrives runs as its own, or not at all when it is dead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chronik.raft.transport import Buffer, FrameKind, PeerInfo, TransportListener
 from chronik.sim.network import SimTransport
@@ -12,7 +12,7 @@ from chronik.vocab.ids import NodeId
 
 
 class ProcessTransport:
-    """Implements `server.links.RunningTransport`."""
+    """Implements `node.cluster_runtime.RunningTransport`."""
 
     def __init__(self, transport: SimTransport, process: SimProcess) -> None:
         self.own = transport.own
@@ -38,6 +38,9 @@ class ProcessTransport:
 
     def extra_of(self, node: NodeId) -> bytes:
         return self._transport.extra_of(node)
+
+    def refusals(self) -> Mapping[NodeId, str]:
+        return self._transport.refusals()
 
 
 class _Inside:

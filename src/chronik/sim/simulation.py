@@ -22,9 +22,9 @@ from random import Random
 from types import FrameType
 from unittest.mock import patch
 
+from chronik.node import cluster_runtime as runtime
 from chronik.raft import state_store
 from chronik.raft.core.options import RaftOptions
-from chronik.server import links
 from chronik.sim.agreement import votes_everywhere, wait_for_agreement
 from chronik.sim.checks.bounds import check_bounds
 from chronik.sim.checks.commits import CommitCheck
@@ -164,7 +164,7 @@ class Simulation:
             stack.enter_context(patch.object(state_store, "REWRITE_BYTES_MIN", _STATE_REWRITE_BYTES))
             stack.enter_context(patch.object(state_store, "_GROWTH_MAX", _STATE_GROWTH_MAX))
             options = partial(RaftOptions, append_bytes_max=self._append_bytes_max)
-            stack.enter_context(patch.object(links, "RaftOptions", options))
+            stack.enter_context(patch.object(runtime, "RaftOptions", options))
             await self._run()
         return self._finish()
 

@@ -143,15 +143,17 @@ class Broker:
     def create_topic(
         self, name: str, partitions: int = 1, *, config: Mapping[str, SettingValue] | None = None
     ) -> None:
-        """Create a topic, ready for use when this returns. Raises chronik.cli.client.ClientError."""
-        from chronik.cli.client import Client, topics
+        """Create a topic, ready for use when this returns. Raises chronik.client.ClientError."""
+        from chronik.client import topics
+        from chronik.client.client import Client
 
         with Client(self.bootstrap_servers) as client:
             topics.create(client, name, partitions=partitions, config=setting_texts(config or {}))
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic. Raises chronik.cli.client.ClientError."""
-        from chronik.cli.client import Client, topics
+        """Delete a topic. Raises chronik.client.ClientError."""
+        from chronik.client import topics
+        from chronik.client.client import Client
 
         with Client(self.bootstrap_servers) as client:
             topics.delete(client, [name])

@@ -19,7 +19,7 @@ from chronik.testing.errors import BrokerError
 from chronik.testing.setting_texts import TEST_SETTINGS, SettingValue, dotted, setting_texts
 
 if TYPE_CHECKING:
-    from chronik.cli.client import Client
+    from chronik.client.client import Client
     from chronik.testing.forwarders import Forwarders
 
 # How long `leader` waits for an election; with the default timings one takes a tenth of it.
@@ -245,7 +245,8 @@ class Cluster:
             time.sleep(_POLL_S)
 
     def _knows_all(self, server: str) -> bool:
-        from chronik.cli.client import Client, ClientError
+        from chronik.client.client import Client
+        from chronik.client.errors import ClientError
 
         try:
             with Client(server, timeout_s=_ASK_TIMEOUT_S) as client:
@@ -285,8 +286,8 @@ class Cluster:
         replication_factor: int = -1,
         config: Mapping[str, SettingValue] | None = None,
     ) -> None:
-        """Create a topic, ready for use when this returns. Raises chronik.cli.client.ClientError."""
-        from chronik.cli.client import topics
+        """Create a topic, ready for use when this returns. Raises chronik.client.ClientError."""
+        from chronik.client import topics
 
         with self._client() as client:
             topics.create(
@@ -298,8 +299,8 @@ class Cluster:
             )
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic. Raises chronik.cli.client.ClientError."""
-        from chronik.cli.client import topics
+        """Delete a topic. Raises chronik.client.ClientError."""
+        from chronik.client import topics
 
         with self._client() as client:
             topics.delete(client, [name])
@@ -320,7 +321,9 @@ class Cluster:
 
     def _ask_leader(self, topic: str, partition: int) -> tuple[int | None, str]:
         """The leader, or why there is none."""
-        from chronik.cli.client import Client, ClientError, topics
+        from chronik.client import topics
+        from chronik.client.client import Client
+        from chronik.client.errors import ClientError
 
         why_not = "no node leads it"
         for server in self._reachable():
@@ -339,7 +342,7 @@ class Cluster:
         return None, why_not
 
     def _client(self) -> "Client":
-        from chronik.cli.client import Client
+        from chronik.client.client import Client
 
         return Client(",".join(self._reachable()), timeout_s=_ASK_TIMEOUT_S)
 

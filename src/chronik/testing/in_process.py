@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from chronik.server.node import Node
-from chronik.server.settings import Settings, SettingsError
+from chronik.server.settings.loading import Settings, SettingsError
 from chronik.testing.errors import BrokerError
 from chronik.testing.running import START_TIMEOUT_S, STOP_TIMEOUT_S, Addresses, SettingTexts
 

@@ -94,7 +94,8 @@ def test_a_given_directory_is_kept(is_subprocess: bool, tmp_path: Path) -> None:
 
 @BOTH_WAYS
 def test_settings(is_subprocess: bool) -> None:
-    from chronik.cli.client import Client, topics
+    from chronik.client import topics
+    from chronik.client.client import Client
 
     with Broker(
         subprocess=is_subprocess, num_partitions=3, config={"group.initial.rebalance.delay.ms": 0}

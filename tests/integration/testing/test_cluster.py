@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from chronik.cli.client import Client, ClientError, topics
+from chronik.client import topics
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
 from chronik.testing import BrokerError, Cluster
 from tests.support.waiting import wait_until
 

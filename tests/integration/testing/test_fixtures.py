@@ -113,7 +113,7 @@ def test_it_is_whole_again(chronik_cluster, chronik_cluster_topic):
 
 
 def test_a_suite_that_does_not_pays_for_nothing(tmp_path: Path) -> None:
-    heavy = ("uvloop", "chronik.server.node", "chronik.cli.client", "chronik.wire.codec", "prometheus_client")
+    heavy = ("uvloop", "chronik.server.node", "chronik.client", "chronik.wire.codec", "prometheus_client")
     (tmp_path / "test_it.py").write_text(
         "import sys\n\n"
         "def test_nothing():\n"

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from chronik.cli.client import Client, ClientError, quorum, topics
-from chronik.cli.client.topics import PartitionPlace
+from chronik.client import quorum, topics
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
+from chronik.client.topics import PartitionPlace
 from chronik.testing import Cluster
 from tests.support.waiting import wait_until
 

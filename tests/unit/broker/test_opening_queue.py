@@ -8,7 +8,7 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.cluster.image import ClusterDelta, TopicPartitionImage
-from chronik.server.partitions import LocalPartitions
+from chronik.node.partitions import LocalPartitions
 from chronik.sim.virtual_time import settle, virtual
 from chronik.vocab.config.topic import TopicConfig
 from tests.support.broker_room import BrokerRoom

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from chronik.cli.client import Client, Unreachable, cluster
 from chronik.cli.cluster_report import FENCED, SILENT, UP, LagReport, print_report, read_report
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.main import main
+from chronik.client import cluster
+from chronik.client.client import Client
+from chronik.client.errors import Unreachable
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.describe_cluster import DescribeClusterBroker, DescribeClusterResponse
@@ -32,7 +34,7 @@ from chronik.wire.messages.metadata import (
     MetadataResponsePartition,
     MetadataResponseTopic,
 )
-from tests.unit.cli.client.fake_broker import FakeBroker
+from tests.unit.client.fake_broker import FakeBroker
 
 HOST = "127.0.0.1"
 

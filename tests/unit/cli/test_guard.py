@@ -1,9 +1,9 @@
 import pytest
 
-from chronik.cli.client.errors import ClientError, Unreachable
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
+from chronik.client.errors import ClientError, Unreachable
 
 
 @pytest.mark.parametrize(

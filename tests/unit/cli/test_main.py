@@ -30,7 +30,7 @@ def test_a_start_imports_nothing_for_people() -> None:
 
 
 def test_commands_import_the_client_only_when_they_run() -> None:
-    assert modules_after("import chronik.cli.app", "chronik.cli.client", "rich.table", "asyncio") == []
+    assert modules_after("import chronik.cli.app", "chronik.client.client", "rich.table", "asyncio") == []
 
 
 def test_wrong_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:

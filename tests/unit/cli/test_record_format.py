@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from chronik.cli.client.fetching import FetchedRecord
 from chronik.cli.exit_codes import ExitCode
 from chronik.cli.failure import Failure
 from chronik.cli.record_format import json_line, template
+from chronik.client.fetching import FetchedRecord
 
 
 def record(

@@ -10,6 +10,9 @@ from chronik.cluster.records import BrokerRegistered
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
+from chronik.node.log_end_recorder import LogEndRecorder
+from chronik.node.loss_reports import LossReports
+from chronik.node.reconciler import ReplicaReconciler
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
 from chronik.raft.directories import node_directory
@@ -25,9 +28,6 @@ from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.records.build import build_batch
 from chronik.records.record import Record, decode_records
-from chronik.server.log_end_recorder import LogEndRecorder
-from chronik.server.loss_reports import LossReports
-from chronik.server.replaced_disks import ReplacedDisks
 from chronik.sim.disk import CrashDisk
 from chronik.sim.network import SimNetwork, SimTransport
 from chronik.sim.virtual_time import LoopClock
@@ -115,7 +115,7 @@ class ReplicaNode:
         self.recorder = LogEndRecorder(self.host, self.store)
         self.recorder.start()
         reports = LossReports(self.node, self.host, self.calls)
-        self.replaced = ReplacedDisks(self.host, self.trio.image, reports)
+        self.replaced = ReplicaReconciler(self.host, self.trio.image, reports)
         if self.trio.founders.directories:
             self.replaced.start()
         await self.transport.start(self)

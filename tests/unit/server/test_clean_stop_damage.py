@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from chronik.log.damage import DamageKind
-from chronik.server.data_directory import DataDirectoryError
+from chronik.node.data_directory import DataDirectoryError
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition

@@ -1,7 +1,7 @@
 import base64
 
 from chronik.server.cluster_identity import derive_cluster_id
-from chronik.server.settings_listeners import Address
+from chronik.server.settings.listeners import Address
 from chronik.vocab.ids import NodeId
 
 ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(10)

@@ -23,7 +23,7 @@ from chronik.server.closing import Reason
 from chronik.server.connection import Connection, make_receive_buffer
 from chronik.server.node import Node
 from chronik.server.read_turns import ReadTurns
-from chronik.server.settings import Settings
+from chronik.server.settings.loading import Settings
 from chronik.sim.frames import Request, cut_frames, decode_response
 from chronik.wire.apis import SUPPORTED, ApiKey, is_flexible, response_class
 from chronik.wire.codec import decode, encode

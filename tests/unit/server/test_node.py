@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from chronik.server.data_directory import DataDirectoryError, DirectoryLock
+from chronik.node.data_directory import DataDirectoryError
+from chronik.server.directory_lock import DirectoryLock
 from chronik.server.node import Node, serve
-from chronik.server.settings import Settings
+from chronik.server.settings.loading import Settings
 from chronik.server.stop_signals import stop_signals
 from chronik.sim.frames import Request, decode_response, request
 from chronik.vocab.errors import ErrorCode

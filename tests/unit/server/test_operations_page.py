@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from chronik.server.settings import Settings
-from chronik.server.settings_listeners import Address
+from chronik.server.settings.listeners import Address
+from chronik.server.settings.loading import Settings
 from chronik.vocab.config.tables.quorum import QUORUM_DEFINITIONS
 from chronik.vocab.config.tables.replication import REPLICATION_DEFINITIONS
 

@@ -1,4 +1,4 @@
-"""Links between sockets of the test itself."""
+"""ClusterRuntime between sockets of the test itself."""
 
 import socket
 import threading

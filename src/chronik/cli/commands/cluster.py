@@ -71,9 +71,9 @@ def status(
 
     Ends with code 1 when something has no leader.
     """
-    from chronik.cli.client import Client
     from chronik.cli.cluster_report import print_report, read_report
     from chronik.cli.output import print_json
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         report = read_report(client)
@@ -102,8 +102,9 @@ def elect_leaders(
     timeout: Timeout = 30.0,
 ) -> None:
     """Give partitions back to their preferred leaders now. Without it that happens by itself, later."""
-    from chronik.cli.client import Client, quorum, topics
     from chronik.cli.output import left, print_done, print_json, print_table, right
+    from chronik.client import quorum, topics
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         chosen = None

@@ -47,9 +47,10 @@ def describe(
     timeout: Timeout = 10.0,
 ) -> None:
     """Show settings: those that were set, or with --all every one."""
-    from chronik.cli.client import Client, configs
     from chronik.cli.config_report import print_settings
     from chronik.cli.output import left, print_json, print_table
+    from chronik.client import configs
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         settings = configs.describe(client, _resource_type(kind, name), name)
@@ -86,8 +87,9 @@ def alter(
     timeout: Timeout = 10.0,
 ) -> None:
     """Change settings; either all of them or none."""
-    from chronik.cli.client import Client, configs
     from chronik.cli.output import print_done, print_json
+    from chronik.client import configs
+    from chronik.client.client import Client
 
     settings, reset = assignments(change), delete or []
     if not settings and not reset:

@@ -72,9 +72,9 @@ def consume(
     With --group no member joins: the group must have no running consumers. Offsets are committed when this
     command ends, and every five seconds.
     """
-    from chronik.cli.client import Client
     from chronik.cli.consuming import Consumption, Limits, start_positions
     from chronik.cli.record_format import json_line, template
+    from chronik.client.client import Client
 
     if offset is not None and from_beginning:
         raise Failure(

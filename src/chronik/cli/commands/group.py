@@ -26,8 +26,9 @@ def list_groups(
     timeout: Timeout = 10.0,
 ) -> None:
     """List groups."""
-    from chronik.cli.client import Client, groups
     from chronik.cli.output import left, print_json, print_table, right
+    from chronik.client import groups
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         found = groups.list_all(client)
@@ -51,9 +52,9 @@ def describe(
     timeout: Timeout = 10.0,
 ) -> None:
     """Show a group's members, committed offsets and lag."""
-    from chronik.cli.client import Client
     from chronik.cli.group_report import print_members, print_report, read_report
     from chronik.cli.output import print_json
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         report = read_report(client, name)
@@ -77,8 +78,9 @@ def delete(
     timeout: Timeout = 10.0,
 ) -> None:
     """Delete groups that have no running consumers, with their committed offsets."""
-    from chronik.cli.client import Client, groups
     from chronik.cli.output import print_done, print_json
+    from chronik.client import groups
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         confirm(f"Delete {', '.join(names)} and all committed offsets?", yes=yes)
@@ -131,9 +133,9 @@ def reset_offsets(
     Shows what would change, and changes it with --execute. Offsets outside of what a partition holds become
     its first or its last.
     """
-    from chronik.cli.client import Client
     from chronik.cli.offset_reset import plan, print_plan, target_of
     from chronik.cli.output import print_json
+    from chronik.client.client import Client
 
     target = target_of(
         to_earliest=to_earliest,
@@ -148,7 +150,7 @@ def reset_offsets(
     with Client(bootstrap_server, timeout_s=timeout) as client:
         resets = plan(client, name, topic or [], target)
         if execute:
-            from chronik.cli.client import groups
+            from chronik.client import groups
 
             groups.commit(client, name, {(reset.topic, reset.partition): reset.after for reset in resets})
     if json:

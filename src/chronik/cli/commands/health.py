@@ -38,9 +38,9 @@ def health(
 
     Asks /health/ready; where nothing listens there, or with --bootstrap-server, asks for Metadata.
     """
-    from chronik.cli.client.errors import Unreachable
     from chronik.cli.health_check import ask_http, ask_kafka
     from chronik.cli.output import print_done, print_error, print_json
+    from chronik.client.errors import Unreachable
 
     answer = None if bootstrap_server and not http else ask_http(http or _HTTP_DEFAULT, timeout)
     if answer is None and http:

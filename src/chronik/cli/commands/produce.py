@@ -83,12 +83,12 @@ def produce(
     is an object with "value" and, if wanted, "key", "headers" and "timestamp" (milliseconds); a value of null
     is a tombstone, bytes that are no text are {"base64": "..."}.
     """
-    from chronik.cli.client import Client
-    from chronik.cli.client.producing import ALL_ACKS, Producer
     from chronik.cli.lines import reading
     from chronik.cli.output import print_json, print_note
     from chronik.cli.producing import send_lines
     from chronik.cli.record_lines import json_lines, text_lines
+    from chronik.client.client import Client
+    from chronik.client.producing import ALL_ACKS, Producer
     from chronik.records.batch import Codec
 
     _check(lines_are, key=key, key_separator=key_separator, null_marker=null_marker)

@@ -11,10 +11,10 @@ from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json, Timeout, Yes
 from chronik.cli.parsing import assignments
-from chronik.cli.units import partitions_text
+from chronik.client.partitioner import partitions_text
 
 if TYPE_CHECKING:
-    from chronik.cli.client.topics import Topic
+    from chronik.client.topics import Topic
 
 app = typer.Typer(name="topic", help="List, create, delete, describe and alter topics.", no_args_is_help=True)
 
@@ -37,8 +37,9 @@ def list_topics(
     timeout: Timeout = 10.0,
 ) -> None:
     """List topics."""
-    from chronik.cli.client import Client, topics
     from chronik.cli.output import left, print_json, print_table, right
+    from chronik.client import topics
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         found = [topic for topic in topics.list_all(client) if internal or not topic.is_internal]
@@ -81,8 +82,10 @@ def create(
     timeout: Timeout = 10.0,
 ) -> None:
     """Create a topic."""
-    from chronik.cli.client import Client, ClientError, topics
     from chronik.cli.output import print_done, print_json, print_note
+    from chronik.client import topics
+    from chronik.client.client import Client
+    from chronik.client.errors import ClientError
     from chronik.vocab.errors import ErrorCode
 
     settings = assignments(config)
@@ -123,8 +126,9 @@ def delete(
     timeout: Timeout = 10.0,
 ) -> None:
     """Delete topics and all their records. Asks first, where a person is there to answer."""
-    from chronik.cli.client import Client, topics
     from chronik.cli.output import print_done, print_json
+    from chronik.client import topics
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         confirm(f"Delete {', '.join(names)} and all records?", yes=yes)
@@ -144,9 +148,9 @@ def describe(
     timeout: Timeout = 10.0,
 ) -> None:
     """Show a topic's partitions, offsets, sizes and the settings it does not have by default."""
-    from chronik.cli.client import Client
     from chronik.cli.output import print_json
     from chronik.cli.topic_report import print_report, read_report
+    from chronik.client.client import Client
 
     with Client(bootstrap_server, timeout_s=timeout) as client:
         report = read_report(client, name)
@@ -173,8 +177,9 @@ def alter(
     timeout: Timeout = 10.0,
 ) -> None:
     """Add partitions, or change settings."""
-    from chronik.cli.client import Client, configs, topics
     from chronik.cli.output import print_done, print_json
+    from chronik.client import configs, topics
+    from chronik.client.client import Client
     from chronik.vocab.config.definition import ResourceType
 
     change, reset = assignments(config), delete_config or []
@@ -211,8 +216,9 @@ def records(
     timeout: Timeout = 10.0,
 ) -> None:
     """Show which records there are, by partition, or delete the oldest of them."""
-    from chronik.cli.client import Client, offsets
     from chronik.cli.output import print_json, print_table, right
+    from chronik.client import offsets
+    from chronik.client.client import Client
 
     if delete_all and delete_before is not None:
         raise Failure(

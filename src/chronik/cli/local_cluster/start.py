@@ -60,7 +60,7 @@ def start(nodes: Sequence[LocalNode], given: Mapping[str, str], *, as_json: bool
 def _check(nodes: Sequence[LocalNode], given: Mapping[str, str]) -> None:
     """Raises Failure for what every node would complain about."""
     from chronik.cli.start import settings_environment
-    from chronik.server.settings import Settings, SettingsError
+    from chronik.server.settings.loading import Settings, SettingsError
 
     try:
         Settings.load(node_settings(nodes[0], nodes, given), environment=settings_environment())

@@ -4,19 +4,19 @@ from typing import TYPE_CHECKING
 
 from chronik.broker.partition import Partition
 from chronik.cluster.metadata_service import MetadataService
+from chronik.node.metadata_partition import MetadataPartition
 from chronik.server.http.view import ChannelFigures, MetadataFigures
-from chronik.server.metadata_partition import MetadataPartition
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NO_NODE, NodeId
 
 if TYPE_CHECKING:
     # A node alone has none of it.
+    from chronik.node.cluster_runtime import ClusterRuntime
     from chronik.raft.replicated import ReplicatedGroup
-    from chronik.server.links import Links
 
 
 def take_metadata_figures(
-    metadata: MetadataService, metadata_partition: MetadataPartition, links: "Links | None"
+    metadata: MetadataService, metadata_partition: MetadataPartition, runtime: "ClusterRuntime | None"
 ) -> MetadataFigures | None:
     """On the event loop. None before it is open."""
     try:
@@ -24,7 +24,7 @@ def take_metadata_figures(
     except KafkaError:
         return None
     leader = metadata.controller
-    group = None if links is None else _group(links)
+    group = None if runtime is None else _group(runtime)
     return MetadataFigures(
         state=_state(partition) if group is None else _replica_state(group),
         leader=NO_NODE if leader is None else leader,
@@ -35,16 +35,16 @@ def take_metadata_figures(
         applied=metadata.applied_offset,
         append_rate=metadata_partition.appended.per_second(),
         fetch_rate=metadata_partition.received.per_second(),
-        commits=(metadata_partition.commits if links is None else links.metadata_commits).figures(),
-        channel=ChannelFigures() if links is None else _channel(links),
+        commits=(metadata_partition.commits if runtime is None else runtime.metadata_commits).figures(),
+        channel=ChannelFigures() if runtime is None else _channel(runtime),
         has_failed=metadata_partition.failure is not None,
     )
 
 
-def _group(links: "Links") -> "ReplicatedGroup | None":
-    from chronik.server.links import METADATA_GROUP
+def _group(runtime: "ClusterRuntime") -> "ReplicatedGroup | None":
+    from chronik.node.cluster_runtime import METADATA_GROUP
 
-    return links.host.group(METADATA_GROUP)
+    return runtime.host.group(METADATA_GROUP)
 
 
 def _state(partition: Partition) -> str:
@@ -73,8 +73,8 @@ def _vote(leader: NodeId | None, group: "ReplicatedGroup | None") -> int:
     return NO_NODE if group.voted_for is None else group.voted_for
 
 
-def _channel(links: "Links") -> ChannelFigures:
-    counters = links.host.channel
+def _channel(runtime: "ClusterRuntime") -> ChannelFigures:
+    counters = runtime.host.channel
     return ChannelFigures(
         bytes_in=counters.bytes_in,
         bytes_out=counters.bytes_out,

@@ -1,18 +1,18 @@
 """Consensus on a node of a cluster read into one value. Imported with the first scrape of such a node."""
 
 from chronik.cluster.metadata_service import MetadataService
+from chronik.node.cluster_runtime import ClusterRuntime
+from chronik.node.progress import known_offset
 from chronik.raft.transport import Transport
 from chronik.server.http.view import PeerFigures, RaftFigures
-from chronik.server.links import Links
 from chronik.server.peers.statistics import PeerStatistics, TransportStatistics
 from chronik.server.peers.transport import PeerTransport
-from chronik.server.progress import known_offset
 from chronik.vocab.ids import NodeId
 
 
-def take_raft_figures(links: Links, metadata: MetadataService) -> RaftFigures:
+def take_raft_figures(runtime: ClusterRuntime, metadata: MetadataService) -> RaftFigures:
     """On the event loop; looks at every group of the node."""
-    host, transport = links.host.statistics(), _transport(links.transport)
+    host, transport = runtime.host.statistics(), _transport(runtime.transport)
     return RaftFigures(
         groups=host.groups,
         active=host.active,
@@ -23,9 +23,9 @@ def take_raft_figures(links: Links, metadata: MetadataService) -> RaftFigures:
         handed_over=host.handed_over,
         shrinks=host.shrinks,
         expands=host.expands,
-        commits=links.commits.figures(),
-        metadata_commits=links.metadata_commits.figures(),
-        metadata_lag=_lag(links, metadata),
+        commits=runtime.commits.figures(),
+        metadata_commits=runtime.metadata_commits.figures(),
+        metadata_lag=_lag(runtime, metadata),
         peers=[_peer(node, peer) for node, peer in sorted(transport.peers.items())],
         strangers=transport.strangers,
     )
@@ -50,7 +50,7 @@ def _peer(node: NodeId, peer: PeerStatistics) -> PeerFigures:
     )
 
 
-def _lag(links: Links, metadata: MetadataService) -> int | None:
+def _lag(runtime: ClusterRuntime, metadata: MetadataService) -> int | None:
     if metadata.controller is None:
         return None
-    return max(0, known_offset(links, metadata) - metadata.applied_offset)
+    return max(0, known_offset(runtime, metadata) - metadata.applied_offset)

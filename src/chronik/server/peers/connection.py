@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
+from chronik.node.peer_liveness import Liveness
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
 from chronik.server.peers.framing import (
     FRAME_BYTES_MAX,
@@ -27,10 +29,8 @@ from chronik.server.peers.hello import (
     encode_hello,
     encode_refused,
 )
-from chronik.server.peers.liveness import Liveness
 from chronik.server.peers.network import tune
 from chronik.server.peers.secret import SharedSecret, Side
-from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.address import host_and_port
 from chronik.vocab.ids import NodeId
 

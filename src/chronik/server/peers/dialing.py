@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.server.peers.connection import PeerConnection
 from chronik.server.peers.network import Network
 from chronik.server.peers.reports import Reports
-from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.address import host_and_port
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Randomness

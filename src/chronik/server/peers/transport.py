@@ -11,18 +11,18 @@ import random as chance
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from chronik.node.peer_liveness import Verdict
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo, TransportListener
 from chronik.server.peers.admission import Admission, judge, wrong_secret
 from chronik.server.peers.connection import PeerConnection
 from chronik.server.peers.dialing import Dialer
 from chronik.server.peers.framing import make_scratch
 from chronik.server.peers.hello import Hello, OtherVersion, Refused
-from chronik.server.peers.liveness import Verdict
 from chronik.server.peers.network import Network, PlainTcp
 from chronik.server.peers.reports import Reports
 from chronik.server.peers.secret import SharedSecret, new_nonce
 from chronik.server.peers.statistics import Counters, PeerStatistics, TransportStatistics
-from chronik.server.peers.timings import PeerTimings
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Randomness
 
@@ -80,7 +80,7 @@ class PeerTransport:
         self._strangers = 0
         # Why there was no connection with a node, until there is one.
         self._refused: dict[NodeId, str] = {}
-        # Links with frames that are collected, in the order of the first of them.
+        # ClusterRuntime with frames that are collected, in the order of the first of them.
         self._dirty: dict[PeerConnection, None] = {}
         self._has_received = False
         self._is_turn_open = False

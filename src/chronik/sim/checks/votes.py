@@ -7,7 +7,7 @@ Promises are seen as they leave a node. A node on a replaced disk has promised n
 from chronik.broker.partition import Partition
 from chronik.raft.core.messages import AppendAccepted, Message, VoteReply
 from chronik.raft.group_id import GroupId
-from chronik.sim.agreement import links_of
+from chronik.sim.agreement import runtime_of
 from chronik.sim.checks.problems import Problems
 from chronik.sim.cluster import SimNode
 from chronik.vocab.ids import NodeId, Offset
@@ -25,7 +25,7 @@ class VoteCheck:
         self._terms: dict[_Replica, int] = {}
 
     def watch(self, node: SimNode) -> None:
-        host = links_of(node).host
+        host = runtime_of(node).host
         send = host.send
 
         def observed(group: GroupId, message: Message, log_start: Offset) -> None:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from chronik.broker.partition import Partition
 from chronik.log.names import LOG, parse_offset
+from chronik.node.data_directory import has_clean_mark
 from chronik.raft.state_store import COPY_FILE, STATE_FILE
 from chronik.records.batch import split_batches
-from chronik.server.data_directory import has_clean_mark
 from chronik.sim.agreement import votes_everywhere
 from chronik.sim.disk import CrashDisk
 from chronik.sim.faults.disks import DiskFaults

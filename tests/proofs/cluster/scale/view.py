@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from chronik.cli.client import Client, ClientError
+from chronik.client.client import Client
+from chronik.client.errors import ClientError
 from chronik.testing import Cluster
 from chronik.wire.messages.metadata import MetadataResponse
 

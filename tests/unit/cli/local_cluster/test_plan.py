@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from chronik.cli.local_cluster.plan import LocalNode, node_settings, nodes_there, plan_nodes
-from chronik.server.settings import Settings
-from chronik.server.settings_listeners import Address
+from chronik.server.settings.listeners import Address
+from chronik.server.settings.loading import Settings
 
 PORTS = {"kafka_port": 9092, "raft_port": 5001, "http_port": 9101}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import PeerInfo
-from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
 from chronik.vocab.ids import NodeId
 from tests.unit.server.peers.recorder import Recorder

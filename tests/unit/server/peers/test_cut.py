@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import FrameKind
-from chronik.server.peers.timings import PeerTimings
 from tests.unit.server.peers.tcp_stage import ONE, TWO, TcpStage
 
 # Short, so that the test is; both nodes are in one loop, so that a busy machine cannot part them.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import FrameKind
 from chronik.server.peers.framing import HANDSHAKE_FRAME_BYTES_MAX, HEAD, LinkKind
 from chronik.server.peers.hello import (
@@ -18,7 +19,6 @@ from chronik.server.peers.hello import (
     encode_hello,
     encode_refused,
 )
-from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import HANDSHAKES_MAX
 from chronik.vocab.ids import NodeId
 from tests.unit.server.peers.raw_peer import HELLO, RawPeer, hello_of

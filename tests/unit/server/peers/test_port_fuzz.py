@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import FrameKind, MalformedFrame, PeerInfo
 from chronik.server.peers.framing import LinkKind, frame
 from chronik.server.peers.hello import Refusal, Refused, encode_hello, encode_refused
 from chronik.server.peers.network import ProtocolFactory
-from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
 from chronik.vocab.ids import NodeId
 from tests.unit.server.peers.raw_peer import HELLO

@@ -5,9 +5,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
+from chronik.node.peer_timings import PeerTimings
 from chronik.raft.transport import FrameKind
 from chronik.server.peers.framing import LinkKind
-from chronik.server.peers.timings import PeerTimings
 from chronik.server.peers.transport import PeerTransport
 from tests.unit.server.peers.manual_loop import ManualLoop
 from tests.unit.server.peers.raw_peer import RawPeer

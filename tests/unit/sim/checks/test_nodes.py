@@ -10,7 +10,7 @@ from chronik.cluster.commands import CreateTopic
 from chronik.cluster.metadata_service import MetadataService
 from chronik.raft.core.messages import AppendAccepted, VoteReply
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.sim.agreement import links_of, wait_for_agreement
+from chronik.sim.agreement import runtime_of, wait_for_agreement
 from chronik.sim.checks.bounds import check_bounds
 from chronik.sim.checks.coordinators import check_coordinators
 from chronik.sim.checks.images import ImageCheck
@@ -115,12 +115,12 @@ async def test_two_votes_in_a_term_are_found_and_two_of_one_kind_are_not() -> No
     found = problems()
     check = VoteCheck(found)
     check.watch(nodes[0])
-    links = links_of(nodes[0])
-    (group, *_) = links.host.groups()
+    runtime = runtime_of(nodes[0])
+    (group, *_) = runtime.host.groups()
 
     def vote(target: NodeId, term: int, *, is_granted: bool = True) -> None:
         reply = VoteReply(source=ONE, target=target, term=Term(term), is_granted=is_granted)
-        links.host.send(group.id, reply, Offset(0))
+        runtime.host.send(group.id, reply, Offset(0))
 
     vote(TWO, 101)
     vote(TWO, 101)
@@ -144,10 +144,10 @@ async def test_a_promise_of_a_later_term_that_is_forgotten_is_found() -> None:
     assert replica is not None
     check.look(nodes[0], replica)
     assert found.found == []
-    links = links_of(nodes[0])
-    (group,) = [g for g in links.host.groups() if g.id.topic_id == replica.topic_id]
+    runtime = runtime_of(nodes[0])
+    (group,) = [g for g in runtime.host.groups() if g.id.topic_id == replica.topic_id]
     accepted = AppendAccepted(source=ONE, target=TWO, term=Term(99), match=RaftIndex(0), is_counted=True)
-    links.host.send(group.id, accepted, Offset(0))
+    runtime.host.send(group.id, accepted, Offset(0))
     check.look(nodes[0], replica)
     assert len(found.found) == 1
     for node in nodes:

@@ -1,0 +1,1 @@
+"""The deterministic node: replicas, metadata and background tasks, given disk, clock, chance, network."""

@@ -1,0 +1,222 @@
+"""A node's data directory: one identity for ever.
+
+Files as Kafka names them: `meta.properties`, `.kafka_cleanshutdown`, and `.lock` (`server.directory_lock`).
+Our own: `leader-epoch`, the term of this node's groups of one, raised at every start so that an epoch never
+comes twice, and `clean-stop-checkpoint`, what the last clean stop left of each log.
+"""
+
+import base64
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from chronik.log.checkpoint import read_file
+from chronik.log.disk import Disk, is_out_of_space, write_atomically
+from chronik.log.vouched import VouchedLog, format_vouched, parse_vouched
+from chronik.node.partition_directories import METADATA_DIRECTORY, find_partitions
+from chronik.vocab.ids import LeaderEpoch, NodeId
+
+_log = logging.getLogger(__name__)
+
+_META = "meta.properties"
+_CLEAN = ".kafka_cleanshutdown"
+_EPOCH = "leader-epoch"
+# What a clean stop leaves of each log: see `log.vouched`.
+_VOUCHED = "clean-stop-checkpoint"
+# `raft.state_store.STATE_FILE`, whose module a node alone does not import.
+_RAFT_STATE = "raft-state"
+
+
+class DataDirectoryError(Exception):
+    """The directory cannot be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What `meta.properties` says."""
+
+    cluster_id: str
+    node_id: NodeId
+    directory_id: str
+
+
+def check_contents(disk: Disk) -> None:
+    """Raise DataDirectoryError for a directory whose partitions are not this broker's to use.
+
+    Whatever the metadata does not name would be cleared away, so it must not be missing.
+    """
+    if disk.exists(METADATA_DIRECTORY) or not find_partitions(disk):
+        return
+    if disk.exists(_RAFT_STATE):
+        # A node of a cluster: the others have the metadata, and send it again.
+        return
+    raise DataDirectoryError(
+        f"the data directory has partitions, but no metadata log ({METADATA_DIRECTORY}): they may be those "
+        "of another Kafka broker. Choose another directory with --data-dir, or restore the metadata log."
+    )
+
+
+def has_identity(disk: Disk) -> bool:
+    """Whether a node ever started here."""
+    return disk.exists(_META)
+
+
+def check_alone(disk: Disk) -> None:
+    """Raise DataDirectoryError for a cluster's directory: a node alone would lead what others lead."""
+    if disk.exists(_RAFT_STATE):
+        raise DataDirectoryError(
+            "the data directory is that of a node of a cluster. Set controller.quorum.voters as it was, "
+            "or choose another directory with --data-dir."
+        )
+
+
+def load_identity(
+    disk: Disk,
+    node_id: NodeId,
+    cluster_id: str | None,
+    *,
+    new_cluster_id: Callable[[], str] | None = None,
+) -> Identity:
+    """The directory's identity, made at the first start: in the cluster `cluster_id`, or else the one that
+    `new_cluster_id` says, or a new one. Raises DataDirectoryError when it is another node's.
+    """
+    if not disk.exists(_META):
+        if disk.exists(METADATA_DIRECTORY):
+            raise DataDirectoryError(
+                f"the data directory has data, but no {_META}, which says whose it is. "
+                "Restore it, or choose another directory with --data-dir."
+            )
+        new_cluster = cluster_id or (new_cluster_id or _new_id)()
+        identity = Identity(cluster_id=new_cluster, node_id=node_id, directory_id=_new_id())
+        write_atomically(disk, _META, _format(identity))
+        return identity
+    identity = _parse(_read(disk, _META))
+    if identity.node_id != node_id:
+        raise DataDirectoryError(
+            f"the data directory belongs to node {identity.node_id}, not {node_id}. "
+            f"Start with --node-id {identity.node_id}, or choose another directory with --data-dir."
+        )
+    if cluster_id is not None and cluster_id != identity.cluster_id:
+        raise DataDirectoryError(
+            f"the data directory belongs to cluster {identity.cluster_id}, not {cluster_id}. "
+            "Remove the cluster id from the configuration, or choose another directory with --data-dir."
+        )
+    return identity
+
+
+def renew_directory_id(disk: Disk) -> str:
+    """Make the directory another one to the cluster, which goes by its id; the new id, durably. Raises
+    OSError, DataDirectoryError.
+    """
+    identity = replace(_parse(_read(disk, _META)), directory_id=_new_id())
+    write_atomically(disk, _META, _format(identity))
+    return identity.directory_id
+
+
+def next_leader_epoch(disk: Disk) -> LeaderEpoch:
+    """The epoch of this start: one more than that of the last, durable before it is used.
+
+    A disk without room keeps the last one: no log takes an epoch that it has records of, so nothing comes
+    twice. Raises OSError, DataDirectoryError.
+    """
+    last = _last_epoch(disk)
+    epoch = LeaderEpoch(last + 1)
+    try:
+        write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
+    except OSError as error:
+        if last < 0 or not is_out_of_space(error):
+            raise OSError(
+                error.errno, f"cannot write {_EPOCH} in the data directory: {error.strerror}"
+            ) from error
+        _log.warning("the epoch of this start is not written", extra={"file": _EPOCH, "error": str(error)})
+    return epoch
+
+
+def _last_epoch(disk: Disk) -> int:
+    if not disk.exists(_EPOCH):
+        return -1
+    text = _read(disk, _EPOCH).strip()
+    if not text.isdigit():
+        raise DataDirectoryError(
+            f"{_EPOCH} is damaged. Write a number into it that is larger than every epoch in the "
+            "partitions' leader-epoch-checkpoint files."
+        )
+    return int(text)
+
+
+def has_clean_mark(disk: Disk) -> bool:
+    """Whether the last stop was clean; for whoever looks at a directory that nobody uses."""
+    return disk.exists(_CLEAN)
+
+
+def take_clean_mark(disk: Disk) -> bool:
+    """Whether the last stop was clean. The mark is gone for good before anything is written."""
+    if not disk.exists(_CLEAN):
+        return False
+    disk.remove(_CLEAN)
+    disk.sync_directory("")
+    return True
+
+
+def leave_clean_mark(disk: Disk) -> None:
+    """Say that every log is synced and closed, with its indexes and snapshots."""
+    write_atomically(disk, _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+
+
+def read_vouched(disk: Disk) -> dict[str, VouchedLog]:
+    """What the last clean stop noted of each log, by directory; nothing when there was none, or its note is
+    damaged.
+    """
+    content = read_file(disk, _VOUCHED)
+    if content is None:
+        return {}
+    vouched = parse_vouched(content)
+    if vouched is None:
+        _log.error(
+            "the note of the last clean stop is damaged: lost files may go unnoticed",
+            extra={"file": _VOUCHED},
+        )
+    return vouched or {}
+
+
+def write_vouched(disk: Disk, logs: Mapping[str, VouchedLog]) -> None:
+    """Note what a clean stop leaves, before its mark. Raises OSError."""
+    write_atomically(disk, _VOUCHED, format_vouched(logs))
+
+
+def _new_id() -> str:
+    """A random id as Kafka prints its own: URL-safe base64 of a UUID."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def _format(identity: Identity) -> bytes:
+    return (
+        "version=1\n"
+        f"cluster.id={identity.cluster_id}\n"
+        f"node.id={identity.node_id}\n"
+        f"directory.id={identity.directory_id}\n"
+    ).encode()
+
+
+def _parse(text: bytes) -> Identity:
+    lines = (line.partition("=") for line in text.decode("utf-8", "replace").splitlines() if "=" in line)
+    values = {key.strip(): value.strip() for key, _, value in lines}
+    try:
+        return Identity(
+            cluster_id=values["cluster.id"],
+            node_id=NodeId(int(values["node.id"])),
+            directory_id=values["directory.id"],
+        )
+    except (KeyError, ValueError) as error:
+        raise DataDirectoryError(
+            f"{_META} is damaged ({error}). Restore it, or choose another directory with --data-dir."
+        ) from error
+
+
+def _read(disk: Disk, path: str) -> bytes:
+    file = disk.open(path)
+    try:
+        return file.read_at(0, file.size())
+    finally:
+        file.close()

@@ -1,0 +1,509 @@
+"""One node without its surroundings: every room up to the broker, wired on a disk, a clock and chance that
+are given.
+
+Made by `server.node` on the real ones, by tests and the simulator on others. `open` brings it to what its
+disk holds, from whatever moment the last life ended at; `close` leaves the mark of a clean stop if it was
+one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from chronik.broker.context import Broker, Endpoint
+from chronik.broker.fetch_session import FetchSessionCache
+from chronik.broker.groups.config import GroupConfig
+from chronik.broker.groups.service import GroupService
+from chronik.broker.groups.topics import MetadataTopics
+from chronik.broker.internal_log import InternalLog
+from chronik.broker.leadership_transfer import LeadershipTransfer
+from chronik.broker.memory import NodeMemory
+from chronik.broker.quorum import Quorum
+from chronik.broker.replica_manager import DiskUsage, ReplicaManager
+from chronik.broker.traffic import Traffic
+from chronik.cluster.commands import RegisterBroker
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
+from chronik.cluster.internal_topics import internal_topic
+from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
+from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
+from chronik.cluster.peers import NoPeers
+from chronik.cluster.producer_ids import ProducerIds
+from chronik.cluster.record_codec import UnreadableRecord
+from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
+from chronik.cluster.registration import Registration
+from chronik.cluster.snapshot import UnreadableSnapshot
+from chronik.cluster.topic_creation import ensure_topic
+from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.log.disk import Disk
+from chronik.log.handles import HandleCache
+from chronik.log.vouched import VouchedLog
+from chronik.node.data_directory import (
+    DataDirectoryError,
+    Identity,
+    leave_clean_mark,
+    next_leader_epoch,
+    read_vouched,
+    take_clean_mark,
+    write_vouched,
+)
+from chronik.node.metadata_partition import MetadataPartition
+from chronik.node.metadata_snapshots import MetadataSnapshots
+from chronik.node.partition_directories import (
+    METADATA_DIRECTORY,
+    doom,
+    find_deleted,
+    find_partitions,
+    find_set_aside,
+    move_aside,
+)
+from chronik.node.partitions import LocalPartitions
+from chronik.node.progress import Stage, describe, refusals
+from chronik.node.storage_health import StorageHealth
+from chronik.raft.latency import Timer
+from chronik.raft.solo import FlushPolicy
+from chronik.raft.syncer import Syncer
+from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
+from chronik.vocab.invariant import InvariantViolation, invariant
+from chronik.vocab.seams import Clock, Randomness
+
+if TYPE_CHECKING:
+    from chronik.node.background_tasks import BackgroundTasks
+    from chronik.node.cluster_runtime import ClusterMember, ClusterRuntime
+
+_log = logging.getLogger(__name__)
+
+# A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
+_INTERNAL_TOPIC_SECONDS_MAX = 5.0
+
+# Between two lines of the log while a start waits for other nodes.
+_CATCH_UP_SECONDS = 5.0
+
+# Between two tries to register on a full disk.
+_REGISTER_SECONDS = 1.0
+
+
+class Machine(NamedTuple):
+    """What a node stands on."""
+
+    disk: Disk
+    clock: Clock
+    randomness: Randomness
+    disk_usage: Callable[[], DiskUsage]
+    # Files that logs may hold open.
+    open_files_max: int
+    # Among which others it stands; None for a node that is its cluster.
+    member: "ClusterMember | None" = None
+    # Measures how long syncs and commits take; the loop's clock where None, which may count in milliseconds.
+    timer: Timer | None = None
+
+
+class LocalBroker:
+    """See the module. `broker` is what handlers are given."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        config: BrokerConfig,
+        identity: Identity,
+        endpoints: Mapping[str, Endpoint],
+    ) -> None:
+        """Nothing is read or written yet."""
+        self._disk = machine.disk
+        self._config = config
+        self._identity = identity
+        self._topic_defaults = topic_defaults(config)
+        self._stage = Stage.OPENING if machine.member is None else Stage.JOINING
+        # True once everything the disk holds is open: until then a clean mark would be a lie.
+        self._is_opened = False
+        # Whether it was so when this start began.
+        self._was_clean = False
+        # Runs while a node alone has no room for its registration.
+        self._registering: asyncio.Task[None] | None = None
+        # What the stop before it noted of each log.
+        self._vouched: dict[str, VouchedLog] = {}
+        self.syncer = Syncer(machine.disk, machine.timer)
+        self.traffic = Traffic()
+        self._partitions = self._make_partitions(machine)
+        self._leadership = LeadershipTable()
+        self._runtime = self._make_runtime(machine)
+        self._replicas = ReplicaManager(
+            node_id=identity.node_id,
+            factory=self._partitions,
+            leadership=self._leadership,
+            topic_config=self._topic_config,
+            load_cold=lambda cold: machine.disk.run_blocking(cold.load),
+            disk_usage=machine.disk_usage,
+            clock=machine.clock,
+        )
+        self._partitions.on_replaceable = self._replicas.replace
+        self.metadata_partition = MetadataPartition(
+            self._partitions,
+            self._replicas,
+            MetadataSnapshots(machine.disk),
+            machine.clock,
+            config.int("metadata.log.max.record.bytes.between.snapshots"),
+            machine.timer,
+        )
+        runtime = self._runtime
+        self._metadata = MetadataService(
+            self.metadata_partition,
+            self._topic_creation_defaults,
+            machine.randomness,
+            peers=None if runtime is None else runtime.calls,
+            spread=None if runtime is None else runtime.gossip,
+            epochs_heard=self._leadership.epochs,
+        )
+        self._registration = Registration(self._metadata, self._describe)
+        self.broker = self._make_broker(machine, endpoints)
+        self._background = self._make_background()
+
+    def _make_partitions(self, machine: Machine) -> LocalPartitions:
+        config = self._config
+        return LocalPartitions(
+            disk=machine.disk,
+            clock=machine.clock,
+            syncer=self.syncer,
+            handles=HandleCache(machine.open_files_max),
+            flush=FlushPolicy(
+                bytes_max=config.int("write.caching.flush.bytes"),
+                interval_ms=config.int("write.caching.flush.ms"),
+            ),
+            producer_id_expiration_ms=lambda: config.int("producer.id.expiration.ms"),
+            traffic=self.traffic,
+        )
+
+    def _make_runtime(self, machine: Machine) -> "ClusterRuntime | None":
+        if machine.member is None:
+            return None
+        # A node alone has no use for it, and starts sooner without.
+        from chronik.node.cluster_runtime import ClusterRuntime, ClusterRuntimeContext
+
+        context = ClusterRuntimeContext(
+            identity=self._identity,
+            syncer=self.syncer,
+            clock=machine.clock,
+            randomness=machine.randomness,
+            leadership=self._leadership,
+            load_cold=lambda cold: machine.disk.run_blocking(cold.load),
+            lag_ms=lambda: self._config.int("replica.lag.time.max.ms"),
+            timer=machine.timer,
+        )
+        return ClusterRuntime(machine.member, context)
+
+    def _make_background(self) -> "BackgroundTasks | None":
+        if self._runtime is None:
+            return None
+        from chronik.node.background_tasks import BackgroundTasks
+
+        return BackgroundTasks(
+            self._runtime,
+            self.broker,
+            self.metadata_partition,
+            self._registration,
+            self._partitions.look_after_replicas,
+        )
+
+    def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
+        config, replicas = self._config, self._replicas
+        peers = NoPeers(self._identity.node_id) if self._runtime is None else self._runtime.calls
+        offsets_log = InternalLog(
+            partial(replicas.leader, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
+        )
+        return Broker(
+            node_id=self._identity.node_id,
+            cluster_id=self._identity.cluster_id,
+            settings=config,
+            clock=machine.clock,
+            randomness=machine.randomness,
+            endpoints=endpoints,
+            metadata=self._metadata,
+            leadership=self._leadership,
+            peers=peers,
+            quorum=Quorum(lambda: self.metadata_partition.partition, peers, machine.clock),
+            transfers=LeadershipTransfer(replicas, self._leadership, peers),
+            replicas=replicas,
+            groups=GroupService(
+                log=offsets_log,
+                ensure_topic=self._ensure_offsets_topic,
+                clock=machine.clock,
+                randomness=machine.randomness,
+                config=GroupConfig.from_settings(config),
+                topics=MetadataTopics(self._metadata),
+            ),
+            producer_ids=ProducerIds(self._metadata, self._identity.node_id),
+            fetch_sessions=FetchSessionCache(
+                lambda: config.int("max.incremental.fetch.session.cache.slots"),
+                machine.clock,
+                machine.randomness,
+            ),
+            memory=NodeMemory(
+                received_bytes_max=config.int("queued.max.request.bytes"),
+                unsent_bytes_max=config.int("queued.max.response.bytes"),
+            ),
+        )
+
+    @property
+    def storage(self) -> StorageHealth:
+        return self._partitions.health
+
+    @property
+    def runtime(self) -> "ClusterRuntime | None":
+        """The way to the others; None for a node that is its cluster."""
+        return self._runtime
+
+    @property
+    def progress(self) -> list[str]:
+        """What a start or a stop is at, in words, and which nodes refuse each other meanwhile; empty when
+        there is nothing to say of it.
+        """
+        said = describe(self._stage, self.broker, self._runtime)
+        return [] if said is None else [said, *refusals(self._runtime)]
+
+    # Life.
+
+    async def open(self) -> None:
+        """Open `__meta` and what it names; register this node. Raises OSError, DataDirectoryError.
+
+        `close` is due afterwards in any case.
+        """
+        runtime = self._runtime
+        leader_epoch = next_leader_epoch(self._disk)
+        self._vouched = read_vouched(self._disk)
+        self._was_clean = take_clean_mark(self._disk)
+        self._partitions.begin(
+            leader_epoch=leader_epoch,
+            was_clean=self._was_clean,
+            vouched=self._vouched,
+            replication=None if runtime is None else runtime.replication,
+        )
+        try:
+            await self._open_metadata()
+            await self._open_partitions()
+        except (KafkaError, UnreadableRecord, UnreadableSnapshot, InvariantViolation) as error:
+            raise DataDirectoryError(
+                f"the metadata log in {METADATA_DIRECTORY} cannot be used: {error}"
+            ) from error
+        self._is_opened = True
+        self._stage = Stage.REGISTERING
+        await self._register()
+        self._stage = Stage.SERVING
+        if self._background is not None:
+            self._background.start()
+
+    async def hand_over(self) -> None:
+        """Before a node of a cluster stops: have others lead what it leads, and clients sent to them."""
+        if (
+            self._background is not None
+            and self._is_opened
+            and self._config.bool("controlled.shutdown.enable")
+        ):
+            self._stage = Stage.HANDING_OVER
+            await self._background.hand_over()
+
+    async def close(self) -> None:
+        """Sync and close everything. Requests must have ended."""
+        runtime = self._runtime
+        # Whoever waited for the others until now has not touched what was clean before.
+        is_mark_true = self._is_opened or (self._was_clean and self._stage is Stage.CATCHING_UP)
+        self._stage = Stage.CLOSING
+        if self._background is not None:
+            await self._background.stop()
+        if self._registering is not None:
+            self._registering.cancel()
+            await asyncio.wait([self._registering])
+        await self._metadata.close()
+        await self.broker.groups.close()
+        await self.syncer.drain()
+        is_clean = await self._replicas.close()
+        is_clean = await self.metadata_partition.close() and is_clean
+        if runtime is not None:
+            is_clean = await runtime.close() and is_clean
+        if is_clean and is_mark_true:
+            try:
+                # What was not opened is as it was.
+                untouched = {} if self._is_opened else self._vouched
+                write_vouched(self._disk, {**untouched, **self._partitions.closed})
+                leave_clean_mark(self._disk)
+            except OSError as error:
+                _log.warning("the next start will check all logs", extra={"error": str(error)})
+
+    async def _open_metadata(self) -> None:
+        metadata = self._metadata
+        self.metadata_partition.load_snapshot(metadata)
+        if self._runtime is None:
+            self.metadata_partition.open_solo(self._identity.node_id, metadata)
+            metadata.replay()
+        else:
+            await self._join(self._runtime)
+        self._leadership.subscribe(self._on_leader)
+
+    async def _join(self, runtime: "ClusterRuntime") -> None:
+        """Find the others, and learn all they know. Takes as long as it takes a majority to be there."""
+        membership = await runtime.join()
+        self._stage = Stage.CATCHING_UP
+        self.metadata_partition.open_replica(membership, self._metadata)
+        # Partitions are made as soon as others have committed them: without this name their directories would
+        # be nobody's after a crash (`check_contents`).
+        self._disk.sync_directory("")
+        runtime.hasten()
+        while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
+            _log.info("not ready yet", extra={"reason": "; ".join(self.progress)})
+        self.metadata_partition.pause()
+
+    async def _open_partitions(self) -> None:
+        """Bring this node to what the metadata says."""
+        self._stage = Stage.OPENING
+        metadata, image = self._metadata, self._metadata.image
+        delta = delta_from_nothing(image)
+        self._on_configuration(delta, image)
+        self._clear_strays(
+            {f"{created.topic.name}-{created.partition}" for created in delta.partitions_created}
+        )
+        if self._runtime is not None:
+            self._runtime.forget_unknown(delta.partitions_created)
+        await self._replicas.start(delta, image)
+        metadata.subscribe(self._on_configuration)
+        metadata.subscribe(self._replicas.on_metadata)
+        metadata.subscribe(self._on_topics_deleted)
+        metadata.subscribe(self._registration.on_metadata)
+        metadata.subscribe(_log_topics)
+        self.metadata_partition.resume()
+
+    def _clear_strays(self, wanted: set[str]) -> None:
+        """Remove what is left of deleted topics. What else a node alone does not know is kept out of the
+        way: it may be the metadata that was lost. A cluster's is what a majority has: what it does not know
+        was deleted while this node was away.
+        """
+        for directory in find_deleted(self._disk):
+            self._partitions.remove_later(directory)
+        self._keep_set_aside()
+        strays = find_partitions(self._disk, {*wanted, METADATA_DIRECTORY})
+        if not strays:
+            return
+        deleted = self.metadata_partition.deleted_topics()
+        for directory, topic_id in sorted(strays.items()):
+            if topic_id is not None and (topic_id in deleted or self._runtime is not None):
+                _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+                # A topic of this name may come before it is gone.
+                self._partitions.remove_later(doom(self._disk, directory, topic_id))
+            else:
+                kept = move_aside(self._disk, directory)
+                _log.error(
+                    "a partition that the metadata does not know was moved aside, not removed",
+                    extra={"directory": directory, "kept": kept},
+                )
+
+    def _keep_set_aside(self) -> None:
+        """Incomplete logs, of which the replicas that replaced them may lack records yet."""
+        topics = self._metadata.image.topics_by_id
+        for directory, (topic_id, partition) in find_set_aside(self._disk).items():
+            if topic_id in topics:
+                self._partitions.keep_aside(directory, topic_id, partition)
+            else:
+                self._partitions.remove_later(directory)
+
+    async def _register(self) -> None:
+        """Raises OSError when a node alone cannot write; a node of a cluster tries until it is let."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._registration.register(loop.time() + SUBMIT_SECONDS)
+                return
+            except KafkaError as error:
+                if self._runtime is None:
+                    await self._on_refused(error)
+                    return
+                _log.info("not registered yet", extra={"reason": str(error)})
+
+    async def _on_refused(self, error: KafkaError) -> None:
+        """A node alone on a full disk serves what it has, where clients knew it; it registers later."""
+        if error.code is not ErrorCode.KAFKA_STORAGE_ERROR or self.metadata_partition.failure is not None:
+            raise OSError(f"the metadata log takes no records: {error}") from error
+        _log.error("not registered yet: the metadata log takes no records", extra={"error": str(error)})
+        self._registering = asyncio.create_task(self._register_later(), name="registration")
+
+    async def _register_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_REGISTER_SECONDS)
+            try:
+                await self._registration.register(loop.time() + SUBMIT_SECONDS)
+            except KafkaError as error:
+                _log.debug("not registered yet", extra={"error": str(error)})
+            else:
+                _log.info("registered")
+                return
+
+    def _describe(self) -> RegisterBroker:
+        """Where this node is reached."""
+        return RegisterBroker(
+            node=self._identity.node_id,
+            directory_id=self._identity.directory_id,
+            endpoints=[
+                BrokerEndpoint(listener=endpoint.listener, host=endpoint.host, port=endpoint.port)
+                for endpoint in self.broker.endpoints.values()
+            ],
+            rack=self._config.raw("broker.rack"),
+        )
+
+    # What the rooms ask of each other.
+
+    def _topic_config(self, image: ClusterImage, topic: str) -> TopicConfig:
+        return resolve_topic_config(self._topic_defaults, image.topic_config(topic))
+
+    def _topic_creation_defaults(self) -> TopicDefaults:
+        return TopicDefaults(
+            partitions=self._config.int("num.partitions"),
+            replication_factor=self._config.int("default.replication.factor"),
+            settings=self._topic_defaults,
+        )
+
+    def _on_configuration(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        """Take over changed broker settings before partitions ask for theirs."""
+        own = ConfigResource(ResourceType.BROKER, str(self._identity.node_id))
+        self._config.set_dynamic(broker=image.config(own), cluster=image.config(CLUSTER_DEFAULT))
+        self._topic_defaults = topic_defaults(self._config)
+
+    def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
+        """Groups live where their partition of `__consumer_offsets` is led."""
+        offsets = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+        if offsets is None or key.topic_id != offsets.topic_id:
+            return
+        if leader.node == self._identity.node_id:
+            self.broker.groups.on_leader(key.partition, leader.epoch)
+        else:
+            self.broker.groups.on_follower(key.partition)
+
+    def _on_topics_deleted(self, delta: ClusterDelta, image: ClusterImage) -> None:
+        names = {topic.name for topic in delta.topics_deleted}
+        if CONSUMER_OFFSETS_TOPIC in names:
+            self.broker.groups.on_topic_lost()
+        # Also of topics that are there again: their offsets belonged to the old ones.
+        self.broker.groups.on_topics_deleted(names)
+
+    async def _ensure_offsets_topic(self) -> int:
+        """The partitions of `__consumer_offsets`, made when the first group needs it. One that exists need
+        not have all its leaders: others' are no concern of a group.
+        """
+        existing = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
+        if existing is not None:
+            return len(existing.partitions)
+        command = internal_topic(CONSUMER_OFFSETS_TOPIC, self._config)
+        invariant(command is not None, "{} has no definition", CONSUMER_OFFSETS_TOPIC)
+        assert command is not None
+        deadline = asyncio.get_running_loop().time() + _INTERNAL_TOPIC_SECONDS_MAX
+        topic = await ensure_topic(self._metadata, self._leadership, command, deadline)
+        return len(topic.partitions)
+
+
+def _log_topics(delta: ClusterDelta, image: ClusterImage) -> None:
+    for topic in delta.topics_deleted:
+        _log.info("topic deleted", extra={"topic": topic.name})
+    for topic in delta.topics_created:
+        _log.info("topic created", extra={"topic": topic.name, "partitions": len(topic.partitions)})

@@ -1,0 +1,41 @@
+"""Writes down in the store of terms and votes how far the replicated logs of a node are durable.
+
+Once a second, what changed, with one write and no sync: what a kill leaves is then at most a second old, and
+the next sync of the journal, for a vote or a marker, makes it durable. `raft.reconcile` compares it with what
+a start finds.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from chronik.raft.host import RaftHost
+from chronik.raft.state_store import StateStore
+
+# Some 60 bytes for each log that was written to meanwhile.
+RECORD_SECONDS = 1.0
+
+
+class LogEndRecorder:
+    """Owned by the node's cluster runtime. Created, started and stopped with it."""
+
+    def __init__(self, host: RaftHost, store: StateStore) -> None:
+        self._host = host
+        self._store = store
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(RECORD_SECONDS, self._on_timer)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_timer(self) -> None:
+        self.start()
+        self.record()
+
+    def record(self) -> None:
+        """Without room for it the last ones stand, which are right as well."""
+        with suppress(OSError):
+            self._store.raise_log_ends({group.id: group.synced_offset for group in self._host.groups()})
+            self._store.note_size()

@@ -1,0 +1,497 @@
+"""Opens, changes, closes and deletes this node's partitions: log, group and Kafka's rules put together.
+
+Implements `broker.replica_manager.PartitionFactory`. A partition with one replica is a group of one
+(`raft.solo`); all others are replicated, by the node's `raft.host.RaftHost`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from chronik.broker.partition import Partition
+from chronik.broker.traffic import Traffic
+from chronik.cluster.image import PartitionImage, TopicPartitionImage
+from chronik.log.config import LogConfig
+from chronik.log.disk import Disk, Syncable
+from chronik.log.handles import HandleCache
+from chronik.log.partition_log import LogFailed, PartitionLog
+from chronik.log.vouched import VouchedLog
+from chronik.node.partition_directories import deleted_name, doom, move_aside, set_aside, topic_of
+from chronik.node.storage_health import StorageHealth
+from chronik.raft.group import Group, GroupListener
+from chronik.raft.group_id import GroupId
+from chronik.raft.solo import FlushPolicy, SoloGroup
+from chronik.raft.syncer import Syncer
+from chronik.vocab.config.topic import TopicConfig
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.ids import (
+    FIRST_EPOCH,
+    METADATA_TOPIC,
+    LeaderEpoch,
+    NodeId,
+    Offset,
+    TopicId,
+    TopicPartition,
+)
+from chronik.vocab.invariant import invariant
+from chronik.vocab.seams import Clock
+
+if TYPE_CHECKING:
+    # A node alone has no use for them, and starts sooner without.
+    from chronik.node.replication import NewReplica, Replication
+    from chronik.raft.replicated import ReplicatedGroup
+
+_log = logging.getLogger(__name__)
+
+# Logs that are closed together: their syncs run at the same time, their files are open at the same time.
+_CLOSED_AT_ONCE = 64
+
+# A stop must end before whoever asked for it kills the node. What is acknowledged is durable already; a log
+# that is not closed costs the next start a look at its end.
+_CLOSE_SECONDS_MAX = 4.0
+
+
+class LocalGroup(Group, Protocol):
+    """A group of either kind, as its maker sees it."""
+
+    def listen(self, listener: GroupListener) -> None: ...
+
+    def set_write_caching(self, policy: FlushPolicy | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Opened(NamedTuple):
+    """What is to be known of an open partition at its end."""
+
+    group: LocalGroup
+    # None for a group of one.
+    replica: "ReplicatedGroup | None"
+    # Where the log ended when its files were as a clean close leaves them; None when they were not.
+    clean_end_offset: Offset | None
+
+
+class LocalPartitions:
+    """One per node."""
+
+    def __init__(
+        self,
+        *,
+        disk: Disk,
+        clock: Clock,
+        syncer: Syncer,
+        handles: HandleCache,
+        flush: FlushPolicy,
+        producer_id_expiration_ms: Callable[[], int],
+        traffic: Traffic,
+    ) -> None:
+        self._disk = disk
+        self._clock = clock
+        self._syncer = syncer
+        self._handles = handles
+        self._flush = flush
+        self._producer_id_expiration_ms = producer_id_expiration_ms
+        self._traffic = traffic
+        self._leader_epoch = LeaderEpoch(0)
+        self._was_clean = False
+        # What the last clean stop noted of each log, by directory, and what the next one is to note.
+        self._vouched: dict[str, VouchedLog] = {}
+        self.closed: dict[str, VouchedLog] = {}
+        self.health = StorageHealth()
+        self._replication: Replication | None = None
+        self._opened: dict[Partition, _Opened] = {}
+        # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
+        self._removing = asyncio.Lock()
+        self._removals: set[asyncio.Task[None]] = set()
+        # Incomplete logs that were set aside, by group, kept until the replica has a whole one.
+        self._set_aside: dict[GroupId, list[str]] = {}
+        # Called with a replica whose incomplete log can be replaced.
+        self.on_replaceable: Callable[[Partition], None] | None = None
+
+    def begin(
+        self,
+        *,
+        leader_epoch: LeaderEpoch,
+        was_clean: bool,
+        vouched: Mapping[str, VouchedLog] | None = None,
+        replication: "Replication | None" = None,
+    ) -> None:
+        """What is known of this start; before anything is opened."""
+        self._leader_epoch = leader_epoch
+        self._was_clean = was_clean
+        self._vouched = dict(vouched or {})
+        self._replication = replication
+
+    def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
+        """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
+        name = TopicPartition(created.topic.name, created.partition)
+        image = created.image
+        if len(image.replicas) == 1:
+            self._check_only_replica(name, image)
+            return self.open_solo(name, created.topic.topic_id, config, image.replicas[0], image.first_epoch)
+        replication = self._replication
+        invariant(replication is not None, "a replicated partition on a node alone")
+        assert replication is not None
+        return self.open_replicated(replication.new_replica(created), config, image.replicas)
+
+    def _check_only_replica(self, name: TopicPartition, image: PartitionImage) -> None:
+        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
+        if self._replication is None or self._disk.exists(str(name)):
+            return
+        named, own = image.directories[0], self._replication.directory_id
+        if named not in ("", own):
+            raise KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR,
+                f"the only replica was in the data directory {named}, which this node no longer has: "
+                "bring that directory back, or delete the topic",
+            )
+
+    def open_replicated(
+        self, new: "NewReplica", config: TopicConfig, replicas: Sequence[NodeId]
+    ) -> Partition:
+        """This node's replica of a group of several; made and begun when it is not there yet."""
+        replication = self._replication
+        invariant(replication is not None, "a replicated partition on a node alone")
+        assert replication is not None
+        existed = self._disk.exists(str(new.name))
+        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=True)
+        group = replication.open(
+            new, log, self._flush_policy(config), lambda: self._on_leader_found(partition)
+        )
+        partition = self._partition(new.name, new.topic_id, replicas, log, group, config)
+        is_clean = existed and not log.recovery.was_scanned
+        self._opened[partition] = _Opened(group, group, log.end_offset if is_clean else None)
+        replication.begin(group, new)
+        return partition
+
+    def _on_leader_found(self, partition: Partition) -> None:
+        """Not at once: the group is in the middle of a message."""
+        if self.on_replaceable is not None:
+            asyncio.get_running_loop().call_soon(self.on_replaceable, partition)
+
+    def open_solo(
+        self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        config: TopicConfig,
+        node: NodeId,
+        first_epoch: LeaderEpoch = FIRST_EPOCH,
+    ) -> Partition:
+        """A partition whose only replica is this node's. `first_epoch`: above all of its name before."""
+        existed = self._disk.exists(str(name))
+        log = self._open_log(name, topic_id, config, has_other_replicas=False)
+        # An epoch never comes twice: it rises with each start, also when the file that counts these was lost.
+        epoch = LeaderEpoch(max(self._leader_epoch + first_epoch - FIRST_EPOCH, log.latest_epoch + 1))
+        group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
+        partition = self._partition(name, topic_id, (node,), log, group, config)
+        is_clean = existed and not log.recovery.was_scanned
+        self._opened[partition] = _Opened(group, None, log.end_offset if is_clean else None)
+        return partition
+
+    def _partition(
+        self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        replicas: Sequence[NodeId],
+        log: PartitionLog,
+        group: LocalGroup,
+        config: TopicConfig,
+    ) -> Partition:
+        partition = Partition(
+            name=name,
+            topic_id=topic_id,
+            replicas=replicas,
+            log=log,
+            group=group,
+            config=config,
+            clock=self._clock,
+            traffic=self._traffic.of(name.topic),
+        )
+        group.listen(partition)
+        return partition
+
+    def reconfigure(self, partition: Partition, config: TopicConfig) -> None:
+        was_caching = partition.config.write_caching
+        partition.configure(config)
+        partition.log.config = self._log_config(config)
+        if config.write_caching != was_caching:
+            self._opened[partition].group.set_write_caching(self._flush_policy(config))
+
+    # The end of the node.
+
+    async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
+        """Leave the logs as a clean start wants to find them: everything written, synced, closed."""
+        failures: dict[Partition, OSError] = {}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CLOSE_SECONDS_MAX
+        await self._resign(partitions)
+        for start in range(0, len(partitions), _CLOSED_AT_ONCE):
+            some = partitions[start : start + _CLOSED_AT_ONCE]
+            if loop.time() < deadline:
+                failures.update(await self._close(some))
+            else:
+                failures.update({partition: self._leave(partition) for partition in some})
+        for removal in self._removals:
+            # What it leaves is removed at the next start.
+            removal.cancel()
+        if self._removals:
+            await asyncio.wait(self._removals)
+        return failures
+
+    async def _resign(self, partitions: Sequence[Partition]) -> None:
+        """Tell the others at once what this node will lead no more: until its connections close, they would
+        wait for it.
+        """
+        replicas = [self._opened[partition].replica for partition in partitions]
+        for replica in replicas:
+            if replica is not None:
+                replica.resign()
+        # It is said at the end of this turn.
+        await asyncio.sleep(0)
+
+    async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
+        failures: dict[Partition, OSError] = {}
+        syncs: dict[Partition, Sequence[Syncable]] = {}
+        replicas = {partition: self._opened[partition].replica for partition in partitions}
+        for partition in partitions:
+            try:
+                syncs[partition] = self._flush_log(partition)
+            except OSError as error:
+                failures[partition] = error
+        unsynced = await self._disk.sync_many([file for files in syncs.values() for file in files])
+        for partition, files in syncs.items():
+            failure = next((unsynced[file] for file in files if file in unsynced), None)
+            try:
+                if failure is not None:
+                    raise failure
+                partition.log.on_synced(partition.log.end_offset)
+            except OSError as error:
+                failures[partition] = error
+        if self._replication is not None:
+            closed = [partition for partition in partitions if partition not in failures]
+            self._replication.on_closed(
+                {
+                    replica.id: partition.log.end_offset
+                    for partition in closed
+                    if (replica := replicas[partition]) is not None
+                }
+            )
+        for partition in partitions:
+            vouched = None if partition in failures else partition.log.vouch()
+            if vouched is not None:
+                self.closed[str(partition.name)] = vouched
+            partition.log.close()
+        return failures
+
+    def _leave(self, partition: Partition) -> OSError:
+        """Close a log as it is, because the stop takes too long; why the next start must look at it."""
+        self._end_group(self._opened.pop(partition))
+        partition.log.close()
+        return TimeoutError("the stop took too long")
+
+    def _flush_log(self, partition: Partition) -> Sequence[Syncable]:
+        """Write what waits in memory, if there is anything; what to sync then. Raises OSError."""
+        opened, log = self._opened.pop(partition), partition.log
+        self._end_group(opened)
+        if log.is_failed:
+            raise LogFailed("the log failed earlier")
+        is_as_found = log.end_offset == opened.clean_end_offset and not log.has_unsynced
+        # One that never had a record is found empty even if its directory is lost.
+        if is_as_found or log.end_offset == 0:
+            return []
+        log.flush()
+        return log.files_to_sync()[0]
+
+    # The end of a topic.
+
+    def delete(self, partition: Partition) -> Awaitable[None]:
+        """See `PartitionFactory.delete`. The files are removed in the background."""
+        opened = self._opened.pop(partition)
+        self._end_group(opened)
+        if opened.replica is not None and self._replication is not None:
+            self._replication.forget(opened.replica)
+        partition.log.fail(LogFailed("the topic was deleted"))
+        self.health.forget(partition.name)
+        self._vouched.pop(str(partition.name), None)
+        self._traffic.forget(partition.name.topic)
+        for directory in self._set_aside.pop(GroupId(partition.topic_id, partition.name.partition), ()):
+            self.remove_later(directory)
+        return self._free_name(partition)
+
+    # Replacing a log.
+
+    async def set_aside(self, partition: Partition) -> None:
+        """See `PartitionFactory.set_aside`."""
+        opened, replication = self._opened.pop(partition), self._replication
+        self._end_group(opened)
+        partition.log.fail(LogFailed("the log is set aside"))
+        self.health.forget(partition.name)
+        await partition.settle()
+        await self._syncer.settle()
+        partition.log.close()
+        replica = opened.replica
+        invariant(replication is not None and replica is not None, "{} has one replica", partition.name)
+        assert replication is not None
+        assert replica is not None
+        replication.on_set_aside(replica)
+        kept = set_aside(self._disk, partition.name, partition.topic_id)
+        self._vouched.pop(str(partition.name), None)
+        self._set_aside.setdefault(replica.id, []).append(kept)
+        extra = {"partition": str(partition.name), "kept": kept}
+        _log.warning("incomplete log set aside: it is removed when the replica votes again", extra=extra)
+
+    def keep_aside(self, directory: str, topic_id: TopicId, partition: int) -> None:
+        """What an earlier life of this node has set aside."""
+        self._set_aside.setdefault(GroupId(topic_id, partition), []).append(directory)
+
+    def look_after_replicas(self) -> None:
+        """Called every so often: replace logs whose damage was found by a read, and remove what was set
+        aside for those that are whole again.
+        """
+        if self.health.found:
+            for name in self.health.damaged:
+                self._suspend(name)
+        self._remove_replaced()
+
+    def _suspend(self, name: TopicPartition) -> None:
+        """A leader that cannot read some of its log: others can."""
+        found = next((one for one in self._opened if one.name == name), None)
+        replica = None if found is None else self._opened[found].replica
+        if found is None or replica is None or name.topic == METADATA_TOPIC:
+            return
+        if replica.suspend(lambda: self._on_leader_found(found)):
+            _log.error(
+                "replica lost records inside its log: another one leads, and sends a whole copy",
+                extra={"partition": str(name)},
+            )
+
+    def _remove_replaced(self) -> None:
+        """Of replicas that vote, and of which all is durable."""
+        if not self._set_aside or self._replication is None:
+            return
+        for group_id in list(self._set_aside):
+            group = self._replication.host.group(group_id)
+            if group is not None and group.has_vote and group.synced_offset >= group.high_watermark > 0:
+                for directory in self._set_aside.pop(group_id):
+                    _log.info("removed a log that was set aside", extra={"directory": directory})
+                    self.remove_later(directory)
+
+    def _end_group(self, opened: _Opened) -> None:
+        opened.group.close()
+        if opened.replica is not None and self._replication is not None:
+            self._replication.end(opened.replica)
+
+    async def _free_name(self, partition: Partition) -> None:
+        # A thread that still removed old segments would remove the new topic's.
+        await partition.settle()
+        if not partition.log.is_on_disk:
+            partition.log.close()
+            return
+        doomed = deleted_name(partition.name, partition.topic_id)
+        try:
+            self._disk.rename(str(partition.name), doomed)
+        except OSError as error:
+            # Moved aside when its name is needed, removed at the next start.
+            extra = {"partition": str(partition.name), "error": str(error)}
+            _log.error("cannot remove a partition's directory", extra=extra)
+            partition.log.close()
+        else:
+            self._in_background(self._remove_log(partition.log, doomed))
+
+    async def _remove_log(self, log: PartitionLog, directory: str) -> None:
+        try:
+            # A descriptor that were closed now could be another file's by the time it is synced.
+            await self._syncer.settle()
+        finally:
+            log.close()
+        await self._remove(directory)
+
+    def remove_later(self, directory: str) -> None:
+        """Remove a directory that is nobody's, in the background."""
+        self._in_background(self._remove(directory))
+
+    async def _remove(self, directory: str) -> None:
+        def remove() -> None:
+            # First its new name, lest a crash brings the topic's directory back.
+            self._disk.sync_directory("")
+            self._disk.remove_tree(directory)
+
+        try:
+            async with self._removing:
+                await self._disk.run_blocking(remove)
+        except OSError as error:
+            _log.error("cannot remove a directory", extra={"directory": directory, "error": str(error)})
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    # Logs.
+
+    def _open_log(
+        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, *, has_other_replicas: bool
+    ) -> PartitionLog:
+        try:
+            log = self._open_directory(name, topic_id, config, has_other_replicas)
+        except KafkaError as error:
+            if error.code is not ErrorCode.INCONSISTENT_TOPIC_ID:
+                raise
+            self._clear_name(str(name))
+            log = self._open_directory(name, topic_id, config, has_other_replicas)
+        self.health.watch(name, log.damages)
+        report = log.recovery
+        # What was durable and lost is an error, which health has told by now, and no crash has done it.
+        if (report.truncated_bytes or report.removed_segments) and report.lost_from_offset is None:
+            extra = {
+                "partition": str(name),
+                "end_offset": log.end_offset,
+                "dropped_bytes": report.truncated_bytes,
+                "dropped_segments": report.removed_segments,
+            }
+            _log.warning("a crash left records that were never acknowledged", extra=extra)
+        return log
+
+    def _clear_name(self, directory: str) -> None:
+        """Another topic had it. In a cluster that one is deleted: a majority says that this one is there."""
+        topic_id = topic_of(self._disk, directory)
+        if self._replication is not None and topic_id is not None:
+            _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+            self.remove_later(doom(self._disk, directory, topic_id))
+        else:
+            kept = move_aside(self._disk, directory)
+            _log.warning("another topic's directory was moved aside", extra={"kept": kept})
+
+    def _open_directory(
+        self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, has_other_replicas: bool
+    ) -> PartitionLog:
+        # A log that follows a leader may have been truncated since.
+        is_note_valid = self._was_clean or not has_other_replicas
+        return PartitionLog.open(
+            str(name),
+            self._disk,
+            self._log_config(config),
+            self._clock,
+            was_clean=self._was_clean,
+            topic_id=topic_id,
+            handles=self._handles,
+            vouched=self._vouched.get(str(name)) if is_note_valid else None,
+            has_other_replicas=has_other_replicas,
+        )
+
+    def _flush_policy(self, config: TopicConfig) -> FlushPolicy | None:
+        return self._flush if config.write_caching else None
+
+    def _log_config(self, config: TopicConfig) -> LogConfig:
+        return LogConfig(
+            segment_bytes=config.segment_bytes,
+            segment_ms=config.segment_ms,
+            segment_jitter_ms=config.segment_jitter_ms,
+            segment_index_bytes=config.segment_index_bytes,
+            index_interval_bytes=config.index_interval_bytes,
+            retention_ms=config.retention_ms,
+            retention_bytes=config.retention_bytes,
+            deletes=config.deletes,
+            producer_id_expiration_ms=self._producer_id_expiration_ms(),
+        )

@@ -1,0 +1,296 @@
+"""Out of the voters with a replaced disk, and in again."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from chronik.cluster.image import ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.records import BrokerRegistered
+from chronik.node.reconciler import ReplicaReconciler, present_directory
+from chronik.raft.core.types import Membership
+from chronik.raft.group_id import GroupId
+from chronik.sim.virtual_time import virtual
+from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
+
+ONE, TWO, THREE, FOUR, FIVE = map(NodeId, range(1, 6))
+
+
+def members(voters: str, learners: str = "", **replaced: str) -> Membership:
+    """Nodes as digits; each has the directory `d<node>`, unless said otherwise as `d<node>="…"`."""
+    named = {NodeId(int(digit)): replaced.get(f"d{digit}", f"d{digit}") for digit in voters + learners}
+    return Membership(
+        voters=frozenset(NodeId(int(digit)) for digit in voters),
+        learners=frozenset(NodeId(int(digit)) for digit in learners),
+        directories=frozenset(named.items()),
+    )
+
+
+class FakeGroup:
+    def __init__(self, number: int, membership: Membership) -> None:
+        self.id = GroupId(TopicId(bytes(16)), number)
+        self.membership = membership
+        self.is_leader = True
+        self.is_settled = True
+        self.leader_epoch = LeaderEpoch(1)
+        self.proposed: list[Membership] = []
+        # Who lacks the membership in force.
+        self.without: set[NodeId] = set()
+        self.is_refused: Callable[[Membership], bool] = lambda wanted: False
+
+    def has_membership(self, node: NodeId) -> bool:
+        return node not in self.without
+
+    def propose_membership(self, wanted: Membership) -> bool:
+        self.proposed.append(wanted)
+        if self.is_refused(wanted):
+            return False
+        self.membership = wanted
+        return True
+
+
+class FakeReports:
+    """What replicas said of their files."""
+
+    def __init__(self) -> None:
+        self.said: dict[tuple[GroupId, NodeId], str] = {}
+        self.looks = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.said
+
+    def directory(self, group: GroupId, node: NodeId) -> str | None:
+        return self.said.get((group, node))
+
+    def report(self, groups: object) -> None:
+        self.looks += 1
+
+    def forget_except(self, groups: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Room:
+    def __init__(self, *memberships: Membership) -> None:
+        self.groups = [FakeGroup(number, membership) for number, membership in enumerate(memberships)]
+        self.image = ClusterImage()
+        host = SimpleNamespace(groups=lambda: self.groups)
+        self.reports = FakeReports()
+        self.disks = ReplicaReconciler(host, lambda: self.image, self.reports)  # type: ignore[arg-type]
+
+    @property
+    def group(self) -> FakeGroup:
+        return self.groups[0]
+
+    def register(self, **directories: str) -> "Room":
+        """`n<node>="directory"`."""
+        records = [
+            BrokerRegistered(node=NodeId(int(name[1:])), directory_id=directory, endpoints=())
+            for name, directory in directories.items()
+        ]
+        self.image, _ = apply_records(self.image, records)
+        return self
+
+
+def room_of_three(*groups: Membership) -> Room:
+    return Room(*(groups or [members("123")])).register(n1="d1", n2="d2", n3="d3")
+
+
+def test_nothing_is_done_where_everybody_is_as_registered() -> None:
+    room = room_of_three()
+    room.disks.look()
+    assert room.group.proposed == []
+
+
+def test_a_replaced_disk_learns_twice_and_then_votes_again() -> None:
+    room = room_of_three().register(n3="new")
+    for _ in range(5):
+        room.disks.look()
+    learning = members("12", "3", d3="new")
+    assert room.group.proposed == [learning, learning, members("123", d3="new")]
+
+
+def test_a_disk_that_is_replaced_again_learns_again() -> None:
+    room = room_of_three(members("12", "3", d3="new")).register(n3="newer")
+    room.disks.look()
+    assert room.group.membership == members("12", "3", d3="newer")
+
+
+def test_a_learner_has_it_twice_before_it_votes() -> None:
+    learning = members("12", "3", d3="new")
+    room = room_of_three(learning).register(n3="new")
+    room.group.without = {THREE}
+    for _ in range(5):
+        room.disks.look()
+    assert room.group.proposed == [learning]
+    room.group.without = set()
+    room.disks.look()
+    assert room.group.membership == members("123", d3="new")
+
+
+def test_a_later_leader_puts_it_into_the_log_twice_itself() -> None:
+    learning = members("12", "3", d3="new")
+    room = room_of_three(learning).register(n3="new")
+    room.group.without = {THREE}
+    room.disks.look()
+    room.group.leader_epoch = LeaderEpoch(3)
+    room.disks.look()
+    assert room.group.proposed == [learning] * 2
+
+
+def test_a_learner_that_lacks_too_much_is_tried_again() -> None:
+    learning = members("12", "3", d3="new")
+    room = room_of_three(learning).register(n3="new")
+    room.group.is_refused = lambda wanted: THREE in wanted.voters
+    for _ in range(3):
+        room.disks.look()
+    assert room.group.proposed == [learning, *[members("123", d3="new")] * 2]
+
+
+def test_two_disks_are_replaced_one_step_at_a_time() -> None:
+    room = Room(members("12345")).register(n1="d1", n2="new2", n3="d3", n4="new4", n5="d5")
+    seen = []
+    for _ in range(6):
+        room.disks.look()
+        seen.append(room.group.membership)
+    new = {"d2": "new2", "d4": "new4"}
+    assert seen[:2] == [members("1345", "2", d2="new2"), members("135", "24", **new)]
+    assert seen[-1] == members("12345", **new)
+    assert all(len(one.voters ^ other.voters) <= 1 for one, other in pairwise(seen))
+
+
+def test_a_learner_that_is_stuck_does_not_hold_up_another() -> None:
+    room = Room(members("135", "24", d2="new2", d4="new4"))
+    room.register(n1="d1", n2="new2", n3="d3", n4="new4", n5="d5")
+    room.group.without = {TWO}
+    for _ in range(2):
+        room.disks.look()
+    assert room.group.membership == members("1345", "2", d2="new2", d4="new4")
+
+
+def test_a_learner_that_is_not_there_stays_one() -> None:
+    room = Room(members("12", "3")).register(n1="d1", n2="d2")
+    for _ in range(3):
+        room.disks.look()
+    assert room.group.membership == members("12", "3")
+
+
+def test_the_last_voter_stays_one() -> None:
+    room = Room(members("1")).register(n1="new")
+    room.disks.look()
+    assert room.group.proposed == []
+
+
+def test_who_is_not_registered_or_was_never_named_is_left_alone() -> None:
+    unnamed = Membership(voters=frozenset({ONE, TWO, THREE}), directories=frozenset({(TWO, "d2")}))
+    room = Room(unnamed).register(n1="any")
+    room.disks.look()
+    assert room.group.proposed == []
+
+
+@pytest.mark.parametrize("attribute", ["is_leader", "is_settled"])
+def test_only_a_settled_leader_proposes(attribute: str) -> None:
+    room = room_of_three().register(n3="new")
+    setattr(room.group, attribute, False)
+    room.disks.look()
+    assert room.group.proposed == []
+
+
+def test_a_group_is_judged_again_when_its_members_or_the_nodes_are_others() -> None:
+    room = room_of_three()
+    room.disks.look()
+    room.register(n3="new")
+    room.disks.look()
+    assert room.group.membership == members("12", "3", d3="new")
+    room = room_of_three()
+    room.disks.look()
+    room.group.membership = members("12", "3")
+    for _ in range(2):
+        room.disks.look()
+    assert room.group.membership == members("123")
+
+
+def test_nothing_is_kept_of_groups_that_are_gone() -> None:
+    room = room_of_three(*[members("123")] * 3)
+    room.disks.look()
+    assert len(room.disks._settled) == 3
+    del room.groups[1:]
+    room.disks.look()
+    assert len(room.disks._settled) == 1
+
+
+@virtual
+async def test_it_looks_every_so_often_until_it_is_stopped() -> None:
+    room = room_of_three().register(n3="new")
+    room.disks.stop()
+    room.disks.start()
+    await asyncio.sleep(1.7)
+    assert room.group.membership == members("123", d3="new")
+    room.disks.stop()
+    room.register(n3="newer")
+    await asyncio.sleep(5)
+    assert room.group.membership == members("123", d3="new")
+
+
+@virtual
+async def test_it_goes_on_after_a_bug() -> None:
+    room = room_of_three().register(n3="new")
+    failures: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+
+    def fail(wanted: Membership) -> bool:
+        raise ZeroDivisionError
+
+    room.group.is_refused = fail
+    room.disks.start()
+    await asyncio.sleep(0.6)
+    room.group.is_refused = lambda wanted: False
+    await asyncio.sleep(0.6)
+    assert (len(failures), room.group.membership) == (1, members("12", "3", d3="new"))
+    room.disks.stop()
+
+
+@pytest.mark.parametrize(
+    ("named", "registered", "reported", "expected"),
+    [
+        pytest.param("d", "d", None, "d", id="as registered"),
+        pytest.param("", "d", None, "", id="not named"),
+        pytest.param("d", "new", None, "new", id="a replaced disk"),
+        pytest.param("d", "d", "d+1", "d+1", id="a loss"),
+        pytest.param("", "d", "d+1", "d+1", id="a loss of one that is not named"),
+        pytest.param("d+1", "d", None, "d+1", id="a loss that another leader was told of"),
+        pytest.param("d+1", "d", "d+1", "d+1", id="a loss that is known"),
+        pytest.param("d+1", "d", "d+2", "d+2", id="another loss"),
+        pytest.param("d+2", "d", "d+1", "d+2", id="an older report"),
+        pytest.param("d+2", "new", None, "new", id="a replaced disk after losses"),
+        pytest.param("d+2", "new", "new+1", "new+1", id="a loss on a replaced disk"),
+        pytest.param("d", "new", "d+1", "new", id="a report of the disk before"),
+    ],
+)
+def test_what_a_member_is_to_be_called(
+    named: str, registered: str, reported: str | None, expected: str
+) -> None:
+    assert present_directory(named, registered, reported) == expected
+
+
+def test_a_replica_that_reports_lost_files_learns_twice_and_then_votes_again() -> None:
+    room = room_of_three()
+    # Judged before: nothing was to be done.
+    room.disks.look()
+    room.reports.said[room.group.id, THREE] = "d3+1"
+    for _ in range(5):
+        room.disks.look()
+    learning = members("12", "3", d3="d3+1")
+    assert room.group.proposed == [learning, learning, members("123", d3="d3+1")]
+
+
+def test_another_leader_leaves_a_known_loss_alone() -> None:
+    room = room_of_three(members("123", d3="d3+1"))
+    room.disks.look()
+    assert room.group.proposed == []

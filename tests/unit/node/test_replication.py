@@ -1,0 +1,211 @@
+"""How replicas are made: as the metadata says, or as the disk does."""
+
+import errno
+from random import Random
+
+import pytest
+
+from chronik.cluster.image import PartitionImage, TopicImage, TopicPartitionImage
+from chronik.log.config import LogConfig
+from chronik.log.partition_log import PartitionLog
+from chronik.node.replication import NewReplica, Replication
+from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting
+from chronik.raft.host import RaftHost
+from chronik.raft.markers import MarkerBase
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.raft.state_store import STATE_FILE, StateStore
+from chronik.raft.syncer import Syncer
+from chronik.sim.disk import CrashDisk
+from chronik.sim.network import SimNetwork
+from chronik.sim.virtual_time import LoopClock, settle, virtual
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from tests.unit.raft.lone import FOUNDERS, batch
+from tests.unit.raft.trio import OPTIONS, TICK_MS
+
+ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
+TOPIC = TopicId(b"t" * 16)
+GROUP = GroupId(TOPIC, 0)
+BROKEN = OSError(errno.EIO, "input/output error")
+
+
+class Room:
+    """Node 1, whose peers are not there."""
+
+    def __init__(self, disk: CrashDisk | None = None, directory_id: str = "directory-1") -> None:
+        self.disk = disk or CrashDisk()
+        self.store = StateStore.open(self.disk)
+        self.log = PartitionLog.open("t-0", self.disk, LogConfig(), LoopClock(), was_clean=False)
+        transport = SimNetwork(Random(1)).join(ONE)
+        self.host = RaftHost(
+            ONE,
+            transport,
+            tick_ms=TICK_MS,
+            load_cold=lambda cold: self.disk.run_blocking(cold.load),
+            on_lag=lambda group: None,
+        )
+        setting = GroupSetting(
+            node=ONE,
+            directory_id=directory_id,
+            options=OPTIONS,
+            randomness=Random(1),
+            clock=LoopClock(),
+            store=self.store,
+            syncer=Syncer(self.disk),
+            host=self.host,
+            lag_ms=lambda: 30_000,
+        )
+        self.replication = Replication(self.host, setting)
+
+    async def begin(self, new: NewReplica) -> ReplicatedGroup:
+        group = self.replication.open(new, self.log, None, lambda: None)
+        self.replication.begin(group, new)
+        await settle()
+        return group
+
+    def hard_state(self) -> HardState:
+        state = self.store.get(GROUP)
+        assert state is not None
+        return state.hard_state
+
+
+def new_replica(first_leader: NodeId | None = ONE) -> NewReplica:
+    return NewReplica(
+        name=TopicPartition("t", 0), topic_id=TOPIC, membership=FOUNDERS, first_leader=first_leader
+    )
+
+
+@virtual
+async def test_a_replica_is_as_the_metadata_describes_it() -> None:
+    image = PartitionImage(replicas=(THREE, ONE), directories=("c", "a"), first_leader=THREE)
+    topic = TopicImage(name="t", topic_id=TOPIC, partitions=(image,))
+    replication = Room().replication
+    new = replication.new_replica(TopicPartitionImage(topic, 0))
+    assert new == NewReplica(
+        name=TopicPartition("t", 0),
+        topic_id=TOPIC,
+        membership=Membership(
+            voters=frozenset({ONE, THREE}), directories=frozenset({(ONE, "a"), (THREE, "c")})
+        ),
+        first_leader=THREE,
+    )
+    assert new.group_id == GROUP
+    assert replication.directory_id == "directory-1"
+
+
+@virtual
+async def test_the_first_leader_leads_and_is_run_by_the_host() -> None:
+    room = Room()
+    group = await room.begin(new_replica())
+    assert group.is_leader
+    assert group.leader_epoch == 1
+    assert room.host.groups() == [group]
+    room.replication.end(group)
+    assert room.host.groups() == []
+
+
+@virtual
+async def test_another_first_leader_is_voted_for() -> None:
+    room = Room()
+    group = await room.begin(new_replica(TWO))
+    assert not group.is_leader
+    assert room.hard_state() == HardState(term=Term(1), voted_for=TWO)
+
+
+@virtual
+async def test_without_a_first_leader_nobody_is_voted_for() -> None:
+    room = Room()
+    await room.begin(new_replica(None))
+    assert room.hard_state() == HardState()
+
+
+@virtual
+async def test_it_leads_without_an_election_only_once() -> None:
+    room = Room()
+    await room.begin(new_replica())
+    again = Room(room.disk)
+    group = await again.begin(new_replica())
+    assert not group.is_leader
+    assert group.leader_epoch == 1
+
+
+@virtual
+async def test_a_replica_that_was_opened_and_never_began_begins() -> None:
+    room = Room()
+    room.replication.open(new_replica(), room.log, None, lambda: None)
+    group = await room.begin(new_replica())
+    assert group.is_leader
+
+
+@virtual
+async def test_records_that_no_state_is_known_for_are_dropped() -> None:
+    room = Room()
+    room.log.append([batch("a")], LeaderEpoch(1))
+    group = await room.begin(new_replica())
+    assert room.log.end_offset == 0
+    assert group.is_leader
+
+
+@virtual
+async def test_log_and_markers_are_brought_together() -> None:
+    room = Room()
+    await room.begin(new_replica())
+    # Which no marker bears out.
+    room.log.append([batch("a")], LeaderEpoch(4))
+    files, _ = room.log.files_to_sync()
+    for file in files:
+        file.sync()
+    again = Room(room.disk)
+    await again.begin(new_replica())
+    assert again.log.end_offset == 0
+
+
+@virtual
+async def test_a_replica_on_another_disk_does_not_begin() -> None:
+    room = Room(directory_id="another")
+    group = await room.begin(new_replica())
+    assert not group.is_leader
+    assert room.hard_state() == HardState()
+
+
+@virtual
+async def test_a_replica_whose_files_were_lost_does_not_vote(caplog: pytest.LogCaptureFixture) -> None:
+    room = Room()
+    base = MarkerBase(RaftIndex(20), Offset(15), Term(3), FOUNDERS, RaftIndex(20))
+    room.store.create(GROUP, base)
+    group = await room.begin(new_replica(None))
+    assert "replica lost records" in caplog.text
+    assert not group._core.may_vote
+    assert room.log.start_offset == 15
+
+
+@virtual
+async def test_what_is_deleted_is_forgotten() -> None:
+    room = Room()
+    group = await room.begin(new_replica())
+    room.replication.forget(group)
+    assert room.store.get(GROUP) is None
+
+
+@virtual
+async def test_a_store_that_takes_nothing_is_no_reason_not_to_delete() -> None:
+    room = Room()
+    group = await room.begin(new_replica())
+    room.disk.fail("write", f"{STATE_FILE}.tmp", BROKEN)
+    room.replication.forget(group)
+    assert room.store.get(GROUP) is not None
+    room.disk.heal()
+    room.replication.forget(group)
+    assert room.store.get(GROUP) is None
+
+
+@virtual
+async def test_what_the_metadata_does_not_know_is_forgotten() -> None:
+    room = Room()
+    base = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, FOUNDERS, BEFORE_FIRST)
+    others = [GroupId(TOPIC, number) for number in (1, 2)]
+    for other in (GROUP, *others):
+        room.store.create(other, base)
+    room.replication.forget_others({GROUP})
+    assert set(room.store.groups()) == {GROUP}
