@@ -87,13 +87,13 @@ class Peer:
 
     def ask_until(
         self,
-        is_settled: Callable[[Answer], bool],
+        is_own_term_committed: Callable[[Answer], bool],
         api_key: ApiKey,
         version: int,
         fields: Values | None = None,
     ) -> Answer:
         """Asks until the answer is as it must become, and writes down that one."""
-        self.wait_until(is_settled, api_key, version, fields)
+        self.wait_until(is_own_term_committed, api_key, version, fields)
         return self.ask(api_key, version, fields)
 
     def ask_raw(self, api_key: int, version: int, body: bytes, note: str) -> Answer:
@@ -142,7 +142,7 @@ class Peer:
 
     def wait_until(
         self,
-        is_settled: Callable[[Answer], bool],
+        is_own_term_committed: Callable[[Answer], bool],
         api_key: ApiKey,
         version: int,
         fields: Values | None = None,
@@ -151,7 +151,7 @@ class Peer:
         deadline = time.monotonic() + _SETTLE_SECONDS_MAX
         while True:
             answer = self.prepare(api_key, version, fields)
-            if is_settled(answer):
+            if is_own_term_committed(answer):
                 return answer
             if time.monotonic() > deadline:
                 raise SetupFailed(f"{api_key.name} v{version} still answers {answer}")
@@ -330,9 +330,9 @@ class Session(Peer):
         if answer["responses"][0]["partition_responses"][0]["error_code"]:
             raise SetupFailed(f"produce to {topic}: {answer}")
 
-    def _wait_everywhere(self, is_settled: Callable[[Answer], bool], fields: Values) -> None:
+    def _wait_everywhere(self, is_own_term_committed: Callable[[Answer], bool], fields: Values) -> None:
         for node in self.target.addresses:
-            self._peer(node).wait_until(is_settled, ApiKey.METADATA, 12, fields)
+            self._peer(node).wait_until(is_own_term_committed, ApiKey.METADATA, 12, fields)
 
     def _peer(self, node: int) -> Peer:
         """A connection to a node for setting up."""

@@ -98,7 +98,7 @@ class BrokerRoom:
         return self.local.broker
 
     def partition(self, topic: str, index: int = 0) -> Partition:
-        return self.broker.replicas.leader(topic, index)
+        return self.broker.replicas.replica(topic, index)
 
     # Requests, as clients send them.
 

@@ -98,8 +98,8 @@ def find_partition(broker: Broker, key: PartitionKey) -> Partition:
     """The partition a request names, if this node has a replica. Raises KafkaError."""
     topic, index = key
     if isinstance(topic, bytes):
-        return broker.replicas.leader_by_id(topic, index)
-    return broker.replicas.leader(topic, index)
+        return broker.replicas.replica_by_id(topic, index)
+    return broker.replicas.replica(topic, index)
 
 
 def read_partitions(

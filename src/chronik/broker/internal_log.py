@@ -83,7 +83,7 @@ class InternalLog:
         be committed here too.
         """
         partition = self._find(index)
-        await partition.wait_settled(None)
+        await partition.wait_own_term(None)
         offset = partition.log.start_offset
         while offset < partition.high_watermark:
             found = _read(partition, offset)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from chronik.broker.hand_over import HandOver
+from chronik.broker.drain import Drain
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import ReplicaManager
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
@@ -71,9 +71,9 @@ class LeadershipTransfer:
         """
         return node != self._peers.node and not self._replicas.is_leaving(node)
 
-    async def hand_over_all(self, deadline: float) -> list[Partition]:
-        """Before this node stops: see `broker.hand_over`. What it could not hand over before `deadline`."""
-        return await HandOver(self._replicas, self._leadership, self, self._peers).run(deadline)
+    async def drain_all(self, deadline: float) -> list[Partition]:
+        """Before this node stops: see `broker.drain`. What it could not hand over before `deadline`."""
+        return await Drain(self._replicas, self._leadership, self, self._peers).run(deadline)
 
     async def wait_led_by(
         self, wanted: Mapping[PartitionKey, NodeId], deadline: float
@@ -107,7 +107,7 @@ class LeadershipTransfer:
 
     async def _on_call(self, sender: NodeId, request: bytes) -> bytes:
         asked = _decode(request)
-        self.begin(self._replicas.leader_by_id(*asked.key), asked.to)
+        self.begin(self._replicas.replica_by_id(*asked.key), asked.to)
         return b""
 
 

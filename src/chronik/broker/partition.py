@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from chronik.broker.commit_waiters import CommitWaiter, CommitWaiters
-from chronik.broker.doubts import SequenceDoubts
+from chronik.broker.sequence_grace import SequenceGrace
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import Duplicate
@@ -41,7 +41,7 @@ class FetchWaiter(Protocol):
     def on_progress(self) -> None: ...
 
 
-class PartitionKeeper(Protocol):
+class PartitionOwner(Protocol):
     """Who has the partition, and must know whether it leads."""
 
     def on_partition_leadership(self, partition: "Partition") -> None:
@@ -88,7 +88,7 @@ class Partition:
         self.traffic = traffic
         self._clock = clock
         self.high_watermark = group.high_watermark
-        self.keeper: PartitionKeeper | None = None
+        self.owner: PartitionOwner | None = None
         self.is_internal = name.topic in INTERNAL_TOPICS
         # What everybody who asks is answered; None while the partition is open.
         self._closed: ErrorCode | None = None
@@ -96,8 +96,8 @@ class Partition:
         self._commit_waiters = CommitWaiters(self)
         # Runs while someone waits for a commit and nobody is known to lead.
         self._leaderless: asyncio.TimerHandle | None = None
-        self._doubts = SequenceDoubts()
-        self._settle_waiters: list[asyncio.Future[None]] = []
+        self._doubts = SequenceGrace()
+        self._own_term_waiters: list[asyncio.Future[None]] = []
         # A dict, for it keeps an order that a simulation can repeat.
         self._fetch_waiters: dict[FetchWaiter, None] = {}
         # Removals of files that run in threads. They go on when whoever waits for them is cancelled.
@@ -121,9 +121,9 @@ class Partition:
         return self._closed is None and self.group.is_leader
 
     @property
-    def is_settled(self) -> bool:
-        """See `raft.group.Group.is_settled`."""
-        return self._closed is None and self.group.is_settled
+    def is_own_term_committed(self) -> bool:
+        """See `raft.group.Group.is_own_term_committed`."""
+        return self._closed is None and self.group.is_own_term_committed
 
     @property
     def is_replicated(self) -> bool:
@@ -160,7 +160,7 @@ class Partition:
             is_old = epoch < self.group.leader_epoch
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH if is_old else ErrorCode.UNKNOWN_LEADER_EPOCH)
 
-    async def wait_settled(self, deadline: float | None) -> None:
+    async def wait_own_term(self, deadline: float | None) -> None:
         """Wait until the high watermark is not behind what earlier leaders acknowledged (KIP-207).
 
         `deadline` is on the loop's clock, in seconds. Raises KafkaError as `check_leader` when this node does
@@ -168,10 +168,10 @@ class Partition:
         """
         try:
             async with asyncio.timeout_at(deadline):
-                while not self.is_settled:
+                while not self.is_own_term_committed:
                     self.check_leader()
                     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._settle_waiters.append(waiter)
+                    self._own_term_waiters.append(waiter)
                     await waiter
         except TimeoutError:
             raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the new leader is not settled yet") from None
@@ -311,7 +311,7 @@ class Partition:
         await self._tidy()
         return self.log.start_offset
 
-    async def keep_up(self, now_ms: int) -> int:
+    async def run_maintenance(self, now_ms: int) -> int:
         """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError.
 
         Each replica does so by itself: what is committed may go from any of them. One that lags behind the
@@ -351,7 +351,7 @@ class Partition:
             # Looked at, so that it is not reported as lost when nobody waits any more.
             tidying.exception()
 
-    async def settle(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no thread works below the partition's directory on its behalf, but for reads."""
         while self._tidying:
             await asyncio.wait(self._tidying)
@@ -377,9 +377,9 @@ class Partition:
         there is a leader who could commit it.
         """
         self._doubts.clear()
-        if self.keeper is not None:
-            self.keeper.on_partition_leadership(self)
-        self._wake_settle_waiters()
+        if self.owner is not None:
+            self.owner.on_partition_leadership(self)
+        self._wake_own_term_waiters()
         self.wake_fetchers()
         if self._leaderless is not None:
             self._leaderless.cancel()
@@ -395,14 +395,14 @@ class Partition:
         self._leaderless = None
         self._commit_waiters.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
-    def on_settled(self) -> None:
-        if self.keeper is not None:
-            self.keeper.on_partition_leadership(self)
-        self._wake_settle_waiters()
+    def on_own_term_committed(self) -> None:
+        if self.owner is not None:
+            self.owner.on_partition_leadership(self)
+        self._wake_own_term_waiters()
 
     def on_failure(self, error: OSError) -> None:
-        if self.keeper is not None:
-            self.keeper.on_partition_failed(self, error)
+        if self.owner is not None:
+            self.owner.on_partition_failed(self, error)
         self._fail_waiters(ErrorCode.KAFKA_STORAGE_ERROR)
 
     def _fail_waiters(self, code: ErrorCode) -> None:
@@ -410,11 +410,11 @@ class Partition:
             self._leaderless.cancel()
             self._leaderless = None
         self._commit_waiters.fail(code)
-        self._wake_settle_waiters()
+        self._wake_own_term_waiters()
         self.wake_fetchers()
 
-    def _wake_settle_waiters(self) -> None:
-        waiters, self._settle_waiters = self._settle_waiters, []
+    def _wake_own_term_waiters(self) -> None:
+        waiters, self._own_term_waiters = self._own_term_waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -130,7 +130,7 @@ class ReplicaManager:
     def find(self, topic: str, index: int) -> Partition | None:
         return self._by_name.get((topic, index))
 
-    def leader(self, topic: str, index: int) -> Partition:
+    def replica(self, topic: str, index: int) -> Partition:
         """The partition, if this node has a replica, which need not lead: see `Partition.check_leader`.
 
         Raises KafkaError UNKNOWN_TOPIC_OR_PARTITION; NOT_LEADER_OR_FOLLOWER when it is elsewhere; others.
@@ -140,7 +140,7 @@ class ReplicaManager:
             raise self._absent(self._image.topics.get(topic), index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return partition
 
-    def leader_by_id(self, topic_id: bytes, index: int) -> Partition:
+    def replica_by_id(self, topic_id: bytes, index: int) -> Partition:
         """As `leader`; a topic id nobody knows is UNKNOWN_TOPIC_ID."""
         partition = self._by_id.get((TopicId(topic_id), index))
         if partition is None:
@@ -288,7 +288,7 @@ class ReplicaManager:
         topic, index = partition.name
         self._by_name[topic, index] = partition
         self._by_id[partition.topic_id, index] = partition
-        partition.keeper = self
+        partition.owner = self
         self.on_partition_leadership(partition)
 
     # What partitions tell.
@@ -364,12 +364,12 @@ class ReplicaManager:
 
     # Upkeep.
 
-    async def keep_up(self, partition: Partition) -> int:
+    async def run_maintenance(self, partition: Partition) -> int:
         """Roll by time, then remove segments past retention; how many were removed. Followers too."""
         if not partition.is_open or partition.log.is_failed:
             return 0
         try:
-            return await partition.keep_up(self._clock.now_ms())
+            return await partition.run_maintenance(self._clock.now_ms())
         except KafkaError as error:
             if partition.is_open:
                 _log.error("retention failed", extra={"partition": str(partition.name), "error": str(error)})

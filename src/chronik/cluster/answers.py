@@ -10,7 +10,7 @@ from chronik.vocab.ids import Offset
 _START = Offset(0)
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """Of one command at one node."""
 
     DONE = "it is so"
@@ -27,7 +27,7 @@ class Answer:
     DONE has a delta, REFUSED an error; UNKNOWN has the error that the log gave, when it gave one.
     """
 
-    fate: Fate
+    fate: Outcome
     offset: Offset = _START
     delta: ClusterDelta = field(default_factory=ClusterDelta)
     error: ErrorCode = ErrorCode.NONE
@@ -35,20 +35,20 @@ class Answer:
 
     def changed(self) -> ClusterDelta:
         """What a command that was decided changed. Raises the KafkaError of one that was refused."""
-        if self.fate is Fate.REFUSED:
+        if self.fate is Outcome.REFUSED:
             raise KafkaError(self.error, self.message)
         return self.delta
 
 
 def refused(error: KafkaError, offset: Offset = _START) -> Answer:
     """A command that cannot be carried out, for what is below `offset`."""
-    return Answer(fate=Fate.REFUSED, offset=offset, error=error.code, message=error.message)
+    return Answer(fate=Outcome.REFUSED, offset=offset, error=error.code, message=error.message)
 
 
 def unknown(error: KafkaError) -> Answer:
     """A command whose records the log did not keep, or those who lead next will commit."""
-    return Answer(fate=Fate.UNKNOWN, error=error.code, message=error.message)
+    return Answer(fate=Outcome.UNKNOWN, error=error.code, message=error.message)
 
 
-NOT_DECIDED = Answer(fate=Fate.NOT_DECIDED)
-UNKNOWN = Answer(fate=Fate.UNKNOWN)
+NOT_DECIDED = Answer(fate=Outcome.NOT_DECIDED)
+UNKNOWN = Answer(fate=Outcome.UNKNOWN)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chronik.cluster.answers import Answer, Fate
+from chronik.cluster.answers import Answer, Outcome
 from chronik.cluster.commands import (
     AllocateProducerIds,
     AlterConfigs,
@@ -77,7 +77,7 @@ class _Topic(NamedTuple):
 class _Answer:
     """`Answer` without the repetitions in a delta."""
 
-    fate: Fate
+    fate: Outcome
     offset: Offset
     error: ErrorCode
     message: str | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol
 
-from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Fate, refused
+from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused
 from chronik.cluster.applied_metadata import AppliedMetadata, ImageCallback
 from chronik.cluster.commands import (
     AllocateProducerIds,
@@ -19,12 +19,12 @@ from chronik.cluster.commands import (
     FenceBroker,
     RegisterBroker,
 )
-from chronik.cluster.decider import Decider, Premises
+from chronik.cluster.controller_writer import ControllerWriter, Premises
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata_log import MetadataLog
+from chronik.cluster.notifier import Notifier
 from chronik.cluster.peers import NotAsked, Peers
 from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, draw_topic_id
-from chronik.cluster.wakeups import Wakeups
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
 from chronik.vocab.seams import Randomness
@@ -81,8 +81,8 @@ class MetadataService:
         premises = Premises(
             defaults=defaults, randomness=randomness, live=self._live, epochs_heard=epochs_heard
         )
-        self._decider = Decider(log, self._applied, premises)
-        self._changes = Wakeups()
+        self._decider = ControllerWriter(log, self._applied, premises)
+        self._changes = Notifier()
         self._is_closing = False
         self._is_serving = False
         # Where the controller was when it was last asked.
@@ -186,9 +186,9 @@ class MetadataService:
         while True:
             self._check_open()
             answer = await self._ask(command, validate_only, deadline)
-            if answer.fate is Fate.UNKNOWN and not (is_repeatable and self._peers is not None):
+            if answer.fate is Outcome.UNKNOWN and not (is_repeatable and self._peers is not None):
                 raise self._lost(answer)
-            if answer.fate not in (Fate.UNKNOWN, Fate.NOT_DECIDED):
+            if answer.fate not in (Outcome.UNKNOWN, Outcome.NOT_DECIDED):
                 break
             await self._wait_for_change(deadline)
         if not await self._applied.wait(answer.offset, deadline):

@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from typing import Any
 
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 from chronik.log.source import Source
 
 # Entries kept in memory before they are written: one 4 KiB write for every 2 MiB of log at Kafka's default

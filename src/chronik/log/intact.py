@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from chronik.log.handles import LazyFile
+from chronik.log.batch_scan import iterate_batches
+from chronik.log.handle_cache import LazyFile
 from chronik.log.source import Source
-from chronik.log.walk import iterate_batches
 from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, MAGIC, Batch, has_valid_crc, parse_header
 
 # How much is looked through at a time for the next intact batch.

@@ -9,7 +9,7 @@ from chronik.records.batch import Batch
 from chronik.records.control import parse_end_txn_marker
 
 
-def take_in(producers: ProducerState, batch: Batch, base_offset: int) -> AbortedTxn | None:
+def apply_to_producer_state(producers: ProducerState, batch: Batch, base_offset: int) -> AbortedTxn | None:
     """Update the producers with a batch at `base_offset`; the transaction it aborts, if it does."""
     header = batch.header
     if header.producer_id < 0:

@@ -3,7 +3,7 @@
 from chronik.log.checkpoint import format_offset, parse_offset_line, read_file, replace_unsynced
 from chronik.log.damage import Damages
 from chronik.log.disk import DirectorySync, Disk, Syncable, write_atomically
-from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.log.names import LEADER_EPOCHS, LOG_START, RECOVERY_POINT
 from chronik.log.segment import Segment
 

@@ -9,12 +9,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from chronik.log.batch_scan import ANY_EPOCH, Epochs
 from chronik.log.cleanup import Cleanup
 from chronik.log.config import LogConfig
 from chronik.log.disk import Buffer, Disk, Syncable
 from chronik.log.epochs import EpochEnd, EpochStart, LeaderEpochs
-from chronik.log.handles import HandleCache
-from chronik.log.intake import take_in
+from chronik.log.handle_cache import HandleCache
+from chronik.log.intake import apply_to_producer_state
 from chronik.log.log_directory import LogDirectory
 from chronik.log.partition_metadata import ensure_partition_metadata
 from chronik.log.producer_state import ProducerState
@@ -29,7 +30,6 @@ from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp
 from chronik.log.txn_index import AbortedTxn
 from chronik.log.vouched import VouchedLog, VouchedSegment
-from chronik.log.walk import ANY_EPOCH, Epochs
 from chronik.records.batch import (
     HEADER_BYTES,
     PREFIX_BYTES,
@@ -268,7 +268,7 @@ class PartitionLog:
             header = batch.header
             active.on_written(offset, header, config)
             if header.producer_id >= 0:
-                aborted = take_in(self._producers, batch, offset)
+                aborted = apply_to_producer_state(self._producers, batch, offset)
                 if aborted is not None:
                     active.txns.append(aborted)
             offset += header.last_offset_delta + 1

@@ -7,11 +7,11 @@ becomes a `ColdRead`, to be loaded in a worker thread.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from chronik.log.batch_scan import ANY_EPOCH, SEEK_CHUNK_BYTES, UNKNOWN, Epochs, Walk, ends_at, walk
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.intact import Intact, iterate_intact
 from chronik.log.segment import Segment
 from chronik.log.source import CACHED, NotCached, PrivateSource, Source
-from chronik.log.walk import ANY_EPOCH, SEEK_CHUNK_BYTES, UNKNOWN, Epochs, Walk, ends_at, walk
 from chronik.records.batch import HEADER_BYTES, Batch, split_batches
 from chronik.vocab.errors import ErrorCode, KafkaError
 

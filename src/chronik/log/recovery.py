@@ -20,9 +20,9 @@ from chronik.log.config import LogConfig
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.disk import is_out_of_space
 from chronik.log.epochs import LeaderEpochs, parse_epochs
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
-from chronik.log.intake import take_in
+from chronik.log.intake import apply_to_producer_state
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import (
     LEADER_EPOCHS,
@@ -530,7 +530,7 @@ class _Recovery:
         segment.size = found.position
         segment.on_written(header.base_offset, header, self._config)
         self._epochs.on_batch(header.leader_epoch, header.base_offset)
-        aborted = take_in(self._producers, found.batch, header.base_offset)
+        aborted = apply_to_producer_state(self._producers, found.batch, header.base_offset)
         if aborted is not None:
             segment.txns.append(aborted)
         self._end_offset = header.next_offset

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 
 from chronik.log.config import LogConfig
-from chronik.log.intake import take_in
+from chronik.log.intake import apply_to_producer_state
 from chronik.log.producer_state import ProducerState
 from chronik.log.segment import Segment
 from chronik.log.snapshots import Snapshots
@@ -30,5 +30,5 @@ def replay_producers(
         segment.load(config)
         for _, batch in segment.batches(segment.position_before(start, BLOCKING), BLOCKING):
             if start <= batch.header.base_offset < end_offset:
-                take_in(state, batch, batch.header.base_offset)
+                apply_to_producer_state(state, batch, batch.header.base_offset)
     return state

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 from crc32c import crc32c
 
+from chronik.log.batch_scan import SEEK_CHUNK_BYTES, iterate_batches, read_base_offset, read_last_offset
 from chronik.log.config import LogConfig
 from chronik.log.damage import Damage, DamageKind, Damages
 from chronik.log.disk import Buffer, Disk
-from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.log.index import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
 from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
 from chronik.log.names import LOG, OFFSET_INDEX, REBUILT, TIME_INDEX, TXN_INDEX, offset_name
 from chronik.log.source import BLOCKING, Source
 from chronik.log.txn_index import TXN_ENTRY, TxnIndex
-from chronik.log.walk import SEEK_CHUNK_BYTES, iterate_batches, read_base_offset, read_last_offset
 from chronik.records.batch import LOG_OVERHEAD, NO_TIMESTAMP, Batch, BatchHeader
 
 # Relative offsets in the indexes are 4 bytes, signed.

@@ -6,7 +6,7 @@ empty one: so no snapshot at or before an offset means that there were no produc
 
 from bisect import bisect_left, bisect_right
 
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import SNAPSHOT, offset_name, parse_offset
 from chronik.log.producer_snapshot import format_snapshot, parse_snapshot

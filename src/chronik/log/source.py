@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from chronik.log.disk import File
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 
 
 class NotCached(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chronik.log.disk import Syncable
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 from chronik.log.segment import Segment
 
 

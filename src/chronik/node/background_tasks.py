@@ -54,7 +54,7 @@ class BackgroundTasks:
         self._watchdog = IsolationWatchdog(
             self,
             lambda: broker.settings.int("broker.session.timeout.ms"),
-            lambda deadline: broker.transfers.hand_over_all(deadline),
+            lambda deadline: broker.transfers.drain_all(deadline),
         )
         self._gossip = runtime.gossip
         runtime.liveness = self._liveness
@@ -77,7 +77,7 @@ class BackgroundTasks:
         applied = self._broker.metadata.applied_offset
         return any(offset > applied for offset in self._gossip.applied.values())
 
-    async def hand_over(self) -> None:
+    async def drain(self) -> None:
         """Before a stop, while the node still serves: clients are sent elsewhere, others lead what it led."""
         await self.stop()
         now = asyncio.get_running_loop().time()
@@ -86,7 +86,7 @@ class BackgroundTasks:
             await self._registration.leave(now + _LEAVE_SECONDS_MAX)
         except KafkaError as error:
             _log.warning("the others will miss this node by themselves", extra={"error": str(error)})
-        left = await self._broker.transfers.hand_over_all(deadline)
+        left = await self._broker.transfers.drain_all(deadline)
         if left:
             _log.warning("leaderships are left to elections", extra={"partitions": len(left)})
         await self._hand_over_metadata(deadline)

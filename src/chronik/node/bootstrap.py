@@ -1,4 +1,4 @@
-"""How a cluster begins: who votes on its metadata, settled once by all who are to vote.
+"""How a cluster begins: who votes on its metadata, decided once by all who are to vote.
 
 A new data directory may be that of a new cluster, or of a node that lost its disk, whose earlier self has
 voted and acknowledged. So nobody votes in `__meta` before it knows with which directories the cluster began.
@@ -33,7 +33,7 @@ _SAID_BYTES_MAX = 64 * 1024
 
 
 class QuorumBootstrap:
-    """One per node of a cluster. `said` is what it tells others: in the handshake, and when it has settled
+    """One per node of a cluster. `said` is what it tells others: in the handshake, and when it has decided
     to those that were new in theirs.
     """
 
@@ -48,11 +48,11 @@ class QuorumBootstrap:
         self._founders: Directories | None = None
         # New directories that were seen.
         self._new: dict[NodeId, str] = {node: directory_id} if is_new else {}
-        self._settled = asyncio.Event()
+        self._decided = asyncio.Event()
 
     @property
-    def is_settled(self) -> bool:
-        return self._settled.is_set()
+    def is_decided(self) -> bool:
+        return self._decided.is_set()
 
     @property
     def founder(self) -> NodeId:
@@ -61,7 +61,7 @@ class QuorumBootstrap:
     @property
     def missing(self) -> frozenset[NodeId]:
         """Voters that have to be seen, or to speak, before a new cluster begins; none once it has."""
-        if self.is_settled:
+        if self.is_decided:
             return frozenset()
         unseen = self._voters - self._new.keys()
         return unseen if unseen or self._node == self.founder else frozenset({self.founder})
@@ -74,7 +74,7 @@ class QuorumBootstrap:
 
     def know(self, membership: Membership) -> None:
         """This node is not new: it has its `__meta`, which began with `membership`."""
-        self._settle(dict(membership.directories))
+        self._decide(dict(membership.directories))
 
     def on_peer(self, node: NodeId, directory_id: str, said: bytes) -> None:
         """A peer came up and said this in its handshake."""
@@ -87,28 +87,28 @@ class QuorumBootstrap:
         elif node in self._voters:
             self._new[node] = directory_id
         if self._is_new and self._node == self.founder and self._new.keys() >= self._voters:
-            self._settle({voter: self._new[voter] for voter in self._voters})
+            self._decide({voter: self._new[voter] for voter in self._voters})
 
     def hear(self, said: bytes) -> None:
         """Another node says with which directories the cluster began, or nothing."""
         founders = _parse(said)
         if self._founders is None and founders is not None:
-            self._settle(founders)
+            self._decide(founders)
 
     async def membership(self) -> Membership:
-        """Wait until it is settled."""
-        if not self._is_new and not self._settled.is_set():
+        """Wait until it is decided."""
+        if not self._is_new and not self._decided.is_set():
             _log.error("this node lost what it knew of its cluster: it waits for a node that knows it")
-        elif not self._settled.is_set():
+        elif not self._decided.is_set():
             missing = ", ".join(map(str, sorted(self.missing)))
             _log.info("waiting for the other nodes of a new cluster", extra={"missing": missing})
-        await self._settled.wait()
+        await self._decided.wait()
         founders = self._founders or {}
         return Membership(voters=frozenset(founders), directories=frozenset(founders.items()))
 
-    def _settle(self, founders: Directories) -> None:
+    def _decide(self, founders: Directories) -> None:
         self._founders = founders
-        self._settled.set()
+        self._decided.set()
 
 
 def knows_founders(said: bytes) -> bool:

@@ -123,8 +123,8 @@ class ClusterRuntime:
         self._newcomers: set[NodeId] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self.calls.serve(_FOUNDED, self._on_founded)
-        # Since `hasten` was called, nobody has led.
-        self._is_hastening = False
+        # Since `shorten_election` was called, nobody has led.
+        self._is_election_shortened = False
         # Told of peers as well, once the node serves.
         self.liveness: Liveness | None = None
 
@@ -134,7 +134,7 @@ class ClusterRuntime:
             node=context.identity.node_id,
             directory_id=context.identity.directory_id,
             options=RaftOptions(
-                election_ticks=ticks.election, heartbeat_ticks=ticks.heartbeat, is_quiet_used=True
+                election_ticks=ticks.election, heartbeat_ticks=ticks.heartbeat, is_quiescence_used=True
             ),
             randomness=context.randomness,
             clock=context.clock,
@@ -162,13 +162,13 @@ class ClusterRuntime:
         await self.transport.start(self)
         return await self.bootstrap.membership()
 
-    def hasten(self) -> None:
+    def shorten_election(self) -> None:
         """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader; and again
         whenever another one comes, until somebody leads.
         """
         group = self.host.group(METADATA_GROUP)
         if group is not None and self._node == min(self.member.voters):
-            self._is_hastening = group.known_leader is None
+            self._is_election_shortened = group.known_leader is None
             group.campaign_soon()
 
     def forget_unknown(self, partitions: Iterable[TopicPartitionImage]) -> None:
@@ -201,8 +201,8 @@ class ClusterRuntime:
         self._tell_founders()
         self.gossip.on_peer_up(peer.node)
         self.host.on_peer_up(peer)
-        if self._is_hastening:
-            self.hasten()
+        if self._is_election_shortened:
+            self.shorten_election()
         if self.liveness is not None:
             self.liveness.on_peer_up(peer.node)
 
@@ -234,7 +234,7 @@ class ClusterRuntime:
 
     def _tell_founders(self) -> None:
         """To those who could not know: what a handshake said may be older than what is settled."""
-        if not self.bootstrap.is_settled:
+        if not self.bootstrap.is_decided:
             return
         newcomers, self._newcomers = self._newcomers, set()
         for node in sorted(newcomers):

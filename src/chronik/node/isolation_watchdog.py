@@ -38,14 +38,14 @@ class IsolationWatchdog:
         self,
         outlook: Outlook,
         session_timeout_ms: Callable[[], int],
-        hand_over: Callable[[float], Awaitable[object]],
+        drain: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`session_timeout_ms`: broker.session.timeout.ms. `hand_over` gives away all leaderships, before a
+        """`session_timeout_ms`: broker.session.timeout.ms. `drain` gives away all leaderships, before a
         deadline on the loop's clock in seconds.
         """
         self._outlook = outlook
         self._session_timeout_ms = session_timeout_ms
-        self._hand_over = hand_over
+        self._drain = drain
         # On the loop's clock, in seconds; None while it is not watchdog.
         self._since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,7 +64,7 @@ class IsolationWatchdog:
             await asyncio.sleep(session / LOOKS_PER_SESSION)
             if self._has_been_stranded_for(session):
                 _log.warning("the controller cannot be reached, and others reach it: they are to lead")
-                await self._hand_over(asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX)
+                await self._drain(asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX)
 
     def _has_been_stranded_for(self, seconds: float) -> bool:
         """Others that are ahead for a moment are the normal case."""

@@ -37,7 +37,7 @@ from chronik.cluster.snapshot import UnreadableSnapshot
 from chronik.cluster.topic_creation import ensure_topic
 from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.log.disk import Disk
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.vouched import VouchedLog
 from chronik.node.data_directory import (
     DataDirectoryError,
@@ -52,10 +52,10 @@ from chronik.node.metadata_partition import MetadataPartition
 from chronik.node.metadata_snapshots import MetadataSnapshots
 from chronik.node.partition_directories import (
     METADATA_DIRECTORY,
-    doom,
     find_deleted,
     find_partitions,
     find_set_aside,
+    mark_for_deletion,
     move_aside,
 )
 from chronik.node.partitions import LocalPartitions
@@ -213,7 +213,7 @@ class LocalBroker:
         config, replicas = self._config, self._replicas
         peers = NoPeers(self._identity.node_id) if self._runtime is None else self._runtime.calls
         offsets_log = InternalLog(
-            partial(replicas.leader, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
+            partial(replicas.replica, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
         )
         return Broker(
             node_id=self._identity.node_id,
@@ -296,15 +296,15 @@ class LocalBroker:
         if self._background is not None:
             self._background.start()
 
-    async def hand_over(self) -> None:
+    async def drain(self) -> None:
         """Before a node of a cluster stops: have others lead what it leads, and clients sent to them."""
         if (
             self._background is not None
             and self._is_opened
             and self._config.bool("controlled.shutdown.enable")
         ):
-            self._stage = Stage.HANDING_OVER
-            await self._background.hand_over()
+            self._stage = Stage.DRAINING
+            await self._background.drain()
 
     async def close(self) -> None:
         """Sync and close everything. Requests must have ended."""
@@ -351,7 +351,7 @@ class LocalBroker:
         # Partitions are made as soon as others have committed them: without this name their directories would
         # be nobody's after a crash (`check_contents`).
         self._disk.sync_directory("")
-        runtime.hasten()
+        runtime.shorten_election()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
             _log.info("not ready yet", extra={"reason": "; ".join(self.progress)})
         self.metadata_partition.pause()
@@ -391,7 +391,7 @@ class LocalBroker:
             if topic_id is not None and (topic_id in deleted or self._runtime is not None):
                 _log.info("removed what was left of a deleted topic", extra={"directory": directory})
                 # A topic of this name may come before it is gone.
-                self._partitions.remove_later(doom(self._disk, directory, topic_id))
+                self._partitions.remove_later(mark_for_deletion(self._disk, directory, topic_id))
             else:
                 kept = move_aside(self._disk, directory)
                 _log.error(

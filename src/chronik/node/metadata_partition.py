@@ -121,7 +121,7 @@ class MetadataPartition:
     def _begin(self, partition: Partition, service: MetadataService) -> None:
         self._service = service
         self._partition = partition
-        partition.keeper = self
+        partition.owner = self
         # Called with every move of the high watermark, before any appender runs on.
         partition.add_fetch_waiter(self)
 
@@ -139,7 +139,7 @@ class MetadataPartition:
         self._is_paused = False
         self._apply_snapshot()
         self.on_progress()
-        self.on_settled()
+        self.on_own_term_committed()
 
     def deleted_topics(self) -> set[TopicId]:
         """The ids of topics that were deleted, as far back as the log goes. Raises KafkaError,
@@ -176,7 +176,7 @@ class MetadataPartition:
         return (
             partition is not None
             and not self._is_paused
-            and partition.is_settled
+            and partition.is_own_term_committed
             and partition.high_watermark == partition.log.end_offset
         )
 
@@ -233,9 +233,9 @@ class MetadataPartition:
             self._appending.set_exception(error)
         if not partition.is_leader and self._resignation is not None and not self._resignation.done():
             self._resignation.set_result(None)
-        self.on_settled()
+        self.on_own_term_committed()
 
-    def on_settled(self) -> None:
+    def on_own_term_committed(self) -> None:
         if self._service is not None:
             self._service.on_leadership()
 

@@ -82,7 +82,7 @@ def find_set_aside(disk: Disk) -> dict[str, tuple[TopicId, int]]:
     }
 
 
-def doom(disk: Disk, directory: str, topic_id: TopicId) -> str:
+def mark_for_deletion(disk: Disk, directory: str, topic_id: TopicId) -> str:
     """Free the name of a deleted partition's directory, which is to be removed; its new name. Raises
     OSError.
     """

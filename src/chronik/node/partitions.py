@@ -14,10 +14,16 @@ from chronik.broker.traffic import Traffic
 from chronik.cluster.image import PartitionImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.partition_log import LogFailed, PartitionLog
 from chronik.log.vouched import VouchedLog
-from chronik.node.partition_directories import deleted_name, doom, move_aside, set_aside, topic_of
+from chronik.node.partition_directories import (
+    deleted_name,
+    mark_for_deletion,
+    move_aside,
+    set_aside,
+    topic_of,
+)
 from chronik.node.storage_health import StorageHealth
 from chronik.raft.group import Group, GroupListener
 from chronik.raft.group_id import GroupId
@@ -327,8 +333,8 @@ class LocalPartitions:
         self._end_group(opened)
         partition.log.fail(LogFailed("the log is set aside"))
         self.health.forget(partition.name)
-        await partition.settle()
-        await self._syncer.settle()
+        await partition.wait_until_idle()
+        await self._syncer.wait_until_drained()
         partition.log.close()
         replica = opened.replica
         invariant(replication is not None and replica is not None, "{} has one replica", partition.name)
@@ -384,7 +390,7 @@ class LocalPartitions:
 
     async def _free_name(self, partition: Partition) -> None:
         # A thread that still removed old segments would remove the new topic's.
-        await partition.settle()
+        await partition.wait_until_idle()
         if not partition.log.is_on_disk:
             partition.log.close()
             return
@@ -402,7 +408,7 @@ class LocalPartitions:
     async def _remove_log(self, log: PartitionLog, directory: str) -> None:
         try:
             # A descriptor that were closed now could be another file's by the time it is synced.
-            await self._syncer.settle()
+            await self._syncer.wait_until_drained()
         finally:
             log.close()
         await self._remove(directory)
@@ -458,7 +464,7 @@ class LocalPartitions:
         topic_id = topic_of(self._disk, directory)
         if self._replication is not None and topic_id is not None:
             _log.info("removed what was left of a deleted topic", extra={"directory": directory})
-            self.remove_later(doom(self._disk, directory, topic_id))
+            self.remove_later(mark_for_deletion(self._disk, directory, topic_id))
         else:
             kept = move_aside(self._disk, directory)
             _log.warning("another topic's directory was moved aside", extra={"kept": kept})

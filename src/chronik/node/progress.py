@@ -25,7 +25,7 @@ class Stage(Enum):
     OPENING = "opening"
     REGISTERING = "registering"
     SERVING = "serving"
-    HANDING_OVER = "handing over"
+    DRAINING = "handing over"
     CLOSING = "closing"
 
 
@@ -34,8 +34,8 @@ def describe(stage: Stage, broker: Broker, runtime: "ClusterRuntime | None") -> 
     match stage:
         case Stage.OPENING:
             return _opening(broker)
-        case Stage.HANDING_OVER:
-            return _handing_over(broker)
+        case Stage.DRAINING:
+            return _draining(broker)
         case _ if runtime is None:
             return None
         case Stage.JOINING:
@@ -85,7 +85,7 @@ def _opening(broker: Broker) -> str:
     return f"opening partitions {done.partitions + done.offline} of {wanted}"
 
 
-def _handing_over(broker: Broker) -> str | None:
+def _draining(broker: Broker) -> str | None:
     left = sum(partition.is_replicated for partition in broker.replicas.led())
     return f"stopping: handing over {left} leadership{'' if left == 1 else 's'}" if left else None
 

@@ -4,7 +4,7 @@ voters, and in again when caught up.
 What such a replica voted for and acknowledged went with its files, so it must not vote as if it remembered
 (KIP-853; decisions 0009, "Lost disks", and 0013). The leader of each group sees to it, one step at a time:
 the member becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught
-up and can prove that it may be one (`RaftCore.is_directory_settled`).
+up and can prove that it may be one (`RaftCore.is_directory_committed`).
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class ReplicaReconciler:
         # Memberships that this node put into a group's log for the second time, and in which term.
         self._repeated: dict[GroupId, tuple[LeaderEpoch, Membership]] = {}
         # Groups in which everybody was as registered, with what that was judged by.
-        self._settled: dict[GroupId, tuple[Membership, object]] = {}
+        self._matched: dict[GroupId, tuple[Membership, object]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -69,21 +69,21 @@ class ReplicaReconciler:
         self._reports.report(groups)
         if not self._reports.is_empty:
             self._reports.forget_except(groups)
-        if len(self._settled) > len(groups):
+        if len(self._matched) > len(groups):
             # Of some that are gone.
-            self._settled.clear()
+            self._matched.clear()
             self._repeated.clear()
         for group in groups:
-            if not group.is_leader or not group.is_settled:
+            if not group.is_leader or not group.is_own_term_committed:
                 continue
             membership = group.membership
-            known = self._settled.get(group.id)
+            known = self._matched.get(group.id)
             is_judged = known is not None and known[0] is membership and known[1] is brokers
             if is_judged and self._reports.is_empty:
                 continue
             wanted = list(self._wanted(group, membership, registered))
             if not wanted and not membership.learners:
-                self._settled[group.id] = (membership, brokers)
+                self._matched[group.id] = (membership, brokers)
                 self._repeated.pop(group.id, None)
             # The first one that is not refused.
             changed = next(filter(group.propose_membership, wanted), None)

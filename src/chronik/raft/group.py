@@ -31,8 +31,8 @@ class GroupListener(Protocol):
         """`is_leader`, `leader_epoch` or `known_leader` changed."""
         ...
 
-    def on_settled(self) -> None:
-        """`is_settled` became true."""
+    def on_own_term_committed(self) -> None:
+        """`is_own_term_committed` became true."""
         ...
 
     def on_failure(self, error: OSError) -> None:
@@ -66,7 +66,7 @@ class Group(Protocol):
     def is_leader(self) -> bool: ...
 
     @property
-    def is_settled(self) -> bool:
+    def is_own_term_committed(self) -> bool:
         """Whether this node leads and has committed an entry of its own term: only then is the high
         watermark not behind what earlier leaders acknowledged (KIP-207).
         """

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.codec import decode, encode
 from chronik.raft.core.messages import REPLIES, AppendEntries, Heartbeat, Message, RestartLog
-from chronik.raft.early import EarlyMessages
 from chronik.raft.group_id import GroupId
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.transport import Buffer, FrameKind, PeerInfo, Transport
+from chronik.raft.unknown_group_buffer import UnknownGroupBuffer
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
 
@@ -106,7 +106,7 @@ class RaftHost:
         self._outbox_bytes: dict[NodeId, int] = {}
         # Peers that a frame was not queued for, since this was last made up for.
         self._refused: set[NodeId] = set()
-        self._early = EarlyMessages()
+        self._early = UnknownGroupBuffer()
         self._timer: asyncio.TimerHandle | None = None
         self._lag_timer: asyncio.TimerHandle | None = None
         self._loads: set[asyncio.Task[None]] = set()
@@ -307,7 +307,7 @@ class RaftHost:
         self._flush()
 
     def _follow_activity(self, group: ReplicatedGroup) -> None:
-        if group.is_quiet:
+        if group.is_quiesced:
             if group in self._active:
                 del self._active[group]
                 self._look_at(group)

@@ -3,7 +3,7 @@
 Made by whoever opens the partition, given to the node's `raft.host.RaftHost`, which calls `step`, `tick`
 and `run`. Whatever happens in a turn of the loop is carried out at its end (`run`), so that many proposals
 make one message to each follower, and one sync. Only a proposal is written at once, because its producer is
-told where it went. What the partition is told (`raft.telling`), it is told from `run`.
+told where it went. What the partition is told (`raft.notifications`), it is told from `run`.
 """
 
 import logging
@@ -27,15 +27,15 @@ from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, Term
 from chronik.raft.directories import replica_directory
-from chronik.raft.following import Following
+from chronik.raft.follower_status import FollowerStatus
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
+from chronik.raft.notifications import ListenerNotifier
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
-from chronik.raft.telling import Telling
 from chronik.records.batch import PREFIX_BYTES, Batch, stamped_prefix
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
@@ -52,7 +52,7 @@ _LOADS_MAX = 3
 
 
 class ReplicatedGroup:
-    """See the module. Implements `raft.group.Group`, and what `raft.persistence` and `raft.telling` ask."""
+    """See the module. Implements `Group`, `persistence.Persisted` and `notifications.NotifyingGroup`."""
 
     def __init__(
         self,
@@ -83,9 +83,9 @@ class ReplicatedGroup:
         self.is_suspended = on_leader_found is not None
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
         self._core = self._make_core()
-        self._following = Following(self._core, self._raft_log, setting)
+        self._following = FollowerStatus(self._core, self._raft_log, setting)
         commits = setting.commits if hooks is None else setting.metadata_commits
-        self._telling = Telling(self, log.start_offset, commits)
+        self._notifier = ListenerNotifier(self, log.start_offset, commits)
         self._persistence = Persistence(self, self._raft_log, setting.store, setting.syncer, write_caching)
         self._failed: OSError | None = None
         self._is_closed = False
@@ -134,8 +134,8 @@ class ReplicatedGroup:
         return self._core.role is Role.LEADER and self._failed is None and not self.is_suspended
 
     @property
-    def is_settled(self) -> bool:
-        return self._core.is_settled and self._failed is None and not self.is_suspended
+    def is_own_term_committed(self) -> bool:
+        return self._core.is_own_term_committed and self._failed is None and not self.is_suspended
 
     @property
     def known_leader(self) -> NodeId | None:
@@ -143,7 +143,7 @@ class ReplicatedGroup:
 
     @property
     def high_watermark(self) -> Offset:
-        return self._telling.high_watermark
+        return self._notifier.high_watermark
 
     @property
     def committed_offset(self) -> Offset:
@@ -204,8 +204,8 @@ class ReplicatedGroup:
         return self._log.synced_offset
 
     @property
-    def is_quiet(self) -> bool:
-        return self.is_suspended or self._failed is not None or self._core.is_quiet
+    def is_quiesced(self) -> bool:
+        return self.is_suspended or self._failed is not None or self._core.is_quiesced
 
     def refusal(self) -> KafkaError:
         """See `raft.group.Group.refusal`."""
@@ -215,7 +215,7 @@ class ReplicatedGroup:
 
     def listen(self, listener: GroupListener) -> None:
         """Say whom to tell; once, before the host knows the group."""
-        self._telling.listener = listener
+        self._notifier.listener = listener
 
     def bootstrap(self, first_leader: NodeId) -> None:
         """Begin as a new group: see `RaftCore.bootstrap`. Nothing for a replica on a replaced disk."""
@@ -261,7 +261,7 @@ class ReplicatedGroup:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"append failed: {error}") from error
         self._persistence.on_proposed(size)
         self._has_proposals = True
-        self._telling.on_proposed(result.end_offset)
+        self._notifier.on_proposed(result.end_offset)
         self._host.mark(self)
         return result
 
@@ -294,7 +294,7 @@ class ReplicatedGroup:
             is_other = refused.reason is Refusal.NOT_A_VOTER
             code = ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE if is_other else ErrorCode.NOT_LEADER_OR_FOLLOWER
             raise KafkaError(code, str(refused)) from refused
-        self._telling.heir = to
+        self._notifier.transfer_target = to
 
     def suspend(self, on_leader_found: Callable[[], None]) -> bool:
         """Lead no more, and take no part in the group: the log was found to be incomplete. See `__init__`.
@@ -343,17 +343,17 @@ class ReplicatedGroup:
     @property
     def elections(self) -> int:
         """How often this replica became leader by an election."""
-        return self._telling.elections
+        return self._notifier.elections
 
     @property
     def leader_changes(self) -> int:
         """How often it saw another leader than the last one."""
-        return self._telling.leader_changes
+        return self._notifier.leader_changes
 
     @property
     def handed_over(self) -> int:
         """How often its leadership went to whom it was to go."""
-        return self._telling.handed_over
+        return self._notifier.handed_over
 
     @property
     def laggards(self) -> frozenset[NodeId]:
@@ -365,7 +365,7 @@ class ReplicatedGroup:
         return self.is_leader and self._following.look()
 
     def on_leader_changed(self) -> None:
-        """See `raft.telling.Teller`."""
+        """See `raft.notifications.NotifyingGroup`."""
         self._following.begin_term()
 
     def step(self, message: Message, log_start: int) -> None:
@@ -448,11 +448,11 @@ class ReplicatedGroup:
         if self._failed is None and not self.is_suspended:
             self._run_core()
         if self._failed is not None:
-            self._telling.tell_failure(self._failed)
+            self._notifier.notify_failure(self._failed)
             return
         if self._leader_log_start > self._log.start_offset and not self.is_suspended:
             self._follow_log_start()
-        self._telling.tell()
+        self._notifier.tell()
 
     def resign(self) -> None:
         """Lead no more, because the node stops: the others are told at the end of this turn. `close` follows
@@ -563,10 +563,10 @@ class ReplicatedGroup:
             assert isinstance(payload, RestartPayload)
             if self._hooks is not None:
                 self._hooks.on_restart(payload.offset, payload.snapshot or b"")
-            self._telling.on_truncated(self._log.start_offset)
+            self._notifier.on_truncated(self._log.start_offset)
             self._raft_log.restart(ready.restart)
         if ready.truncate_to is not None:
-            self._telling.on_truncated(self._raft_log.truncate(ready.truncate_to))
+            self._notifier.on_truncated(self._raft_log.truncate(ready.truncate_to))
 
     def _append(self, ready: Ready) -> None:
         last = self._raft_log.last_index
@@ -581,7 +581,7 @@ class ReplicatedGroup:
                 self._resting_ticks = 0
 
     def _judge_vote(self, ready: Ready) -> None:
-        """See `RaftCore.is_directory_settled`: a new membership may change it, now or when committed."""
+        """See `RaftCore.is_directory_committed`: a new membership may change it, now or when committed."""
         core = self._core
         if ready.membership is not None:
             self._membership_end = self._raft_log.last_index
@@ -596,8 +596,8 @@ class ReplicatedGroup:
         """Not with other files than those the others know: on another disk, or since some of them were
         lost.
         """
-        is_named = self.losses == 0 or self._setting.node in dict(core.settled_membership.directories)
-        return is_named and core.is_directory_settled(self.directory)
+        is_named = self.losses == 0 or self._setting.node in dict(core.committed_membership.directories)
+        return is_named and core.is_directory_committed(self.directory)
 
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)

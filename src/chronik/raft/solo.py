@@ -65,7 +65,7 @@ class SoloGroup:
         return self._failed is None
 
     @property
-    def is_settled(self) -> bool:
+    def is_own_term_committed(self) -> bool:
         """What earlier epochs appended was committed or dropped before the group was made."""
         return self.is_leader
 

@@ -87,7 +87,7 @@ class Syncer:
         while self._task is not None:
             await asyncio.shield(self._task)
 
-    async def settle(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Wait until no file is being synced that was requested before; later rounds may run."""
         if self._round_watchers is not None:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()

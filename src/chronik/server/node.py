@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher, import_handlers
+from chronik.broker.log_maintenance import Upkeep
 from chronik.broker.replica_manager import DiskUsage
-from chronik.broker.upkeep import Upkeep
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.log.damage import DamageKind
-from chronik.log.handles import OPEN_FILES_MAX
+from chronik.log.handle_cache import OPEN_FILES_MAX
 from chronik.node.data_directory import (
     Identity,
     check_alone,
@@ -252,7 +252,7 @@ class Node:
         """Have others lead what this node leads. Then accept nobody, and give what is open a moment to be
         answered; what waits for nothing but time is answered at once.
         """
-        await self._local.hand_over()
+        await self._local.drain()
         self._listeners.finish()
         self.broker.is_stopping = True
         self.broker.replicas.wake_fetchers()

@@ -67,7 +67,7 @@ def _topic_problems(nodes: Sequence[SimNode], topic: TopicImage) -> list[str]:
 
 
 def _compare_leaders(name: str, partitions: "dict[NodeId, Partition]") -> list[str]:
-    leading = [node for node, partition in partitions.items() if partition.is_settled]
+    leading = [node for node, partition in partitions.items() if partition.is_own_term_committed]
     epochs = {partition.leader_epoch for partition in partitions.values()}
     if len(leading) != 1 or len(epochs) != 1:
         return [f"{name}: {leading} lead, epochs {epochs}"]
@@ -98,7 +98,7 @@ def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
     if found is None or not found.is_open or len(open_nodes(room)) < len(room.all_nodes):
         return False
     groups = [group for other in open_nodes(room) for group in runtime_of(other).host.groups()]
-    led = {group.id: group.membership for group in groups if group.is_settled}
+    led = {group.id: group.membership for group in groups if group.is_own_term_committed}
     own = {group.id: group.directory for group in runtime_of(found).host.groups()}
     return all(group in led for group in own) and all(
         node in led[group].voters and dict(led[group].directories).get(node) == directory

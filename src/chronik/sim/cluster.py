@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
+from chronik.broker.log_maintenance import Upkeep
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
-from chronik.broker.upkeep import Upkeep
 from chronik.node import data_directory
 from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember
 from chronik.node.data_directory import check_contents, load_identity
@@ -137,8 +137,8 @@ class SimNode:
         if self.is_made:
             await self.local.close()
 
-    async def hand_over(self) -> None:
-        await self.process.do(self.local.hand_over())
+    async def drain(self) -> None:
+        await self.process.do(self.local.drain())
 
     # Dying.
 
@@ -199,7 +199,7 @@ class SimNode:
         return is_any_offline or any(partition.log.is_failed for partition in partitions)
 
     def partition(self, topic: str, index: int = 0) -> Partition:
-        return self.broker.replicas.leader(topic, index)
+        return self.broker.replicas.replica(topic, index)
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Have its process do this. Raises ProcessDied."""
@@ -270,7 +270,7 @@ class SimCluster:
     async def stop(self, node: NodeId) -> None:
         """As SIGTERM does."""
         stopped = self.nodes[node]
-        await stopped.hand_over()
+        await stopped.drain()
         await stopped.close()
         del self.nodes[node]
 

@@ -34,12 +34,12 @@ from chronik.raft.core.quorum import majority_index
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.types import BEFORE_FIRST, RaftIndex
 from chronik.raft.held import Durability
+from chronik.raft.notifications import ListenerNotifier
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
-from chronik.raft.telling import Telling
 
 Planting = Callable[[], AbstractContextManager[Any]]
 
@@ -415,7 +415,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "watermark-at-end": Mutant(
         what="after a start whatever is in the log is taken for committed",
-        planted=_around(Telling, "__init__", _watermark_at_end),
+        planted=_around(ListenerNotifier, "__init__", _watermark_at_end),
     ),
     "forget-producers": Mutant(
         what="a follower that becomes leader does not know what was produced before",

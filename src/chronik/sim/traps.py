@@ -79,7 +79,12 @@ class Trap:
         if self.victim is not None or not node.is_open:
             return False
         found = node.broker.replicas.find(*self.partition)
-        if found is None or not found.is_leader or found.is_settled or not self._has_come(node, found):
+        if (
+            found is None
+            or not found.is_leader
+            or found.is_own_term_committed
+            or not self._has_come(node, found)
+        ):
             return False
         self.left -= 1
         return self.left < 0

@@ -55,7 +55,7 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return run
 
 
-async def settle() -> None:
+async def wait_until_idle() -> None:
     """Let everything run that can, without time passing."""
     for _ in range(30):
         await asyncio.sleep(0)

@@ -62,7 +62,7 @@ class FakeGroup:
         self.listener: GroupListener | None = None
         self.leader_epoch = LeaderEpoch(0)
         self.known_leader: NodeId | None = None
-        self.is_settled = False
+        self.is_own_term_committed = False
         self.high_watermark = Offset(0)
         self.lags: frozenset[NodeId] = frozenset()
         # Where the others are; those that are not named have everything.
@@ -104,22 +104,22 @@ class FakeGroup:
 
     # What the test says.
 
-    def lead(self, epoch: int, *, is_settled: bool = True) -> None:
+    def lead(self, epoch: int, *, is_own_term_committed: bool = True) -> None:
         """Node 1 leads."""
         self.follow(NODE, epoch)
-        if is_settled:
-            self.settle()
+        if is_own_term_committed:
+            self.wait_until_idle()
 
     def follow(self, leader: int | None, epoch: int) -> None:
         self.known_leader = None if leader is None else NodeId(leader)
-        self.leader_epoch, self.is_settled = LeaderEpoch(epoch), False
+        self.leader_epoch, self.is_own_term_committed = LeaderEpoch(epoch), False
         assert self.listener is not None
         self.listener.on_leadership()
 
-    def settle(self) -> None:
-        self.is_settled = True
+    def wait_until_idle(self) -> None:
+        self.is_own_term_committed = True
         assert self.listener is not None
-        self.listener.on_settled()
+        self.listener.on_own_term_committed()
 
     def commit(self, high_watermark: int | None = None) -> None:
         """Everything, when it is not said what."""
@@ -301,7 +301,7 @@ class ClusterStage:
     # What is here, and what others say.
 
     def partition(self, topic: str, index: int = 0) -> Partition:
-        return self.replicas.leader(topic, index)
+        return self.replicas.replica(topic, index)
 
     def group(self, topic: str, index: int = 0) -> FakeGroup:
         return self.factory.groups[TopicPartition(topic, index)]

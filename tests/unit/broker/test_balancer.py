@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.balancer import Balancer
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of
 from tests.unit.broker.cluster_stage import NODE, NODES, ClusterStage
@@ -94,7 +94,7 @@ async def test_it_is_done_gradually() -> None:
     it = ClusterStage()
     it.create("t", 120, first_leader=2)
     # So many are opened one after the other.
-    await settle()
+    await wait_until_idle()
     for index in range(120):
         it.group("t", index).lead(3)
     made = await steady(it)

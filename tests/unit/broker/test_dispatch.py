@@ -14,7 +14,7 @@ from chronik.broker.context import NoAnswer
 from chronik.broker.dispatch import Dispatcher, UnservedRequest
 from chronik.broker.handlers import describe_log_dirs, list_groups
 from chronik.sim.frames import Request, cut_frames, decode_response, request
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -187,7 +187,7 @@ async def test_a_client_that_is_gone_ends_its_request(monkeypatch: pytest.Monkey
     room, dispatcher = await room_and_dispatcher()
     reply = send(dispatcher, LIST_GROUPS)
     assert isinstance(reply, asyncio.Future)
-    await settle()
+    await wait_until_idle()
     reply.cancel()
     await dispatcher.drain(1.0)
     assert told == ["cancelled"]
@@ -232,7 +232,7 @@ async def test_a_producer_that_is_gone_leaves_its_records() -> None:
     assert isinstance(reply, asyncio.Future)
     reply.cancel()
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert room.partition("t").high_watermark == 1
     await room.close()
 

@@ -6,7 +6,7 @@ import errno
 import pytest
 
 from chronik.broker.internal_log import InternalLog, KeyValues
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from tests.support.broker_room import BrokerRoom
 from tests.support.held_disk import HeldDisk
@@ -20,7 +20,7 @@ async def stage(disk: HeldDisk | None = None) -> tuple[BrokerRoom, InternalLog]:
     room = await BrokerRoom(disk).open()
     await room.create("t")
     replicas = room.broker.replicas
-    return room, InternalLog(lambda index: replicas.leader("t", index), replicas.load, room.clock)
+    return room, InternalLog(lambda index: replicas.replica("t", index), replicas.load, room.clock)
 
 
 async def read_all(log: InternalLog) -> list[KeyValues]:
@@ -33,7 +33,7 @@ async def test_an_append_is_done_when_it_is_committed() -> None:
     room, log = await stage(disk)
     disk.hold_syncs()
     first, second = (log.append(0, [(b"k", b"%d" % number)]) for number in range(2))
-    await settle()
+    await wait_until_idle()
     assert not first.done()  # type: ignore[attr-defined]
     assert list(log.replay(0)) == []
     disk.let_go()
@@ -76,7 +76,7 @@ async def test_a_committed_append_of_a_write_cached_topic_is_done_at_once() -> N
     room = await BrokerRoom().open()
     await room.create("t", 1, write_caching="true")
     replicas = room.broker.replicas
-    log = InternalLog(lambda index: replicas.leader("t", index), replicas.load, room.clock)
+    log = InternalLog(lambda index: replicas.replica("t", index), replicas.load, room.clock)
     await log.append(0, [(b"k", b"v")])
     await room.close()
 
@@ -130,17 +130,17 @@ async def test_a_topic_that_is_deleted_while_it_is_read_says_so() -> None:
 async def test_a_new_leader_reads_when_it_knows_what_was_acknowledged() -> None:
     it = ClusterStage()
     it.create("t")
-    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    log = InternalLog(lambda index: it.replicas.replica("t", index), it.replicas.load, it.clock)
     it.group("t").lead(1)
     for number in range(2):
         log.append(0, [(b"k", b"%d" % number)])
     it.group("t").commit(1)
-    it.group("t").lead(2, is_settled=False)
+    it.group("t").lead(2, is_own_term_committed=False)
     reading = asyncio.create_task(read_all(log))
-    await settle()
+    await wait_until_idle()
     assert not reading.done()
     it.group("t").commit()
-    it.group("t").settle()
+    it.group("t").wait_until_idle()
     assert await reading == [[(b"k", b"0")], [(b"k", b"1")]]
 
 
@@ -148,7 +148,7 @@ async def test_a_new_leader_reads_when_it_knows_what_was_acknowledged() -> None:
 async def test_who_does_not_lead_reads_nothing() -> None:
     it = ClusterStage()
     it.create("t")
-    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    log = InternalLog(lambda index: it.replicas.replica("t", index), it.replicas.load, it.clock)
     it.group("t").follow(2, 1)
     with pytest.raises(KafkaError) as refused:
         await read_all(log)
@@ -159,11 +159,11 @@ async def test_who_does_not_lead_reads_nothing() -> None:
 async def test_an_append_may_be_committed_by_the_next_leader() -> None:
     it = ClusterStage()
     it.create("t")
-    log = InternalLog(lambda index: it.replicas.leader("t", index), it.replicas.load, it.clock)
+    log = InternalLog(lambda index: it.replicas.replica("t", index), it.replicas.load, it.clock)
     it.group("t").lead(1)
     kept, lost = (asyncio.ensure_future(log.append(0, [(b"k", b"v")])) for _ in range(2))
     it.group("t").follow(2, 2)
-    await settle()
+    await wait_until_idle()
     assert not kept.done()
     it.group("t").truncate(1)
     it.group("t").commit(1)

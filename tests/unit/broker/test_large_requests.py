@@ -10,7 +10,7 @@ from chronik.broker.large_fetch import LARGE_PARTITIONS
 from chronik.broker.large_requests import LARGE_AT_ONCE, LargeReply
 from chronik.broker.portions import AUTO_CREATED_MAX, DECIDED_MAX, FETCHED_MAX, PORTION, UNCUT_MAX, cut
 from chronik.sim.frames import cut_frames, decode_response, request
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.codec import MalformedMessage
@@ -211,7 +211,7 @@ async def test_a_client_that_is_gone_ends_its_request() -> None:
     for _ in range(30):
         await asyncio.sleep(0)
     reply.cancel()
-    await settle()
+    await wait_until_idle()
     assert room.broker.memory.received_bytes == 0
     small = DescribeGroupsRequest(groups=["g"])
     assert (await room.ask(small, 5, DescribeGroupsResponse)).groups[0].group_id == "g"
@@ -354,7 +354,7 @@ async def test_a_large_produce_is_appended_and_answered_in_order() -> None:
     room = await open_room()
     count = 250
     await room.create("t", partitions=count)
-    await settle()
+    await wait_until_idle()
     batches = {("t", index): batch_of([b"x%d" % index]) for index in range(count)}
     response = await room.ask(produce_request(batches), 9, ProduceResponse)
     answers = [one for topic in response.responses for one in topic.partition_responses]
@@ -369,7 +369,7 @@ async def test_a_large_produce_is_appended_and_answered_in_order() -> None:
 async def test_a_large_produce_without_answer_has_none() -> None:
     room = await open_room()
     await room.create("t", partitions=250)
-    await settle()
+    await wait_until_idle()
     batches = {("t", index): batch_of([b"x"]) for index in range(250)}
     asked = request(ApiKey.PRODUCE, 9, produce_request(batches, acks=0))
     reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
@@ -414,7 +414,7 @@ async def room_of_many() -> Room:
     room = await open_room()
     await room.create("t", partitions=MANY)
     while not all(_leads(room, index) for index in range(MANY)):
-        await settle()
+        await wait_until_idle()
     await room.produce("t", b"first", index=3)
     await room.produce("t", b"last", index=MANY - 1)
     return room
@@ -454,7 +454,7 @@ async def test_a_large_fetch_waits_and_a_commit_ends_the_wait() -> None:
     room = await room_of_many()
     offsets = {**dict.fromkeys(range(MANY), 0), 3: 1, MANY - 1: 1}
     waiting = asyncio.ensure_future(room.ask(fetch_of(offsets, wait_ms=30_000), 12, FetchResponse))
-    await settle()
+    await wait_until_idle()
     assert not waiting.done()
     await room.produce("t", b"news", index=7)
     response = await waiting
@@ -471,9 +471,9 @@ async def test_a_large_fetch_that_nothing_comes_for_ends_in_time_and_watches_nob
     await room.ask(fetch_of(offsets, wait_ms=500), 12, FetchResponse)
     assert 0.4 < asyncio.get_running_loop().time() - before < 1
     waiting = asyncio.ensure_future(room.ask(fetch_of(offsets, wait_ms=30_000), 12, FetchResponse))
-    await settle()
+    await wait_until_idle()
     waiting.cancel()
-    await settle()
+    await wait_until_idle()
     assert not any(partition._fetch_waiters for partition in room.broker.replicas.partitions())
     await room.close()
 

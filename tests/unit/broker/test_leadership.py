@@ -6,7 +6,7 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId
 from tests.support.broker_room import batch_of
@@ -49,7 +49,7 @@ async def test_nothing_is_announced_before_the_group_leads() -> None:
     it = stage()
     assert it.leadership.leaders(it.partition("t").topic_id) == {}
     assert it.replicas.led() == []
-    it.group("t").lead(1, is_settled=False)
+    it.group("t").lead(1, is_own_term_committed=False)
     assert it.leader("t") == Leader(NODE, LeaderEpoch(1))
     assert it.replicas.led() == [it.partition("t")]
     assert it.replicas.statistics().led == 1
@@ -99,7 +99,7 @@ async def test_partitions_elsewhere_are_known_but_not_here() -> None:
     it = ClusterStage()
     it.create("t", replicas=(2, 3))
     with pytest.raises(KafkaError) as refused:
-        it.replicas.leader("t", 0)
+        it.replicas.replica("t", 0)
     assert refused.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER
     it.announce(3, 1, "t")
     assert it.replicas.known_leader(bytes(16), "t", 0) == Leader(NodeId(3), LeaderEpoch(1))
@@ -163,24 +163,24 @@ async def test_fetches_look_again_when_leadership_moves() -> None:
 @virtual
 async def test_settlement_is_waited_for() -> None:
     it = stage()
-    it.group("t").lead(1, is_settled=False)
+    it.group("t").lead(1, is_own_term_committed=False)
     partition = it.partition("t")
-    assert not partition.is_settled
-    waits = [asyncio.create_task(partition.wait_settled(None)) for _ in range(2)]
-    await settle()
+    assert not partition.is_own_term_committed
+    waits = [asyncio.create_task(partition.wait_own_term(None)) for _ in range(2)]
+    await wait_until_idle()
     assert not any(wait.done() for wait in waits)
-    it.group("t").settle()
+    it.group("t").wait_until_idle()
     await asyncio.gather(*waits)
-    assert partition.is_settled
-    await partition.wait_settled(0.0)
+    assert partition.is_own_term_committed
+    await partition.wait_own_term(0.0)
 
 
 @virtual
 async def test_who_waits_for_settlement_learns_that_another_leads() -> None:
     it = stage()
-    it.group("t").lead(1, is_settled=False)
-    wait = asyncio.create_task(it.partition("t").wait_settled(None))
-    await settle()
+    it.group("t").lead(1, is_own_term_committed=False)
+    wait = asyncio.create_task(it.partition("t").wait_own_term(None))
+    await wait_until_idle()
     it.group("t").follow(2, 2)
     with pytest.raises(KafkaError) as refused:
         await wait
@@ -190,9 +190,9 @@ async def test_who_waits_for_settlement_learns_that_another_leads() -> None:
 @virtual
 async def test_settlement_may_take_too_long() -> None:
     it = stage()
-    it.group("t").lead(1, is_settled=False)
+    it.group("t").lead(1, is_own_term_committed=False)
     with pytest.raises(KafkaError) as refused:
-        await it.partition("t").wait_settled(2.0)
+        await it.partition("t").wait_own_term(2.0)
     assert refused.value.code is ErrorCode.REQUEST_TIMED_OUT
     assert asyncio.get_running_loop().time() == pytest.approx(2.0)
 
@@ -200,9 +200,9 @@ async def test_settlement_may_take_too_long() -> None:
 @virtual
 async def test_who_waits_for_settlement_learns_of_the_end() -> None:
     it = stage()
-    it.group("t").lead(1, is_settled=False)
-    wait = asyncio.create_task(it.partition("t").wait_settled(None))
-    await settle()
+    it.group("t").lead(1, is_own_term_committed=False)
+    wait = asyncio.create_task(it.partition("t").wait_own_term(None))
+    await wait_until_idle()
     it.partition("t").close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     with pytest.raises(KafkaError) as refused:
         await wait
@@ -222,5 +222,5 @@ async def test_followers_keep_up_as_well() -> None:
     it.group("t").sync_soon()
     it.group("t").commit()
     it.group("t").follow(2, 2)
-    assert await it.replicas.keep_up(it.partition("t")) == 1
+    assert await it.replicas.run_maintenance(it.partition("t")) == 1
     assert it.partition("t").log.start_offset == 1

@@ -9,7 +9,7 @@ import pytest
 from chronik.broker.partition import Partition
 from chronik.cluster.image import ClusterDelta, TopicPartitionImage
 from chronik.node.partitions import LocalPartitions
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.config.topic import TopicConfig
 from tests.support.broker_room import BrokerRoom
 
@@ -48,10 +48,10 @@ async def test_a_name_that_becomes_free_while_its_turn_has_not_come_is_opened_on
 ) -> None:
     room = await BrokerRoom().open()
     await room.create("t", partitions=MANY)
-    await settle()
+    await wait_until_idle()
     watched = Watched(room, monkeypatch)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     subscribed = asyncio.Event()
     room.broker.metadata.subscribe(lambda delta, image: subscribed.set())
     creation = asyncio.ensure_future(room.create("t", partitions=MANY))
@@ -61,7 +61,7 @@ async def test_a_name_that_becomes_free_while_its_turn_has_not_come_is_opened_on
     for free in watched.free.values():
         free.set()
     await creation
-    await settle()
+    await wait_until_idle()
     assert watched.opened == Counter(range(MANY))
     assert len(room.broker.replicas.partitions()) == MANY
     await room.close()

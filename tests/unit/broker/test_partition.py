@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from chronik.broker.partition import Partition
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from tests.support.broker_room import BrokerRoom, batch_of
@@ -56,7 +56,7 @@ async def test_commits_are_told_in_the_order_of_the_log_whoever_asked_first() ->
     partition.add_fetch_waiter(Waiter("fetch", told))
     assert told == []
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert told == ["0 committed", "1 committed", "2 committed", "fetch progress"]
     assert not partition.wait_committed(ends[2], Waiter("late", told))
     await room.close()
@@ -85,7 +85,7 @@ async def test_a_failure_is_told_to_all_who_wait() -> None:
     partition.add_fetch_waiter(fetch)
     disk.fail("sync", "t-0/00000000000000000000.log", BROKEN)
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert told == ["produce KAFKA_STORAGE_ERROR", "fetch progress"]
     assert refusal(partition) is ErrorCode.KAFKA_STORAGE_ERROR
     assert partition.is_open
@@ -137,9 +137,9 @@ async def test_records_and_bytes_are_counted_once() -> None:
 @virtual
 async def test_nobody_waits_for_removals_when_there_are_none() -> None:
     partition, disk, room = await stage()
-    await partition.settle()
+    await partition.wait_until_idle()
     disk.let_go()
     await room.produce("t", b"v")
     await partition.delete_records(Offset(1))
-    await partition.settle()
+    await partition.wait_until_idle()
     await room.close()

@@ -8,7 +8,7 @@ import pytest
 
 from chronik.broker.replica_manager import ReplicaStatistics
 from chronik.cluster.leadership import Leader
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId
 from tests.support.broker_room import BrokerRoom
@@ -24,13 +24,13 @@ def leader(room: BrokerRoom, topic: str, index: int = 0) -> Leader | None:
 
 def refusal(room: BrokerRoom, topic: str, index: int = 0) -> ErrorCode:
     with pytest.raises(KafkaError) as refused:
-        room.broker.replicas.leader(topic, index)
+        room.broker.replicas.replica(topic, index)
     return refused.value.code
 
 
 def refusal_by_id(room: BrokerRoom, topic_id: bytes, index: int = 0) -> ErrorCode:
     with pytest.raises(KafkaError) as refused:
-        room.broker.replicas.leader_by_id(topic_id, index)
+        room.broker.replicas.replica_by_id(topic_id, index)
     return refused.value.code
 
 
@@ -46,7 +46,7 @@ async def test_partitions_are_found_by_name_and_by_id() -> None:
     await room.create("t", partitions=2)
     topic_id = room.broker.metadata.image.topics["t"].topic_id
     replicas = room.broker.replicas
-    assert replicas.leader("t", 1) is replicas.leader_by_id(topic_id, 1) is replicas.find("t", 1)
+    assert replicas.replica("t", 1) is replicas.replica_by_id(topic_id, 1) is replicas.find("t", 1)
     assert refusal(room, "t", 2) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert refusal(room, "t", -1) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert refusal(room, "absent") is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -141,7 +141,7 @@ async def test_a_topic_that_comes_and_goes_in_one_change_leaves_nothing() -> Non
         await room.delete("t")
     await room.create("t")
     await room.produce("t", b"u")
-    await settle()
+    await wait_until_idle()
     assert [name for name in room.disk.list("") if name.startswith("t-")] == ["t-0"]
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 1)
     await room.close()
@@ -168,7 +168,7 @@ async def test_a_topic_deleted_while_it_is_opened_leaves_nothing() -> None:
     room = await BrokerRoom().open()
     await room.create("t", partitions=100)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     assert room.broker.replicas.partitions() == []
     await room.create("t", partitions=1)
     assert leader(room, "t") is not None

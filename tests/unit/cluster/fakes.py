@@ -61,7 +61,7 @@ class FakeMetadataLog:
         return (record for batch in self.batches for record in batch)
 
 
-async def settle() -> None:
+async def wait_until_idle() -> None:
     """Let everything run that can run without time passing."""
     for _ in range(20):
         await asyncio.sleep(0)

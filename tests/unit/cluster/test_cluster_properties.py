@@ -23,7 +23,7 @@ from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import decode
 from chronik.cluster.records import ProducerIdsAllocated, TopicCreated, topic_resource
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicId
 
@@ -41,7 +41,7 @@ _DECIDED = {
 _NOT_KNOWN = {ErrorCode.NOT_CONTROLLER, ErrorCode.REQUEST_TIMED_OUT}
 
 
-class Fate:
+class Outcome:
     """What goes wrong, drawn from a seed."""
 
     def __init__(self, stage: ClusterStage, draw: random.Random) -> None:
@@ -143,7 +143,7 @@ def test_one_history_and_nothing_twice(seed: int) -> None:
         draw = random.Random(seed)
         stage = await ClusterStage(seed=seed).start()
         stage.commits_at_once = stage.spreads = False
-        witness, fate = Witness(stage), Fate(stage, draw)
+        witness, fate = Witness(stage), Outcome(stage, draw)
         sources = [ProducerIds(stage.services[node], node) for node in NODES]
         tasks: list[asyncio.Task[None]] = []
         ids: list[int] = []
@@ -163,7 +163,7 @@ def test_one_history_and_nothing_twice(seed: int) -> None:
             if draw.random() < 0.3:
                 await asyncio.sleep(draw.choice([0, 0.001, 0.04, 0.3]))
             else:
-                await settle()
+                await wait_until_idle()
         await fate.heal()
         assert all(task.done() for task in tasks)
         await asyncio.gather(*tasks)

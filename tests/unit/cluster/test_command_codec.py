@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronik.cluster import json_codec
-from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Fate, refused
+from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused
 from chronik.cluster.command_codec import (
     Question,
     decode_answer,
@@ -89,7 +89,7 @@ def test_questions(command: Command, validate_only: bool, timeout_ms: int) -> No
     [
         NOT_DECIDED,
         UNKNOWN,
-        Answer(fate=Fate.DONE, offset=Offset(5)),
+        Answer(fate=Outcome.DONE, offset=Offset(5)),
         refused(KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, "Topic 'ä' exists"), Offset(2**40)),
         refused(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)),
     ],
@@ -108,7 +108,7 @@ def test_answers_with_any_change() -> None:
         FenceBroker(node=NodeId(3), epoch=0),
         register(3, rack="r"),
     ):
-        answer = Answer(fate=Fate.DONE, offset=Offset(5), delta=world.do(command))
+        answer = Answer(fate=Outcome.DONE, offset=Offset(5), delta=world.do(command))
         assert decode_answer(encode_answer(answer)) == answer
 
 

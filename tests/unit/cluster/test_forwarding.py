@@ -20,7 +20,7 @@ from chronik.cluster.peers import NotAsked
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.records import BrokerFenced
 from chronik.cluster.topic_creation import ensure_topic
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
 
@@ -50,7 +50,7 @@ async def test_a_command_of_a_follower_is_decided_by_the_leader_and_seen_by_the_
     stage = await ClusterStage().start()
     stage.spreads = False
     creating = submit(stage, TWO, CreateTopic(name="a", partitions=2, configs={"retention.ms": "5"}))
-    await settle()
+    await wait_until_idle()
     assert "a" in stage.image(ONE).topics
     assert not creating.done()
     stage.show_one_more(TWO)
@@ -90,7 +90,7 @@ async def test_a_refusal_is_told_when_what_it_is_built_on_is_seen() -> None:
     stage.spreads = False
     await stage.services[ONE].submit(CreateTopic(name="a"))
     refused = submit(stage, TWO, CreateTopic(name="a"))
-    await settle()
+    await wait_until_idle()
     assert not refused.done()
     stage.show_one_more(TWO)
     assert await code_of(refused) is ErrorCode.TOPIC_ALREADY_EXISTS
@@ -168,7 +168,7 @@ def test_a_creation_whose_leader_is_lost_makes_one_topic(keeps: bool) -> None:
         stage = await ClusterStage().start()
         stage.commits_at_once = False
         here, there = submit(stage, ONE, CreateTopic(name="a")), submit(stage, TWO, CreateTopic(name="b"))
-        await settle()
+        await wait_until_idle()
         stage.depose(keeps=keeps)
         stage.commits_at_once = True
         stage.elect(THREE)
@@ -186,7 +186,7 @@ async def test_a_creation_whose_answer_is_lost_finds_its_topic() -> None:
     stage = await ClusterStage().start()
     stage.commits_at_once = False
     creating = submit(stage, TWO, CreateTopic(name="a", partitions=2))
-    await settle()
+    await wait_until_idle()
     stage.cut(ONE, TWO)
     stage.commit()
     stage.mend()
@@ -214,7 +214,7 @@ def test_what_must_not_be_done_twice_is_told_when_nobody_knows(node: NodeId) -> 
         await stage.services[ONE].submit(CreateTopic(name="a"))
         stage.commits_at_once = False
         deleting = submit(stage, node, DeleteTopic(name="a"))
-        await settle()
+        await wait_until_idle()
         stage.depose(keeps=True)
         stage.elect(THREE)
         assert await code_of(deleting) is ErrorCode.NOT_CONTROLLER
@@ -228,9 +228,9 @@ async def test_what_queued_behind_a_lost_append_goes_to_the_next_leader() -> Non
     await stage.services[ONE].submit(CreateTopic(name="a"))
     stage.commits_at_once = False
     first = submit(stage, ONE, CreateTopic(name="b"))
-    await settle()
+    await wait_until_idle()
     behind = submit(stage, ONE, DeleteTopic(name="a"))
-    await settle()
+    await wait_until_idle()
     stage.depose(keeps=False)
     stage.commits_at_once = True
     stage.elect(THREE)
@@ -292,7 +292,7 @@ async def test_catching_up_waits_for_what_the_controller_has() -> None:
     assert await stage.services[ONE].catch_up(loop.time() + 1)
     assert not await stage.services[TWO].catch_up(loop.time() + 1)
     catching_up = asyncio.create_task(stage.services[TWO].catch_up(loop.time() + 1))
-    await settle()
+    await wait_until_idle()
     stage.show_one_more(TWO)
     assert await catching_up
     stage.depose(keeps=False)
@@ -378,7 +378,7 @@ async def test_producer_ids_of_all_nodes_are_unique_whatever_is_lost() -> None:
     again = {node: ProducerIds(stage.services[node], node) for node in NODES}
     stage.commits_at_once = False
     waiting = [asyncio.create_task(again[node].next()) for node in NODES]
-    await settle()
+    await wait_until_idle()
     stage.depose(keeps=True)
     stage.commits_at_once = True
     stage.elect(TWO)
@@ -392,7 +392,7 @@ async def test_producer_ids_of_all_nodes_are_unique_whatever_is_lost() -> None:
 async def test_a_record_that_cannot_be_applied_stops_the_service_and_nobody_waits() -> None:
     stage = await ClusterStage().start()
     waiting = asyncio.create_task(stage.services[TWO]._applied.wait(Offset(1_000), 100))
-    await settle()
+    await wait_until_idle()
     stage.committed.append([(b"Surprise", b"{}")])
     stage.show_all()
     assert not await waiting

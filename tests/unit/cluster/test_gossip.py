@@ -23,7 +23,7 @@ from chronik.cluster.gossip_codec import (
 )
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId, Offset, TopicId
 
 ONE, TWO, THREE = NODES = (NodeId(1), NodeId(2), NodeId(3))
@@ -91,7 +91,7 @@ class Network:
     async def connect_all(self) -> None:
         for one, other in ((ONE, TWO), (ONE, THREE), (TWO, THREE)):
             self.connect(one, other)
-        await settle()
+        await wait_until_idle()
 
     def restart(self, node: NodeId) -> None:
         self.tables[node] = LeadershipTable()
@@ -106,10 +106,10 @@ async def test_a_leadership_is_known_everywhere_and_so_is_its_end() -> None:
     network = Network()
     await network.connect_all()
     network.tables[TWO].announce(A, 0, leader(2, 1))
-    await settle()
+    await wait_until_idle()
     assert network.seen() == [leader(2, 1)] * 3
     network.tables[TWO].announce(A, 0, Leader(NO_NODE, LeaderEpoch(1)))
-    await settle()
+    await wait_until_idle()
     assert network.seen() == [None] * 3
     assert network.tables[ONE].leaders(A)[0] == Leader(NO_NODE, LeaderEpoch(1))
 
@@ -123,7 +123,7 @@ async def test_all_changes_of_a_turn_are_one_frame_and_what_others_lead_is_not_p
         network.tables[TWO].announce(A, partition, leader(2, 1))
     network.gossips[TWO].on_applied(Offset(7))
     network.gossips[TWO].on_lagging(A, 5, {ONE})
-    await settle()
+    await wait_until_idle()
     assert {node: wire.frames - before[node] for node, wire in network.wires.items()} == {
         ONE: 0,
         TWO: 2,
@@ -142,9 +142,9 @@ async def test_who_comes_later_hears_everything() -> None:
     network.tables[ONE].announce(A, 1, leader(1, 3))
     network.gossips[ONE].on_lagging(A, 1, {TWO, THREE})
     network.gossips[ONE].on_applied(Offset(9))
-    await settle()
+    await wait_until_idle()
     network.connect(THREE, ONE)
-    await settle()
+    await wait_until_idle()
     table = network.tables[THREE]
     assert table.leaders(A) == {0: leader(1, 3), 1: leader(1, 3)}
     assert table.in_sync(A, 0, NODES) == NODES
@@ -158,7 +158,7 @@ async def test_what_a_lost_node_led_is_shown_again_when_it_is_back_and_says_so()
     await network.connect_all()
     for partition in range(3):
         network.tables[ONE].announce(A, partition, leader(1, 1))
-    await settle()
+    await wait_until_idle()
     network.cut(ONE, TWO)
     network.cut(ONE, THREE)
     assert network.seen() == [leader(1, 1), None, None]
@@ -166,11 +166,11 @@ async def test_what_a_lost_node_led_is_shown_again_when_it_is_back_and_says_so()
     # Meanwhile: one has another leader, one was given up, and one is as it was.
     network.tables[TWO].announce(A, 1, leader(2, 2))
     network.tables[ONE].announce(A, 2, Leader(NO_NODE, LeaderEpoch(1)))
-    await settle()
+    await wait_until_idle()
     network.connect(ONE, TWO)
     network.connect(ONE, THREE)
     assert network.seen()[1] is None
-    await settle()
+    await wait_until_idle()
     for node in (TWO, THREE):
         table = network.tables[node]
         assert table.leader(A, 0) == leader(1, 1)
@@ -186,12 +186,12 @@ async def test_a_node_that_starts_again_leads_nothing_of_what_it_led() -> None:
     network.tables[ONE].announce(A, 0, leader(1, 1))
     network.tables[ONE].announce(B, 0, leader(1, 1))
     network.gossips[ONE].on_applied(Offset(5))
-    await settle()
+    await wait_until_idle()
     network.cut(ONE, TWO)
     network.restart(ONE)
     network.tables[ONE].announce(B, 0, leader(1, 4))
     network.connect(ONE, TWO)
-    await settle()
+    await wait_until_idle()
     assert network.tables[TWO].leader(A, 0) is None
     assert network.tables[TWO].leader(B, 0) == leader(1, 4)
     assert network.gossips[TWO].applied == {}
@@ -204,21 +204,21 @@ async def test_who_lags_counts_for_the_epoch_of_its_leader() -> None:
     # Said before the leadership is: the group knows it first.
     network.gossips[ONE].on_lagging(A, 0, {THREE})
     network.tables[ONE].announce(A, 0, leader(1, 1))
-    await settle()
+    await wait_until_idle()
     assert [network.tables[node].in_sync(A, 0, NODES) for node in NODES] == [[ONE, TWO]] * 3
     network.gossips[ONE].on_lagging(A, 0, set())
-    await settle()
+    await wait_until_idle()
     assert network.tables[TWO].in_sync(A, 0, NODES) == NODES
     network.gossips[ONE].on_lagging(A, 0, {TWO, THREE})
-    await settle()
+    await wait_until_idle()
     network.tables[TWO].announce(A, 0, leader(2, 2))
-    await settle()
+    await wait_until_idle()
     assert network.tables[ONE].in_sync(A, 0, NODES) == NODES
     network.gossips[TWO].on_lagging(A, 0, {ONE})
-    await settle()
+    await wait_until_idle()
     assert network.tables[THREE].in_sync(A, 0, NODES) == [TWO, THREE]
     network.tables[ONE].announce(A, 0, leader(1, 3))
-    await settle()
+    await wait_until_idle()
     assert network.tables[THREE].in_sync(A, 0, NODES) == NODES
 
 
@@ -228,12 +228,12 @@ async def test_lagging_that_ended_while_a_peer_was_away_is_ended_for_it_too() ->
     await network.connect_all()
     network.tables[ONE].announce(A, 0, leader(1, 1))
     network.gossips[ONE].on_lagging(A, 0, {THREE})
-    await settle()
+    await wait_until_idle()
     network.cut(ONE, TWO)
     network.gossips[ONE].on_lagging(A, 0, set())
-    await settle()
+    await wait_until_idle()
     network.connect(ONE, TWO)
-    await settle()
+    await wait_until_idle()
     assert network.tables[TWO].in_sync(A, 0, NODES) == NODES
 
 
@@ -242,11 +242,11 @@ async def test_a_frame_that_could_not_be_queued_is_made_up_for() -> None:
     network = Network()
     await network.connect_all()
     network.tables[ONE].announce(A, 0, leader(1, 1))
-    await settle()
+    await wait_until_idle()
     network.wires[ONE].is_full = True
     network.tables[ONE].announce(A, 0, Leader(NO_NODE, LeaderEpoch(1)))
     network.tables[ONE].announce(A, 1, leader(1, 1))
-    await settle()
+    await wait_until_idle()
     network.tables[ONE].announce(A, 2, leader(1, 1))
     await asyncio.sleep(2.5 * RETRY_SECONDS)
     assert network.seen(1) == [leader(1, 1), None, None]
@@ -268,14 +268,14 @@ async def test_more_than_a_frame_holds_goes_in_parts() -> None:
             network.tables[ONE].announce(A, partition, leader(1, 1))
         network.gossips[ONE].on_lagging(A, 0, {TWO})
         network.connect(ONE, TWO)
-        await settle()
+        await wait_until_idle()
         assert network.wires[ONE].frames == 4
         assert len(network.tables[TWO].leaders(A)) == 35
         assert network.tables[TWO].in_sync(A, 0, [ONE, TWO]) == [ONE]
         network.cut(ONE, TWO)
         network.tables[ONE].announce(A, 3, Leader(NO_NODE, LeaderEpoch(1)))
         network.connect(ONE, TWO)
-        await settle()
+        await wait_until_idle()
     assert [network.tables[TWO].leader(A, partition) is None for partition in range(35)].index(True) == 3
     assert network.tables[TWO].leader(A, 34) == leader(1, 1)
 
@@ -288,13 +288,13 @@ async def test_deleted_topics_are_not_said() -> None:
     network.gossips[ONE].on_lagging(A, 0, {TWO})
     network.tables[ONE].forget(A)
     network.connect(ONE, TWO)
-    await settle()
+    await wait_until_idle()
     assert network.tables[TWO].leaders(A) == {}
     assert network.tables[TWO].leader(B, 0) == leader(1, 1)
     # One that hears of a deleted topic afterwards keeps nothing of it.
     network.tables[TWO].forget(B)
     network.tables[ONE].announce(B, 0, leader(1, 2))
-    await settle()
+    await wait_until_idle()
     assert network.tables[TWO].leaders(B) == {}
 
 
@@ -309,15 +309,15 @@ async def test_waiting_until_all_who_serve_have_applied() -> None:
     assert await waits(Offset(5), far)
     for node, offset in ((TWO, 4), (THREE, 2)):
         network.gossips[node].on_applied(Offset(offset))
-    await settle()
+    await wait_until_idle()
     assert await waits(Offset(2), far)
     five, four = asyncio.create_task(waits(Offset(5), far)), asyncio.create_task(waits(Offset(4), far))
-    await settle()
+    await wait_until_idle()
     network.gossips[TWO].on_applied(Offset(5))
-    await settle()
+    await wait_until_idle()
     assert not four.done()
     network.gossips[THREE].on_applied(Offset(4))
-    await settle()
+    await wait_until_idle()
     assert await four
     assert not five.done()
     # One that is lost meanwhile holds nobody.
@@ -336,7 +336,7 @@ async def test_a_node_alone_waits_for_nobody_and_says_nothing() -> None:
     network.gossips[ONE].on_applied(Offset(3))
     with pytest.raises(StopIteration):
         network.gossips[ONE].wait_applied(Offset(9), 0).send(None)
-    await settle()
+    await wait_until_idle()
     assert network.wires[ONE].frames == 0
 
 
@@ -366,7 +366,7 @@ def _play_history(draw: random.Random) -> None:
                 case 3 if known is not None:
                     network.gossips[node].on_lagging(A, partition, set(draw.sample(NODES, 1)))
                 case 4:
-                    await settle()
+                    await wait_until_idle()
                 case _:
                     epoch = epochs[partition] = epoch + 1
                     network.tables[node].announce(A, partition, leader(node, epoch))
@@ -378,7 +378,7 @@ def _play_history(draw: random.Random) -> None:
             for key, own in network.tables[node].led_by(node).items():
                 if own < epochs[key.partition]:
                     network.tables[node].announce(*key, Leader(NO_NODE, own))
-        await settle()
+        await wait_until_idle()
         for partition in range(3):
             assert len(set(network.seen(partition))) == 1, network.seen(partition)
             in_sync = [list(network.tables[node].in_sync(A, partition, NODES)) for node in NODES]

@@ -7,7 +7,7 @@ import pytest
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.liveness import Liveness
 from chronik.cluster.registration import RETRY_SECONDS, Registration
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId
 
@@ -156,7 +156,7 @@ async def test_a_fenced_node_that_is_back_and_caught_up_registers_again() -> Non
     # It does not know of the topic yet.
     assert scene.fenced() == {THREE}
     stage.show_one_more(THREE)
-    await settle()
+    await wait_until_idle()
     assert scene.fenced() == set()
     assert stage.image(ONE).brokers[THREE].epoch == 1
     scene.end()

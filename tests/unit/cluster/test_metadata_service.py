@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from chronik.cluster import decider
+from chronik.cluster import controller_writer as decider
 from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata_service import MetadataService
@@ -18,7 +18,7 @@ from chronik.cluster.record_codec import UnreadableRecord
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 from .builders import DEFAULTS, register
-from .fakes import FakeMetadataLog, settle
+from .fakes import FakeMetadataLog, wait_until_idle
 
 Play = Callable[[MetadataService, FakeMetadataLog], Coroutine[None, None, None]]
 
@@ -61,7 +61,7 @@ def test_the_answer_comes_after_the_commit_and_after_the_subscribers() -> None:
         log.is_held = True
         before = service.image
         task = create(service, "a")
-        await settle()
+        await wait_until_idle()
         assert not task.done()
         assert not heard
         assert service.image is before
@@ -90,12 +90,12 @@ def test_commands_that_come_during_an_append_share_the_next() -> None:
         service.subscribe(lambda delta, image: heard.append(delta))
         log.is_held = True
         first = create(service, "first")
-        await settle()
+        await wait_until_idle()
         others = [create(service, f"t{n}") for n in range(100)]
-        await settle()
+        await wait_until_idle()
         assert log.appends == 1
         log.commit()
-        await settle()
+        await wait_until_idle()
         assert first.done()
         assert log.appends == 2
         log.commit()
@@ -125,7 +125,7 @@ def test_a_refusal_waits_for_what_it_is_built_on() -> None:
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         log.is_held = True
         first, second = create(service, "a"), create(service, "a")
-        await settle()
+        await wait_until_idle()
         assert not second.done()
         log.commit()
         await first
@@ -141,13 +141,13 @@ def test_a_failed_append_changes_nothing_and_all_who_wait_are_told() -> None:
         before = service.image
         log.is_held = True
         waiting = [create(service, "a"), create(service, "b"), create(service, "a")]
-        await settle()
+        await wait_until_idle()
         later = create(service, "a")
         log.fail(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the disk is full"))
         assert {await code_of(task) for task in waiting} == {ErrorCode.KAFKA_STORAGE_ERROR}
         assert service.image is before
         assert not heard
-        await settle()
+        await wait_until_idle()
         log.commit()
         # Decided anew, on the image without its predecessor.
         assert (await later).topics_created == (service.image.topics["a"],)
@@ -226,12 +226,12 @@ def test_who_goes_away_does_not_take_the_command_along() -> None:
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         log.is_held = True
         gone, refused = create(service, "a"), create(service, "")
-        await settle()
+        await wait_until_idle()
         gone.cancel()
         refused.cancel()
-        await settle()
+        await wait_until_idle()
         log.commit()
-        await settle()
+        await wait_until_idle()
         assert "a" in service.image.topics
 
     run(play)
@@ -260,9 +260,9 @@ def test_close_answers_what_was_taken_and_takes_no_more() -> None:
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         log.is_held = True
         taken = create(service, "a")
-        await settle()
+        await wait_until_idle()
         closing = asyncio.create_task(service.close())
-        await settle()
+        await wait_until_idle()
         assert not closing.done()
         assert await code_of(create(service, "b")) is ErrorCode.NOT_CONTROLLER
         log.commit()
@@ -295,7 +295,7 @@ def test_cancelling_the_writer_leaves_nobody_waiting() -> None:
     async def play(service: MetadataService, log: FakeMetadataLog) -> None:
         log.is_held = True
         waiting = create(service, "a")
-        await settle()
+        await wait_until_idle()
         (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "metadata-writer")
         writer.cancel()
         assert await code_of(waiting) is ErrorCode.UNKNOWN_SERVER_ERROR

@@ -16,7 +16,7 @@ from chronik.cluster.peer_calls import CALLS_IN_MAX, CALLS_OUT_MAX, PeerCalls
 from chronik.cluster.peers import NotAsked
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
 from chronik.sim.network import SimNetwork
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 
@@ -207,7 +207,7 @@ async def test_a_caller_that_is_cancelled_waits_no_more() -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
     two.close()
-    await settle()
+    await wait_until_idle()
 
 
 @virtual
@@ -218,14 +218,14 @@ async def test_calls_to_one_peer_are_bounded() -> None:
     three.serve("echo", echo)
     await asyncio.sleep(1)
     asked = [asyncio.ensure_future(one.call(TWO, "never", b"", LATER)) for _ in range(CALLS_OUT_MAX)]
-    await settle()
+    await wait_until_idle()
     with pytest.raises(NotAsked):
         await one.call(TWO, "never", b"", LATER)
     assert await one.call(THREE, "echo", b"x", LATER) == b"1 said x"
     one.close()
     await asyncio.gather(*asked, return_exceptions=True)
     two.close()
-    await settle()
+    await wait_until_idle()
 
 
 class HandTransport:
@@ -261,9 +261,9 @@ async def test_an_answer_is_not_sent_over_a_later_connection() -> None:
     # Before its handler has begun.
     calls.on_peer_down(TWO)
     calls.on_frame(TWO, FrameKind.CALL, call_frame(1, b"wait"))
-    await settle()
+    await wait_until_idle()
     ends.set()
-    await settle()
+    await wait_until_idle()
     assert len(transport.sent) == 1
 
 
@@ -276,17 +276,17 @@ async def test_calls_of_one_peer_are_bounded_over_its_connections() -> None:
         calls.on_frame(TWO, FrameKind.CALL, call_frame(number, b"never"))
     calls.on_peer_down(TWO)
     calls.on_frame(TWO, FrameKind.CALL, call_frame(5000, b"never"))
-    await settle()
+    await wait_until_idle()
     ((target, kind, answer),) = transport.sent
     assert (target, kind) == (TWO, FrameKind.ANSWER)
     assert answer[:10] == struct.pack(">Qh", 5000, ErrorCode.THROTTLING_QUOTA_EXCEEDED)
     calls.on_frame(THREE, FrameKind.CALL, call_frame(1, b"unknown"))
-    await settle()
+    await wait_until_idle()
     assert transport.sent[-1][0] == THREE
     calls.close()
-    await settle()
+    await wait_until_idle()
     calls.on_frame(TWO, FrameKind.CALL, call_frame(6000, b"unknown"))
-    await settle()
+    await wait_until_idle()
     assert transport.sent[-1][0] == TWO
 
 
@@ -295,7 +295,7 @@ async def test_only_who_was_asked_can_answer() -> None:
     transport = HandTransport()
     calls = PeerCalls(ONE, transport)
     asked = asyncio.ensure_future(calls.call(TWO, "x", b"", LATER))
-    await settle()
+    await wait_until_idle()
     answer = memoryview(struct.pack(">Qh?", 1, 0, False) + b"mine")
     calls.on_frame(THREE, FrameKind.ANSWER, memoryview(struct.pack(">Qh?", 1, 0, False) + b"not mine"))
     calls.on_frame(TWO, FrameKind.ANSWER, answer)
@@ -307,7 +307,7 @@ async def test_only_who_was_asked_can_answer() -> None:
 async def test_an_error_code_of_a_later_release_is_an_unknown_error() -> None:
     calls = PeerCalls(ONE, HandTransport())
     asked = asyncio.ensure_future(calls.call(TWO, "x", b"", LATER))
-    await settle()
+    await wait_until_idle()
     calls.on_frame(TWO, FrameKind.ANSWER, memoryview(struct.pack(">Qh?", 1, 9999, False)))
     assert await code_of(asked) is ErrorCode.UNKNOWN_SERVER_ERROR
 
@@ -318,11 +318,11 @@ def test_hostile_frames_raise_nothing_else(kind: FrameKind, payload: bytes) -> N
     async def test() -> None:
         calls = PeerCalls(ONE, HandTransport())
         asked = asyncio.ensure_future(calls.call(TWO, "x", b"", LATER))
-        await settle()
+        await wait_until_idle()
         for prefix in (b"", bytes(7) + b"\x01"):
             with suppress(MalformedFrame):
                 calls.on_frame(TWO, kind, memoryview(prefix + payload))
-        await settle()
+        await wait_until_idle()
         calls.close()
         await asyncio.gather(asked, return_exceptions=True)
 

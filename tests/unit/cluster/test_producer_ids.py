@@ -12,7 +12,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 
 from .builders import DEFAULTS
-from .fakes import FakeMetadataLog, settle
+from .fakes import FakeMetadataLog, wait_until_idle
 
 
 class Scene:
@@ -49,10 +49,10 @@ def test_the_next_block_is_there_before_it_is_needed() -> None:
     async def play() -> None:
         scene = Scene()
         await scene.take(PRODUCER_ID_BLOCK - PREFETCH_BELOW)
-        await settle()
+        await wait_until_idle()
         assert scene.log.appends == 1
         await scene.take(1)
-        await settle()
+        await wait_until_idle()
         assert scene.log.appends == 2
         scene.log.is_held = True
         assert await scene.take(PREFETCH_BELOW) == list(range(901, 1001))
@@ -100,7 +100,7 @@ def test_a_failed_prefetch_is_made_good() -> None:
         await scene.take(1)
         scene.log.failure = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
         await scene.take(PRODUCER_ID_BLOCK - 1)
-        await settle()
+        await wait_until_idle()
         with pytest.raises(KafkaError):
             await scene.ids.next()
         scene.log.failure = None
@@ -115,9 +115,9 @@ def test_one_who_goes_away_does_not_take_the_request_along() -> None:
         scene.log.is_held = True
         gone = asyncio.create_task(scene.ids.next())
         stays = asyncio.create_task(scene.ids.next())
-        await settle()
+        await wait_until_idle()
         gone.cancel()
-        await settle()
+        await wait_until_idle()
         scene.log.commit()
         assert await stays == 0
 

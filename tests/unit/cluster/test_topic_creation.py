@@ -24,7 +24,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 from .builders import DEFAULTS, World, register
-from .fakes import FakeMetadataLog, settle
+from .fakes import FakeMetadataLog, wait_until_idle
 
 
 class Others:
@@ -100,10 +100,10 @@ def test_the_answer_waits_for_the_last_leader() -> None:
         scene.leads = False
         command = CreateTopic(name="a", partitions=2)
         ensuring = asyncio.create_task(ensure_topic(scene.metadata, scene.leadership, command, far()))
-        await settle()
+        await wait_until_idle()
         keys = partition_keys([scene.metadata.image.topics["a"]])
         scene.lead(keys[0])
-        await settle()
+        await wait_until_idle()
         assert not ensuring.done()
         scene.lead(keys[1])
         assert (await ensuring).name == "a"
@@ -167,7 +167,7 @@ def test_a_commit_that_takes_too_long_ends_at_the_deadline_and_the_topic_comes_l
             await ensure_topic(scene.metadata, scene.leadership, CreateTopic(name="a"), near())
         assert caught.value.code is ErrorCode.LEADER_NOT_AVAILABLE
         scene.log.commit()
-        await settle()
+        await wait_until_idle()
         assert "a" in scene.metadata.image.topics
 
     run(play)
@@ -195,11 +195,11 @@ def test_a_new_topic_is_waited_for_until_all_have_applied_it() -> None:
         creating = asyncio.create_task(
             create_topic(scene.metadata, scene.leadership, CreateTopic(name="b"), far())
         )
-        await settle()
+        await wait_until_idle()
         offset = scene.metadata.applied_offset
         assert {"a", "b"} <= set(scene.metadata.image.topics)
         scene.others.reach(Offset(offset - 1))
-        await settle()
+        await wait_until_idle()
         assert not ensuring.done()
         assert not creating.done()
         # One that exists only needs leaders.
@@ -244,7 +244,7 @@ def test_create_topic_creates_refuses_and_validates() -> None:
             await create_topic(metadata, leadership, CreateTopic(name="b"), near())
         assert caught.value.code is ErrorCode.REQUEST_TIMED_OUT
         scene.log.commit()
-        await settle()
+        await wait_until_idle()
 
     run(play)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronik.log.entry_file import TAIL_ENTRIES_MAX
-from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.log.index import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
 from chronik.log.source import BLOCKING
 from chronik.log.txn_index import TXN_ENTRY, AbortedTxn, TxnIndex

@@ -5,7 +5,7 @@ import struct
 import pytest
 from crc32c import crc32c
 
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.log_directory import LogDirectory
 from chronik.log.producer_snapshot import format_snapshot, parse_snapshot
 from chronik.log.producer_state import AppendedBatch, ProducerEntry, ProducerState

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from chronik.log.config import LogConfig
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.partition_log import PartitionLog
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions

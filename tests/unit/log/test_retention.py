@@ -3,7 +3,7 @@
 import pytest
 
 from chronik.log.config import LogConfig
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
 from chronik.records.batch import NO_TIMESTAMP

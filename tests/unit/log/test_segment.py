@@ -1,8 +1,8 @@
 """Segments on their own: what `PartitionLog` seldom makes happen."""
 
 from chronik.log.config import LogConfig
-from chronik.log.handles import HandleCache
-from chronik.log.intake import take_in
+from chronik.log.handle_cache import HandleCache
+from chronik.log.intake import apply_to_producer_state
 from chronik.log.producer_state import ProducerState
 from chronik.log.segment import Segment
 from chronik.log.source import BLOCKING
@@ -50,5 +50,5 @@ def test_control_records_that_end_no_transaction_change_no_producer() -> None:
     record = Record(control_key(ControlType.LEADER_CHANGE), b"", 1000)
     batch = build_batch([record], BatchOptions(producer_id=1, producer_epoch=0, is_control=True))
     producers = ProducerState()
-    assert take_in(producers, batch, 0) is None
+    assert apply_to_producer_state(producers, batch, 0) is None
     assert len(producers) == 0

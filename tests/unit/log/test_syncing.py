@@ -6,7 +6,7 @@ import errno
 import pytest
 
 from chronik.log.disk import Syncable
-from chronik.log.handles import HandleCache
+from chronik.log.handle_cache import HandleCache
 from chronik.log.partition_log import PartitionLog
 from chronik.sim.disk import CrashDisk
 from tests.support.manual_clock import ManualClock

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.broker.hand_over import HandOver
+from chronik.broker.drain import Drain
 from chronik.broker.partition import Partition
 from chronik.cluster.commands import CreateTopic
 from chronik.cluster.registration import Registration
@@ -33,7 +33,7 @@ async def test_a_node_that_stops_leads_nothing_any_more_and_is_fenced() -> None:
     await node.do(node.broker.metadata.submit(CreateTopic(name="t", partitions=6)))
     await asyncio.sleep(1)
     assert node.broker.replicas.led()
-    await node.hand_over()
+    await node.drain()
     assert node.broker.replicas.led() == []
     assert not node.local.metadata_partition.partition.is_leader
     others = [other for other in room.nodes.values() if other is not node]
@@ -53,16 +53,16 @@ async def test_what_cannot_be_handed_over_is_said_and_left(
     async def not_noted(registration: Registration, deadline: float) -> None:
         raise KafkaError(ErrorCode.NOT_CONTROLLER, "nobody takes note")
 
-    async def left(hand_over: HandOver, deadline: float) -> list[Partition]:
+    async def left(drain: Drain, deadline: float) -> list[Partition]:
         return led
 
     def refused(to: object) -> None:
         raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "not now")
 
     monkeypatch.setattr(Registration, "leave", not_noted)
-    monkeypatch.setattr(HandOver, "run", left)
+    monkeypatch.setattr(Drain, "run", left)
     monkeypatch.setattr(led[0].group, "transfer", refused)
-    await node.hand_over()
+    await node.drain()
     for text in ("miss this node", "leaderships are left to elections", "controller is left to an election"):
         assert text in caplog.text
     await room.close()
@@ -76,7 +76,7 @@ async def test_a_controller_without_a_candidate_keeps_the_metadata() -> None:
         if other != node.node:
             room.crash(other, is_power_lost=False)
     started = asyncio.get_running_loop().time()
-    await node.hand_over()
+    await node.drain()
     assert asyncio.get_running_loop().time() - started < 4
     await room.close()
 

@@ -8,7 +8,7 @@ from chronik.node.bootstrap import QuorumBootstrap, knows_founders
 from chronik.raft.core.types import Membership
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId
 
 ONE, TWO, THREE = NODES
@@ -20,7 +20,7 @@ def bootstrap(node: NodeId) -> QuorumBootstrap:
     return QuorumBootstrap(node, NAMES[node], NODES)
 
 
-def settled(node: NodeId = ONE) -> QuorumBootstrap:
+def decided(node: NodeId = ONE) -> QuorumBootstrap:
     known = bootstrap(node)
     known.know(FOUNDERS)
     return known
@@ -30,9 +30,9 @@ def settled(node: NodeId = ONE) -> QuorumBootstrap:
 async def test_the_founder_settles_when_it_has_seen_all_others_new() -> None:
     one = bootstrap(ONE)
     one.on_peer(TWO, "two", b"")
-    assert (one.is_settled, one.missing, one.said()) == (False, frozenset({THREE}), b"")
+    assert (one.is_decided, one.missing, one.said()) == (False, frozenset({THREE}), b"")
     one.on_peer(THREE, "three", b"")
-    assert (one.is_settled, one.missing) == (True, frozenset())
+    assert (one.is_decided, one.missing) == (True, frozenset())
     assert await one.membership() == FOUNDERS
 
 
@@ -42,8 +42,8 @@ async def test_no_other_node_settles_by_what_it_has_seen() -> None:
     assert two.missing == {ONE, THREE}
     two.on_peer(ONE, "one", b"")
     two.on_peer(THREE, "three", b"")
-    assert (two.is_settled, two.missing) == (False, frozenset({ONE}))
-    two.hear(settled().said())
+    assert (two.is_decided, two.missing) == (False, frozenset({ONE}))
+    two.hear(decided().said())
     assert await two.membership() == FOUNDERS
 
 
@@ -51,7 +51,7 @@ async def test_no_other_node_settles_by_what_it_has_seen() -> None:
 async def test_a_handshake_tells_of_the_founders() -> None:
     for node in NODES:
         new = QuorumBootstrap(node, "replaced", NODES)
-        new.on_peer(TWO if node != TWO else THREE, "whatever", settled().said())
+        new.on_peer(TWO if node != TWO else THREE, "whatever", decided().said())
         assert await new.membership() == FOUNDERS
 
 
@@ -66,7 +66,7 @@ async def test_the_last_directory_that_was_seen_of_a_node_counts() -> None:
 
 @virtual
 async def test_what_is_settled_does_not_change() -> None:
-    one = settled()
+    one = decided()
     said = one.said()
     one.on_peer(TWO, "another", b"")
     one.hear(b'{"1": "x", "2": "y", "3": "z"}')
@@ -89,7 +89,7 @@ async def test_who_does_not_vote_is_not_counted() -> None:
 async def test_what_makes_no_sense_is_as_if_not_said(said: bytes) -> None:
     two = bootstrap(TWO)
     two.hear(said)
-    assert not two.is_settled
+    assert not two.is_decided
 
 
 @virtual
@@ -97,10 +97,10 @@ async def test_whoever_waits_goes_on_when_it_is_settled(caplog: pytest.LogCaptur
     caplog.set_level("INFO", "chronik")
     two = bootstrap(TWO)
     waiting = asyncio.ensure_future(two.membership())
-    await settle()
+    await wait_until_idle()
     assert not waiting.done()
     assert [record.missing for record in caplog.records] == ["1, 3"]  # type: ignore[attr-defined]
-    two.hear(settled().said())
+    two.hear(decided().said())
     assert await waiting == FOUNDERS
 
 
@@ -112,13 +112,13 @@ async def test_a_node_that_lost_what_it_knew_founds_nothing(caplog: pytest.LogCa
     for founder, peers in ((one, (TWO, THREE)), (two, (ONE, THREE))):
         for peer in peers:
             founder.on_peer(peer, str(peer), one.said() if peer == ONE else b"")
-    await settle()
-    assert not one.is_settled
-    assert not two.is_settled
+    await wait_until_idle()
+    assert not one.is_decided
+    assert not two.is_decided
     assert "lost what it knew" in caplog.text
     assert not knows_founders(one.said())
     assert one.said() != two.said()
-    one.hear(settled().said())
+    one.hear(decided().said())
     assert await waiting == FOUNDERS
 
 
@@ -129,7 +129,7 @@ async def test_a_founder_counts_nobody_as_new_who_is_not() -> None:
     one.on_peer(TWO, "two", b"")
     one.on_peer(TWO, "two", lost)
     one.on_peer(THREE, "three", b"")
-    assert not one.is_settled
+    assert not one.is_decided
     assert one.missing == {TWO}
 
 

@@ -97,13 +97,13 @@ async def test_only_the_first_voter_hastens() -> None:
         group = runtime.host.group(METADATA_GROUP)
         assert group is not None
         group.campaign_soon = lambda node=node: asked.append(node.node)  # type: ignore[method-assign,misc]
-        runtime.hasten()
+        runtime.shorten_election()
     assert asked == [ONE]
     runtime = runtime_of(room.nodes[ONE])
     group = runtime.host.group(METADATA_GROUP)
     assert group is not None
     runtime.host.remove(group)
-    runtime.hasten()
+    runtime.shorten_election()
     assert asked == [ONE]
     await room.close()
 

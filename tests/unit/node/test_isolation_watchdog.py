@@ -25,11 +25,11 @@ class Outlook:
     def are_others_ahead(self) -> bool:
         return self.ahead
 
-    async def hand_over(self, deadline: float) -> None:
+    async def drain(self, deadline: float) -> None:
         self.handed_over.append(asyncio.get_running_loop().time())
 
     def start(self) -> IsolationWatchdog:
-        watchdog = IsolationWatchdog(self, lambda: round(SESSION * 1000), self.hand_over)
+        watchdog = IsolationWatchdog(self, lambda: round(SESSION * 1000), self.drain)
         watchdog.start()
         return watchdog
 

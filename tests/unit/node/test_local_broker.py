@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from chronik.broker.upkeep import Upkeep
+from chronik.broker.log_maintenance import Upkeep
 from chronik.node.data_directory import DataDirectoryError
 from chronik.sim.disk import CrashDisk, PowerLost
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC
 from chronik.wire.messages.delete_records import (
@@ -173,7 +173,7 @@ def lose_power_in_second_life(step: int, *, was_clean: bool) -> bool:
         for topic, index in (("t", 0), ("t", 1), ("u", 0)):
             assert await first.produce(topic, b"v", index=index) == (ErrorCode.NONE, 0)
         await first.delete("u")
-        await settle()
+        await wait_until_idle()
         if was_clean:
             await first.close()
         else:
@@ -182,7 +182,7 @@ def lose_power_in_second_life(step: int, *, was_clean: bool) -> bool:
         disk.lose_power_at(step)
         try:
             second = await BrokerRoom(disk, first.clock).open()
-            await settle()
+            await wait_until_idle()
             await second.close()
             survived.append(True)
         except PowerLost:
@@ -230,10 +230,10 @@ async def test_what_a_crash_left_of_a_deleted_topic_is_removed() -> None:
     await room.produce("t", b"v")
     room.disk.fail("rename", "-delete", BROKEN)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     assert "t-0" in room.disk.list("")
     again = await room.start_again()
-    await settle()
+    await wait_until_idle()
     assert [name for name in room.disk.list("") if name.startswith("t-0")] == []
     await again.close()
 
@@ -245,11 +245,11 @@ async def test_what_is_left_of_a_deleted_topic_frees_its_name_before_it_is_remov
     await room.produce("t", b"v")
     room.disk.fail("rename", "-delete", BROKEN)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     room.disk.kill()
     room.disk.fail("remove", "", BROKEN)
     again = await BrokerRoom(room.disk).open()
-    await settle()
+    await wait_until_idle()
     assert "t-0" not in room.disk.list("")
     room.disk.heal()
     await again.create("t")
@@ -264,10 +264,10 @@ async def test_a_removal_that_a_stop_cut_short_is_finished_by_the_next_start() -
     await room.produce("t", b"v")
     room.disk.fail("remove", "-delete", BROKEN)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     assert [name for name in room.disk.list("") if name.endswith("-delete")] != []
     again = await room.start_again()
-    await settle()
+    await wait_until_idle()
     assert [name for name in room.disk.list("") if name.startswith("t-0")] == []
     await again.close()
 

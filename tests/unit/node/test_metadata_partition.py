@@ -19,7 +19,7 @@ from chronik.raft.state_store import STATE_FILE
 from chronik.sim.agreement import runtime_of
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.disk import CrashDisk
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from chronik.vocab.invariant import InvariantViolation
@@ -196,7 +196,7 @@ async def test_whoever_waits_for_another_leader_goes_on_when_there_is_one_or_in_
     assert loop.time() == pytest.approx(started + 0.5, abs=0.01)
     assert partition.partition.is_leader
     waiting = asyncio.ensure_future(partition.wait_not_leader(started + 20))
-    await settle()
+    await wait_until_idle()
     other = next(one for one in NODES if one != node.node)
     partition.partition.group.transfer(other)
     await waiting
@@ -214,7 +214,7 @@ async def test_a_failed_log_is_told_of(caplog: pytest.LogCaptureFixture) -> None
     group = runtime_of(node).host.group(METADATA_GROUP)
     assert group is not None
     group.fail(BROKEN)
-    await settle()
+    await wait_until_idle()
     partition = metadata_of(node)
     assert partition.failure is BROKEN
     assert not partition.can_decide
@@ -237,11 +237,11 @@ async def test_records_that_cannot_be_removed_are_tried_again(
     with monkeypatch.context() as patched:
         patched.setattr(partition.partition.log, "tidy", failing)
         partition.take_snapshot()
-        await settle()
+        await wait_until_idle()
     assert "old metadata records are not removed" in caplog.text
     await room.create("u")
     partition.take_snapshot()
-    await settle()
+    await wait_until_idle()
     assert partition.partition.log.first_offset > 0
     await room.close()
 
@@ -317,7 +317,7 @@ async def test_before_it_is_opened_it_has_nobody_to_tell() -> None:
     unopened = MetadataPartition(
         room.local._partitions, room.broker.replicas, MetadataSnapshots(CrashDisk()), room.clock, 1
     )
-    unopened.on_settled()
+    unopened.on_own_term_committed()
     unopened.on_append_failed()
     unopened.on_progress()
     assert unopened.leader is None

@@ -2,7 +2,13 @@
 
 import pytest
 
-from chronik.node.partition_directories import deleted_name, doom, find_deleted, find_partitions, move_aside
+from chronik.node.partition_directories import (
+    deleted_name,
+    find_deleted,
+    find_partitions,
+    mark_for_deletion,
+    move_aside,
+)
 from chronik.sim.disk import CrashDisk
 from chronik.vocab.ids import TopicId, TopicPartition
 
@@ -47,7 +53,7 @@ def test_a_deleted_partition_is_known_by_its_name(topic: str) -> None:
 def test_what_is_doomed_is_known_as_deleted_and_has_left_its_name() -> None:
     disk = CrashDisk()
     directory(disk, "with-dashes-12")
-    doomed = doom(disk, "with-dashes-12", ID)
+    doomed = mark_for_deletion(disk, "with-dashes-12", ID)
     assert find_deleted(disk) == disk.list("") == [doomed]
 
 

@@ -12,7 +12,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.records import TopicDeleted, topic_resource
 from chronik.log.disk import Syncable
 from chronik.node.partition_directories import move_aside
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset, TopicPartition
 from tests.support.broker_room import BrokerRoom
@@ -54,7 +54,7 @@ async def test_a_deleted_topic_leaves_nothing() -> None:
     await room.create("t", partitions=3)
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     assert directories(room, "t") == []
     assert room.disk.open_files == before
     await room.close()
@@ -69,7 +69,7 @@ async def test_a_topic_without_records_has_no_directories(caplog: pytest.LogCapt
     assert directories(room, "t") == ["t-1"]
     with caplog.at_level(logging.INFO, "chronik.node.partitions"):
         await room.delete("t")
-        await settle()
+        await wait_until_idle()
     assert directories(room, "t") == []
     assert caplog.records == []
     await room.close()
@@ -82,7 +82,7 @@ async def test_a_topic_may_have_the_longest_name() -> None:
     await room.create(topic)
     assert await room.produce(topic, b"v") == (ErrorCode.NONE, 0)
     await room.delete(topic)
-    await settle()
+    await wait_until_idle()
     assert directories(room, topic) == []
     await room.close()
 
@@ -96,7 +96,7 @@ async def test_a_topic_made_again_begins_in_a_later_epoch_and_rises_with_each_st
         await room.create("t")
         epochs.append(room.partition("t").leader_epoch)
         await room.delete("t")
-        await settle()
+        await wait_until_idle()
     await room.create("t")
     epochs.append(room.partition("t").leader_epoch)
     room = await room.restart()
@@ -112,11 +112,11 @@ async def test_everyone_who_waits_for_a_deleted_topic_is_told() -> None:
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=60_000))
     disk.hold_syncs()
     producing = asyncio.ensure_future(room.produce("t", b"v"))
-    await settle()
+    await wait_until_idle()
     assert not fetching.done()
     assert not producing.done()
     apply_deletion(room, "t")
-    await settle()
+    await wait_until_idle()
     assert await fetching == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
     assert await producing == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)
 
@@ -128,15 +128,15 @@ async def test_files_that_are_being_synced_are_not_closed_under_the_thread() -> 
     partition = room.partition("t")
     disk.hold_syncs()
     waiting = asyncio.ensure_future(room.produce("t", b"v"))
-    await settle()
+    await wait_until_idle()
     apply_deletion(room, "t")
-    await settle()
+    await wait_until_idle()
     assert await waiting == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)
     held = [file for file in disk.rounds[-1] if getattr(file, "path", "").endswith(LOG)]
     assert held
     assert all(getattr(file, "is_open", True) for file in held)
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert not partition.is_open
     assert directories(room, "t") == []
 
@@ -149,16 +149,16 @@ async def test_a_new_topic_is_safe_from_what_still_works_for_the_old_one() -> No
         assert (await room.produce("t", b"old" * 40))[0] is ErrorCode.NONE
     disk.hold_threads()
     deleting_records = asyncio.ensure_future(room.partition("t").delete_records(Offset(-1)))
-    await settle()
+    await wait_until_idle()
     assert disk.waiting_threads == 1
     await room.delete("t")
     await room.create("t")
-    await settle()
+    await wait_until_idle()
     # The thread may come to its work any time now, so the name is not free yet.
     assert room.broker.replicas.find("t", 0) is None
     assert (await room.produce("t", b"new"))[0] is ErrorCode.NOT_LEADER_OR_FOLLOWER
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     await asyncio.wait([deleting_records])
     assert await room.produce("t", b"new") == (ErrorCode.NONE, 0)
     assert await room.fetch("t") == (ErrorCode.NONE, [b"new"])
@@ -175,15 +175,15 @@ async def test_a_request_that_is_cancelled_leaves_its_removal_running() -> None:
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     disk.hold_threads()
     deleting_records = asyncio.ensure_future(room.partition("t").delete_records(Offset(1)))
-    await settle()
+    await wait_until_idle()
     deleting_records.cancel()
-    await settle()
+    await wait_until_idle()
     await room.delete("t")
     await room.create("t")
-    await settle()
+    await wait_until_idle()
     assert room.broker.replicas.find("t", 0) is None
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert await room.produce("t", b"new") == (ErrorCode.NONE, 0)
     await room.close()
 
@@ -196,12 +196,12 @@ async def test_a_cold_read_brings_nothing_of_a_new_topic_of_the_name() -> None:
     disk.is_cold = True
     disk.hold_threads()
     fetching = asyncio.ensure_future(room.fetch("t"))
-    await settle()
+    await wait_until_idle()
     assert disk.waiting_threads == 1
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     await room.create("t")
-    await settle()
+    await wait_until_idle()
     assert await room.produce("t", b"new") == (ErrorCode.NONE, 0)
     disk.let_go()
     assert await fetching == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
@@ -215,12 +215,12 @@ async def test_a_topic_may_be_deleted_again_before_its_name_was_free() -> None:
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     disk.hold_threads()
     deleting_records = asyncio.ensure_future(room.partition("t").delete_records(Offset(1)))
-    await settle()
+    await wait_until_idle()
     await room.delete("t")
     await room.create("t")
     await room.delete("t")
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     await asyncio.wait([deleting_records])
     assert directories(room, "t") == []
     await room.close()
@@ -233,7 +233,7 @@ async def test_a_directory_that_cannot_be_renamed_makes_way_when_its_name_is_nee
     assert await room.produce("t", b"old") == (ErrorCode.NONE, 0)
     room.disk.fail("rename", "-delete", BROKEN)
     await room.delete("t")
-    await settle()
+    await wait_until_idle()
     room.disk.heal()
     await room.create("t")
     assert await room.produce("t", b"new") == (ErrorCode.NONE, 0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from chronik.broker.hand_over import HandOver
+from chronik.broker.drain import Drain
 from chronik.broker.partition import Partition
 from chronik.cluster.applied_metadata import AppliedMetadata
 from chronik.cluster.commands import CreateTopic
@@ -118,17 +118,17 @@ async def test_a_stop_says_how_many_leaderships_are_left(monkeypatch: pytest.Mon
     await node.do(node.broker.metadata.submit(CreateTopic(name="t")))
     await asyncio.sleep(1)
     said: list[list[str]] = []
-    run = HandOver.run
+    run = Drain.run
 
-    async def watched(hand_over: HandOver, deadline: float) -> list[Partition]:
+    async def watched(drain: Drain, deadline: float) -> list[Partition]:
         said.append(node.local.progress)
-        left = await run(hand_over, deadline)
+        left = await run(drain, deadline)
         said.append(node.local.progress)
         return left
 
-    monkeypatch.setattr(HandOver, "run", watched)
+    monkeypatch.setattr(Drain, "run", watched)
     led = len(node.broker.replicas.led())
     assert led == 1
-    await node.hand_over()
+    await node.drain()
     assert said == [["stopping: handing over 1 leadership"], []]
     await room.close()

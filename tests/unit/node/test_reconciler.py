@@ -34,7 +34,7 @@ class FakeGroup:
         self.id = GroupId(TopicId(bytes(16)), number)
         self.membership = membership
         self.is_leader = True
-        self.is_settled = True
+        self.is_own_term_committed = True
         self.leader_epoch = LeaderEpoch(1)
         self.proposed: list[Membership] = []
         # Who lacks the membership in force.
@@ -194,7 +194,7 @@ def test_who_is_not_registered_or_was_never_named_is_left_alone() -> None:
     assert room.group.proposed == []
 
 
-@pytest.mark.parametrize("attribute", ["is_leader", "is_settled"])
+@pytest.mark.parametrize("attribute", ["is_leader", "is_own_term_committed"])
 def test_only_a_settled_leader_proposes(attribute: str) -> None:
     room = room_of_three().register(n3="new")
     setattr(room.group, attribute, False)
@@ -219,10 +219,10 @@ def test_a_group_is_judged_again_when_its_members_or_the_nodes_are_others() -> N
 def test_nothing_is_kept_of_groups_that_are_gone() -> None:
     room = room_of_three(*[members("123")] * 3)
     room.disks.look()
-    assert len(room.disks._settled) == 3
+    assert len(room.disks._matched) == 3
     del room.groups[1:]
     room.disks.look()
-    assert len(room.disks._settled) == 1
+    assert len(room.disks._matched) == 1
 
 
 @virtual

@@ -19,7 +19,7 @@ from chronik.raft.state_store import STATE_FILE, StateStore
 from chronik.raft.syncer import Syncer
 from chronik.sim.disk import CrashDisk
 from chronik.sim.network import SimNetwork
-from chronik.sim.virtual_time import LoopClock, settle, virtual
+from chronik.sim.virtual_time import LoopClock, virtual, wait_until_idle
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from tests.unit.raft.lone import FOUNDERS, batch
 from tests.unit.raft.trio import OPTIONS, TICK_MS
@@ -61,7 +61,7 @@ class Room:
     async def begin(self, new: NewReplica) -> ReplicatedGroup:
         group = self.replication.open(new, self.log, None, lambda: None)
         self.replication.begin(group, new)
-        await settle()
+        await wait_until_idle()
         return group
 
     def hard_state(self) -> HardState:

@@ -21,7 +21,7 @@ from chronik.raft.syncer import Syncer
 from chronik.records.batch import Batch, stamp
 from chronik.records.build import build_batch
 from chronik.records.record import Record
-from chronik.sim.virtual_time import LoopClock, settle
+from chronik.sim.virtual_time import LoopClock, wait_until_idle
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.held_disk import HeldDisk
 from tests.unit.raft.trio import GROUP, NAMED_FOUNDERS, NODES, OPTIONS, Told
@@ -89,7 +89,7 @@ class LoneReplica:
         await self.run()
         self.accept(self.last)
         await self.run()
-        assert self.group.is_settled
+        assert self.group.is_own_term_committed
         self.sent.clear()
         return self
 
@@ -121,10 +121,10 @@ class LoneReplica:
     async def run(self) -> None:
         """End this turn, let syncs run that are not held, and so on until nothing happens."""
         self.turn()
-        await settle()
+        await wait_until_idle()
         while self.is_marked:
             self.turn()
-            await settle()
+            await wait_until_idle()
 
     # What the others say.
 

@@ -23,7 +23,7 @@ from chronik.raft.host import RaftHost
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.restart import RestartPayload
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId
 from tests.unit.raft.lone import FOUNDERS
@@ -41,7 +41,7 @@ class FakeGroup:
         self.id = group_id
         self.host = host
         self.members = FOUNDERS.members
-        self.is_quiet = True
+        self.is_quiesced = True
         self.is_leader = False
         self.has_vote = True
         self.laggards: frozenset[NodeId] = frozenset()
@@ -173,7 +173,7 @@ async def test_a_group_is_told_of_members_that_are_not_connected_and_run() -> No
     room = Room()
     room.up(TWO)
     group = room.add()
-    await settle()
+    await wait_until_idle()
     assert group.heard == [("lost", THREE), "run"]
     assert room.host.group(A) is group  # type: ignore[comparison-overlap]
     assert room.host.groups() == [group]  # type: ignore[comparison-overlap]
@@ -186,7 +186,7 @@ async def test_what_came_before_a_group_is_given_to_it() -> None:
     room.up(THREE)
     room.host.on_frame(TWO, frame(A, B))
     group = room.add(A)
-    await settle()
+    await wait_until_idle()
     assert group.heard == [("step", TimeoutNow, -1), "run"]
 
 
@@ -194,7 +194,7 @@ async def test_what_came_before_a_group_is_given_to_it() -> None:
 async def test_a_frame_is_cut_up_for_its_groups_before_any_is_run() -> None:
     room = Room()
     a, b = room.add(A), room.add(B)
-    await settle()
+    await wait_until_idle()
     a.heard.clear()
     b.heard.clear()
     room.mark(a)
@@ -222,7 +222,7 @@ async def test_what_groups_say_in_a_turn_is_one_frame_for_each_peer() -> None:
     a, b = room.add(A), room.add(B)
     room.say(a, TWO, THREE)
     room.say(b, TWO)
-    await settle()
+    await wait_until_idle()
     assert [[group for group, _, _ in messages] for messages in room.sent(TWO)] == [[A, B]]
     assert [[group for group, _, _ in messages] for messages in room.sent(THREE)] == [[A]]
 
@@ -233,11 +233,11 @@ async def test_nothing_is_said_to_who_is_not_there() -> None:
     room.up(TWO)
     group = room.add()
     room.say(group, THREE)
-    await settle()
+    await wait_until_idle()
     assert room.frames == []
     room.host.send(A, pre_vote(TWO), Offset(0))
     room.host.on_peer_down(TWO)
-    await settle()
+    await wait_until_idle()
     assert room.frames == []
 
 
@@ -246,7 +246,7 @@ async def test_a_large_frame_leaves_at_once() -> None:
     room = Room()
     room.up(TWO)
     group = room.add()
-    await settle()
+    await wait_until_idle()
     snapshot = RestartLog(
         source=ONE,
         target=TWO,
@@ -271,7 +271,7 @@ async def test_a_restart_carries_the_groups_payload() -> None:
         source=ONE, target=TWO, term=Term(1), index=RaftIndex(7), index_term=Term(1), membership=FOUNDERS
     )
     room.host.send(A, message, Offset(3))
-    await settle()
+    await wait_until_idle()
     ((_, sent, log_start),) = room.sent(TWO)[0]
     assert isinstance(sent, RestartLog)
     assert (sent.payload, log_start) == (RestartPayload(Offset(107), b"snapshot"), -1)
@@ -285,7 +285,7 @@ async def test_the_log_start_travels_with_what_a_leader_says() -> None:
     append = AppendEntries(ONE, TWO, Term(1), RaftIndex(0), Term(1), RaftIndex(0))
     room.host.send(A, append, Offset(3))
     room.host.send(A, pre_vote(TWO), Offset(3))
-    await settle()
+    await wait_until_idle()
     assert [log_start for _, _, log_start in room.sent(TWO)[0]] == [3, -1]
 
 
@@ -308,12 +308,12 @@ async def test_a_bug_in_one_group_stops_it_and_no_other(faulty: str) -> None:
     room.host.start()
     room.up(THREE)
     bad, good = room.add(A), room.add(B)
-    await settle()
+    await wait_until_idle()
     bad.faulty = faulty
     for group in (bad, good):
-        group.is_quiet = False
+        group.is_quiesced = False
         room.say(group, THREE)
-    await settle()
+    await wait_until_idle()
     room.host.on_frame(TWO, frame(A, B))
     room.up(TWO)
     room.host.on_peer_down(TWO)
@@ -332,12 +332,12 @@ async def test_only_groups_that_are_not_quiet_are_ticked() -> None:
     room = Room()
     room.host.start()
     quiet, busy = room.add(A), room.add(B)
-    busy.is_quiet = False
+    busy.is_quiesced = False
     room.mark(busy)
     await asyncio.sleep(10.5 * TICK)
     assert (quiet.heard.count("tick"), busy.heard.count("tick")) == (0, 10)
     assert (room.host.statistics().ticks, room.host.statistics().active) == (10, 1)
-    busy.is_quiet = True
+    busy.is_quiesced = True
     room.mark(busy)
     await asyncio.sleep(10 * TICK)
     assert busy.heard.count("tick") == 10
@@ -349,17 +349,17 @@ async def test_a_group_that_is_gone_hears_nothing() -> None:
     room = Room()
     room.host.start()
     group, other = room.add(A), room.add(B)
-    await settle()
-    group.is_quiet = False
+    await wait_until_idle()
+    group.is_quiesced = False
     room.mark(group)
-    await settle()
+    await wait_until_idle()
     group.heard.clear()
     # In the turn in which it was to be run.
     room.mark(other)
     other.work.append(lambda: room.host.remove(group))  # type: ignore[arg-type]
     room.mark(group)
     group.elections = 2
-    await settle()
+    await wait_until_idle()
     assert group.heard in ([], ["run"])
     group.heard.clear()
     room.host.on_frame(TWO, frame(A))
@@ -405,10 +405,10 @@ async def test_a_frame_that_was_not_queued_is_made_up_for_as_a_connection_that_e
     room.up(THREE)
     group, other = room.add(A), room.add(B)
     other.members = frozenset({ONE, THREE})
-    await settle()
+    await wait_until_idle()
     room.is_full = True
     room.say(group, TWO)
-    await settle()
+    await wait_until_idle()
     group.heard.clear()
     other.heard.clear()
     await asyncio.sleep(1.2)
@@ -425,7 +425,7 @@ async def test_a_peer_that_is_lost_after_all_is_not_made_up_for() -> None:
     group = room.add()
     room.is_full = True
     room.say(group, TWO)
-    await settle()
+    await wait_until_idle()
     room.host.on_peer_down(TWO)
     group.heard.clear()
     await asyncio.sleep(1.2)
@@ -481,7 +481,7 @@ async def test_laggards_are_told_when_they_change() -> None:
     room.up(TWO)
     room.up(THREE)
     group = room.add()
-    group.is_quiet = False
+    group.is_quiesced = False
     group.is_leader = True
     room.mark(group)
     before = room.host.statistics()
@@ -501,12 +501,12 @@ async def test_after_its_end_nothing_is_done() -> None:
     room.host.start()
     room.up(TWO)
     group = room.add()
-    group.is_quiet = False
+    group.is_quiesced = False
     room.mark(group)
-    await settle()
+    await wait_until_idle()
     room.reads = [READ]
     room.host.load(group, None)  # type: ignore[arg-type]
-    await settle()
+    await wait_until_idle()
     await room.host.close()
     group.heard.clear()
     room.say(group, TWO)

@@ -27,15 +27,15 @@ def commits(node: ReplicaNode) -> LatencyFigures:
 
 async def elected_after_crash(trio: Trio) -> ReplicaNode:
     """Who leads when the first leader is gone."""
-    first = await trio.settled_leader()
+    first = await trio.writable_leader()
     await trio.crash(first.node)
-    return await trio.settled_leader()
+    return await trio.writable_leader()
 
 
 @virtual
 async def test_the_first_leader_is_no_election_and_no_change() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     await until(lambda: all(node.group.known_leader == ONE for node in trio.nodes.values()))
     for node in trio.nodes.values():
         counted = node.host.statistics()
@@ -57,7 +57,7 @@ async def test_an_election_is_won_by_one_and_a_change_for_all() -> None:
 @virtual
 async def test_a_leadership_that_was_handed_over_is_counted_where_it_was() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.group.transfer(THREE)
     await until(lambda: leader.group.known_leader == THREE)
     assert leader.host.statistics().handed_over == 1
@@ -68,11 +68,11 @@ async def test_a_leadership_that_was_handed_over_is_counted_where_it_was() -> No
 @virtual
 async def test_a_later_leader_was_not_given_the_leadership_for_having_been_once() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.group.transfer(THREE)
-    await until(lambda: trio.nodes[THREE].group.is_settled)
+    await until(lambda: trio.nodes[THREE].group.is_own_term_committed)
     trio.nodes[THREE].group.transfer(ONE)
-    await until(lambda: leader.group.is_settled)
+    await until(lambda: leader.group.is_own_term_committed)
     trio.network.isolate(ONE)
     await until(lambda: any(trio.nodes[node].group.is_leader for node in (TWO, THREE)))
     if not trio.nodes[THREE].group.is_leader:
@@ -86,7 +86,7 @@ async def test_a_later_leader_was_not_given_the_leadership_for_having_been_once(
 @virtual
 async def test_a_leadership_that_went_elsewhere_was_not_handed_over() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.group.transfer(THREE)
     await trio.crash(THREE)
     trio.network.isolate(leader.node)
@@ -114,7 +114,7 @@ async def test_totals_do_not_fall_when_a_group_goes() -> None:
 @virtual
 async def test_a_lost_follower_shrinks_what_is_in_sync_and_its_return_expands_it() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     before = leader.host.statistics()
     await trio.crash(THREE)
     await until(lambda: THREE in leader.group.lagging())
@@ -131,7 +131,7 @@ async def test_a_lost_follower_shrinks_what_is_in_sync_and_its_return_expands_it
 @virtual
 async def test_a_node_that_returns_with_another_disk_is_in_sync_when_it_may_vote() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     named = {node: f"directory-{node}" for node in NODES}
     await change_members(leader, Membership(voters=frozenset(NODES), directories=frozenset(named.items())))
     before = leader.host.statistics()
@@ -152,7 +152,7 @@ async def test_a_node_that_returns_with_another_disk_is_in_sync_when_it_may_vote
 @virtual
 async def test_a_commit_is_timed_from_its_append() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     started = asyncio.get_running_loop().time()
     end_offset = leader.propose("a")
     leader.propose("while the first is under way")
@@ -173,7 +173,7 @@ async def test_a_commit_is_timed_from_its_append() -> None:
 @virtual
 async def test_what_another_leader_commits_is_not_timed() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     trio.network.isolate(leader.node)
     leader.propose("never committed by it")
     await until(lambda: any(trio.nodes[node].group.is_leader for node in (TWO, THREE)))

@@ -29,7 +29,7 @@ async def until_voter(trio: Trio, node: NodeId) -> None:
     async with asyncio.timeout(20):
         while True:
             leader = trio.leader()
-            settled = None if leader is None else leader.group._core.settled_membership
+            settled = None if leader is None else leader.group._core.committed_membership
             name = (node, trio.nodes[node].group.directory)
             if settled is not None and node in settled.voters and name in settled.directories:
                 return
@@ -64,7 +64,7 @@ LOSSES = [lose_directory, lose_segment, lose_the_last_batch, damage_the_last_bat
 async def test_it_elects_nobody_who_lacks_what_it_acknowledged(lose: object) -> None:
     """One follower is away, the other acknowledges and loses files, and the leader dies."""
     trio = await Trio(founders=NAMED).start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     lost, away = [node for node in NODES if node != leader.node]
     await commit(leader, "first")
     await trio.until_equal(["first"])
@@ -85,8 +85,8 @@ async def test_it_elects_nobody_who_lacks_what_it_acknowledged(lose: object) -> 
     await trio.until_equal(expected)
     await until_voter(trio, lost)
     # It votes again, with all that it lacked.
-    await trio.crash((await trio.settled_leader()).node)
-    again = await trio.settled_leader()
+    await trio.crash((await trio.writable_leader()).node)
+    again = await trio.writable_leader()
     await commit(again, "third")
     assert again.values() == [*expected, "third"]
     await trio.start_rest()
@@ -96,7 +96,7 @@ async def test_it_elects_nobody_who_lacks_what_it_acknowledged(lose: object) -> 
 @virtual
 async def test_it_counts_for_no_commit_before_it_has_caught_up() -> None:
     trio = await Trio(founders=NAMED).start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     lost, away = [node for node in NODES if node != leader.node]
     await commit(leader, "first")
     await trio.crash(away)
@@ -117,12 +117,12 @@ async def test_it_counts_for_no_commit_before_it_has_caught_up() -> None:
 @virtual
 async def test_each_loss_makes_it_another_replica() -> None:
     trio = await Trio(founders=NAMED).start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     lost = next(node for node in NODES if node != leader.node)
     values: list[str] = []
     for losses in (1, 2):
         values.append(f"before loss {losses}")
-        await commit(await trio.settled_leader(), values[-1])
+        await commit(await trio.writable_leader(), values[-1])
         await trio.until_equal(values)
         await trio.crash(lost, power=False)
         trio.disks[lost].lose("t-0")

@@ -11,7 +11,7 @@ from chronik.raft.core.types import HardState, RaftIndex, Term
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.solo import FlushPolicy
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId
 from tests.support.held_disk import HeldDisk
 from tests.unit.raft.lone import LoneReplica, records, start
@@ -66,10 +66,10 @@ class Group:
 
     async def end_round(self) -> None:
         """The one that is held; the next one is held again."""
-        await settle()
+        await wait_until_idle()
         self.disk.let_go()
         self.disk.hold_syncs()
-        await settle()
+        await wait_until_idle()
 
 
 def message(number: int) -> Message:
@@ -89,7 +89,7 @@ async def test_messages_leave_when_the_round_ends_that_covers_them() -> None:
     group = Group().begin()
     group.write(records(1, 0, 1, ["a"]))
     group.hold(1)
-    await settle()
+    await wait_until_idle()
     group.write(records(2, 1, 1, ["b"]))
     group.hold(2)
     # Nothing of its own was written, but it tells of what was.
@@ -125,7 +125,7 @@ async def test_with_write_caching_what_is_in_the_log_is_as_good_as_durable() -> 
     group.write(records(1, 0, 1, ["a"]))
     group.hold(1)
     assert (group.released, group.persisted) == ([1], [(1, 1)])
-    await settle()
+    await wait_until_idle()
     assert group.disk.rounds == []
 
 
@@ -162,7 +162,7 @@ async def test_cached_bytes_are_synced_when_they_are_many_or_old() -> None:
     await group.end_round()
     group.write(records(2, 1, 1, ["b" * CACHING.bytes_max]))
     group.hold()
-    await settle()
+    await wait_until_idle()
     assert len(group.disk.rounds) == 2
     await group.end_round()
     # The count begins anew, and the timer is not the last one's.
@@ -175,7 +175,7 @@ async def test_cached_bytes_are_synced_when_they_are_many_or_old() -> None:
 async def test_without_write_caching_a_proposal_asks_for_its_sync() -> None:
     group = Group().begin()
     group.persistence.on_proposed(10)
-    await settle()
+    await wait_until_idle()
     assert len(group.disk.rounds) == 1
 
 
@@ -198,7 +198,7 @@ async def test_a_cut_ends_what_a_round_says_of_the_log_and_not_what_may_leave(is
     group = Group().begin()
     group.write(records(1, 0, 1, ["a"]))
     group.hold(1)
-    await settle()
+    await wait_until_idle()
     group.persistence.on_cut(is_restart=is_restart)
     await group.end_round()
     assert (group.released, group.persisted, group.rounds) == ([1], [], 1)
@@ -244,7 +244,7 @@ async def test_after_its_end_nothing_is_synced_or_told() -> None:
     group = Group(CACHING).begin()
     group.write(records(1, 0, 1, ["a"]))
     group.persistence.sync_soon()
-    await settle()
+    await wait_until_idle()
     group.hold()
     group.persistence.end(BROKEN)
     group.persistence.end(OSError("another"))

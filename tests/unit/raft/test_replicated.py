@@ -19,14 +19,14 @@ ONE, TWO, THREE = NODES
 @virtual
 async def test_the_designated_first_leader_leads_term_1_without_an_election() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     assert (leader.node, leader.group.leader_epoch, leader.group.elections) == (ONE, 1, 0)
 
 
 @virtual
 async def test_a_proposal_is_on_every_node_and_committed_there() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     end_offset = leader.propose("a")
     await trio.until_equal(["a"])
     async with asyncio.timeout(5):
@@ -37,7 +37,7 @@ async def test_a_proposal_is_on_every_node_and_committed_there() -> None:
 @virtual
 async def test_proposals_of_one_turn_keep_their_order() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     for number in range(100):
         leader.propose(str(number))
     await trio.until_equal([str(number) for number in range(100)])
@@ -46,7 +46,7 @@ async def test_proposals_of_one_turn_keep_their_order() -> None:
 @virtual
 async def test_a_follower_refuses_proposals() -> None:
     trio = await Trio().start()
-    await trio.settled_leader()
+    await trio.writable_leader()
     with pytest.raises(KafkaError) as caught:
         trio.nodes[TWO].propose("a")
     assert caught.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -55,12 +55,12 @@ async def test_a_follower_refuses_proposals() -> None:
 @virtual
 async def test_what_was_committed_survives_the_power_loss_of_the_leader() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     end_offset = leader.propose("a")
     while leader.told.high_watermark < end_offset:
         await asyncio.sleep(0.001)
     await trio.crash(leader.node)
-    second = await trio.settled_leader()
+    second = await trio.writable_leader()
     assert second.values(second.told.high_watermark) == ["a"]
     second.propose("b")
     await trio.until_equal(["a", "b"])
@@ -71,17 +71,17 @@ async def test_what_was_committed_survives_the_power_loss_of_the_leader() -> Non
 @virtual
 async def test_a_lost_leader_is_replaced_soon_after_its_connections_close() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     started = asyncio.get_running_loop().time()
     await trio.crash(leader.node)
-    await trio.settled_leader()
+    await trio.writable_leader()
     assert asyncio.get_running_loop().time() - started < 0.3
 
 
 @virtual
 async def test_leadership_is_handed_over_on_request() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.propose("a")
     leader.group.transfer(THREE)
     async with asyncio.timeout(1):
@@ -93,7 +93,7 @@ async def test_leadership_is_handed_over_on_request() -> None:
 @virtual
 async def test_an_uncommitted_suffix_is_truncated_and_its_partition_told() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     trio.network.isolate(leader.node)
     leader.propose("lost")
     async with asyncio.timeout(10):
@@ -110,7 +110,7 @@ async def test_an_uncommitted_suffix_is_truncated_and_its_partition_told() -> No
 @virtual
 async def test_quiet_groups_elect_nobody_and_are_not_ticked() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.propose("a")
     await asyncio.sleep(60)
     assert {node.group.leader_epoch for node in trio.nodes.values()} == {1}
@@ -120,7 +120,7 @@ async def test_quiet_groups_elect_nobody_and_are_not_ticked() -> None:
 @virtual
 async def test_a_follower_on_another_disk_is_not_in_sync_until_it_votes_with_it() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     other = THREE
     named = {node: f"directory-{node}" for node in NODES}
     await change_members(leader, Membership(voters=frozenset(NODES), directories=frozenset(named.items())))
@@ -143,7 +143,7 @@ async def change_members(leader: ReplicaNode, membership: Membership) -> None:
     assert leader.group.propose_membership(membership)
     # Replicated, committed and quiet again.
     await asyncio.sleep(2)
-    assert leader.group.is_quiet
+    assert leader.group.is_quiesced
     assert leader.group.membership == membership
 
 
@@ -154,7 +154,7 @@ async def test_write_caching_commits_without_a_sync() -> None:
         await trio.start_node(node)
     for replica in trio.nodes.values():
         replica.group.set_write_caching(FlushPolicy(bytes_max=1 << 30, interval_ms=60_000))
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     await asyncio.sleep(1)
     syncs = leader.group._setting.syncer.statistics().rounds
     end_offset = leader.propose("a")
@@ -213,13 +213,13 @@ def random_faults(make: Callable[[], Trio], *, is_power_lost: float = 0.7, repla
                 await asyncio.sleep(random.random() * 3)
         trio.network.heal_all()
         await trio.start_rest()
-        await trio.settled_leader()
+        await trio.writable_leader()
         async with asyncio.timeout(20):
             while trio.has_replaced:
                 await asyncio.sleep(0.05)
-        (await trio.settled_leader()).propose("last")
+        (await trio.writable_leader()).propose("last")
         await asyncio.sleep(3)
-        values = (await trio.settled_leader()).values()
+        values = (await trio.writable_leader()).values()
         assert [value for value in values if value in set(acked)] == acked
         assert len(set(values)) == len(values)
         assert all(node.told.failure is None for node in trio.nodes.values())
@@ -247,7 +247,7 @@ async def _try(trio: Trio, node: NodeId, value: str, acked: list[str]) -> None:
 @virtual
 async def test_markers_before_the_log_start_are_forgotten() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.propose("a")
     await trio.until_equal(["a"])
     await asyncio.sleep(1)
@@ -271,7 +271,7 @@ async def test_markers_before_the_log_start_are_forgotten() -> None:
 @virtual
 async def test_whoever_resigns_is_replaced_while_it_is_still_connected() -> None:
     trio = await Trio().start()
-    leader = await trio.settled_leader()
+    leader = await trio.writable_leader()
     leader.propose("a")
     await trio.until_equal(["a"])
     leader.group.resign()
@@ -281,5 +281,5 @@ async def test_whoever_resigns_is_replaced_while_it_is_still_connected() -> None
     leader.group.close()
     leader.host.remove(leader.group)
     leader.group.resign()
-    second = await trio.settled_leader()
+    second = await trio.writable_leader()
     assert second.values(second.told.high_watermark) == ["a"]

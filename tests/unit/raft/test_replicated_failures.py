@@ -18,7 +18,7 @@ from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import InvariantViolation
@@ -230,7 +230,7 @@ async def test_a_failed_replica_does_nothing_more() -> None:
         assert caught.value.code is ErrorCode.KAFKA_STORAGE_ERROR
     await replica.run()
     assert replica.sent == []
-    assert replica.group.is_quiet
+    assert replica.group.is_quiesced
     assert replica.group.replicas() == ()
     assert replica.syncer.statistics().rounds == rounds
     assert replica.told.failure is BROKEN
@@ -258,7 +258,7 @@ async def test_a_restart_that_fails_half_way_harms_no_other_log() -> None:
     await replica.run()
     replica.disk.hold_syncs()
     replica.group.sync_soon()
-    await settle()
+    await wait_until_idle()
     replica.group.sync_soon()
     replica.disk.fail("remove", ".log", BROKEN)
     restart_at(replica, index=9, offset=8)
@@ -282,7 +282,7 @@ async def test_a_restart_that_fails_half_way_harms_no_other_log() -> None:
     other_log = Other()
     replica.syncer.request(other_log)  # type: ignore[arg-type]
     replica.disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert other_log.is_synced
 
 
@@ -307,7 +307,7 @@ async def test_a_round_that_began_before_a_truncation_says_nothing_of_what_came_
     replica.disk.hold_syncs()
     replica.append(start(1, 2), prev_term=1, term=2, source=THREE)
     replica.turn()
-    await settle()
+    await wait_until_idle()
     replica.append(records(1, 0, 1, ["a"]), prev_term=1, term=3)
     replica.turn()
     replica.append(start(1, 2), prev_term=1, term=4, source=THREE)
@@ -316,7 +316,7 @@ async def test_a_round_that_began_before_a_truncation_says_nothing_of_what_came_
     assert replica.group._core.persisted == 0
     replica.disk._syncs.set()
     replica.disk.hold_syncs()
-    await settle()
+    await wait_until_idle()
     assert len(replica.disk.rounds) >= 2
     assert replica.group._core.persisted == 0
     replica.disk.let_go()

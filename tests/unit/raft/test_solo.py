@@ -40,7 +40,7 @@ class Listener:
     def on_leadership(self) -> None:
         raise AssertionError("nobody else can lead")
 
-    def on_settled(self) -> None:
+    def on_own_term_committed(self) -> None:
         raise AssertionError("it was settled before it had a listener")
 
 
@@ -236,7 +236,7 @@ def test_a_group_closed_during_a_sync_hears_no_more_of_it() -> None:
 
 def test_it_is_its_only_replica() -> None:
     async def scene(it: Scene) -> None:
-        assert it.group.is_settled
+        assert it.group.is_own_term_committed
         assert it.group.known_leader == NodeId(1)
         assert it.group.lagging() == frozenset()
         it.group.propose([batch(2)])
@@ -252,7 +252,7 @@ def test_it_is_its_only_replica() -> None:
 def test_one_whose_log_failed_leads_nothing() -> None:
     async def scene(it: Scene) -> None:
         it.group.on_sync_failed(OSError(errno.EIO, "Input/output error"))
-        assert not it.group.is_settled
+        assert not it.group.is_own_term_committed
         assert it.group.known_leader is None
         assert it.group.replicas() == ()
         with pytest.raises(KafkaError) as refused:

@@ -35,7 +35,7 @@ from chronik.vocab.ids import NodeId, Offset, TopicId
 
 NODES = (NodeId(1), NodeId(2), NodeId(3))
 GROUP = GroupId(TopicId(b"t" * 16), 0)
-OPTIONS = RaftOptions(election_ticks=50, heartbeat_ticks=7, is_quiet_used=True)
+OPTIONS = RaftOptions(election_ticks=50, heartbeat_ticks=7, is_quiescence_used=True)
 TICK_MS = 20
 
 # As of a release that did not name directories.
@@ -66,7 +66,7 @@ class Told:
     def on_leadership(self) -> None:
         self.leaderships.append((self.group.is_leader, self.group.leader_epoch))
 
-    def on_settled(self) -> None:
+    def on_own_term_committed(self) -> None:
         self.settled += 1
 
     def on_failure(self, error: OSError) -> None:
@@ -235,9 +235,9 @@ class Trio:
     def has_replaced(self) -> bool:
         """Whether a node does not vote under its present directory, for all the leader knows for sure."""
         leader = self.leader()
-        if leader is None or not leader.group.is_settled:
+        if leader is None or not leader.group.is_own_term_committed:
             return True
-        membership = leader.group._core.settled_membership
+        membership = leader.group._core.committed_membership
         named = dict(membership.directories)
         return any(
             node not in membership.voters or node_directory(named.get(node, name)) != name
@@ -256,11 +256,11 @@ class Trio:
         leaders = [node for node in self.nodes.values() if node.group.is_leader]
         return max(leaders, key=lambda node: node.group.leader_epoch, default=None)
 
-    async def settled_leader(self) -> ReplicaNode:
+    async def writable_leader(self) -> ReplicaNode:
         async with asyncio.timeout(20):
             while True:
                 leader = self.leader()
-                if leader is not None and leader.group.is_settled:
+                if leader is not None and leader.group.is_own_term_committed:
                     return leader
                 await asyncio.sleep(0.005)
 

@@ -108,7 +108,7 @@ def request(api_key: int, name: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
-async def settle() -> None:
+async def wait_until_idle() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -120,10 +120,10 @@ def test_produce_requests_overlap_and_are_answered_in_order() -> None:
         server.receive(request(PRODUCE, b"p1") + request(PRODUCE, b"p2"))
         assert server.started == [b"p1", b"p2"]
         second.set_result([b"<p2>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == []
         first.set_result([b"<p1>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == [b"<p1>", b"<p2>"]
 
     asyncio.run(play())
@@ -136,10 +136,10 @@ def test_any_other_request_waits_for_those_before_it_and_holds_those_after_it() 
         server.receive(request(PRODUCE, b"p1") + request(FETCH, b"f1") + request(PRODUCE, b"p2"))
         assert server.started == [b"p1"]
         produce.set_result([b"<p1>"])
-        await settle()
+        await wait_until_idle()
         assert server.started == [b"p1", b"f1"]
         fetch.set_result([b"<f1>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == [b"<p1>", b"<f1>", b"<p2>"]
 
     asyncio.run(play())
@@ -154,7 +154,7 @@ def test_a_client_that_asks_on_is_not_read_while_it_waits() -> None:
         server.receive(request(FETCH, b"f2"))
         assert not server.transport.is_reading_now
         fetch.set_result([b"<f1>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.is_reading_now
         assert server.transport.written == [b"<f1>", b"<f2>"]
 
@@ -169,7 +169,7 @@ def test_produce_in_flight_is_bounded() -> None:
         assert len(server.started) == PRODUCE_IN_FLIGHT_MAX
         assert not server.transport.is_reading_now
         futures[0].set_result([b"<0>"])
-        await settle()
+        await wait_until_idle()
         assert len(server.started) == PRODUCE_IN_FLIGHT_MAX + 1
 
     asyncio.run(play())
@@ -200,7 +200,7 @@ def test_a_response_that_completes_while_the_client_does_not_read_waits_its_turn
         server.receive(request(FETCH, b"f1"))
         server.connection.pause_writing()
         fetch.set_result([b"<f1>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == []
         server.connection.resume_writing()
         assert server.transport.written == [b"<f1>"]
@@ -249,7 +249,7 @@ def test_finishing_answers_what_is_open_and_starts_nothing() -> None:
         server.receive(request(FETCH, b"f2"))
         assert not server.transport.is_closed
         fetch.set_result([b"<f1>"])
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == [b"<f1>"]
         assert server.transport.is_closed
         assert server.started == [b"f1"]
@@ -278,7 +278,7 @@ def test_a_frame_is_late_only_while_the_client_is_the_one_waited_for() -> None:
         assert server.connection.frame_started is None
         server.now = 7.0
         fetch.set_result([b"<f1>"])
-        await settle()
+        await wait_until_idle()
         server.receive(b"\0\0")
         assert server.connection.frame_started == 7.0
 
@@ -292,7 +292,7 @@ def test_a_lost_connection_takes_its_requests_back() -> None:
         server.receive(request(FETCH, b"f1"))
         server.connection.connection_lost(None)
         assert fetch.cancelled()
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == []
 
     asyncio.run(play())
@@ -304,7 +304,7 @@ def test_an_answer_that_cannot_be_given_closes_the_connection() -> None:
         fetch = server.later(b"f1")
         server.receive(request(FETCH, b"f1"))
         fetch.set_exception(ValueError("no answer"))
-        await settle()
+        await wait_until_idle()
         assert server.transport.is_closed
         assert server.transport.written == []
 
@@ -318,7 +318,7 @@ def test_a_lost_connection_takes_back_what_it_waits_for() -> None:
         server.receive(request(FETCH, b"f1"))
         server.connection.connection_lost(None)
         assert fetch.cancelled()
-        await settle()
+        await wait_until_idle()
         assert server.transport.written == []
 
     asyncio.run(play())

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chronik.broker.upkeep import Upkeep
+from chronik.broker.log_maintenance import Upkeep
 from chronik.sim.disk import CrashDisk
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from tests.support.broker_room import BrokerRoom
@@ -71,7 +71,7 @@ class Life:
         await self._create("doomed")
         await self._delete("doomed")
         await self._produce("u", 2)
-        await settle()
+        await wait_until_idle()
 
     async def _create(self, topic: str) -> None:
         with self._refusals():

@@ -25,7 +25,7 @@ from chronik.server.closing import (
 )
 from chronik.server.connection import FRAME_SECONDS_MAX, Connection, Reply
 from chronik.server.listener import ConnectionLimits, Listeners
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from tests.unit.server.test_connection import FETCH, PRODUCE, FakeTransport, request
 
 IDLE_SECONDS = 100.0
@@ -121,12 +121,12 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 async def test_more_than_the_limit_are_closed_at_once() -> None:
     crowd = Crowd(connections_max=2)
     first, second, third = (crowd.connect() for _ in range(3))
-    await settle()
+    await wait_until_idle()
     assert [client.is_aborted for client in (first, second, third)] == [False, False, True]
     statistics = crowd.listeners.statistics
     assert (statistics.open, statistics.accepted, statistics.refused) == (2, 3, 1)
     first.close()
-    await settle()
+    await wait_until_idle()
     assert not crowd.connect().is_aborted
 
 
@@ -136,9 +136,9 @@ async def test_one_address_may_have_so_many() -> None:
     first = crowd.connect("192.0.2.1")
     assert not crowd.connect("192.0.2.2").is_aborted
     assert crowd.connect("192.0.2.1").is_aborted
-    await settle()
+    await wait_until_idle()
     first.close()
-    await settle()
+    await wait_until_idle()
     assert not crowd.connect("192.0.2.1").is_aborted
 
 
@@ -165,7 +165,7 @@ async def test_a_flood_of_clients_is_no_flood_of_lines(log: pytest.LogCaptureFix
     assert log.records[0].__dict__["client"] == "192.0.2.1:5000"
     assert log.records[1].__dict__["suppressed"] == 499
     crowd.connect()
-    await settle()
+    await wait_until_idle()
     assert len(log.records) == 3
     crowd.listeners.finish()
 
@@ -224,7 +224,7 @@ async def test_every_closing_from_our_side_has_a_line_and_a_flood_two(
     await crowd.listeners.serve([])
     clients = [crowd.connect() for _ in range(20)]
     await asyncio.gather(*(misbehave(crowd, client) for client in clients))
-    await settle()
+    await wait_until_idle()
     assert all(client.is_closed for client in clients)
     await asyncio.sleep(WINDOW_SECONDS + 2)
     first, told = log.records
@@ -241,7 +241,7 @@ async def test_clients_that_leave_are_nobodys_business(log: pytest.LogCaptureFix
     crowd = Crowd()
     for client in [crowd.connect() for _ in range(3)]:
         client.close()
-    await settle()
+    await wait_until_idle()
     assert not log.records
 
 
@@ -390,7 +390,7 @@ async def test_what_is_open_is_answered_before_the_end() -> None:
     busy.send(request(PRODUCE, b"p1"))
     stuck.send(request(FETCH, b"never"))
     crowd.listeners.finish()
-    await settle()
+    await wait_until_idle()
     assert (idle.is_closed, busy.is_closed, stuck.is_closed) == (True, False, False)
     asyncio.get_running_loop().call_later(1, lambda: answer.set_result([b"<p1>"]))
     await crowd.listeners.wait_closed(3)
@@ -411,7 +411,7 @@ async def test_who_comes_during_the_end_is_sent_away() -> None:
     crowd.listeners.finish()
     late = crowd.connect()
     assert late.is_aborted
-    await settle()
+    await wait_until_idle()
     await crowd.listeners.wait_closed(1)
     assert asyncio.get_running_loop().time() == 0
 

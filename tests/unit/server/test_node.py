@@ -135,8 +135,8 @@ def test_a_node_serves_when_it_has_started_and_is_gone_when_it_has_stopped(tmp_p
     DirectoryLock(str(tmp_path)).release()
 
     async def again(node: Node) -> None:
-        assert node.broker.replicas.leader("t", 0).high_watermark == 1
-        assert not node.broker.replicas.leader("t", 0).log.recovery.was_scanned
+        assert node.broker.replicas.replica("t", 0).high_watermark == 1
+        assert not node.broker.replicas.replica("t", 0).log.recovery.was_scanned
 
     play(tmp_path, again)
 

@@ -98,7 +98,7 @@ class ShardHost:
         self._timer_due_ms = 0
         self._is_closed = False
         # Set while there is a shard to ask, or when there is none for now, or will be none.
-        self._settled = asyncio.Event()
+        self._is_done = asyncio.Event()
         self._loading = self._start_loading()
 
     @property
@@ -109,7 +109,7 @@ class ShardHost:
     @property
     def has_failed(self) -> bool:
         """True if its partition could not be loaded, and is tried again."""
-        return self._shard is None and self._settled.is_set() and not self._is_closed
+        return self._shard is None and self._is_done.is_set() and not self._is_closed
 
     async def run(self, command: "Command[A]") -> A:
         """The command's answer. Raises KafkaError when this is not, or not yet, the place to ask."""
@@ -138,7 +138,7 @@ class ShardHost:
     async def _loaded(self) -> "Shard":
         try:
             async with asyncio.timeout(LOAD_WAIT_SECONDS):
-                await self._settled.wait()
+                await self._is_done.wait()
         except TimeoutError:
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) from None
         if self._shard is None:
@@ -159,7 +159,7 @@ class ShardHost:
         self._is_closed = True
         self._loading.cancel()
         self._drop_state(code)
-        self._settled.set()
+        self._is_done.set()
         await asyncio.wait([self._loading])
 
     # Loading.
@@ -187,7 +187,7 @@ class ShardHost:
                 _log.error("groups not loaded", extra={"partition": self._partition, "error": str(error)})
                 # As Kafka: who waits, and who comes, is sent to look for the coordinator elsewhere. Without
                 # all of the partition nothing is answered from it: offsets would be missing.
-                self._settled.set()
+                self._is_done.set()
                 await asyncio.sleep(LOAD_RETRY_SECONDS)
                 continue
             self._shard = shard
@@ -195,7 +195,7 @@ class ShardHost:
             self._perform(shard.on_loaded(self._now()))
             self._is_taking_over = False
             if self._shard is not None:
-                self._settled.set()
+                self._is_done.set()
             return
 
     async def _follow_metadata(self, offset: Offset) -> None:
@@ -285,7 +285,7 @@ class ShardHost:
         if self._shard is None:
             return
         self._drop_state(code)
-        self._settled.clear()
+        self._is_done.clear()
         self._loading = self._start_loading()
 
     def _drop_state(self, code: ErrorCode) -> None:

@@ -45,7 +45,7 @@ def on_error(request: DeleteRecordsRequest, code: ErrorCode, message: str | None
 
 async def _delete(broker: Broker, topic: str, wanted: DeleteRecordsPartition) -> DeleteRecordsPartitionResult:
     try:
-        partition = broker.replicas.leader(topic, wanted.partition_index)
+        partition = broker.replicas.replica(topic, wanted.partition_index)
         if partition.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "records of internal topics are the broker's")
         if not partition.config.deletes:

@@ -54,7 +54,7 @@ def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
             error_message=f"{topic!r} is no topic name: {problem}",
         )
     try:
-        partition = broker.replicas.leader(topic, index)
+        partition = broker.replicas.replica(topic, index)
         partition.check_leader()
     except KafkaError as error:
         is_known = topic in broker.metadata.image.topics

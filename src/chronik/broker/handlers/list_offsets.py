@@ -76,11 +76,11 @@ def _answer(
     broker: Broker, api_version: int, topic: str, wanted: ListOffsetsPartition, is_read_committed: bool
 ) -> ListOffsetsPartitionResponse:
     try:
-        partition = broker.replicas.leader(topic, wanted.partition_index)
+        partition = broker.replicas.replica(topic, wanted.partition_index)
         partition.check_leader(wanted.current_leader_epoch)
         if api_version < _FIRST_VERSION_WITH.get(wanted.timestamp, 0):
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-        if wanted.timestamp not in _EARLIEST_KINDS and not partition.is_settled:
+        if wanted.timestamp not in _EARLIEST_KINDS and not partition.is_own_term_committed:
             raise KafkaError(_not_settled(api_version))
         timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
     except KafkaError as error:

@@ -46,7 +46,7 @@ def on_error(
 
 def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> EpochEndOffset:
     try:
-        partition = broker.replicas.leader(topic, wanted.partition)
+        partition = broker.replicas.replica(topic, wanted.partition)
         partition.check_leader(wanted.current_leader_epoch)
     except KafkaError as error:
         return _failed(wanted, error.code)
@@ -62,7 +62,7 @@ def _find(partition: Partition, wanted: int) -> tuple[int, int]:
     if wanted == current:
         # It has not ended: it reaches as far as a consumer may read. A new leader does not know how far that
         # is, and must not look as if it had lost something.
-        return wanted, partition.high_watermark if partition.is_settled else log.end_offset
+        return wanted, partition.high_watermark if partition.is_own_term_committed else log.end_offset
     latest = log.latest_epoch
     if latest <= wanted < current and latest < current:
         # Nothing is written in the current epoch yet. It begins where the log ends, as Kafka notes at once.

@@ -197,8 +197,8 @@ class ProduceOperation:
     def _partition(self, topic: TopicProduceData, index: int) -> Partition:
         replicas = self._broker.replicas
         if self._context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS:
-            return replicas.leader_by_id(topic.topic_id, index)
-        return replicas.leader(topic.name, index)
+            return replicas.replica_by_id(topic.topic_id, index)
+        return replicas.replica(topic.name, index)
 
     def _check(self, partition: Partition, records: Records | None) -> None:
         if self._is_old and _is_zstd(records):

@@ -1,6 +1,5 @@
 """The candidate (section 5.2): votes for itself in a new term and asks the others to."""
 
-from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
     Message,
@@ -8,6 +7,7 @@ from chronik.raft.core.messages import (
     VoteReply,
 )
 from chronik.raft.core.replica import Replica
+from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import (
     BecomeCandidate,
     BecomeFollower,
@@ -20,7 +20,7 @@ from chronik.raft.core.voting import answer_vote
 from chronik.vocab.ids import NodeId
 
 
-class Candidate(Behaviour):
+class Candidate(RoleState):
     """Its own vote counts, and the others are asked, when the vote is durable: a node that forgot its term
     in a crash must not be able to win that term with another log.
     """

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.candidate import Candidate
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.follower import Follower
@@ -27,6 +26,7 @@ from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.ready import Leadership, Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.replica import Replica
+from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import (
     TRANSITIONS,
     BecomeCandidate,
@@ -57,8 +57,8 @@ class RaftCore:
       says nothing any more.
     * The log is durable up to its end when the core is made: recovery has synced what it found.
     * Peers that are not connected when the core is made are told of with `on_peer_lost`. With
-      `RaftOptions.is_quiet_used` all depends on these words: a connection loses nothing while it lives, and
-      each one that ends is told of on both sides. A leader's replica that is closed `resign`s before.
+      `RaftOptions.is_quiescence_used` all depends on these words: a connection loses nothing while it
+      lives, and each one that ends is reported on both sides. A leader `resign`s before it is closed.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class RaftCore:
         )
         # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
         self._replica.enter_term(max(hard_state.term, tail.last_term), None)
-        self._behaviour: Behaviour = Follower(self._replica)
+        self._role_state: RoleState = Follower(self._replica)
         # What the last Ready said.
         self._told_hard_state: HardState | None = hard_state
         self._told_committed = self._replica.committed
@@ -113,7 +113,7 @@ class RaftCore:
 
     @property
     def role(self) -> Role:
-        return self._behaviour.role
+        return self._role_state.role
 
     @property
     def term(self) -> Term:
@@ -149,7 +149,7 @@ class RaftCore:
         return self._replica.memberships.current_index
 
     @property
-    def settled_membership(self) -> Membership:
+    def committed_membership(self) -> Membership:
         """The last one that is committed for sure."""
         return self._replica.memberships.settled(self._replica.committed)
 
@@ -164,18 +164,18 @@ class RaftCore:
         would be lost. That a leader counted what the earlier incarnation accepted is no worse than the loss
         of a disk after a commit; but it must forget it (`on_peer_found`), or it never sends that again.
 
-        Set it by `is_directory_settled`. A leader or candidate that may not vote any more follows.
+        Set it by `is_directory_committed`. A leader or candidate that may not vote any more follows.
         """
         return self._replica.may_vote
 
     @may_vote.setter
     def may_vote(self, may_vote: bool) -> None:
         if may_vote != self._replica.may_vote:
-            self._settle()
+            self._absorb_ready()
             self._replica.may_vote = may_vote
-            self._change(self._behaviour.on_may_vote())
+            self._change(self._role_state.on_may_vote())
 
-    def is_directory_settled(self, directory: str) -> bool:
+    def is_directory_committed(self, directory: str) -> bool:
         """Whether this node is a member by the last membership that is surely committed, with `directory` or
         none: then what an earlier directory promised can do no harm any more. It changes only with
         `Ready.membership` and `Ready.committed`.
@@ -192,28 +192,28 @@ class RaftCore:
         is committed. A voter whose own log has only one of them cannot vote after a crash of all, so the
         learner is better given both before.
         """
-        node, settled = self._replica.node, self.settled_membership
+        node, settled = self._replica.node, self.committed_membership
         return node in settled.members and dict(settled.directories).get(node, directory) == directory
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether it need not be ticked (`RaftOptions.is_quiet_used`)."""
-        return self._behaviour.is_quiet
+    def is_quiesced(self) -> bool:
+        """Whether it need not be ticked (`RaftOptions.is_quiescence_used`)."""
+        return self._role_state.is_quiesced
 
     @property
-    def is_settled(self) -> bool:
+    def is_own_term_committed(self) -> bool:
         """Whether it leads and has committed an entry of its own term, and so all that was before it."""
-        return isinstance(self._behaviour, Leader) and self._behaviour.is_settled
+        return isinstance(self._role_state, Leader) and self._role_state.is_own_term_committed
 
     @property
     def transferring_to(self) -> NodeId | None:
         """To whom leadership is being handed over; nothing can be proposed meanwhile."""
-        return self._behaviour.transferring_to if isinstance(self._behaviour, Leader) else None
+        return self._role_state.transferring_to if isinstance(self._role_state, Leader) else None
 
     @property
     def followers(self) -> Mapping[NodeId, FollowerState]:
         """Empty unless this node leads."""
-        return self._behaviour.followers if isinstance(self._behaviour, Leader) else {}
+        return self._role_state.followers if isinstance(self._role_state, Leader) else {}
 
     # Inputs.
 
@@ -235,15 +235,15 @@ class RaftCore:
 
     def tick(self) -> None:
         """One unit of time went by."""
-        self._settle()
-        self._change(self._behaviour.tick())
+        self._absorb_ready()
+        self._change(self._role_state.tick())
 
     def step(self, message: Message) -> None:
         """A message came, or one to this node itself may now leave."""
         replica = self._replica
         if message.target != replica.node:
             invariant(False, "a message to {}", message.target)
-        self._settle()
+        self._absorb_ready()
         replica.lost_peers.discard(message.source)
         if isinstance(message, RequestPreVote):
             self._on_pre_vote_request(message)
@@ -261,44 +261,44 @@ class RaftCore:
         Raises Refused.
         """
         invariant(count > 0, "{} records", count)
-        self._settle()
+        self._absorb_ready()
         return self._leader().propose(count, payload, size)
 
     def propose_membership(self, membership: Membership) -> Entries:
         """Change members; in force at once, settled when committed. Raises Refused."""
-        self._settle()
+        self._absorb_ready()
         return self._leader().propose_membership(membership)
 
     def transfer_leadership(self, to: NodeId) -> None:
         """Hand over to another voter, within an election timeout or not at all; nothing can be proposed
         meanwhile, and what was is committed as ever. Raises Refused.
         """
-        self._settle()
+        self._absorb_ready()
         self._leader().transfer_leadership(to)
 
     def resign(self) -> None:
         """Lead no more, whoever comes after; for a replica that cannot go on or is closed. Nothing happens to
         one that does not lead.
         """
-        self._settle()
-        if isinstance(self._behaviour, Leader):
-            self._change(self._behaviour.resign())
+        self._absorb_ready()
+        if isinstance(self._role_state, Leader):
+            self._change(self._role_state.resign())
 
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
         """The log is durable up to `last_index`, whose entry is of `term`."""
-        self._settle()
+        self._absorb_ready()
         replica = self._replica
         if last_index > replica.persisted and replica.log.has(last_index, term):
             replica.persisted = last_index
-            self._change(self._behaviour.on_persisted())
+            self._change(self._role_state.on_persisted())
 
     def on_peer_lost(self, node: NodeId) -> None:
         """The connection to `node` closed, or its heartbeats stopped. A leader sends nothing to it until
         `on_peer_found`, or until it is heard.
         """
-        self._settle()
+        self._absorb_ready()
         self._replica.lost_peers.add(node)
-        self._behaviour.on_peer_lost(node)
+        self._role_state.on_peer_lost(node)
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
         """There is a connection to `node` (again). What was sent before it and not answered may be lost.
@@ -306,9 +306,9 @@ class RaftCore:
         `is_restarted`: to another incarnation of its process than the last one told of. It does not lead, and
         may have lost what it accepted if it acknowledges before it syncs.
         """
-        self._settle()
+        self._absorb_ready()
         self._replica.lost_peers.discard(node)
-        self._behaviour.on_peer_found(node, is_restarted=is_restarted)
+        self._role_state.on_peer_found(node, is_restarted=is_restarted)
 
     def on_append_failed(self) -> None:
         """The last Ready was not, or not wholly, written. None of its messages has left.
@@ -320,7 +320,7 @@ class RaftCore:
         replica.forget_unwritten()
         self._told_hard_state = self._told_membership = self._told_leadership = None
         self._told_committed = BEFORE_FIRST
-        self._change(self._behaviour.on_append_failed())
+        self._change(self._role_state.on_append_failed())
 
     @property
     def has_news(self) -> bool:
@@ -332,14 +332,14 @@ class RaftCore:
             or replica.log.has_writes
             or replica.hard_state is not self._told_hard_state
             or told is None
-            or told.role is not self._behaviour.role
+            or told.role is not self._role_state.role
             or told.leader != replica.leader
         )
 
     def ready(self) -> Ready:
         """What is to be done now; see above."""
-        self._settle()
-        self._behaviour.flush()
+        self._absorb_ready()
+        self._role_state.flush()
         replica = self._replica
         log, messages, held = replica.log, replica.messages, replica.messages_after_persistence
         restart, truncate_to, appends = log.take() if log.has_writes else (None, None, ())
@@ -385,7 +385,7 @@ class RaftCore:
     def _new_leadership(self) -> Leadership | None:
         replica, told = self._replica, self._told_leadership
         is_same_term = told is not None and told.term == replica.term and told.leader == replica.leader
-        if told is not None and is_same_term and told.role is self._behaviour.role:
+        if told is not None and is_same_term and told.role is self._role_state.role:
             return None
         self._told_leadership = self.leadership
         return self._told_leadership
@@ -399,18 +399,18 @@ class RaftCore:
 
     def _on_pre_vote_request(self, message: RequestPreVote) -> None:
         if message.term > self.term:
-            self._behaviour.on_search(message.source)
-        answer_pre_vote(self._replica, message, is_loyal=self._is_loyal_against(message.source))
+            self._role_state.on_search(message.source)
+        answer_pre_vote(self._replica, message, has_live_leader=self._has_live_leader_against(message.source))
 
-    def _is_loyal_against(self, candidate: NodeId) -> bool:
+    def _has_live_leader_against(self, candidate: NodeId) -> bool:
         """Whether it has a leader that it hears; who asks for votes does not lead any more."""
-        return self._behaviour.is_loyal and candidate != self._replica.leader
+        return self._role_state.has_live_leader and candidate != self._replica.leader
 
     def _on_present_term(self, message: Message) -> None:
         """Section 5.2: a candidate that hears of the term's leader follows it."""
-        if self._behaviour.is_candidate and _is_leaders(message):
+        if self._role_state.is_candidate and _is_leaders(message):
             self._change(BecomeFollower(term=self.term, leader=message.source))
-        self._change(self._behaviour.on_message(message))
+        self._change(self._role_state.on_message(message))
 
     def _on_later_term(self, message: Message) -> None:
         """Section 5.1: whoever sees a later term follows in it; but section 6: no vote against a leader that
@@ -419,11 +419,11 @@ class RaftCore:
         if isinstance(message, PreVoteReply) and message.is_granted:
             return
         is_election = isinstance(message, RequestVote) and not message.is_transfer
-        if is_election and self._is_loyal_against(message.source):
+        if is_election and self._has_live_leader_against(message.source):
             return
         leader = message.source if _is_leaders(message) else None
         self._change(BecomeFollower(term=message.term, leader=leader))
-        self._change(self._behaviour.on_message(message))
+        self._change(self._role_state.on_message(message))
 
     def _on_earlier_term(self, message: Message) -> None:
         """Section 5.1: refused, with the present term. An old leader must hear of it even if no follower
@@ -449,27 +449,27 @@ class RaftCore:
 
     # Roles.
 
-    def _settle(self) -> None:
+    def _absorb_ready(self) -> None:
         """Before an input: the last Ready was carried out."""
         replica = self._replica
         if replica.log.is_taken:
-            replica.log.settle()
+            replica.log.absorb_appended()
             replica.memberships.on_commit(replica.committed)
 
     def _leader(self) -> Leader:
-        if not isinstance(self._behaviour, Leader):
+        if not isinstance(self._role_state, Leader):
             raise Refused(Refusal.NOT_LEADER)
-        return self._behaviour
+        return self._role_state
 
     def _change(self, transition: Transition | None) -> None:
         while transition is not None:
-            behaviour = self._make(transition)
+            role_state = self._make(transition)
             allowed = TRANSITIONS[self.role]
-            invariant(behaviour.role in allowed, "{} after {}", behaviour.role, self.role)
-            self._behaviour = behaviour
-            transition = behaviour.enter()
+            invariant(role_state.role in allowed, "{} after {}", role_state.role, self.role)
+            self._role_state = role_state
+            transition = role_state.enter()
 
-    def _make(self, transition: Transition) -> Behaviour:
+    def _make(self, transition: Transition) -> RoleState:
         replica = self._replica
         match transition:
             case BecomeFollower():

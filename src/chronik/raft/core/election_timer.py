@@ -22,18 +22,18 @@ class ElectionTimer:
         self.is_hastened = False
         self._timeout = None
 
-    def hasten(self, turn: int) -> None:
+    def shorten(self, turn: int) -> None:
         """Fire within a few ticks, after those who lost the leader as well and whose turn comes before."""
         self._timeout = min(self._drawn(), self.elapsed + 1 + turn * self._options.peer_lost_turn_ticks)
         self.is_hastened = True
 
-    def calm(self) -> None:
-        """Take `hasten` back."""
+    def restore(self) -> None:
+        """Take `shorten` back."""
         if self.is_hastened:
             self._timeout = None
             self.is_hastened = False
 
-    def put_off(self) -> None:
+    def extend(self) -> None:
         """Somebody whose turn comes before asks for votes: let that election end."""
         if self.is_hastened:
             self._timeout = max(self._drawn(), self.elapsed + self._options.peer_lost_turn_ticks)

@@ -1,7 +1,6 @@
 """The follower: takes entries from its leader, votes, and asks for votes when it hears no leader."""
 
 from chronik.raft.core import accepting
-from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
     AppendAccepted,
@@ -14,6 +13,7 @@ from chronik.raft.core.messages import (
     TimeoutNow,
 )
 from chronik.raft.core.replica import Replica
+from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import BecomeCandidate, BecomePreCandidate, Role, Transition
 from chronik.raft.core.types import RaftIndex
 from chronik.raft.core.voting import answer_vote, request_pre_vote
@@ -21,7 +21,7 @@ from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
 
-class Follower(Behaviour):
+class Follower(RoleState):
     """Also what a learner is: it never asks for votes."""
 
     role = Role.FOLLOWER
@@ -37,13 +37,13 @@ class Follower(Behaviour):
         self._is_heard = False
 
     @property
-    def is_loyal(self) -> bool:
+    def has_live_leader(self) -> bool:
         is_recent = self._timer.elapsed < self.replica.options.election_ticks
         return self.replica.leader is not None and is_recent and not self._timer.is_hastened
 
     @property
-    def is_quiet(self) -> bool:
-        return self._is_heard and self.is_loyal
+    def is_quiesced(self) -> bool:
+        return self._is_heard and self.has_live_leader
 
     def tick(self) -> Transition | None:
         if self._timer.tick():
@@ -70,7 +70,7 @@ class Follower(Behaviour):
 
     def on_peer_lost(self, node: NodeId) -> None:
         if node == self.replica.leader:
-            self._timer.hasten(self.replica.turn)
+            self._timer.shorten(self.replica.turn)
             self._is_heard = False
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
@@ -80,15 +80,15 @@ class Follower(Behaviour):
         if is_restarted:
             self.on_peer_lost(node)
         else:
-            self._timer.calm()
+            self._timer.restore()
 
     def on_search(self, node: NodeId) -> None:
         """If this one is quiet, its leader may have gone without a word. It answers if it leads."""
         replica = self.replica
-        if replica.options.is_quiet_used and self.is_quiet and replica.leader not in (None, node):
+        if replica.options.is_quiescence_used and self.is_quiesced and replica.leader not in (None, node):
             replica.send(request_pre_vote(replica, replica.leader))
         self._is_heard = False
-        self._timer.put_off()
+        self._timer.extend()
 
     def on_may_vote(self) -> Transition | None:
         """From now on its log counts: the leader hears of it again."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.messages import (
     AppendAccepted,
@@ -19,6 +18,7 @@ from chronik.raft.core.progress import FollowerState, Mode, Progress
 from chronik.raft.core.quorum import majority_index
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.replica import Replica
+from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import BecomeFollower, Role, Transition
 from chronik.raft.core.sending import next_probe, send_heartbeat, send_to, tell_commit
 from chronik.raft.core.types import Membership, RaftIndex
@@ -27,7 +27,7 @@ from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
 
-class Leader(Behaviour):
+class Leader(RoleState):
     """From election to the end of the term, or of a majority's attention."""
 
     role = Role.LEADER
@@ -47,11 +47,11 @@ class Leader(Behaviour):
         self._is_told_to_time_out = False
 
     @property
-    def is_loyal(self) -> bool:
+    def has_live_leader(self) -> bool:
         return True
 
     @property
-    def is_quiet(self) -> bool:
+    def is_quiesced(self) -> bool:
         """Whether those that can be reached have everything, and are a majority with this node. Without one,
         ticks let CheckQuorum end this.
         """
@@ -65,7 +65,7 @@ class Leader(Behaviour):
         return not self._is_cut_off()
 
     @property
-    def is_settled(self) -> bool:
+    def is_own_term_committed(self) -> bool:
         """Whether an entry of its own term is committed."""
         return self.replica.committed >= self._start
 
@@ -87,7 +87,7 @@ class Leader(Behaviour):
         return None
 
     def tick(self) -> Transition | None:
-        if self.replica.options.is_quiet_used and self.is_quiet:
+        if self.replica.options.is_quiescence_used and self.is_quiesced:
             self._start_check()
             return None
         self._heartbeat_elapsed += 1
@@ -185,7 +185,7 @@ class Leader(Behaviour):
         for node in reachable:
             if node == best:
                 self._tell_to_time_out(node)
-            elif replica.options.is_quiet_used:
+            elif replica.options.is_quiescence_used:
                 replica.send(request_pre_vote(replica, node))
         return BecomeFollower(term=replica.term)
 
@@ -204,7 +204,7 @@ class Leader(Behaviour):
             return Refusal.NO_VOTERS
         if len(membership.voters ^ current.voters) > 1:
             return Refusal.MORE_THAN_ONE_VOTER
-        if not self.is_settled or replica.memberships.current_index > replica.committed:
+        if not self.is_own_term_committed or replica.memberships.current_index > replica.committed:
             return Refusal.CHANGE_PENDING
         return None if all(self._is_caught_up(node) for node in added) else Refusal.NOT_CAUGHT_UP
 

@@ -25,9 +25,9 @@ class RaftOptions:
     inflight_messages_max: int = 256
     # Tell followers of a commit at once rather than with the next entries or heartbeat.
     is_commit_told_at_once: bool = True
-    # The shell watches nodes rather than groups: it does not tick a group while `RaftCore.is_quiet`, and
+    # The shell watches nodes rather than groups: it does not tick a group while `RaftCore.is_quiesced`, and
     # tells `on_peer_lost` when a node's own heartbeats stop. Then a quiet leader sends no heartbeats.
-    is_quiet_used: bool = False
+    is_quiescence_used: bool = False
 
     def __post_init__(self) -> None:
         invariant(

@@ -1,6 +1,5 @@
 """The pre-candidate: asks whether it would be elected, and disturbs nobody if not (thesis 9.6)."""
 
-from chronik.raft.core.behaviour import Behaviour
 from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
     Message,
@@ -8,12 +7,13 @@ from chronik.raft.core.messages import (
     RequestVote,
 )
 from chronik.raft.core.replica import Replica
+from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import BecomeCandidate, BecomeFollower, BecomePreCandidate, Role, Transition
 from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
 
 
-class PreCandidate(Behaviour):
+class PreCandidate(RoleState):
     """Ends as candidate, as follower of a leader that lives, or asks again."""
 
     role = Role.PRE_CANDIDATE

@@ -122,7 +122,7 @@ class LogTail:
         self.is_taken = True
         return self._restart, self._truncate_to, tuple(self._appends)
 
-    def settle(self) -> None:
+    def absorb_appended(self) -> None:
         """Before the input that follows `take`: what was taken is written now."""
         invariant(
             self._log.last_index == self.last_index,

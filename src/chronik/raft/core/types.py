@@ -41,7 +41,7 @@ class Membership:
     # Invariant: disjoint from voters.
     learners: frozenset[NodeId] = frozenset()
     # The data directory of each member, where it is known: a node that lost its disk is another replica,
-    # which must not vote on what the lost one knew (as KIP-853). See `RaftCore.is_directory_settled`.
+    # which must not vote on what the lost one knew (as KIP-853). See `RaftCore.is_directory_committed`.
     directories: frozenset[tuple[NodeId, str]] = frozenset()
 
     @property

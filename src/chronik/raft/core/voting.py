@@ -16,9 +16,9 @@ def request_pre_vote(replica: Replica, target: NodeId) -> RequestPreVote:
     )
 
 
-def answer_pre_vote(replica: Replica, request: RequestPreVote, *, is_loyal: bool) -> None:
+def answer_pre_vote(replica: Replica, request: RequestPreVote, *, has_live_leader: bool) -> None:
     """Thesis 9.6: yes to whom it would vote for, if it has no leader that it hears. Promises nothing."""
-    is_free = replica.may_vote and request.term > replica.term and not is_loyal
+    is_free = replica.may_vote and request.term > replica.term and not has_live_leader
     is_granted = is_free and _is_up_to_date(replica, request)
     replica.send(
         PreVoteReply(

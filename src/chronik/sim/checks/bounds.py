@@ -30,7 +30,7 @@ def check_bounds(
 def _check_waiters(where: str, node: SimNode, problems: Problems) -> None:
     for partition in node.broker.replicas.partitions():
         waiting = (
-            len(partition._commit_waiters) + len(partition._fetch_waiters) + len(partition._settle_waiters)
+            len(partition._commit_waiters) + len(partition._fetch_waiters) + len(partition._own_term_waiters)
         )
         if waiting:
             problems.add(f"{where}: {waiting} wait for {partition.name}")

@@ -122,7 +122,7 @@ class CommitCheck:
     def _check_complete(self, where: str, partition: Partition) -> None:
         """A leader that does not know of its successor may lack what that one has committed."""
         reference = self._references.get((partition.topic_id, partition.name.partition))
-        if reference is None or not partition.is_settled:
+        if reference is None or not partition.is_own_term_committed:
             return
         epoch, end = partition.leader_epoch, partition.log.end_offset
         committed = max((upto for of, upto in reference.by_epoch.items() if of < epoch), default=Offset(0))
@@ -133,7 +133,7 @@ class CommitCheck:
         """What earlier epochs left is committed together with the first of its own: Raft, section 5.4.2. Else
         it may be replaced yet, in a way that needs much bad luck (figure 8).
         """
-        if partition.is_settled:
+        if partition.is_own_term_committed:
             return
         key = (partition.topic_id, partition.name.partition), partition.leader_epoch
         known = self._unsettled.setdefault(key, partition.high_watermark)

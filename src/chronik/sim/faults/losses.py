@@ -160,7 +160,9 @@ class LostFiles:
     def _led_by(self, partition: TopicPartition) -> NodeId | None:
         """Who leads it and has committed something of its own."""
         replicas = ((node, self._replica(node, partition)) for node in self._cluster.all_nodes)
-        return next((node for node, found in replicas if found is not None and found.is_settled), None)
+        return next(
+            (node for node, found in replicas if found is not None and found.is_own_term_committed), None
+        )
 
     def _replica(self, node: NodeId, partition: TopicPartition) -> Partition | None:
         running = self._cluster.nodes.get(node)

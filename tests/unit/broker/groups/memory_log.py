@@ -5,13 +5,13 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable
 
 from chronik.broker.groups.log import KeyValues
-from chronik.sim.virtual_time import settle
+from chronik.sim.virtual_time import wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 
 async def after_ms(ms: int) -> None:
     await asyncio.sleep(ms / 1000)
-    await settle()
+    await wait_until_idle()
 
 
 class MemoryLog:

@@ -10,7 +10,7 @@ from chronik.broker.groups.commands import Commit, FetchOffsets, OffsetToCommit
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.record_format import decode_offset_value
 from chronik.broker.groups.service import GroupService
-from chronik.sim.virtual_time import LoopClock, VirtualLoop, settle
+from chronik.sim.virtual_time import LoopClock, VirtualLoop, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition
 
@@ -78,7 +78,7 @@ class _Run:
             self.service.on_leader(0, LeaderEpoch(self.epoch))
         else:
             await asyncio.sleep(3)
-        await settle()
+        await wait_until_idle()
 
     async def commit(self) -> None:
         self.offset += 1
@@ -107,7 +107,7 @@ class _Run:
         self.log.commit()
         self.log.is_held = False
         self.log.refusal = None
-        await settle()
+        await wait_until_idle()
         await self.fetch()
         await self.service.close()
         for client in self.clients:

@@ -24,7 +24,7 @@ from chronik.broker.groups.config import RECORDS_BYTES_MAX, GroupConfig
 from chronik.broker.groups.partitioning import partition_of
 from chronik.broker.groups.service import GroupService, check_group_id
 from chronik.broker.groups.shard import SERVED_COMMANDS
-from chronik.sim.virtual_time import LoopClock, settle, virtual
+from chronik.sim.virtual_time import LoopClock, virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset, TopicPartition
 from chronik.vocab.invariant import InvariantViolation
@@ -118,13 +118,13 @@ async def test_many_commits_are_in_flight_and_each_is_answered_in_its_turn() -> 
     service = _service(log)
     log.is_held = True
     answers = [_start(service.run(_commit(offset))) for offset in range(10)]
-    await settle()
+    await wait_until_idle()
     assert log.in_flight == 10
     log.commit(3)
-    await settle()
+    await wait_until_idle()
     assert [answer.done() for answer in answers] == [True] * 3 + [False] * 7
     log.commit()
-    await settle()
+    await wait_until_idle()
     assert all(answer.done() for answer in answers)
     assert await _offset(service) == 9
     await service.close()
@@ -152,7 +152,7 @@ async def test_a_failed_append_takes_everything_back_that_was_built_on_it() -> N
     await service.run(_commit(1))
     log.is_held = True
     waiting = [_start(service.run(_commit(2))), _start(_offset(service)), _start(service.run(_commit(3)))]
-    await settle()
+    await wait_until_idle()
     log.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     assert [await _code(work) for work in waiting] == [ErrorCode.NOT_COORDINATOR] * 3
     log.is_held = False
@@ -191,7 +191,7 @@ async def test_a_failed_append_answers_the_members_that_wait_for_others() -> Non
     service = _service(log)
     leader = await service.run(_join("a"))
     follower = _start(service.run(_join("b")))
-    await settle()
+    await wait_until_idle()
     log.refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
     assert await _code(service.run(_commit(1, _other_group_of_partition("g")))) is ErrorCode.NOT_COORDINATOR
     assert await _code(follower) is ErrorCode.NOT_COORDINATOR
@@ -238,9 +238,9 @@ async def test_a_client_that_goes_away_while_it_joins_holds_nobody_up() -> None:
     service = _service(MemoryLog())
     leader = await service.run(_join("a"))
     goes_away = _start(service.run(_join("b")))
-    await settle()
+    await wait_until_idle()
     goes_away.cancel()
-    await settle()
+    await wait_until_idle()
     answer = await service.run(_join("a", leader.member_id))
     assert [member.member_id for member in answer.members] == ["a-1"]
     await service.close()
@@ -259,7 +259,7 @@ async def test_a_node_that_leads_no_more_sends_the_waiting_away() -> None:
     service = _service(log)
     log.is_held = True
     commit = _start(service.run(_commit(1)))
-    await settle()
+    await wait_until_idle()
     service.on_follower(partition_of("g", PARTITIONS))
     assert await _code(commit) is ErrorCode.NOT_COORDINATOR
     assert await _code(service.run(_commit(1))) is ErrorCode.NOT_COORDINATOR
@@ -274,7 +274,7 @@ async def test_groups_are_loaded_again_in_each_epoch_led_and_only_then() -> None
     await service.run(_commit(1))
     partition = partition_of("g", PARTITIONS)
     service.on_leader(partition, EPOCH)
-    await settle()
+    await wait_until_idle()
     assert log.reads == PARTITIONS
     service.on_leader(partition, LeaderEpoch(2))
     assert await _offset(service) == 1
@@ -324,7 +324,7 @@ async def test_a_node_that_stops_leading_while_it_loads_sends_the_waiting_away()
     log.read_gate.clear()
     service = _service(log)
     waiting = _start(service.run(_commit(1)))
-    await settle()
+    await wait_until_idle()
     await service.close()
     assert await _code(waiting) is ErrorCode.NOT_COORDINATOR
 
@@ -349,12 +349,12 @@ async def test_reloading_waits_until_what_is_in_flight_is_settled() -> None:
     await service.run(_commit(1))
     log.is_held = True
     first = _start(service.run(_commit(2)))
-    await settle()
+    await wait_until_idle()
     log.refusal = KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     assert await _code(service.run(_commit(3))) is ErrorCode.COORDINATOR_NOT_AVAILABLE
     assert await _code(first) is ErrorCode.COORDINATOR_NOT_AVAILABLE
     fetch = _start(_offset(service))
-    await settle()
+    await wait_until_idle()
     # The first append was never refused: it may still come, and does.
     assert not fetch.done()
     log.commit()
@@ -369,7 +369,7 @@ async def test_a_broken_invariant_starts_the_shard_over() -> None:
     await service.run(_commit(1))
     joined = await service.run(_join("a"))
     waiting = _start(service.run(_join("b")))
-    await settle()
+    await wait_until_idle()
     service.groups()[0].static_members["ghost"] = joined.member_id
     with pytest.raises(InvariantViolation):
         await service.run(_static_join("ghost"))
@@ -404,7 +404,7 @@ async def test_requests_that_wait_have_a_bound() -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(shard_host, "WAITING_MAX", 2)
         waiting = [_start(service.run(_commit(offset))) for offset in range(2)]
-        await settle()
+        await wait_until_idle()
         assert await _code(service.run(_commit(9))) is ErrorCode.COORDINATOR_NOT_AVAILABLE
     log.commit()
     await asyncio.gather(*waiting)
@@ -466,7 +466,7 @@ async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> No
         await service.run(_commit(1, group_id))
     topics.delete("t")
     service.on_topics_deleted({"t", "u"})
-    await settle()
+    await wait_until_idle()
     assert [await _offset(service, group_id) for group_id in groups] == [None] * 20
     await after_ms(GroupConfig().expiry_interval_ms)
     assert (await service.list_groups()).groups == ()
@@ -502,7 +502,7 @@ async def test_a_log_that_takes_nothing_is_not_loaded_without_end() -> None:
     service.on_follower(partition)
     topics.delete("t")
     service.on_leader(partition, LeaderEpoch(2))
-    await settle()
+    await wait_until_idle()
     reads = log.reads
     for _ in range(10):
         log.refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
@@ -544,7 +544,7 @@ async def test_offsets_of_deleted_topics_are_forgotten_also_when_loading_takes_l
     service.on_topics_deleted({"t"})
     await after_ms(10_000)
     log.read_gate.set()
-    await settle()
+    await wait_until_idle()
     assert await _offset(service) is None
     await service.close()
 
@@ -608,7 +608,7 @@ async def test_members_in_one_group_meet() -> None:
     service = _service(MemoryLog())
     first = await service.run(_join("a"))
     second = _start(service.run(_join("b")))
-    await settle()
+    await wait_until_idle()
     again = await service.run(_join("a", first.member_id))
     other: JoinAnswer = await second
     assert (again.generation, other.generation) == (2, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from chronik.broker.groups.service import GroupService
 from chronik.cluster.records import BrokerFenced
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NodeId
 from chronik.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
@@ -53,7 +53,7 @@ async def test_it_is_whoever_leads_the_partition() -> None:
 async def test_an_election_is_waited_for() -> None:
     it = stage()
     asking = asyncio.create_task(coordinator(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     announce(it, 2, 1)
     assert await asking == (ErrorCode.NONE, 2, "host-2", 9093)
@@ -65,7 +65,7 @@ async def test_who_misses_heartbeats_is_not_named_before_it_speaks() -> None:
     announce(it, 3, 1)
     it.leadership.on_node_unheard(NodeId(3))
     asking = asyncio.create_task(coordinator(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     it.leadership.on_node_heard(NodeId(3))
     assert await asking == (ErrorCode.NONE, 3, "host-3", 9094)
@@ -77,7 +77,7 @@ async def test_who_leaves_is_not_named_while_another_is_on_its_way() -> None:
     announce(it, 3, 1)
     it.apply([BrokerFenced(node=NodeId(3))])
     asking = asyncio.create_task(coordinator(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     announce(it, 2, 2)
     assert await asking == (ErrorCode.NONE, 2, "host-2", 9093)

@@ -13,7 +13,7 @@ from chronik.wire.messages.create_partitions import (
     CreatePartitionsResponse,
     CreatePartitionsTopic,
 )
-from tests.unit.cluster.fakes import settle
+from tests.unit.cluster.fakes import wait_until_idle
 
 from .metadata_stage import MetadataStage, context, over_the_wire, play
 
@@ -104,7 +104,7 @@ def test_the_answer_waits_for_the_new_leaders() -> None:
         grown = []
         stage.metadata.subscribe(lambda delta, image: grown.append(delta))
         asking = asyncio.create_task(ask(stage, topic("a", 3)))
-        await settle()
+        await wait_until_idle()
         assert not asking.done()
         stage.lead(grown[0])
         assert codes(await asking) == [("a", 0)]

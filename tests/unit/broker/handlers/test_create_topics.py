@@ -17,7 +17,7 @@ from chronik.wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
-from tests.unit.cluster.fakes import settle
+from tests.unit.cluster.fakes import wait_until_idle
 
 from .metadata_stage import MetadataStage, context, over_the_wire, play
 
@@ -178,7 +178,7 @@ def test_the_answer_waits_for_leaders() -> None:
         created = []
         stage.metadata.subscribe(lambda delta, image: created.append(delta))
         asking = asyncio.create_task(ask(stage, topic("a", partitions=2)))
-        await settle()
+        await wait_until_idle()
         assert not asking.done()
         stage.lead(created[0])
         assert codes(await asking) == {"a": 0}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -50,10 +50,10 @@ def stage(partitions: int = 1) -> ClusterStage:
 async def test_the_answer_waits_for_the_preferred_leader(version: int) -> None:
     it = stage()
     asking = asyncio.create_task(elect(it, version=version))
-    await settle()
+    await wait_until_idle()
     assert it.group("t").transfers == [2]
     it.group("t").follow(2, 4)
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     it.announce(2, 4, "t")
     assert await asking == {0: ErrorCode.NONE}
@@ -65,7 +65,7 @@ async def test_another_leader_is_asked_to_hand_over() -> None:
     it.group("t").follow(3, 4)
     it.announce(3, 4, "t")
     asking = asyncio.create_task(elect(it))
-    await settle()
+    await wait_until_idle()
     ((node, method, _),) = it.peers.asked
     assert (node, method) == (3, TRANSFER)
     it.announce(2, 5, "t")
@@ -115,7 +115,7 @@ async def test_a_preferred_leader_may_be_unable(why: str) -> None:
 async def test_a_transfer_may_not_come_about() -> None:
     it = stage(2)
     asking = asyncio.create_task(elect(it, [0, 1]))
-    await settle()
+    await wait_until_idle()
     it.announce(2, 4, "t", 1)
     assert await asking == {0: ErrorCode.REQUEST_TIMED_OUT, 1: ErrorCode.NONE}
     assert asyncio.get_running_loop().time() == pytest.approx(3.0)
@@ -127,7 +127,7 @@ async def test_a_leader_that_cannot_be_asked_is_an_error_of_its_partition() -> N
     it.announce(3, 4, "t", 1)
     it.peers.answer = KafkaError(ErrorCode.NETWORK_EXCEPTION)
     asking = asyncio.create_task(elect(it, [0, 1]))
-    await settle()
+    await wait_until_idle()
     it.announce(2, 4, "t", 0)
     assert await asking == {0: ErrorCode.NONE, 1: ErrorCode.NETWORK_EXCEPTION}
 
@@ -139,7 +139,7 @@ async def test_all_that_are_not_well_can_be_named_at_once() -> None:
     it.group("u").lead(1)
     it.announce(2, 4, "t", 0)
     asking = asyncio.create_task(elect(it, None))
-    await settle()
+    await wait_until_idle()
     it.announce(2, 4, "t", 1)
     assert await asking == {1: ErrorCode.NONE}
 

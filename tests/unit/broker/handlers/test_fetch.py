@@ -8,7 +8,7 @@ import pytest
 
 from chronik.broker.context import RequestContext
 from chronik.broker.handlers import fetch
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -139,7 +139,7 @@ async def test_what_is_not_committed_is_not_read() -> None:
     await room.produce("t", b"a")
     disk.hold_syncs()
     producing = asyncio.ensure_future(room.produce("t", b"b"))
-    await settle()
+    await wait_until_idle()
     for offset in (0, 1, 2):
         answer = await one(room, fetch_request({("t", 0): offset}))
         assert answer.error_code == ErrorCode.NONE
@@ -376,9 +376,9 @@ async def test_enough_records_are_answered_at_once_and_too_few_when_the_time_is_
 async def test_a_commit_ends_the_wait() -> None:
     room = await room_with("t")
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000, min_bytes=100))
-    await settle()
+    await wait_until_idle()
     await room.produce("t", b"a")
-    await settle()
+    await wait_until_idle()
     assert not fetching.done()
     await room.produce("t", b"b" * 50)
     assert await fetching == (ErrorCode.NONE, [b"a", b"b" * 50])
@@ -391,7 +391,7 @@ async def test_a_write_cached_commit_ends_the_wait() -> None:
     room = await BrokerRoom().open()
     await room.create("t", write_caching="true")
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
-    await settle()
+    await wait_until_idle()
     await room.produce("t", b"a")
     assert await fetching == (ErrorCode.NONE, [b"a"])
     assert loop_ms() == 0
@@ -402,7 +402,7 @@ async def test_a_write_cached_commit_ends_the_wait() -> None:
 async def test_a_failed_log_ends_the_wait() -> None:
     room = await room_with("t")
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
-    await settle()
+    await wait_until_idle()
     room.disk.fail("sync", LOG, BROKEN)
     await room.produce("t", b"a")
     assert await fetching == (ErrorCode.KAFKA_STORAGE_ERROR, [])
@@ -414,7 +414,7 @@ async def test_a_failed_log_ends_the_wait() -> None:
 async def test_the_end_of_the_node_ends_the_wait() -> None:
     room = await room_with("t")
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
-    await settle()
+    await wait_until_idle()
     room.broker.is_stopping = True
     room.broker.replicas.wake_fetchers()
     assert await fetching == (ErrorCode.NONE, [])
@@ -452,12 +452,12 @@ async def test_a_wait_cancelled_in_the_turn_that_ends_it_stays_cancelled() -> No
     problems: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     waiting = start_waiting(room)
-    partition = room.broker.replicas.leader("t", 0)
+    partition = room.broker.replicas.replica("t", 0)
     partition.on_commit(partition.high_watermark)
     # The second look is due in this turn, and would answer.
     room.broker.is_stopping = True
     waiting.cancel()
-    await settle()
+    await wait_until_idle()
     assert waiting.cancelled()
     assert problems == []
     await room.close()
@@ -468,9 +468,9 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     room = await room_with("t")
     waiting = start_waiting(room)
     waiting.cancel()
-    await settle()
+    await wait_until_idle()
     await room.produce("t", b"a")
-    await settle()
+    await wait_until_idle()
     await room.close()
     # Its timer would be the only thing left to wait for.
     with pytest.raises(AssertionError, match="nothing will ever happen"):
@@ -481,7 +481,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
 async def test_a_second_look_that_goes_wrong_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     room = await room_with("t")
     fetching = asyncio.ensure_future(ask(room, fetch_request({("t", 0): 0}, max_wait_ms=9_000)))
-    await settle()
+    await wait_until_idle()
 
     def fail(*_: object, **__: object) -> None:
         raise ValueError("a bug")
@@ -518,7 +518,7 @@ async def test_loads_share_the_memory_for_responses() -> None:
     disk.is_cold = True
     disk.hold_threads()
     fetching = asyncio.ensure_future(room.fetch("t"))
-    await settle()
+    await wait_until_idle()
     assert memory.loading_bytes == 1 << 20
     memory.unsent_bytes = memory.unsent_bytes_max - memory.loading_bytes
     assert memory.response_bytes_left == 0
@@ -539,10 +539,10 @@ async def test_a_load_nobody_waits_for_gives_its_memory_back() -> None:
     disk.is_cold = True
     disk.hold_threads()
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
-    await settle()
+    await wait_until_idle()
     fetching.cancel()
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert room.broker.memory.loading_bytes == 0
     await room.close()
 
@@ -555,7 +555,7 @@ async def test_a_topic_deleted_under_a_load_is_not_an_offset_out_of_range() -> N
     disk.is_cold = True
     disk.hold_threads()
     fetching = asyncio.ensure_future(room.fetch("t", max_wait_ms=9_000))
-    await settle()
+    await wait_until_idle()
     assert disk.waiting_threads == 1
     await room.delete("t")
     for path in [path for path in disk.files() if path.endswith(LOG) and path.startswith("t-0")]:
@@ -597,7 +597,7 @@ async def test_a_session_waits_for_all_its_partitions() -> None:
     room = await room_with("t", "u")
     session = await open_session(room, {("t", 0): 0, ("u", 0): 0})
     waiting = asyncio.ensure_future(ask(room, fetch_request({}, session=(session, 1), max_wait_ms=9_000)))
-    await settle()
+    await wait_until_idle()
     await room.produce("u", b"b")
     assert told(await waiting) == {("u", 0): [b"b"]}
     assert loop_ms() == 0
@@ -742,7 +742,7 @@ async def test_requests_are_counted_once_each_and_failures_where_kafka_counts_th
     room = await room_with("t")
     traffic = room.partition("t").traffic
     waiting = asyncio.ensure_future(one(room, fetch_request({("t", 0): 0}, max_wait_ms=60_000)))
-    await settle()
+    await wait_until_idle()
     await room.produce("t", b"a")
     await waiting
     assert (traffic.fetches, traffic.failed_fetches) == (1, 0)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
@@ -58,7 +58,7 @@ async def read(it: ClusterStage, request: FetchRequest) -> tuple[int, int, list[
 @virtual
 async def test_a_leader_that_is_not_settled_shows_what_is_committed() -> None:
     it = stage()
-    it.group("t").lead(3, is_settled=False)
+    it.group("t").lead(3, is_own_term_committed=False)
     assert await read(it, asked(0)) == (ErrorCode.NONE, NO_REPLICA, [b"a", b"b"])
     assert await read(it, asked(3)) == (ErrorCode.NONE, NO_REPLICA, [])
 
@@ -121,7 +121,7 @@ async def test_a_follower_has_the_client_wait_for_what_it_does_not_know_to_be_co
     it = stage()
     it.group("t").follow(2, 2)
     answer = asyncio.create_task(it.ask(asked(3, wait_ms=9_000), BY_NAME, FetchResponse))
-    await settle()
+    await wait_until_idle()
     assert not answer.done()
     assert await read(it, asked(2)) == (ErrorCode.NONE, NO_REPLICA, [])
     answer.cancel()
@@ -167,7 +167,7 @@ async def test_clients_that_do_not_know_of_racks_ask_leaders() -> None:
 async def test_a_long_poll_ends_when_another_leads(selector: str) -> None:
     it = stage(selector)
     answer = asyncio.create_task(it.ask(asked(2, wait_ms=9_000), BY_NAME, FetchResponse))
-    await settle()
+    await wait_until_idle()
     assert not answer.done()
     it.announce(2, 2, "t")
     it.group("t").follow(2, 2)
@@ -180,9 +180,9 @@ async def test_a_long_poll_ends_when_another_leads(selector: str) -> None:
 async def test_a_long_poll_goes_on_when_the_leader_stays() -> None:
     it = stage()
     answer = asyncio.create_task(it.ask(asked(2, wait_ms=9_000), BY_NAME, FetchResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").lead(2)
-    await settle()
+    await wait_until_idle()
     assert not answer.done()
     it.group("t").commit()
     assert values_in(records_of(only(await answer))) == [b"c"]

@@ -112,7 +112,7 @@ async def test_special_timestamps_have_a_first_version(timestamp: int, first_ver
 async def test_an_empty_partition_has_ends_and_nothing_else() -> None:
     room = await BrokerRoom().open()
     await room.create("t")
-    epoch = room.broker.replicas.leader("t", 0).leader_epoch
+    epoch = room.broker.replicas.replica("t", 0).leader_epoch
     for timestamp, expected in (
         (LATEST, (0, epoch)),
         (EARLIEST, (0, epoch)),

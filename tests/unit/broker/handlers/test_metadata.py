@@ -17,7 +17,7 @@ from chronik.wire.messages.metadata import (
     MetadataResponseBroker,
     MetadataResponseTopic,
 )
-from tests.unit.cluster.fakes import settle
+from tests.unit.cluster.fakes import wait_until_idle
 
 from .metadata_stage import MetadataStage, answered, context, over_the_wire, play
 
@@ -136,7 +136,7 @@ def test_the_answer_waits_for_a_topic_that_somebody_else_is_creating() -> None:
         by_id = asyncio.create_task(
             ask(stage, MetadataRequest(topics=[MetadataRequestTopic(topic_id=topic_id, name=None)]))
         )
-        await settle()
+        await wait_until_idle()
         assert not everything.done()
         assert not by_name.done()
         assert not by_id.done()

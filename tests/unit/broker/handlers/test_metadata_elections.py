@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.cluster.records import BrokerFenced
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -32,7 +32,7 @@ async def test_a_new_leader_is_waited_for() -> None:
     it.group("t").lead(1)
     it.group("t").follow(None, 1)
     asking = asyncio.create_task(leaders(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     it.announce(2, 2, "t")
     assert await asking == [(ErrorCode.NONE, 2)]
@@ -67,7 +67,7 @@ async def test_a_leader_that_misses_heartbeats_is_waited_for_until_it_speaks() -
     it.announce(2, 1, "t")
     it.leadership.on_node_unheard(NodeId(2))
     asking = asyncio.create_task(leaders(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     it.leadership.on_node_heard(NodeId(2))
     assert await asking == [(ErrorCode.NONE, 2)]
@@ -190,7 +190,7 @@ async def test_a_leader_that_leaves_is_not_shown_while_another_is_on_its_way() -
     it.announce(3, 1, "t")
     it.apply([BrokerFenced(node=NodeId(3))])
     asking = asyncio.create_task(leaders(it))
-    await settle()
+    await wait_until_idle()
     assert not asking.done()
     it.announce(2, 2, "t")
     assert await asking == [(ErrorCode.NONE, 2)]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.cluster.commands import DeleteTopic
-from chronik.sim.virtual_time import settle
+from chronik.sim.virtual_time import wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition
 from chronik.wire.messages.offset_commit import (
@@ -146,7 +146,7 @@ def test_offsets_of_a_deleted_topic_go_with_it() -> None:
     async def scene(stage: GroupStage) -> None:
         await _commit(stage, 9, _request({"t": {0: 5}, "u": {0: 7}}))
         await stage.metadata.submit(DeleteTopic(name="t"))
-        await settle()
+        await wait_until_idle()
         (group,) = stage.groups.groups()
         assert [partition for partition, _ in group.offsets] == [TopicPartition("u", 0)]
 
@@ -180,7 +180,7 @@ def test_a_topic_that_goes_while_its_commit_waits_is_unknown() -> None:
         for partition in range(4):
             stage.groups.on_leader(partition, LeaderEpoch(9))
         waiting = asyncio.ensure_future(_commit(stage, 9, _request({"t": {0: 5}, "u": {0: 8}})))
-        await settle()
+        await wait_until_idle()
         await stage.metadata.submit(DeleteTopic(name="t"))
         await stage.create("t", 1)
         stage.group_log.read_gate.set()

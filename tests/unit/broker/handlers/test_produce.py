@@ -10,7 +10,7 @@ from chronik.broker.context import NoAnswer, RequestContext
 from chronik.broker.handlers import produce
 from chronik.records.build import build_batch
 from chronik.records.record import Record
-from chronik.sim.virtual_time import WALL_START_MS, settle, virtual
+from chronik.sim.virtual_time import WALL_START_MS, virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -193,7 +193,7 @@ async def test_without_acks_there_is_no_answer() -> None:
     room = await room_with("t")
     with pytest.raises(AssertionError, match="no answer"):
         await room.ask(produce_request({("t", 0): BATCH}, acks=0), 9, ProduceResponse)
-    await settle()
+    await wait_until_idle()
     assert room.partition("t").high_watermark == 1
     await room.close()
 
@@ -217,7 +217,7 @@ async def test_without_acks_an_error_ends_the_connection(topic: str, version: in
 async def test_an_acknowledgement_waits_for_the_disk(acks: int) -> None:
     room, disk = await held_room()
     waiting = asyncio.ensure_future(answers(room, produce_request({("t", 0): BATCH}, acks=acks)))
-    await settle()
+    await wait_until_idle()
     assert not waiting.done()
     disk.let_go()
     assert codes(await waiting) == [ErrorCode.NONE]
@@ -244,7 +244,7 @@ async def test_a_producer_waits_as_long_as_it_says_within_reason(timeout_ms: int
     assert [answer.base_offset for answer in found] == [-1, -1]
     assert loop.time() - started == seconds
     disk.let_go()
-    await settle()
+    await wait_until_idle()
     assert room.partition("t").high_watermark == 1
     await room.close()
 
@@ -253,7 +253,7 @@ async def test_a_producer_waits_as_long_as_it_says_within_reason(timeout_ms: int
 async def test_what_the_device_did_not_take_is_not_acknowledged() -> None:
     room, disk = await held_room()
     waiting = asyncio.ensure_future(answers(room, produce_request({("t", 0): BATCH, ("t", 1): BATCH})))
-    await settle()
+    await wait_until_idle()
     disk.fail("sync", LOG, BROKEN)
     disk.let_go()
     found = await waiting
@@ -287,9 +287,9 @@ async def test_a_retry_is_answered_like_the_first_try_and_not_before_it() -> Non
     batch = batch_of([b"a", b"b"], producer_id=5, producer_epoch=0, base_sequence=0)
     request = produce_request({("t", 0): batch})
     first = asyncio.ensure_future(answers(room, request))
-    await settle()
+    await wait_until_idle()
     again = asyncio.ensure_future(answers(room, produce_request({("t", 0): batch})))
-    await settle()
+    await wait_until_idle()
     assert not again.done()
     disk.let_go()
     for waiting in (first, again):
@@ -304,7 +304,7 @@ async def test_a_retry_on_a_failed_log_is_refused_at_once() -> None:
     room, disk = await held_room()
     batch = batch_of([b"a"], producer_id=5, producer_epoch=0, base_sequence=0)
     first = asyncio.ensure_future(answers(room, produce_request({("t", 0): batch})))
-    await settle()
+    await wait_until_idle()
     disk.fail("sync", LOG, BROKEN)
     disk.let_go()
     assert codes(await first) == [ErrorCode.KAFKA_STORAGE_ERROR]
@@ -328,11 +328,11 @@ async def test_a_partition_named_twice_is_acknowledged_for_what_is_committed_onl
     room, disk = await held_room()
     old = batch_of([b"a"], producer_id=5, producer_epoch=0, base_sequence=0)
     first_try = asyncio.ensure_future(answers(room, produce_request({("t", 0): old})))
-    await settle()
+    await wait_until_idle()
     request = produce_request({("t", 0): old})
     request.topic_data[0].partition_data.append(PartitionProduceData(index=0, records=BATCH))
     twice = asyncio.ensure_future(answers(room, request))
-    await settle()
+    await wait_until_idle()
     disk.let_go()
     await first_try
     assert codes(await twice) == [ErrorCode.NONE, ErrorCode.INVALID_REQUEST]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId
 from chronik.wire.messages.produce import PartitionProduceResponse, ProduceRequest, ProduceResponse
@@ -42,7 +42,7 @@ def endpoints(response: ProduceResponse) -> list[tuple[int, str, int, str | None
 async def test_all_waits_for_the_commit() -> None:
     it = leading()
     answer = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     assert not answer.done()
     it.group("t").commit()
     assert only(await answer).error_code == ErrorCode.NONE
@@ -66,7 +66,7 @@ async def test_all_appends_nothing_without_enough_replicas(
     it = leading(in_sync_min)
     it.group("t").lags = frozenset({NodeId(2), NodeId(3)} if lagging == 2 else {NodeId(3)})
     answer = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     assert it.partition("t").log.end_offset == int(is_enough)
     it.group("t").commit()
     code = only(await answer).error_code
@@ -86,7 +86,7 @@ async def test_more_than_there_are_replicas_cannot_be_asked_for() -> None:
     it.create("t", replicas=(1,), min_insync_replicas="2")
     it.group("t").lead(1)
     answer = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").commit()
     assert only(await answer).error_code == ErrorCode.NONE
 
@@ -98,9 +98,9 @@ async def test_more_than_there_are_replicas_cannot_be_asked_for() -> None:
 async def test_the_next_leaders_commit_answers() -> None:
     it = leading()
     answer = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").follow(2, 2)
-    await settle()
+    await wait_until_idle()
     assert not answer.done()
     it.group("t").commit()
     assert only(await answer).error_code == ErrorCode.NONE
@@ -110,7 +110,7 @@ async def test_the_next_leaders_commit_answers() -> None:
 async def test_truncation_answers_with_the_new_leader() -> None:
     it = leading()
     asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").follow(2, 2)
     it.announce(2, 2, "t")
     it.group("t").truncate(0)
@@ -126,7 +126,7 @@ async def test_truncation_answers_with_the_new_leader() -> None:
 async def test_without_any_leader_a_producer_is_sent_to_look_for_one() -> None:
     it = leading()
     asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").follow(None, 2)
     assert only(await asking).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
     assert asyncio.get_running_loop().time() == pytest.approx(0.3)
@@ -136,7 +136,7 @@ async def test_without_any_leader_a_producer_is_sent_to_look_for_one() -> None:
 async def test_a_leader_that_is_found_soon_may_commit_it() -> None:
     it = leading()
     asking = asyncio.create_task(it.ask(asked(), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").follow(None, 2)
     await asyncio.sleep(0.2)
     it.group("t").follow(2, 2)
@@ -150,7 +150,7 @@ async def test_a_leader_that_is_found_soon_may_commit_it() -> None:
 async def test_a_leader_that_says_nothing_is_a_timeout() -> None:
     it = leading()
     asking = asyncio.create_task(it.ask(asked(timeout_ms=2_000), BY_NAME, ProduceResponse))
-    await settle()
+    await wait_until_idle()
     it.group("t").follow(2, 2)
     assert only(await asking).error_code == ErrorCode.REQUEST_TIMED_OUT
     assert asyncio.get_running_loop().time() == pytest.approx(2.0)

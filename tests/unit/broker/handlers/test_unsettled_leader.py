@@ -32,7 +32,7 @@ def stage() -> ClusterStage:
     for _ in range(2):
         it.partition("t").append(batch_of([b"v"]))
     it.group("t").commit(1)
-    it.group("t").lead(2, is_settled=False)
+    it.group("t").lead(2, is_own_term_committed=False)
     return it
 
 
@@ -49,7 +49,7 @@ async def test_no_offset_is_told_that_may_be_too_low(timestamp: int) -> None:
     it = stage()
     answer = await list_offset(it, timestamp)
     assert (answer.error_code, answer.offset) == (ErrorCode.OFFSET_NOT_AVAILABLE, -1)
-    it.group("t").settle()
+    it.group("t").wait_until_idle()
     assert (await list_offset(it, timestamp)).error_code == ErrorCode.NONE
 
 
@@ -73,12 +73,14 @@ async def test_followers_tell_no_offsets() -> None:
     assert (await list_offset(it, EARLIEST)).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
-@pytest.mark.parametrize(("is_settled", "end_offset"), [(False, 2), (True, 1)])
+@pytest.mark.parametrize(("is_own_term_committed", "end_offset"), [(False, 2), (True, 1)])
 @virtual
-async def test_it_does_not_look_as_if_it_had_lost_something(is_settled: bool, end_offset: int) -> None:
+async def test_it_does_not_look_as_if_it_had_lost_something(
+    is_own_term_committed: bool, end_offset: int
+) -> None:
     it = stage()
-    if is_settled:
-        it.group("t").settle()
+    if is_own_term_committed:
+        it.group("t").wait_until_idle()
     wanted = OffsetForLeaderPartition(partition=0, current_leader_epoch=2, leader_epoch=2)
     message = OffsetForLeaderEpochRequest(topics=[OffsetForLeaderTopic(topic="t", partitions=[wanted])])
     response = await it.ask(message, 4, OffsetForLeaderEpochResponse)

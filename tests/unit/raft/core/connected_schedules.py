@@ -13,7 +13,7 @@ from tests.unit.raft.core.connections import ConnectedGroup
 from tests.unit.raft.core.group import Shell
 from tests.unit.raft.core.schedules import OPTIONS, Schedule
 
-CONNECTED = replace(OPTIONS, is_quiet_used=True)
+CONNECTED = replace(OPTIONS, is_quiescence_used=True)
 
 
 class ConnectedSchedule(Schedule):
@@ -76,7 +76,7 @@ class ConnectedSchedule(Schedule):
         core = self.group.leader().core
         members = [self.group[n] for n in core.membership.members]
         named = dict(core.membership.directories)
-        return all(named[s.id] == s.directory and s.core.may_vote and s.core.is_quiet for s in members)
+        return all(named[s.id] == s.directory and s.core.may_vote and s.core.is_quiesced for s in members)
 
     # Events.
 

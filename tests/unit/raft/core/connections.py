@@ -84,7 +84,7 @@ class ConnectedGroup(Group):
             self.lose_peer(node, peer)
 
     def tick_if_needed(self, node: NodeId) -> None:
-        if self.shells[node].is_up and not self.core(node).is_quiet:
+        if self.shells[node].is_up and not self.core(node).is_quiesced:
             self.tick(node)
 
     def deliver_from(self, link: tuple[NodeId, NodeId], *, is_run: bool = True) -> None:
@@ -93,7 +93,7 @@ class ConnectedGroup(Group):
         if queue:
             self.step(queue.popleft(), is_run=is_run)
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         for _ in range(200):
             self.sync()
             links = [link for link, queue in self.queues.items() if queue]

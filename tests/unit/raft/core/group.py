@@ -79,7 +79,7 @@ class Shell:
             may_vote=False,
             first_term=self.first_term,
         )
-        core.may_vote = core.is_directory_settled(self.directory)
+        core.may_vote = core.is_directory_committed(self.directory)
         return core
 
     def run(self) -> None:
@@ -97,7 +97,7 @@ class Shell:
             self.invariants.on_commit(self.id, self.log, self.committed, ready.committed)
             self.committed = ready.committed
         if ready.membership is not None or ready.committed is not None:
-            self.core.may_vote = self.core.is_directory_settled(self.directory)
+            self.core.may_vote = self.core.is_directory_committed(self.directory)
         if ready.leadership is not None and ready.leadership.role is Role.LEADER:
             self.invariants.on_leader(self.id, self.log, ready.leadership.term)
 
@@ -246,7 +246,7 @@ class Group:
             if not self.is_cut(message):
                 self.step(message)
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Deliver and sync until nothing more happens."""
         for _ in range(200):
             self.sync()
@@ -262,7 +262,7 @@ class Group:
             if shell.is_up and leader is not None and other not in (node, leader):
                 self.lose_peer(other, leader)
         self.elapse(node)
-        self.settle()
+        self.wait_until_idle()
 
     def elapse(self, node: int) -> None:
         """Its election timeout passes, and it does something about it."""

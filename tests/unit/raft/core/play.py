@@ -16,7 +16,7 @@ from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, membership, with_directories
 from tests.unit.raft.core.model_log import units_of
 
-QUIET = RaftOptions(is_quiet_used=True)
+QUIET = RaftOptions(is_quiescence_used=True)
 
 
 class Play:
@@ -35,7 +35,7 @@ class Play:
             "elapse": lambda w: self._group.elapse(int(w[0])),
             # What is on the wire now; or until nothing is.
             "deliver": lambda _: self._group.deliver(),
-            "settle": lambda _: self._group.settle(),
+            "settle": lambda _: self._group.wait_until_idle(),
             "sync": lambda w: self._group.sync(*map(int, w)),
             # Leader, text, records.
             "propose": lambda w: self._group.propose(int(w[0]), w[1], int(w[2])),

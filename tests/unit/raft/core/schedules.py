@@ -63,9 +63,9 @@ class Schedule:
         """Each course favours other faults, so that some are met in heaps and some not at all; and some
         courses have so few that much is done between them.
         """
-        calm = self.random.choice((1, 0.2, 0.05, 0.02))
+        restore = self.random.choice((1, 0.2, 0.05, 0.02))
         weights = [
-            weight * (calm * self.random.choice((0.2, 1, 1, 4)) if weight < FAULT_WEIGHT_MAX else 1)
+            weight * (restore * self.random.choice((0.2, 1, 1, 4)) if weight < FAULT_WEIGHT_MAX else 1)
             for weight, _ in self._actions
         ]
         for _ in range(events):

@@ -17,7 +17,7 @@ THREE = membership(1, 2, 3)
 def led() -> Group:
     group = Group(THREE)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     return group
 
 
@@ -110,7 +110,7 @@ def test_a_leader_that_cannot_write_steps_down_and_its_proposal_never_was() -> N
     assert any(isinstance(m, TimeoutNow) for m in group[1].outbox)
     group.campaign(2)
     group.propose(2, "written")
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(1, is_committed=True) == ["written"]
 
 
@@ -119,14 +119,14 @@ def test_a_follower_that_cannot_write_accepts_nothing_and_is_sent_it_again() -> 
     group.propose(1, "a")
     [message] = [m for m in group.wire if isinstance(m, AppendEntries) and m.target == 2]
     group.wire.remove(message)
-    group.settle()
+    group.wait_until_idle()
     group.core(2).step(message)
     group.core(2).ready()
     group.core(2).on_append_failed()
     assert group.core(2).last_index == 0
     group[2].run()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(2, is_committed=True) == ["a"]
 
 
@@ -149,20 +149,20 @@ def test_a_candidate_that_cannot_write_asks_for_no_votes() -> None:
     ready = group.core(2).ready()
     assert ready.messages_after_persistence == ()
     assert ready.hard_state is not None
-    assert not group.core(2).is_quiet
+    assert not group.core(2).is_quiesced
 
 
 # Quiet groups.
 
-QUIET = RaftOptions(is_quiet_used=True)
+QUIET = RaftOptions(is_quiescence_used=True)
 
 
 def test_a_group_with_nothing_to_do_is_quiet_and_a_quiet_leader_says_nothing() -> None:
     group = Group(THREE, options=QUIET)
     group.bootstrap(1)
-    assert not group.core(1).is_quiet
-    group.settle()
-    assert all(group.core(n).is_quiet for n in (1, 2, 3))
+    assert not group.core(1).is_quiesced
+    group.wait_until_idle()
+    assert all(group.core(n).is_quiesced for n in (1, 2, 3))
     group.tick(1, times=100)
     assert not group.wire
     assert group.leaders() == [1]
@@ -171,38 +171,38 @@ def test_a_group_with_nothing_to_do_is_quiet_and_a_quiet_leader_says_nothing() -
 def test_a_quiet_group_wakes_for_a_proposal_and_rests_again() -> None:
     group = Group(THREE, options=QUIET)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     group.tick(1, times=9)
     group.propose(1, "a")
-    assert not group.core(1).is_quiet
+    assert not group.core(1).is_quiesced
     group.tick(1, times=2)
     assert group.leaders() == [1]
-    group.settle()
-    assert all(group.core(n).is_quiet for n in (1, 2, 3))
+    group.wait_until_idle()
+    assert all(group.core(n).is_quiesced for n in (1, 2, 3))
     assert group.core(3).committed == 1
 
 
 def test_a_lost_leader_wakes_its_follower_and_a_found_follower_its_leader() -> None:
     group = Group(THREE, options=QUIET)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     group.isolate(2)
     group.lose_peer(1, 2)
     group.lose_peer(2, 1)
-    assert group.core(1).is_quiet
-    assert not group.core(2).is_quiet
+    assert group.core(1).is_quiesced
+    assert not group.core(2).is_quiesced
     group.heal()
     group.find_peer(1, 2)
-    assert not group.core(1).is_quiet
-    group.settle()
-    assert group.core(1).is_quiet
-    assert group.core(2).is_quiet
+    assert not group.core(1).is_quiesced
+    group.wait_until_idle()
+    assert group.core(1).is_quiesced
+    assert group.core(2).is_quiesced
 
 
 def test_a_leader_that_lost_all_peers_steps_down() -> None:
     group = Group(THREE, options=QUIET)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     group.isolate(1)
     group.lose_peer(1, 2)
     group.lose_peer(1, 3)
@@ -216,7 +216,7 @@ def test_a_leader_that_lost_all_peers_steps_down() -> None:
 def test_what_was_noted_as_committed_is_known_after_a_restart() -> None:
     group = led()
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     assert group.core(2).persisted == 1
     group[2].crash()
     group[2].restart(is_checkpoint_kept=True)

@@ -55,7 +55,7 @@ def sent(group: Group, kind: type[Message]) -> list[Message]:
 def elected(leader: int = 1, *, voters: int = 3) -> Group:
     group = Group(membership(*range(1, voters + 1)))
     group.bootstrap(leader)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [leader]
     return group
 
@@ -177,7 +177,7 @@ def test_5_2_a_split_vote_is_followed_by_another_election() -> None:
     group.is_cut = lambda m: m.target == 3 or m.source == 3
     group.elapse(1)
     group.elapse(2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == []
     assert {group.core(1).term, group.core(2).term} == {2}
     group.campaign(1)
@@ -192,7 +192,7 @@ def test_5_2_refused_by_a_majority_it_follows_at_once() -> None:
     group.campaign(1)
     assert group.core(1).role is Role.FOLLOWER
     group.step(TimeoutNow(source=NodeId(2), target=NodeId(1), term=group.core(1).term))
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).role is Role.FOLLOWER
 
 
@@ -225,7 +225,7 @@ def test_5_2_a_candidate_does_not_mind_whom_it_is_connected_to() -> None:
     group.elapse(1)
     group.lose_peer(1, 2)
     group.find_peer(1, 2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [1]
 
 
@@ -235,7 +235,7 @@ def test_5_2_a_group_of_one_elects_itself_when_its_vote_is_durable() -> None:
     assert group.core(1).role is Role.CANDIDATE
     group.sync()
     assert group.leaders() == [1]
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).committed == 0
 
 
@@ -272,7 +272,7 @@ def test_pre_vote_changes_nobodys_term() -> None:
     assert group.core(3).term == 1
     group.heal()
     group.elapse(3)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [1]
     assert group.core(1).term == 1
 
@@ -280,7 +280,7 @@ def test_pre_vote_changes_nobodys_term() -> None:
 def test_pre_vote_is_refused_while_the_leader_is_heard() -> None:
     group = elected()
     group.elapse(3)
-    group.settle()
+    group.wait_until_idle()
     assert group.core(3).role is Role.FOLLOWER
     assert group.core(3).term == 1
 
@@ -304,7 +304,7 @@ def test_pre_vote_refusal_of_a_later_term_teaches_that_term() -> None:
     group = Group(THREE)
     group.load(2, 8)
     group.elapse(1)
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).term >= 8
 
 
@@ -323,7 +323,7 @@ def test_pre_vote_is_granted_to_the_leader_that_asks() -> None:
     group = elected()
     group.restart(1)
     group.elapse(1)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [1]
     assert group.core(1).term == 2
 
@@ -390,7 +390,7 @@ def test_a_partitioned_leader_hears_of_the_new_term() -> None:
     assert group.core(2).role is Role.LEADER
     group.heal()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     assert group.core(1).leadership.leader in (None, 2)
 
@@ -421,7 +421,7 @@ def test_whose_turn_comes_later_lets_an_election_end() -> None:
     # Node 2 was slow. Its question comes in the tick before node 3 would ask.
     group.tick(2)
     assert group.core(2).role is Role.PRE_CANDIDATE
-    group.settle()
+    group.wait_until_idle()
     group.tick(3, times=turn - 1)
     assert group.core(3).role is Role.FOLLOWER
 
@@ -447,7 +447,7 @@ def test_first_leader_leads_in_term_1_without_an_election() -> None:
     group = Group(THREE)
     group.bootstrap(2)
     assert group.leaders() == []
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     assert group.core(2).term == 1
     assert all(group.core(n).committed == 0 for n in (1, 2, 3))
@@ -469,7 +469,7 @@ def test_first_leader_that_crashed_is_elected_in_a_later_term() -> None:
     group.bootstrap(2)
     group.sync(2)
     group.restart(2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == []
     group.campaign(2)
     assert group.core(2).term == 2
@@ -498,7 +498,7 @@ def test_a_group_begins_with_the_first_term_it_is_given() -> None:
     """A partition of a name that others had before begins above their epochs."""
     group = Group(THREE, first_term=Term(12))
     group.bootstrap(2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     assert [group.core(n).term for n in (1, 2, 3)] == [12, 12, 12]
     group.isolate(2)

@@ -24,7 +24,7 @@ THREE = membership(1, 2, 3)
 def led(options: RaftOptions | None = None) -> Group:
     group = Group(THREE, options=options)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     return group
 
 
@@ -41,7 +41,7 @@ def test_5_3_an_entry_is_committed_when_a_majority_has_it() -> None:
     entries = group.propose(1, "a", 3)
     assert (entries.first, entries.last, entries.last_term) == (1, 3, 1)
     assert group.core(1).committed == 0
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).committed == 3
     assert group.core(2).committed == 3
 
@@ -50,17 +50,17 @@ def test_5_3_a_minority_commits_nothing() -> None:
     group = led()
     group.isolate(1)
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).committed == 0
 
 
 def test_5_3_followers_learn_of_a_commit_with_the_next_entries() -> None:
     group = led(RaftOptions(is_commit_told_at_once=False))
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     assert (group.core(1).committed, group.core(2).committed) == (1, 0)
     group.propose(1, "b")
-    group.settle()
+    group.wait_until_idle()
     assert group.core(2).committed == 1
 
 
@@ -69,10 +69,10 @@ def test_5_3_a_slow_follower_is_sent_to_until_it_has_all() -> None:
     group.isolate(3)
     for text in "abc":
         group.propose(1, text)
-    group.settle()
+    group.wait_until_idle()
     group.heal()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(3, is_committed=True) == ["a", "b", "c"]
 
 
@@ -81,13 +81,13 @@ def test_5_3_what_a_follower_has_otherwise_is_replaced() -> None:
     group.isolate(1)
     group.propose(1, "lost", 5)
     group.propose(1, "lost too")
-    group.settle()
+    group.wait_until_idle()
     group.campaign(2)
     group.propose(2, "kept")
-    group.settle()
+    group.wait_until_idle()
     group.heal()
     group.tick(2, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(1) == ["kept"]
     assert any(ready.truncate_to == 0 for ready in group[1].readies)
     assert group[1].log.content == group[2].log.content
@@ -141,7 +141,7 @@ def test_5_3_entries_that_come_late_remove_nothing() -> None:
     group.propose(1, "a")
     old = appends(group, 2)[0]
     group.propose(1, "b")
-    group.settle()
+    group.wait_until_idle()
     group.step(old)
     assert group.texts(2) == ["a", "b"]
     assert group[2].readies[-1].truncate_to is None
@@ -153,7 +153,7 @@ def test_5_3_entries_come_in_any_order() -> None:
         group.propose(1, text)
     for message in reversed(appends(group, 2)):
         group.step(message)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(2, is_committed=True) == ["a", "b", "c"]
 
 
@@ -170,7 +170,7 @@ def test_5_3_several_proposals_are_one_message_without_a_read() -> None:
 def test_5_3_a_committed_entry_of_another_term_stops_the_replica() -> None:
     group = led()
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     bad = AppendEntries(
         source=NodeId(1),
         target=NodeId(2),
@@ -207,7 +207,7 @@ def test_5_4_2_figure_8_an_earlier_terms_entry_is_not_committed_by_counting() ->
     assert group.leaders() == [1]
     for _ in range(10):
         group.tick(1)
-        group.settle()
+        group.wait_until_idle()
     assert group.texts(2) == group.texts(3) == ["one", "two"]
     assert [group.core(1).followers[NodeId(n)].match for n in (2, 3)] == [1, 1]
     assert group.core(1).committed == BEFORE_FIRST
@@ -243,10 +243,10 @@ def test_5_5_requests_are_repeated_until_a_crashed_follower_answers() -> None:
     group = led()
     group[3].crash()
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     group[3].restart()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(3, is_committed=True) == ["a"]
 
 
@@ -254,7 +254,7 @@ def test_5_5_a_request_answered_twice_does_no_harm() -> None:
     group = led()
     group.propose(1, "a")
     group.wire = [*group.wire, *group.wire]
-    group.settle()
+    group.wait_until_idle()
     assert all(group.texts(n, is_committed=True) == ["a"] for n in (1, 2, 3))
 
 
@@ -289,9 +289,9 @@ def test_5_5_an_unsynced_entry_that_a_crash_lost_is_sent_again() -> None:
     group.restart(2)
     assert group.texts(2) == []
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(2, is_committed=True) == ["a"]
 
 
@@ -303,7 +303,7 @@ def test_flow_a_follower_that_does_not_answer_is_sent_a_bounded_amount() -> None
     for i in range(20):
         group.propose(1, f"{i}")
     assert len(appends(group, 2)) == 4
-    group.settle()
+    group.wait_until_idle()
     assert len(group.texts(2, is_committed=True)) == 20
 
 
@@ -312,7 +312,7 @@ def test_flow_bytes_in_flight_are_bounded() -> None:
     for i in range(20):
         group.propose(1, f"{i}", 3)
     assert sum(e.size for m in appends(group, 2) for e in m.entries) <= 1000 + 300
-    group.settle()
+    group.wait_until_idle()
     assert len(group.texts(2, is_committed=True)) == 20
 
 
@@ -322,7 +322,7 @@ def test_flow_a_message_has_at_most_so_many_bytes_but_one_batch() -> None:
     for i in range(10):
         group.propose(1, f"{i}", 2)
     group.propose(1, "large", 50)
-    group.settle()
+    group.wait_until_idle()
     group.heal()
     sizes = []
 
@@ -333,7 +333,7 @@ def test_flow_a_message_has_at_most_so_many_bytes_but_one_batch() -> None:
 
     group.is_cut = measure
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert max(sizes) == 5000
     assert sorted(sizes)[-2] <= 500
 
@@ -353,11 +353,11 @@ def test_flow_a_lost_acceptance_is_repeated_after_a_heartbeat() -> None:
     group = led(RaftOptions(inflight_messages_max=1))
     group.is_cut = lambda m: isinstance(m, AppendAccepted)
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).committed == 0
     group.heal()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).committed == 1
 
 
@@ -366,7 +366,7 @@ def test_flow_a_lost_message_is_found_by_the_next_heartbeat() -> None:
     group.propose(1, "a")
     group.wire.clear()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(2, is_committed=True) == ["a"]
 
 
@@ -374,16 +374,16 @@ def test_flow_what_is_not_in_memory_is_sent_when_it_is() -> None:
     group = led()
     group.isolate(3)
     group.propose(1, "a")
-    group.settle()
+    group.wait_until_idle()
     group.heal()
     group[1].log.is_cold = True
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(3) == []
     group[1].log.is_cold = False
     group[1].run()
     group.sync()
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(3) == ["a"]
 
 
@@ -424,7 +424,7 @@ def test_7_a_follower_that_has_another_entry_where_the_leaders_log_starts() -> N
     group[1].log.drop_before(4)
     group.heal()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group[2].log.first_index == 4
     assert group[2].log.content.units == group[1].log.content.units
 
@@ -438,7 +438,7 @@ def behind(*, index: int = 9) -> Group:
     group.isolate(3)
     for i in range(12):
         group.propose(1, f"{i}")
-    group.settle()
+    group.wait_until_idle()
     group[1].log.drop_before(index)
     group.heal()
     return group
@@ -447,7 +447,7 @@ def behind(*, index: int = 9) -> Group:
 def test_7_a_follower_behind_the_log_start_restarts_there() -> None:
     group = behind()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group[3].log.first_index == 9
     assert group.texts(3, is_committed=True) == ["8", "9", "10", "11"]
     assert group.core(1).followers[NodeId(3)].mode is Mode.REPLICATE
@@ -457,7 +457,7 @@ def test_7_what_the_shell_sends_with_a_restart_arrives_unseen() -> None:
     group = behind()
     group.is_cut = lambda m: isinstance(m, RestartLog)
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     restart = RestartLog(
         source=NodeId(1),
         target=NodeId(3),
@@ -510,11 +510,11 @@ def test_7_a_lost_restart_is_repeated() -> None:
     group = behind()
     group.tick(1, times=2)
     group.is_cut = lambda m: isinstance(m, RestartLog)
-    group.settle()
+    group.wait_until_idle()
     assert group[3].log.first_index == 0
     group.heal()
     group.tick(1, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group[3].log.first_index == 9
 
 
@@ -523,11 +523,11 @@ def test_7_a_new_leader_finds_a_follower_behind_its_log_start() -> None:
     group.isolate(3)
     group[2].log.drop_before(7)
     group.transfer(1, 2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     group.heal()
     group.tick(2, times=2)
-    group.settle()
+    group.wait_until_idle()
     assert group[3].log.first_index == 7
     assert group.texts(3, is_committed=True) == group.texts(2)
 
@@ -537,7 +537,7 @@ def test_7_entries_from_before_the_log_start_are_known() -> None:
     group.propose(1, "a")
     old = appends(group, 2)[0]
     group.propose(1, "b")
-    group.settle()
+    group.wait_until_idle()
     group[2].log.drop_before(2)
     group.step(old)
     assert group[2].log.first_index == 2
@@ -562,7 +562,7 @@ def test_8_a_leader_begins_its_term_with_a_marker_and_so_commits_what_it_found()
 def test_what_is_committed_is_so_when_the_entries_come_after_the_word() -> None:
     group = Group(THREE)
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     group.propose(1, "a")
     held = [message for message in group.wire if isinstance(message, AppendEntries)]
     group.wire.clear()

@@ -130,4 +130,4 @@ def _take(tail: LogTail, log: ModelLog) -> None:
     restart, truncate_to, appends = tail.take()
     log.write(Ready(restart=restart, truncate_to=truncate_to, appends=appends))
     assert tail.is_taken
-    tail.settle()
+    tail.absorb_appended()

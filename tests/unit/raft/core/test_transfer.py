@@ -13,17 +13,17 @@ from tests.unit.raft.core.group import Group, membership
 def led() -> Group:
     group = Group(membership(1, 2, 3, learners=[4]))
     group.bootstrap(1)
-    group.settle()
+    group.wait_until_idle()
     return group
 
 
 def test_transfer_makes_the_other_leader_in_the_next_term_without_a_timeout() -> None:
     group = led()
     group.transfer(1, 2)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     assert group.core(2).term == 2
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).leadership.leader == 2
 
 
@@ -32,7 +32,7 @@ def test_transfer_waits_until_the_other_has_the_whole_log() -> None:
     group.propose(1, "a")
     group.transfer(1, 2)
     assert not any(isinstance(m, TimeoutNow) for m in group.wire)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [2]
     assert group.texts(2, is_committed=True) == ["a"]
 
@@ -55,9 +55,9 @@ def test_transfer_that_does_not_succeed_is_given_up() -> None:
     group.transfer(1, 2)
     for _ in range(10):
         group.tick(1)
-        group.settle()
+        group.wait_until_idle()
     group.propose(1, "b")
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(1, is_committed=True) == ["a", "b"]
 
 
@@ -94,7 +94,7 @@ def test_transfer_is_given_up_when_the_other_is_lost_and_proposals_go_on() -> No
     assert group.core(1).transferring_to is None
     group.propose(1, "b")
     group.find_peer(1, 3)
-    group.settle()
+    group.wait_until_idle()
     assert group.texts(1, is_committed=True) == ["a", "b"]
 
 
@@ -111,7 +111,7 @@ def test_transfer_lets_what_was_proposed_before_be_committed() -> None:
     group.is_cut = lambda m: m.target == 2
     group.propose(1, "a")
     group.transfer(1, 2)
-    group.settle()
+    group.wait_until_idle()
     assert group.core(1).transferring_to == 2
     assert group.texts(1, is_committed=True) == ["a"]
 
@@ -122,6 +122,6 @@ def test_transfer_can_be_redirected() -> None:
     group.propose(1, "a")
     group.transfer(1, 2)
     group.transfer(1, 3)
-    group.settle()
+    group.wait_until_idle()
     assert group.leaders() == [3]
     assert group.core(1).transferring_to is None

@@ -60,21 +60,21 @@ def test_a_leader_that_commits_what_others_left_with_nothing_of_its_own() -> Non
     problems = Problems(Trace(lambda: 0.0))
     check = CommitCheck(problems)
 
-    def look(high_watermark: int, epoch: int, *, is_settled: bool) -> None:
+    def look(high_watermark: int, epoch: int, *, is_own_term_committed: bool) -> None:
         name = SimpleNamespace(partition=0)
         partition: Any = SimpleNamespace(
             topic_id=TOPIC,
             name=name,
             high_watermark=high_watermark,
             leader_epoch=epoch,
-            is_settled=is_settled,
+            is_own_term_committed=is_own_term_committed,
         )
         check._check_restraint("node 1, t-0", partition)
 
-    look(5, 1, is_settled=False)
-    look(9, 1, is_settled=True)
-    look(9, 2, is_settled=False)
-    look(9, 2, is_settled=False)
+    look(5, 1, is_own_term_committed=False)
+    look(9, 1, is_own_term_committed=True)
+    look(9, 2, is_own_term_committed=False)
+    look(9, 2, is_own_term_committed=False)
     assert problems.found == []
-    look(10, 2, is_settled=False)
+    look(10, 2, is_own_term_committed=False)
     assert len(problems.found) == 1

@@ -71,7 +71,7 @@ async def test_what_waits_for_nobody_is_found() -> None:
     leader = next(node for node in nodes if node.partition("t").is_leader)
     loop = asyncio.get_running_loop()
     leader.dispatcher._tasks.add(loop.create_task(asyncio.sleep(1000)))
-    leader.partition("t")._settle_waiters.append(loop.create_future())
+    leader.partition("t")._own_term_waiters.append(loop.create_future())
     found = problems()
     check_bounds(nodes, BYTES, BYTES, found)
     assert len(found.found) == 2

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from chronik.cluster.wakeups import Wakeups
+from chronik.cluster.notifier import Notifier
 from chronik.sim.virtual_time import virtual
 
 
 @virtual
 async def test_who_waited_longest_is_woken_first() -> None:
-    wakeups, woken = Wakeups(), list[int]()
+    wakeups, woken = Notifier(), list[int]()
 
     async def wait(number: int) -> None:
         await wakeups.wait(asyncio.get_running_loop().time() + 10)
@@ -24,7 +24,7 @@ async def test_who_waited_longest_is_woken_first() -> None:
 
 @virtual
 async def test_nobody_waits_beyond_the_deadline_and_nobody_is_left() -> None:
-    wakeups, loop = Wakeups(), asyncio.get_running_loop()
+    wakeups, loop = Notifier(), asyncio.get_running_loop()
     began = loop.time()
     await wakeups.wait(began + 3)
     assert 3 <= loop.time() - began < 3.1

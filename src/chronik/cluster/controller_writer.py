@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 
-from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Fate, refused, unknown
+from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused, unknown
 from chronik.cluster.applied_metadata import AppliedMetadata
 from chronik.cluster.commands import Command, CreateTopic
 from chronik.cluster.controller import decide
@@ -63,7 +63,7 @@ class _Waiting:
 _Outcomes = list[tuple[_Waiting, ClusterDelta | KafkaError]]
 
 
-class Decider:
+class ControllerWriter:
     """One per node, for the node's life; the part of `MetadataService` that works while this node leads."""
 
     def __init__(self, log: MetadataLog, applied: AppliedMetadata, premises: Premises) -> None:
@@ -170,7 +170,7 @@ class Decider:
             if isinstance(result, KafkaError):
                 waiting.tell(refused(result, offset))
             else:
-                waiting.tell(Answer(fate=Fate.DONE, offset=offset, delta=result))
+                waiting.tell(Answer(fate=Outcome.DONE, offset=offset, delta=result))
 
     def _answer_all(self, waiting: deque[_Waiting] | list[_Waiting], answer: Answer) -> None:
         for one in waiting:

@@ -16,16 +16,16 @@ _BYTES_MAX = 16 * 1024 * 1024
 # Metadata is applied within milliseconds of each other; a group that is still not here was deleted.
 _TICKS_MAX = 100
 
-Early = tuple[Message, int]
+EarlyMessage = tuple[Message, int]
 
 
-class EarlyMessages:
+class UnknownGroupBuffer:
     """Owned by the host."""
 
     def __init__(self) -> None:
-        self._kept: dict[GroupId, list[Early]] = {}
+        self._kept: dict[GroupId, list[EarlyMessage]] = {}
         # Those of the last _TICKS_MAX ticks are in the two generations.
-        self._older: dict[GroupId, list[Early]] = {}
+        self._older: dict[GroupId, list[EarlyMessage]] = {}
         self._count = 0
         self._bytes = 0
         self._ticks = 0
@@ -38,7 +38,7 @@ class EarlyMessages:
         self._bytes += size
         self._kept.setdefault(group, []).append((message, log_start))
 
-    def take(self, group: GroupId) -> Sequence[Early]:
+    def take(self, group: GroupId) -> Sequence[EarlyMessage]:
         """In the order in which they came."""
         return [*self._older.pop(group, ()), *self._kept.pop(group, ())]
 

@@ -9,7 +9,7 @@ from chronik.raft.core.roles import BecomeFollower, Role, Transition
 from chronik.vocab.ids import NodeId
 
 
-class Behaviour(ABC):
+class RoleState(ABC):
     """A role in one term. Made by `core.RaftCore` at a transition, ends at the next; a method that returns a
     transition ends it.
     """
@@ -22,13 +22,13 @@ class Behaviour(ABC):
         self.replica = replica
 
     @property
-    def is_loyal(self) -> bool:
+    def has_live_leader(self) -> bool:
         """Whether it knows a living leader, and so refuses to elect another (section 6; thesis 4.2.3)."""
         return False
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether there is nothing to do until an input other than `tick` (`RaftOptions.is_quiet_used`)."""
+    def is_quiesced(self) -> bool:
+        """True if there is nothing to do until an input other than `tick` (see `RaftOptions`)."""
         return False
 
     def enter(self) -> Transition | None:

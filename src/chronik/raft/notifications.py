@@ -11,7 +11,7 @@ from chronik.raft.latency import Latency
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 
-class Teller(Protocol):
+class NotifyingGroup(Protocol):
     """The group: what is so now."""
 
     @property
@@ -29,7 +29,7 @@ class Teller(Protocol):
     def known_leader(self) -> NodeId | None: ...
 
     @property
-    def is_settled(self) -> bool: ...
+    def is_own_term_committed(self) -> bool: ...
 
     @property
     def committed_offset(self) -> Offset:
@@ -41,17 +41,17 @@ class Teller(Protocol):
         ...
 
 
-class Telling:
+class ListenerNotifier:
     """Made with its group, which calls `tell` at the end of each turn in which something may have changed."""
 
-    def __init__(self, group: Teller, start_offset: Offset, commits: Latency) -> None:
+    def __init__(self, group: NotifyingGroup, start_offset: Offset, commits: Latency) -> None:
         self._group = group
         self._commits = commits
         self.listener: GroupListener | None = None
         # What was last told.
         self.high_watermark = start_offset
         self._leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
-        self._is_settled_told = False
+        self._is_own_term_notified = False
         # The least end of the log since the last telling, if it was cut.
         self._truncated_to: Offset | None = None
         # How often this replica became leader by an election, saw somebody else become it, and gave its
@@ -61,7 +61,7 @@ class Telling:
         self.handed_over = 0
         self._last_leader: NodeId | None = None
         # To whom leadership was last asked to go; None once somebody leads after that.
-        self.heir: NodeId | None = None
+        self.transfer_target: NodeId | None = None
         # One append at a time is timed: where it ends, and when it was; None while there is none.
         self._timed_end: Offset | None = None
         self._timed_from = 0.0
@@ -81,7 +81,7 @@ class Telling:
         if self._truncated_to is not None:
             end_offset, self._truncated_to = self._truncated_to, None
             listener.on_truncated(end_offset)
-        self._tell_leader(listener)
+        self._notify_leader(listener)
         high_watermark = group.committed_offset
         if high_watermark > self.high_watermark:
             self.high_watermark = high_watermark
@@ -89,25 +89,25 @@ class Telling:
                 self._timed_end = None
                 self._commits.since(self._timed_from)
             listener.on_commit(high_watermark)
-        if not self._is_settled_told and group.is_settled:
-            self._is_settled_told = True
-            listener.on_settled()
+        if not self._is_own_term_notified and group.is_own_term_committed:
+            self._is_own_term_notified = True
+            listener.on_own_term_committed()
 
-    def tell_failure(self, error: OSError) -> None:
+    def notify_failure(self, error: OSError) -> None:
         """The last thing it is told. Whatever else the group knew, it may be in no state to say."""
         listener, self.listener = self.listener, None
         if listener is not None:
             try:
-                self._tell_leader(listener)
+                self._notify_leader(listener)
             finally:
                 listener.on_failure(error)
 
-    def _tell_leader(self, listener: GroupListener) -> None:
+    def _notify_leader(self, listener: GroupListener) -> None:
         group = self._group
         leader = (group.is_leader, group.leader_epoch, group.known_leader)
         if leader != self._leader:
             self._leader = leader
-            self._is_settled_told = False
+            self._is_own_term_notified = False
             self._count_leader()
             group.on_leader_changed()
             listener.on_leadership()
@@ -122,9 +122,9 @@ class Telling:
             self.elections += 1
         if leader is None:
             return
-        if self.heir == leader:
+        if self.transfer_target == leader:
             self.handed_over += 1
-        self.heir = None
+        self.transfer_target = None
         if self._last_leader not in (None, leader):
             self.leader_changes += 1
         self._last_leader = leader

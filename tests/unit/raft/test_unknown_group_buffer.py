@@ -1,10 +1,10 @@
 """Messages that come before their group."""
 
-from chronik.raft import early
+from chronik.raft import unknown_group_buffer as early
 from chronik.raft.core.messages import AppendEntries, Message, TimeoutNow
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.early import EarlyMessages
 from chronik.raft.group_id import GroupId
+from chronik.raft.unknown_group_buffer import UnknownGroupBuffer
 from chronik.vocab.ids import NodeId, TopicId
 from tests.unit.raft.lone import records
 
@@ -22,13 +22,13 @@ def append(size: int) -> Message:
     return AppendEntries(NodeId(1), NodeId(2), Term(1), RaftIndex(0), Term(1), RaftIndex(0), (entries,))
 
 
-def pass_ticks(kept: EarlyMessages, count: int) -> None:
+def pass_ticks(kept: UnknownGroupBuffer, count: int) -> None:
     for _ in range(count):
         kept.tick()
 
 
 def test_each_group_is_given_its_own_once_in_order() -> None:
-    kept = EarlyMessages()
+    kept = UnknownGroupBuffer()
     kept.keep(ONE, message(1), 10)
     kept.keep(TWO, message(2), 20)
     kept.keep(ONE, message(3), 30)
@@ -38,7 +38,7 @@ def test_each_group_is_given_its_own_once_in_order() -> None:
 
 
 def test_they_are_kept_in_order_over_a_generation() -> None:
-    kept = EarlyMessages()
+    kept = UnknownGroupBuffer()
     kept.keep(ONE, message(1), -1)
     pass_ticks(kept, TICKS)
     kept.keep(ONE, message(2), -1)
@@ -46,7 +46,7 @@ def test_they_are_kept_in_order_over_a_generation() -> None:
 
 
 def test_they_are_forgotten_after_two_generations() -> None:
-    kept = EarlyMessages()
+    kept = UnknownGroupBuffer()
     kept.keep(ONE, message(1), -1)
     pass_ticks(kept, 2 * TICKS - 1)
     assert kept.take(ONE)
@@ -56,7 +56,7 @@ def test_they_are_forgotten_after_two_generations() -> None:
 
 
 def test_their_number_is_bounded_in_a_generation() -> None:
-    kept = EarlyMessages()
+    kept = UnknownGroupBuffer()
     for number in range(early._MESSAGES_MAX + 5):
         kept.keep(ONE, message(number), -1)
     assert len(kept.take(ONE)) == early._MESSAGES_MAX
@@ -66,7 +66,7 @@ def test_their_number_is_bounded_in_a_generation() -> None:
 
 
 def test_their_bytes_are_bounded() -> None:
-    kept = EarlyMessages()
+    kept = UnknownGroupBuffer()
     large = append(early._BYTES_MAX // 3)
     for _ in range(3):
         kept.keep(ONE, large, -1)

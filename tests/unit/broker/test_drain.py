@@ -6,7 +6,7 @@ import pytest
 
 from chronik.broker.partition import Partition
 from chronik.cluster.records import BrokerFenced
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of
 from tests.unit.broker.cluster_stage import NODE, ClusterStage
@@ -23,15 +23,15 @@ def stage(partitions: int = 1) -> ClusterStage:
     return it
 
 
-def hand_over(it: ClusterStage) -> asyncio.Task[list[Partition]]:
-    return asyncio.create_task(it.broker.transfers.hand_over_all(DEADLINE))
+def drain(it: ClusterStage) -> asyncio.Task[list[Partition]]:
+    return asyncio.create_task(it.broker.transfers.drain_all(DEADLINE))
 
 
 def take(it: ClusterStage, index: int = 0, epoch: int = 2) -> None:
-    """The heir leads, and says so."""
-    heir = it.group("t", index).transfers[-1]
-    it.group("t", index).follow(heir, epoch)
-    it.announce(heir, epoch, "t", index)
+    """The transfer_target leads, and says so."""
+    transfer_target = it.group("t", index).transfers[-1]
+    it.group("t", index).follow(transfer_target, epoch)
+    it.announce(transfer_target, epoch, "t", index)
 
 
 def now() -> float:
@@ -42,18 +42,18 @@ def now() -> float:
 async def test_a_node_that_leads_nothing_is_done() -> None:
     it = ClusterStage()
     it.create("t")
-    assert await hand_over(it) == []
+    assert await drain(it) == []
     assert now() == 0
 
 
 @virtual
 async def test_it_is_done_when_others_are_known_to_lead() -> None:
     it = stage()
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     assert len(it.group("t").transfers) == 1
     it.group("t").follow(None, 2)
-    await settle()
+    await wait_until_idle()
     assert not running.done()
     it.announce(3, 2, "t")
     assert await running == []
@@ -66,10 +66,10 @@ async def test_the_others_get_equal_shares() -> None:
     it.create("theirs", 2, replicas=(2, 3))
     for index in range(2):
         it.announce(2, 1, "theirs", index)
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     heirs = [it.group("t", index).transfers for index in range(6)]
-    assert sorted(heir for (heir,) in heirs) == [TWO, TWO, THREE, THREE, THREE, THREE]
+    assert sorted(transfer_target for (transfer_target,) in heirs) == [TWO, TWO, THREE, THREE, THREE, THREE]
     for index in range(6):
         take(it, index)
     assert await running == []
@@ -87,8 +87,8 @@ async def test_only_who_keeps_up_gets_any(why: str) -> None:
         it.group("t").lags = frozenset({TWO})
     else:
         it.group("t").ends[TWO] = 0
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     assert it.group("t").transfers == [THREE]
     running.cancel()
 
@@ -99,7 +99,7 @@ async def test_without_others_it_does_not_wait() -> None:
     it.create("alone", replicas=(1,))
     it.group("alone").lead(1)
     it.peers.nodes = frozenset({NODE})
-    assert await hand_over(it) == [it.partition("t")]
+    assert await drain(it) == [it.partition("t")]
     assert now() == 0
 
 
@@ -107,7 +107,7 @@ async def test_without_others_it_does_not_wait() -> None:
 async def test_it_waits_for_those_that_catch_up() -> None:
     it = stage()
     it.group("t").lags = frozenset({TWO, THREE})
-    running = hand_over(it)
+    running = drain(it)
     await asyncio.sleep(1)
     assert it.group("t").transfers == []
     it.group("t").lags = frozenset({TWO})
@@ -120,7 +120,7 @@ async def test_it_waits_for_those_that_catch_up() -> None:
 @virtual
 async def test_a_transfer_that_comes_to_nothing_is_begun_again_elsewhere() -> None:
     it = stage()
-    running = hand_over(it)
+    running = drain(it)
     await asyncio.sleep(0.7)
     assert set(it.group("t").transfers) == {TWO, THREE}
     take(it)
@@ -130,8 +130,8 @@ async def test_a_transfer_that_comes_to_nothing_is_begun_again_elsewhere() -> No
 @virtual
 async def test_what_comes_back_is_handed_over_again() -> None:
     it = stage(2)
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     take(it, 0)
     await asyncio.sleep(0.1)
     it.group("t", 0).lead(3)
@@ -145,8 +145,8 @@ async def test_what_comes_back_is_handed_over_again() -> None:
 @virtual
 async def test_there_is_an_end_to_it() -> None:
     it = stage(2)
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     take(it, 1)
     assert await running == [it.partition("t", 0)]
     assert now() == pytest.approx(DEADLINE)
@@ -155,8 +155,8 @@ async def test_there_is_an_end_to_it() -> None:
 @virtual
 async def test_what_is_deleted_meanwhile_is_no_concern() -> None:
     it = stage()
-    running = hand_over(it)
-    await settle()
+    running = drain(it)
+    await wait_until_idle()
     it.delete("t")
     assert await running == []
     assert now() < 1
@@ -166,6 +166,6 @@ async def test_what_is_deleted_meanwhile_is_no_concern() -> None:
 async def test_nothing_is_given_to_nodes_that_stop_as_well() -> None:
     it = stage()
     it.apply([BrokerFenced(node=TWO), BrokerFenced(node=THREE)])
-    assert await hand_over(it) == [it.replicas.leader("t", 0)]
+    assert await drain(it) == [it.replicas.replica("t", 0)]
     assert it.group("t").transfers == []
     assert now() == 0

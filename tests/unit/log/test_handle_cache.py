@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.sim.disk import CrashDisk, CrashFile
 
 

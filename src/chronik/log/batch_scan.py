@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from chronik.log.handles import LazyFile
+from chronik.log.handle_cache import LazyFile
 from chronik.log.source import Source
 from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, LOG_OVERHEAD, MAGIC, Batch, Buffer, parse_header
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chronik.log.handles import HandleCache, LazyFile
+from chronik.log.batch_scan import Walk, iterate_batches, walk
+from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.log.source import BLOCKING
-from chronik.log.walk import Walk, iterate_batches, walk
 from chronik.records.batch import parse_header, stamp
 from chronik.sim.disk import CrashDisk
 from tests.unit.log.drivers import batch_of

@@ -3,7 +3,7 @@
 import pytest
 
 from chronik.raft.latency import Latency
-from chronik.raft.telling import Telling
+from chronik.raft.notifications import ListenerNotifier
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
@@ -11,26 +11,28 @@ BROKEN = OSError("broken")
 
 
 class FakeGroup:
-    """Node 1's; implements `Teller`. Listens, too, and writes down what it hears."""
+    """Node 1's; implements `NotifyingGroup`. Listens, too, and writes down what it hears."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.commits = Latency(lambda: self.now)
-        self.telling = Telling(self, Offset(5), self.commits)
+        self.telling = ListenerNotifier(self, Offset(5), self.commits)
         self.telling.listener = self
         self.is_leader = False
         self.first_epoch = LeaderEpoch(1)
         self.leader_epoch = LeaderEpoch(1)
         self.known_leader: NodeId | None = None
-        self.is_settled = False
+        self.is_own_term_committed = False
         self.committed_offset = Offset(0)
         self.heard: list[str] = []
         # What a listener's bug is in.
         self.faulty = ""
 
-    def lead(self, epoch: int, leader: NodeId | None = ONE, *, is_settled: bool = False) -> list[str]:
+    def lead(
+        self, epoch: int, leader: NodeId | None = ONE, *, is_own_term_committed: bool = False
+    ) -> list[str]:
         self.leader_epoch, self.known_leader = LeaderEpoch(epoch), leader
-        self.is_leader, self.is_settled = leader == ONE, is_settled
+        self.is_leader, self.is_own_term_committed = leader == ONE, is_own_term_committed
         return self.tell()
 
     def tell(self) -> list[str]:
@@ -55,7 +57,7 @@ class FakeGroup:
     def on_leadership(self) -> None:
         self.hear("leadership")
 
-    def on_settled(self) -> None:
+    def on_own_term_committed(self) -> None:
         self.hear("settled")
 
     def on_failure(self, error: OSError) -> None:
@@ -66,7 +68,7 @@ def test_all_that_changed_is_told_in_order_and_once() -> None:
     group = FakeGroup()
     group.telling.on_truncated(Offset(6))
     group.committed_offset = Offset(7)
-    assert group.lead(2, is_settled=True) == [
+    assert group.lead(2, is_own_term_committed=True) == [
         "truncated 6",
         "changed",
         "leadership",
@@ -98,9 +100,9 @@ def test_the_least_end_of_a_log_that_was_cut_twice_is_told() -> None:
 
 def test_it_is_settled_anew_in_each_term() -> None:
     group = FakeGroup()
-    group.lead(2, is_settled=True)
+    group.lead(2, is_own_term_committed=True)
     assert group.lead(3) == ["changed", "leadership"]
-    assert group.lead(3, is_settled=True) == ["settled"]
+    assert group.lead(3, is_own_term_committed=True) == ["settled"]
 
 
 def test_a_failure_is_told_last_and_after_the_loss_of_leadership() -> None:
@@ -109,9 +111,9 @@ def test_a_failure_is_told_last_and_after_the_loss_of_leadership() -> None:
     group.is_leader = False
     group.committed_offset = Offset(9)
     group.heard.clear()
-    group.telling.tell_failure(BROKEN)
+    group.telling.notify_failure(BROKEN)
     assert group.heard == ["changed", "leadership", "failure broken"]
-    group.telling.tell_failure(BROKEN)
+    group.telling.notify_failure(BROKEN)
     assert group.tell() == []
     assert group.heard == []
 
@@ -120,7 +122,7 @@ def test_a_failure_is_told_whatever_is_wrong_with_the_listener() -> None:
     group = FakeGroup()
     group.faulty = "leadership"
     with pytest.raises(ZeroDivisionError):
-        group.telling.tell_failure(BROKEN)
+        group.telling.notify_failure(BROKEN)
     assert group.heard[-1] == "failure broken"
 
 
@@ -177,11 +179,11 @@ def test_a_change_is_another_leader_than_the_last_one_that_was_known() -> None:
 def test_a_leadership_is_handed_over_when_the_next_leader_is_the_heir() -> None:
     group = FakeGroup()
     group.lead(1)
-    group.telling.heir = TWO
+    group.telling.transfer_target = TWO
     group.lead(2, None)
     group.lead(2, TWO)
     assert counted(group) == (0, 1, 1)
-    group.telling.heir = TWO
+    group.telling.transfer_target = TWO
     group.lead(3, THREE)
     group.lead(4, TWO)
     assert counted(group)[2] == 1

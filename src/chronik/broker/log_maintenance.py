@@ -52,7 +52,7 @@ class Upkeep:
 
     async def _keep_up_one(self, partition: Partition) -> int:
         try:
-            return await self._replicas.keep_up(partition)
+            return await self._replicas.run_maintenance(partition)
         except Exception as error:  # one partition's trouble must not end the retention of all others
             _log.critical("upkeep failed", extra={"partition": str(partition.name)}, exc_info=error)
             return 0

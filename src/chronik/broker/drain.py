@@ -31,7 +31,7 @@ _RETRY_SECONDS = 0.5
 _LOOK_SECONDS = 0.05
 
 
-class HandOver:
+class Drain:
     """Made for one stop."""
 
     def __init__(
@@ -92,14 +92,16 @@ class HandOver:
         if not candidates:
             # Those that are there lag; they may catch up yet.
             return
-        heir = min(candidates, key=lambda node: (not partition.has_committed(node), self._load[node]))
+        transfer_target = min(
+            candidates, key=lambda node: (not partition.has_committed(node), self._load[node])
+        )
         try:
-            self._transfers.begin(partition, heir)
+            self._transfers.begin(partition, transfer_target)
         except KafkaError:
             # It leads no more, or hands over already.
             pass
         else:
-            self._load[heir] += 1
+            self._load[transfer_target] += 1
             self._begun_count += 1
         self._begun[partition] = now
 

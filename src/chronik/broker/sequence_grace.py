@@ -18,7 +18,7 @@ DOUBT_MS = 1_500
 _PRODUCERS_MAX = 1_000
 
 
-class SequenceDoubts:
+class SequenceGrace:
     """Owned by a replicated partition; forgets everything when its leader changes."""
 
     __slots__ = ("_since_ms",)

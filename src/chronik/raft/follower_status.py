@@ -14,7 +14,7 @@ from chronik.raft.replicated_log import ReplicatedLog
 from chronik.vocab.ids import NodeId
 
 
-class Following:
+class FollowerStatus:
     """Made with its group. Only what its core says, seen from outside; it changes nothing."""
 
     def __init__(self, core: RaftCore, log: ReplicatedLog, setting: GroupSetting) -> None:
@@ -38,7 +38,7 @@ class Following:
         followers = self._core.followers
         core = self._core
         # A vote counts when it is committed, its loss at once.
-        memberships = {core.membership, core.settled_membership}
+        memberships = {core.membership, core.committed_membership}
         voteless = {node for node in followers if not all(self._has_vote(node, one) for one in memberships)}
         return self._lag.look(followers, self._log.last_index, now_ms, lag_ms, voteless)
 

@@ -5,9 +5,9 @@ import errno
 
 import pytest
 
+from chronik.broker.log_maintenance import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, Upkeep
 from chronik.broker.partition import Partition
-from chronik.broker.upkeep import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, Upkeep
-from chronik.sim.virtual_time import settle, virtual
+from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from tests.support.broker_room import BrokerRoom
 
@@ -56,7 +56,7 @@ async def test_one_partitions_trouble_is_its_own(monkeypatch: pytest.MonkeyPatch
     async def fail(now_ms: int) -> int:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(room.partition("u"), "keep_up", fail)
+    monkeypatch.setattr(room.partition("u"), "run_maintenance", fail)
     upkeep = Upkeep(room.broker.replicas, lambda: 1000)
     upkeep.start()
     await asyncio.sleep(1.5)
@@ -76,18 +76,18 @@ async def test_a_failed_or_deleted_partition_is_left_alone() -> None:
     room.disk.fail("sync", "t-0/00000000000000000000.log", OSError(errno.EIO, "Input/output error"))
     await room.produce("t", b"w")
     await room.delete("u")
-    await settle()
+    await wait_until_idle()
     await asyncio.sleep(2)
     room.disk.heal()
     steps = room.disk.steps
     for partition in (failed, deleted):
-        assert await keep_up(room, partition) == 0
+        assert await run_maintenance(room, partition) == 0
     assert room.disk.steps == steps
     await room.close()
 
 
-async def keep_up(room: BrokerRoom, partition: Partition) -> int:
-    return await room.broker.replicas.keep_up(partition)
+async def run_maintenance(room: BrokerRoom, partition: Partition) -> int:
+    return await room.broker.replicas.run_maintenance(partition)
 
 
 @virtual

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Wakeups:
+class Notifier:
     """Owned by whoever knows of changes; it calls `wake_all`."""
 
     def __init__(self) -> None:
