@@ -73,8 +73,8 @@ def test_a_node_alone_gives_none_rather_than_some(own_broker_room: BrokerProcess
         # Clients look for the coordinator again until their time is over.
         assert raised.value.args[0].name() in ("NOT_COORDINATOR", "_TIMED_OUT")
     said = broker.log_path.read_text()
-    assert "records that were durable are damaged or missing" in said
-    assert "groups not loaded" in said
+    assert "durable records damaged or missing; their readers get CORRUPT_MESSAGE" in said
+    assert "could not load groups; the load is tried again" in said
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_a_node_alone_lives_through_it(full: FullDisk, tmp_path: Path) -> None:
     full.free()
     assert full.append("kept") == ErrorCode.NONE
     assert full.read("kept") >= 22
-    assert "storage is short no longer" in full.node.log()
+    assert "storage recovered" in full.node.log()
 
 
 def _check_said(full: FullDisk) -> None:
@@ -149,5 +149,5 @@ def _check_said(full: FullDisk) -> None:
     assert 'chronik_storage_short{kind="disk full"} 1.0' in metrics
     assert "chronik_ready 1.0" in metrics
     log = full.node.log()
-    assert log.count("storage is short trouble=") == 1
+    assert log.count("storage exhausted trouble=") == 1
     assert "make room, or delete topics" in log

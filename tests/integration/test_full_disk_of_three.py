@@ -151,7 +151,7 @@ class Stage:
         assert warning.startswith("disk full: No space left on device")
         metrics = self.get("/metrics")
         assert 'chronik_storage_short{kind="disk full"} 1.0' in metrics
-        assert self.log().count('"event": "storage is short"') == 1
+        assert self.log().count('"event": "storage exhausted"') == 1
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_follower_that_is_full_holds_up_nobody_and_follows_again_by_itself(sta
     stage.free()
     wait_until(lambda: stage.is_in_sync("orders"), "it has caught up")
     wait_until(lambda: stage.warnings() == [], "health says nothing any more")
-    assert stage.log().count('"event": "storage is short no longer"') == 1
+    assert stage.log().count('"event": "storage recovered"') == 1
     # Neither of the two that are left can do without the other.
     stage.cluster.kill(2)
     stage.send_as_clients_do("orders")
@@ -212,7 +212,7 @@ def test_a_leader_that_is_full_acknowledges_nothing_that_others_do_not_have(stag
     stage.free()
     wait_until(lambda: stage.is_in_sync("orders"), "it follows")
     wait_until(lambda: stage.warnings() == [], "health says nothing any more")
-    assert stage.log().count('"event": "storage is short no longer"') == 1
+    assert stage.log().count('"event": "storage recovered"') == 1
     stage.cluster.kill(2)
     stage.send_as_clients_do("orders")
     stage.check_nothing_is_lost("orders")

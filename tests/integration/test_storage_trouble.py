@@ -69,7 +69,10 @@ def test_a_corrupt_byte_in_a_closed_segment_is_told_and_named(own_broker: Broker
         assert [batch.header.base_offset for batch in split_batches(_records(client, name, 0))] == [0, 1]
 
     lines = own_broker.log_path.read_text().splitlines()
-    assert sum("records that were durable are damaged or missing" in line for line in lines) == 1
+    assert (
+        sum("durable records damaged or missing; their readers get CORRUPT_MESSAGE" in line for line in lines)
+        == 1
+    )
     (line,) = [line for line in lines if "corrupt batch file=" in line]
     assert f"{name}-0/{first.name}" in line
     assert f"position={split_batches(first.read_bytes())[0].header.size * 2}" in line

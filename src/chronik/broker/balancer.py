@@ -65,7 +65,7 @@ class Balancer:
             try:
                 await self.run_once()
             except Exception as error:  # it must not be the last time
-                _log.critical("leaderships could not be looked over", exc_info=error)
+                _log.critical("could not check leader balance; the next check tries again", exc_info=error)
 
     async def run_once(self) -> int:
         """One look; how many leaderships it began to hand over."""
@@ -82,7 +82,7 @@ class Balancer:
                 count += self._begin(partition, preferred)
                 await asyncio.sleep(1 / _PER_SECOND)
         if count:
-            _log.info("gave leaderships back to the nodes they began with", extra={"partitions": count})
+            _log.info("leaderships returned to their preferred replicas", extra={"partitions": count})
         return count
 
     def _preferred(self, partition: Partition) -> NodeId:
@@ -103,6 +103,6 @@ class Balancer:
             self._transfers.begin(partition, preferred)
         except KafkaError as error:
             extra = {"partition": str(partition.name), "to": preferred, "error": str(error)}
-            _log.debug("leadership not handed over", extra=extra)
+            _log.debug("leadership not transferred", extra=extra)
             return False
         return True

@@ -72,7 +72,7 @@ class Drain:
         left = [partition for partition in self._replicas.led() if partition.is_replicated]
         took_ms = round((asyncio.get_running_loop().time() - started) * 1000)
         extra = {"transfers": self._begun_count, "left": len(left), "took_ms": took_ms}
-        _log.info("leaderships handed over", extra=extra)
+        _log.info("leaderships transferred before shutdown", extra=extra)
         return left
 
     def _step(self) -> bool:

@@ -62,7 +62,11 @@ class Endpoint:
         if isinstance(error, KafkaError):
             response = self.on_error(request, error.code, error.message)
         else:
-            _log.error("request failed", extra={"api": self.api_key.name}, exc_info=error)
+            _log.error(
+                "request failed: an unexpected error; the client gets UNKNOWN_SERVER_ERROR",
+                extra={"api": self.api_key.name},
+                exc_info=error,
+            )
             response = self.on_error(request, ErrorCode.UNKNOWN_SERVER_ERROR, None)
         if response is None:
             raise NoAnswer(f"the request failed: {error}")
@@ -70,5 +74,9 @@ class Endpoint:
 
     def cannot_be_encoded(self, error: Exception) -> NoAnswer:
         """A handler's bug: its client may not wait for ever."""
-        _log.error("response cannot be encoded", extra={"api": self.api_key.name}, exc_info=error)
+        _log.error(
+            "response could not be encoded; the connection is closed",
+            extra={"api": self.api_key.name},
+            exc_info=error,
+        )
         return NoAnswer("the response cannot be encoded")

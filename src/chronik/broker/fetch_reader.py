@@ -71,7 +71,7 @@ class Fetched:
                 "what": damage.kind.value,
                 "next_readable": damage.end_offset,
             }
-            _log.error("corrupt batch", extra=extra)
+            _log.error("corrupt batch read; its readers get CORRUPT_MESSAGE", extra=extra)
         self.code = error.code
         # Nothing is told of a partition whose leader, or whose data, is elsewhere.
         self.high_watermark = self.last_stable_offset = self.log_start_offset = -1

@@ -54,7 +54,11 @@ class Upkeep:
         try:
             return await self._replicas.run_maintenance(partition)
         except Exception as error:  # one partition's trouble must not end the retention of all others
-            _log.critical("upkeep failed", extra={"partition": str(partition.name)}, exc_info=error)
+            _log.critical(
+                "log maintenance failed; the next run tries again",
+                extra={"partition": str(partition.name)},
+                exc_info=error,
+            )
             return 0
 
     async def _keep_up(self) -> None:

@@ -251,7 +251,7 @@ class ReplicaManager:
     def _on_all_opened(self, opener: asyncio.Task[None]) -> None:
         self._opener = None
         if not opener.cancelled() and (error := opener.exception()) is not None:
-            _log.critical("partitions are not opened", exc_info=error)
+            _log.critical("could not open partitions: an unexpected error; restart this node", exc_info=error)
 
     def _open_if_wanted(self, topic_name: str, index: int) -> None:
         """Open a partition unless it is open, or the metadata has changed its mind."""
@@ -308,7 +308,7 @@ class ReplicaManager:
     def on_partition_failed(self, partition: Partition, error: OSError) -> None:
         """Give up its leadership: it will not come back in this epoch."""
         extra = {"partition": str(partition.name), "error": str(error)}
-        _log.critical("partition stopped: its log failed", extra=extra)
+        _log.critical("partition stopped: its log failed; restart this node", extra=extra)
         self.on_partition_leadership(partition)
 
     def _announce(self, partition: Partition, leader: Leader) -> None:
@@ -372,7 +372,10 @@ class ReplicaManager:
             return await partition.run_maintenance(self._clock.now_ms())
         except KafkaError as error:
             if partition.is_open:
-                _log.error("retention failed", extra={"partition": str(partition.name), "error": str(error)})
+                _log.error(
+                    "could not apply retention; the next run tries again",
+                    extra={"partition": str(partition.name), "error": str(error)},
+                )
             return 0
 
     # The end.
@@ -395,11 +398,13 @@ class ReplicaManager:
         failures = await self._factory.close(partitions)
         late = sum(isinstance(error, TimeoutError) for error in failures.values())
         if late:
-            _log.warning("the stop took too long: the next start looks at all logs", extra={"unclosed": late})
+            _log.warning(
+                "shutdown exceeded its time; the next start recovers all logs", extra={"unclosed": late}
+            )
         for partition, error in failures.items():
             if not isinstance(error, TimeoutError):
                 extra = {"partition": str(partition.name), "error": str(error)}
-                _log.error("partition did not close cleanly", extra=extra)
+                _log.error("could not close partition cleanly; the next start recovers its log", extra=extra)
         self._by_name.clear()
         self._by_id.clear()
         self._led.clear()

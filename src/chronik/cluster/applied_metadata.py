@@ -74,7 +74,7 @@ class AppliedMetadata:
                 invariant(self.offset > offset, "nothing to read at {} below the high watermark", offset)
         except Exception as error:  # whatever it is, the image must not skip a record and go on
             self.failure = error
-            _log.critical("metadata cannot be applied, it stays as it is", exc_info=error)
+            _log.critical("could not apply metadata; it stays at the last applied offset", exc_info=error)
             self._waiters.give_up()
         finally:
             self._is_applying = False

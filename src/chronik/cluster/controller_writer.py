@@ -185,7 +185,7 @@ class ControllerWriter:
         # A bug, or the loop is closing. Nobody may wait for ever, and nothing may be decided on an image that
         # may be wrong.
         if failure is not None:
-            _log.critical("metadata service failed, no further change is accepted", exc_info=failure)
+            _log.critical("metadata service failed; no change is accepted until a restart", exc_info=failure)
         self.failure = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "This broker's metadata service has failed")
         self._answer_all(self._writing, refused(self.failure))
         self._answer_all(self._queue, refused(self.failure))

@@ -75,7 +75,10 @@ class Liveness:
             delta = await self._metadata.submit(FenceBroker(node=broker.node, epoch=broker.epoch))
         except KafkaError as error:
             # The next look tries again, if it is still so.
-            _log.warning("broker is not fenced", extra={"broker": broker.node, "error": str(error)})
+            _log.warning(
+                "could not fence broker; the next check tries again",
+                extra={"broker": broker.node, "error": str(error)},
+            )
             return
         if delta.brokers_fenced:
-            _log.warning("broker is fenced: it is lost", extra={"broker": broker.node})
+            _log.warning("broker fenced: its session expired", extra={"broker": broker.node})

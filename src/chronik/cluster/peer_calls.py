@@ -181,7 +181,7 @@ class PeerCalls:
         except KafkaError:
             raise
         except Exception as error:
-            _log.exception("a call failed", extra={"method": method, "peer": source})
+            _log.exception("peer call failed: an unexpected error", extra={"method": method, "peer": source})
             raise KafkaError(
                 ErrorCode.UNKNOWN_SERVER_ERROR, f"{method} failed on node {self._node}"
             ) from error
@@ -192,7 +192,7 @@ class PeerCalls:
         if known not in self._unknown and len(self._unknown) < _UNKNOWN_LOGGED_MAX:
             self._unknown.add(known)
             extra = {"method": method[:100], "peer": source}
-            _log.warning("unknown peer method: the releases of the two nodes differ", extra=extra)
+            _log.warning("unknown peer method refused: the releases of the two nodes differ", extra=extra)
 
     def _answer(self, node: NodeId, call_id: int, answer: bytes | KafkaError) -> None:
         if isinstance(answer, KafkaError):
@@ -203,7 +203,7 @@ class PeerCalls:
             buffers = [_ANSWER.pack(call_id, ErrorCode.NONE, False), answer]
         if not self._transport.send(node, FrameKind.ANSWER, buffers):
             # The caller's deadline tells it.
-            _log.warning("an answer was not sent: too much waits for node %d", node)
+            _log.warning("peer answer dropped: the send buffer of node %d is full", node)
 
 
 def _error(code: int, message: str | None) -> KafkaError:

@@ -48,7 +48,7 @@ class Registration:
             self._renewal.add_done_callback(self._on_renewed)
 
     async def _renew(self) -> None:
-        _log.warning("this node was taken for lost, and registers again")
+        _log.warning("broker was fenced; it registers again")
         node = self._describe().node
         loop = asyncio.get_running_loop()
         while node in self._metadata.image.fenced:
@@ -58,10 +58,10 @@ class Registration:
                     await self._metadata.submit(self._describe())
                     return
             except KafkaError as error:
-                _log.warning("could not register", extra={"error": str(error)})
+                _log.warning("could not register with the controller", extra={"error": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
 
     def _on_renewed(self, renewal: "asyncio.Task[None]") -> None:
         self._renewal = None
         if not renewal.cancelled() and (error := renewal.exception()) is not None:
-            _log.error("could not register", exc_info=error)
+            _log.error("could not register with the controller", exc_info=error)

@@ -85,10 +85,17 @@ class BackgroundTasks:
         try:
             await self._registration.leave(now + _LEAVE_SECONDS_MAX)
         except KafkaError as error:
-            _log.warning("the others will miss this node by themselves", extra={"error": str(error)})
+            _log.warning(
+                "could not deregister before shutdown; "
+                "the controller fences this broker after its session timeout",
+                extra={"error": str(error)},
+            )
         left = await self._broker.transfers.drain_all(deadline)
         if left:
-            _log.warning("leaderships are left to elections", extra={"partitions": len(left)})
+            _log.warning(
+                "could not transfer all leaderships before shutdown; the rest is elected",
+                extra={"partitions": len(left)},
+            )
         await self._hand_over_metadata(deadline)
 
     async def _hand_over_metadata(self, deadline: float) -> None:
@@ -99,7 +106,10 @@ class BackgroundTasks:
                 partition.group.transfer(candidates[0])
                 await self._metadata_partition.wait_not_leader(deadline)
         except KafkaError as error:
-            _log.warning("the controller is left to an election", extra={"error": str(error)})
+            _log.warning(
+                "could not transfer the controller before shutdown; it is elected",
+                extra={"error": str(error)},
+            )
 
     async def stop(self) -> None:
         if self._is_started:

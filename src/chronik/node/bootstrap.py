@@ -101,7 +101,7 @@ class QuorumBootstrap:
             _log.error("this node lost what it knew of its cluster: it waits for a node that knows it")
         elif not self._decided.is_set():
             missing = ", ".join(map(str, sorted(self.missing)))
-            _log.info("waiting for the other nodes of a new cluster", extra={"missing": missing})
+            _log.info("waiting for the other voters of a new cluster", extra={"missing": missing})
         await self._decided.wait()
         founders = self._founders or {}
         return Membership(voters=frozenset(founders), directories=frozenset(founders.items()))

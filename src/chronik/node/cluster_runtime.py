@@ -187,7 +187,9 @@ class ClusterRuntime:
         try:
             self.member.store.close_cleanly()
         except OSError as error:
-            _log.error("the store of terms and votes is not closed cleanly", extra={"error": str(error)})
+            _log.error(
+                "could not close raft-state cleanly; the next start recovers it", extra={"error": str(error)}
+            )
             return False
         return True
 
@@ -247,7 +249,10 @@ class ClusterRuntime:
         try:
             await self.calls.call(node, _FOUNDED, self.bootstrap.said(), deadline)
         except KafkaError as error:
-            _log.info("a new node was not told of the others", extra={"peer": node, "error": str(error)})
+            _log.info(
+                "could not send the founding voters to a new node; its next handshake brings them",
+                extra={"peer": node, "error": str(error)},
+            )
 
     async def _on_founded(self, node: NodeId, said: bytes) -> bytes:
         self.bootstrap.hear(said)

@@ -129,7 +129,10 @@ def next_leader_epoch(disk: Disk) -> LeaderEpoch:
             raise OSError(
                 error.errno, f"cannot write {_EPOCH} in the data directory: {error.strerror}"
             ) from error
-        _log.warning("the epoch of this start is not written", extra={"file": _EPOCH, "error": str(error)})
+        _log.warning(
+            "could not write leader-epoch; it is written when there is room",
+            extra={"file": _EPOCH, "error": str(error)},
+        )
     return epoch
 
 
@@ -174,7 +177,7 @@ def read_vouched(disk: Disk) -> dict[str, VouchedLog]:
     vouched = parse_vouched(content)
     if vouched is None:
         _log.error(
-            "the note of the last clean stop is damaged: lost files may go unnoticed",
+            "clean-stop-checkpoint damaged; lost files may go unnoticed",
             extra={"file": _VOUCHED},
         )
     return vouched or {}

@@ -63,7 +63,7 @@ class IsolationWatchdog:
             session = self._session_timeout_ms() / 1000
             await asyncio.sleep(session / LOOKS_PER_SESSION)
             if self._has_been_stranded_for(session):
-                _log.warning("the controller cannot be reached, and others reach it: they are to lead")
+                _log.warning("controller unreachable from this node only; its leaderships are transferred")
                 await self._drain(asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX)
 
     def _has_been_stranded_for(self, seconds: float) -> bool:

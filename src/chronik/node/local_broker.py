@@ -331,7 +331,10 @@ class LocalBroker:
                 write_vouched(self._disk, {**untouched, **self._partitions.closed})
                 leave_clean_mark(self._disk)
             except OSError as error:
-                _log.warning("the next start will check all logs", extra={"error": str(error)})
+                _log.warning(
+                    "could not leave the clean-stop mark; the next start recovers all logs",
+                    extra={"error": str(error)},
+                )
 
     async def _open_metadata(self) -> None:
         metadata = self._metadata
@@ -389,13 +392,13 @@ class LocalBroker:
         deleted = self.metadata_partition.deleted_topics()
         for directory, topic_id in sorted(strays.items()):
             if topic_id is not None and (topic_id in deleted or self._runtime is not None):
-                _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+                _log.info("directory of a deleted topic removed", extra={"directory": directory})
                 # A topic of this name may come before it is gone.
                 self._partitions.remove_later(mark_for_deletion(self._disk, directory, topic_id))
             else:
                 kept = move_aside(self._disk, directory)
                 _log.error(
-                    "a partition that the metadata does not know was moved aside, not removed",
+                    "partition unknown to the metadata moved aside, not removed",
                     extra={"directory": directory, "kept": kept},
                 )
 
@@ -425,7 +428,10 @@ class LocalBroker:
         """A node alone on a full disk serves what it has, where clients knew it; it registers later."""
         if error.code is not ErrorCode.KAFKA_STORAGE_ERROR or self.metadata_partition.failure is not None:
             raise OSError(f"the metadata log takes no records: {error}") from error
-        _log.error("not registered yet: the metadata log takes no records", extra={"error": str(error)})
+        _log.error(
+            "could not register: the metadata log takes no records; it is tried again",
+            extra={"error": str(error)},
+        )
         self._registering = asyncio.create_task(self._register_later(), name="registration")
 
     async def _register_later(self) -> None:

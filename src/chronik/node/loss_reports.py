@@ -82,7 +82,10 @@ class LossReports:
         try:
             await self._calls.call(leader, _METHOD, report, deadline)
         except KafkaError as error:
-            _log.info("lost files not reported", extra={"peer": leader, "error": str(error)})
+            _log.info(
+                "could not report lost files to the leader; it is tried again",
+                extra={"peer": leader, "error": str(error)},
+            )
 
     async def _on_report(self, node: NodeId, report: bytes) -> bytes:
         for group_id, directory in parse_report(report):

@@ -242,7 +242,10 @@ class MetadataPartition:
     def on_partition_failed(self, partition: Partition, error: OSError) -> None:
         self.failure = error
         self.on_append_failed()
-        _log.critical("the metadata log failed on this node", extra={"error": str(error)})
+        _log.critical(
+            "metadata log failed; this node takes no metadata change until a restart",
+            extra={"error": str(error)},
+        )
 
     async def wait_not_leader(self, deadline: float) -> None:
         """Wait until another node leads, or `deadline` on the loop's clock."""
@@ -309,7 +312,10 @@ class MetadataPartition:
             partition.log.roll()
             partition.log.advance_start(offset)
         except OSError as error:
-            _log.error("no snapshot of the metadata", extra={"error": str(error)})
+            _log.error(
+                "could not write a metadata snapshot; the next one is tried later",
+                extra={"error": str(error)},
+            )
             return
         self._tidying = asyncio.get_running_loop().create_task(partition.log.tidy())
         self._tidying.add_done_callback(self._on_tidied)
@@ -323,4 +329,7 @@ class MetadataPartition:
         except OSError as failure:
             error = failure
         if error is not None:
-            _log.error("old metadata records are not removed", extra={"error": str(error)})
+            _log.error(
+                "could not remove old metadata records; the next snapshot tries again",
+                extra={"error": str(error)},
+            )

@@ -400,7 +400,7 @@ class LocalPartitions:
         except OSError as error:
             # Moved aside when its name is needed, removed at the next start.
             extra = {"partition": str(partition.name), "error": str(error)}
-            _log.error("cannot remove a partition's directory", extra=extra)
+            _log.error("could not remove a partition directory; the next start removes it", extra=extra)
             partition.log.close()
         else:
             self._in_background(self._remove_log(partition.log, doomed))
@@ -427,7 +427,10 @@ class LocalPartitions:
             async with self._removing:
                 await self._disk.run_blocking(remove)
         except OSError as error:
-            _log.error("cannot remove a directory", extra={"directory": directory, "error": str(error)})
+            _log.error(
+                "could not remove a directory; the next start removes it",
+                extra={"directory": directory, "error": str(error)},
+            )
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -456,18 +459,20 @@ class LocalPartitions:
                 "dropped_bytes": report.truncated_bytes,
                 "dropped_segments": report.removed_segments,
             }
-            _log.warning("a crash left records that were never acknowledged", extra=extra)
+            _log.warning(
+                "unacknowledged records dropped: a crash left them behind the last sync", extra=extra
+            )
         return log
 
     def _clear_name(self, directory: str) -> None:
         """Another topic had it. In a cluster that one is deleted: a majority says that this one is there."""
         topic_id = topic_of(self._disk, directory)
         if self._replication is not None and topic_id is not None:
-            _log.info("removed what was left of a deleted topic", extra={"directory": directory})
+            _log.info("directory of a deleted topic removed", extra={"directory": directory})
             self.remove_later(mark_for_deletion(self._disk, directory, topic_id))
         else:
             kept = move_aside(self._disk, directory)
-            _log.warning("another topic's directory was moved aside", extra={"kept": kept})
+            _log.warning("directory of another topic moved aside", extra={"kept": kept})
 
     def _open_directory(
         self, name: TopicPartition, topic_id: TopicId, config: TopicConfig, has_other_replicas: bool

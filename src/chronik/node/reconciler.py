@@ -91,9 +91,7 @@ class ReplicaReconciler:
                 self._repeated[group.id] = (group.leader_epoch, membership)
             elif changed is not None:
                 extra = {"group": str(group.id), "voters": sorted(changed.voters)}
-                _log.info(
-                    "members changed for a replica on a replaced disk, or without its files", extra=extra
-                )
+                _log.info("membership changed for a replica that lost its disk or files", extra=extra)
 
     def _wanted(
         self, group: ReplicatedGroup, membership: Membership, registered: Mapping[NodeId, str]

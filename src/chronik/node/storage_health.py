@@ -50,9 +50,11 @@ class StorageHealth:
                 "end_offset": damage.end_offset,
             }
             if damage.is_loss:
-                _log.error("records that were durable are damaged or missing", extra=extra)
+                _log.error(
+                    "durable records damaged or missing; their readers get CORRUPT_MESSAGE", extra=extra
+                )
             else:
-                _log.warning("an index disagrees with its log and is rebuilt", extra=extra)
+                _log.warning("index disagrees with its log; it is rebuilt", extra=extra)
 
         return on_damage
 

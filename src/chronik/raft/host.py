@@ -237,7 +237,7 @@ class RaftHost:
             is_gone = isinstance(error, KafkaError) and error.code is ErrorCode.OFFSET_OUT_OF_RANGE
             if not is_gone:
                 extra = {"group": str(group.id), "error": str(error)}
-                _log.error("a follower's records cannot be read", extra=extra)
+                _log.error("could not read records for a follower; it is tried again", extra=extra)
                 await asyncio.sleep(_RELOAD_SECONDS)
             group.on_load_failed(OSError(f"a follower's records cannot be read: {error}"), is_gone=is_gone)
         else:
@@ -381,5 +381,9 @@ def _reconnect(group: ReplicatedGroup, node: NodeId) -> None:
 
 def _stop(group: ReplicatedGroup, error: Exception) -> None:
     """A bug, or a message that cannot be, stops its group loudly, and no other."""
-    _log.critical("a group stops", extra={"group": str(group.id)}, exc_info=error)
+    _log.critical(
+        "replica stopped: an unexpected error; restart this node",
+        extra={"group": str(group.id)},
+        exc_info=error,
+    )
     group.fail(OSError(f"a group stopped: {error}"))

@@ -237,7 +237,11 @@ class ReplicatedGroup:
                 raise self.refusal()
             return self._propose(batches)
         except InvariantViolation as violation:
-            _log.critical("a group stops", extra={"group": str(self.id)}, exc_info=violation)
+            _log.critical(
+                "replica stopped: an unexpected error; restart this node",
+                extra={"group": str(self.id)},
+                exc_info=violation,
+            )
             self.fail(OSError(f"an invariant is violated: {violation}"))
             raise self.refusal() from violation
 
@@ -624,7 +628,10 @@ class ReplicatedGroup:
     def _on_write_failed(self, ready: Ready, error: OSError | KafkaError) -> None:
         if isinstance(error, KafkaError):
             # Damaged on its way. Nothing is wrong here, and it comes again.
-            _log.error("entries came damaged", extra={"group": str(self.id), "error": str(error)})
+            _log.error(
+                "damaged entries refused; the leader sends them again",
+                extra={"group": str(self.id), "error": str(error)},
+            )
             self._input()
             self._core.on_append_failed()
         elif ready.restart is not None:
@@ -637,7 +644,10 @@ class ReplicatedGroup:
     def _on_append_failed(self, error: OSError) -> None:
         """Nothing more was appended. Others may have room; this node steps aside, and follows when it can."""
         if self._resting_ticks == 0:
-            _log.error("append failed", extra={"group": str(self.id), "error": str(error)})
+            _log.error(
+                "could not append; this replica does not lead until it can",
+                extra={"group": str(self.id), "error": str(error)},
+            )
         self._resting_ticks = self._setting.options.election_ticks * _RESTING_ELECTIONS
         if self._log.is_failed or self._store.failure is not None:
             self.fail(error)

@@ -120,7 +120,9 @@ class Syncer:
             except OSError as error:
                 self._fail(log, error)
             except Exception as error:  # nor must it keep all others from their syncs
-                _log.critical("a log cannot be synced, its partition stops", exc_info=error)
+                _log.critical(
+                    "partition stopped: its log could not be synced; restart this node", exc_info=error
+                )
                 self._fail(log, OSError(f"the log cannot be synced: {error}"))
         # Once each: the store of terms and markers is among the files of many groups.
         files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
@@ -164,7 +166,7 @@ class Syncer:
         try:
             log.on_synced(end_offset)
         except Exception as error:  # a bug behind one log must not hold the commits of all others
-            _log.critical("a commit went wrong, its partition stops", exc_info=error)
+            _log.critical("partition stopped: its commit failed; restart this node", exc_info=error)
             self._fail(log, OSError(f"the commit went wrong: {error}"))
 
     def _fail(self, log: Synced, error: OSError) -> None:

@@ -83,9 +83,9 @@ class DiskTroubles:
                 "refused": self._untold.pop(kind),
                 "advice": _ADVICE[kind],
             }
-            _log.error("storage is short", extra=extra)
+            _log.error("storage exhausted", extra=extra)
 
     def on_success(self, kind: Trouble) -> None:
         """What was refused is done again."""
         if self._lasting.pop(kind, False):
-            _log.info("storage is short no longer", extra={"trouble": kind.value})
+            _log.info("storage recovered", extra={"trouble": kind.value})

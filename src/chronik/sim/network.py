@@ -355,7 +355,7 @@ class SimTransport:
             self._abort(end)
         except Exception as error:
             # As the real one does. But a bug must not hide behind a connection that comes again.
-            _log.exception("a frame of node %d was not taken", end.peer.own.node)
+            _log.exception("could not handle a frame of node %d; the connection is closed", end.peer.own.node)
             self._network.failures.append(error)
             self._abort(end)
 

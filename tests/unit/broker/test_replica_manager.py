@@ -112,7 +112,9 @@ async def test_a_failed_log_resigns_and_says_so(caplog: pytest.LogCaptureFixture
     room.disk.fail("sync", "t-0/00000000000000000000.log", BROKEN)
     with caplog.at_level(logging.CRITICAL, "chronik"):
         await room.produce("t", b"v")
-    assert [record.getMessage() for record in caplog.records] == ["partition stopped: its log failed"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "partition stopped: its log failed; restart this node"
+    ]
     assert leader(room, "t") is None
     assert leader(room, "t", 1) is not None
     room.disk.heal()

@@ -81,7 +81,7 @@ async def test_a_damaged_end_is_said_and_sent_again(
         for record in caplog.records
         if vars(record).get("partition") == partition and record.levelno > logging.INFO
     }
-    assert said.get("records that were durable are damaged or missing") == logging.ERROR
+    assert said.get("durable records damaged or missing; their readers get CORRUPT_MESSAGE") == logging.ERROR
     assert any(text.startswith("replica lost records") for text in said)
     assert not any("a crash left" in text for text in said), said
     assert isinstance(group, ReplicatedGroup)

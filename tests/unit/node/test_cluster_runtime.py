@@ -132,7 +132,7 @@ async def test_it_ends_uncleanly_when_votes_cannot_be_made_durable(
     gone = GroupId(TopicId(b"g" * 16), 0)
     runtime.member.store.create(gone, MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, FOUNDERS, BEFORE_FIRST))
     assert not await node.do(runtime.close())
-    assert "not closed cleanly" in caplog.text
+    assert "could not close raft-state cleanly" in caplog.text
     del room.nodes[THREE]
     await room.close()
 
@@ -153,7 +153,7 @@ async def test_a_new_node_that_is_lost_before_it_is_told_is_told_in_its_next_han
         runtime._tell_founders()
 
     await node.do(tell())
-    await until(lambda: "a new node was not told" in caplog.text)
+    await until(lambda: "could not send the founding voters to a new node" in caplog.text)
     room.replace_disk(THREE)
     await room.open_node(THREE)
     assert len({runtime_of(node).bootstrap.said() for node in room.nodes.values()}) == 1

@@ -191,4 +191,4 @@ def test_a_damaged_note_is_not_believed(position: int, caplog: pytest.LogCapture
     content[position] ^= 1
     disk.write("clean-stop-checkpoint", bytes(content))
     assert read_vouched(disk) == {}
-    assert "the note of the last clean stop is damaged" in caplog.text
+    assert "clean-stop-checkpoint damaged" in caplog.text

@@ -261,7 +261,7 @@ async def test_it_goes_on_after_a_bug() -> None:
     [
         pytest.param("d", "d", None, "d", id="as registered"),
         pytest.param("", "d", None, "", id="not named"),
-        pytest.param("d", "new", None, "new", id="a replaced disk"),
+        pytest.param("d", "new", None, "new", id="lost its disk"),
         pytest.param("d", "d", "d+1", "d+1", id="a loss"),
         pytest.param("", "d", "d+1", "d+1", id="a loss of one that is not named"),
         pytest.param("d+1", "d", None, "d+1", id="a loss that another leader was told of"),

@@ -461,7 +461,7 @@ async def test_a_read_that_fails_is_told_a_while_later(
     assert "not loaded" not in group.heard
     await asyncio.sleep(1)
     assert group.heard[-1] == "not loaded"
-    assert "a follower's records cannot be read" in caplog.text
+    assert "could not read records for a follower; it is tried again" in caplog.text
 
 
 @virtual

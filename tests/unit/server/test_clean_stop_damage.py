@@ -12,7 +12,7 @@ from chronik.vocab.ids import TopicPartition
 from tests.support.broker_room import BrokerRoom
 
 FIRST = "00000000000000000000.log"
-LOST = "records that were durable are damaged or missing"
+LOST = "durable records damaged or missing; their readers get CORRUPT_MESSAGE"
 
 
 def flip(room: BrokerRoom, path: str, position: int) -> None:

@@ -101,7 +101,10 @@ class GroupService:
         try:
             self._partitions = await self._ensure_topic()
         except KafkaError as error:
-            _log.warning("no topic for groups", extra={"error": str(error)})
+            _log.warning(
+                "could not create the offsets topic; clients get COORDINATOR_NOT_AVAILABLE",
+                extra={"error": str(error)},
+            )
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
 
     async def list_groups(self) -> GroupListing:
@@ -179,7 +182,10 @@ class GroupService:
                 if error.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                     # Each try waits for the load by itself.
                     continue
-                _log.warning("offsets of deleted topics not removed", extra={"error": str(error)})
+                _log.warning(
+                    "could not remove offsets of deleted topics; the next load removes them",
+                    extra={"error": str(error)},
+                )
             return
 
     async def close(self) -> None:

@@ -173,7 +173,11 @@ class ShardHost:
 
     def _on_load_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.critical("loading groups failed", extra={"partition": self._partition}, exc_info=error)
+            _log.critical(
+                "could not load groups: an unexpected error; restart this node",
+                extra={"partition": self._partition},
+                exc_info=error,
+            )
 
     async def _load(self, delay: float) -> None:
         await self._settle_appends()
@@ -184,7 +188,10 @@ class ShardHost:
                 shard = await self._replay()
                 await self._follow_metadata(Offset(shard.metadata_required()))
             except (KafkaError, OSError) as error:
-                _log.error("groups not loaded", extra={"partition": self._partition, "error": str(error)})
+                _log.error(
+                    "could not load groups; the load is tried again",
+                    extra={"partition": self._partition, "error": str(error)},
+                )
                 # As Kafka: who waits, and who comes, is sent to look for the coordinator elsewhere. Without
                 # all of the partition nothing is answered from it: offsets would be missing.
                 self._is_done.set()
@@ -202,7 +209,7 @@ class ShardHost:
         """Wait until this node knows as much of the topics as those knew who wrote the log."""
         while not await self._topics.wait_applied(offset, METADATA_WAIT_SECONDS):
             extra = {"partition": self._partition, "offset": offset, "applied": self._topics.metadata_offset}
-            _log.warning("groups wait for metadata", extra=extra)
+            _log.warning("group loading delayed: the metadata of this node is behind the log", extra=extra)
             # Where nothing is applied any more the wait ends at once.
             await asyncio.sleep(LOAD_RETRY_SECONDS)
 
@@ -227,7 +234,7 @@ class ShardHost:
                 except MalformedRecord as error:
                     # Kafka refuses to load here. One group's loss is better than all groups', and it is said.
                     extra = {"partition": self._partition, "key": key.hex(), "error": str(error)}
-                    _log.error("group record skipped", extra=extra)
+                    _log.error("group record skipped: it cannot be decoded", extra=extra)
         if records:
             took_ms = self._clock.monotonic_ms() - started_ms
             extra = {"partition": self._partition, "groups": len(shard.groups), "records": records}
@@ -271,7 +278,10 @@ class ShardHost:
 
     def _on_append_failed(self, error: BaseException) -> None:
         code = error.code if isinstance(error, KafkaError) else ErrorCode.UNKNOWN_SERVER_ERROR
-        _log.error("group records not written", extra={"partition": self._partition, "error": str(error)})
+        _log.error(
+            "could not write group records; they are loaded again from the log",
+            extra={"partition": self._partition, "error": str(error)},
+        )
         self._fail(_APPEND_ERRORS.get(code, ErrorCode.UNKNOWN_SERVER_ERROR))
 
     def _deliver(self, answers: "list[AnswerTo]") -> None:

@@ -81,4 +81,4 @@ class HttpServer:
             self._server = module.UvicornServer(self._node)
             await self._server.serve(self._sockets)
         except (ImportError, OSError) as error:
-            _log.error("HTTP cannot be served", extra={"error": str(error)})
+            _log.error("could not serve HTTP; clients of Kafka are served", extra={"error": str(error)})

@@ -174,7 +174,9 @@ class PeerConnection(asyncio.BufferedProtocol):
         """
         if size > FRAME_BYTES_MAX:
             # The peer would close the connection for it.
-            _log.error("a frame is too large", extra={"peer": self.peer.node, "bytes": size})
+            _log.error(
+                "frame to a peer dropped: it exceeds the limit", extra={"peer": self.peer.node, "bytes": size}
+            )
             return False
         unsent_bytes = self.unsent_bytes
         if unsent_bytes and unsent_bytes + size > UNSENT_BYTES_MAX:

@@ -33,16 +33,16 @@ class Reports:
         if node not in self._away:
             self._away.add(node)
             extra = {"peer": node, "address": address, "reason": reason}
-            _log.info("node %d is not reached; trying on", node, extra=extra)
+            _log.info("could not reach node %d; it is tried again", node, extra=extra)
 
     def up(self, node: NodeId, address: str) -> None:
         self._away.discard(node)
         self._refusals = {key: told for key, told in self._refusals.items() if key[0] != node}
-        _log.info("node %d is connected", node, extra={"peer": node, "address": address})
+        _log.info("node %d connected", node, extra={"peer": node, "address": address})
 
     def down(self, node: NodeId, reason: str) -> None:
         self._away.add(node)
-        _log.info("node %d is lost", node, extra={"peer": node, "reason": reason})
+        _log.info("node %d disconnected", node, extra={"peer": node, "reason": reason})
 
     def refused(self, who: NodeId | str, refused: Refused, address: str, *, by_peer: bool) -> None:
         """`who` is the node as far as it is known, or its address."""
@@ -57,7 +57,7 @@ class Reports:
         extra = {"peer": who, "address": address, "refusal": refused.refusal.name}
         # Somebody who tries to get in is no error of this node.
         level = logging.WARNING if refused.refusal is Refusal.SECRET else logging.ERROR
-        _log.log(level, "no connection with a node: %s: %s", side, refused.reason, extra=extra)
+        _log.log(level, "peer connection refused: %s: %s", side, refused.reason, extra=extra)
 
     def new_directory(self, peer: PeerInfo, known: str, address: str) -> None:
         """Once for each: the next time it is the known one."""
@@ -75,5 +75,5 @@ class Reports:
             self._strangers_untold += 1
             return
         extra = {"address": address, "reason": reason, "untold": self._strangers_untold}
-        _log.warning("a connection to the port for nodes was none of a node", extra=extra)
+        _log.warning("connection to the peer port closed: it did not come from a node", extra=extra)
         self._stranger_told, self._strangers_untold = now, 0

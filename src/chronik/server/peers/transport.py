@@ -267,12 +267,16 @@ class PeerTransport:
         except MalformedFrame as error:
             self.on_broken(link, str(error))
         except Exception:
-            _log.exception("a frame of node %d was not taken", link.peer.node)
+            _log.exception("could not handle a frame of node %d; the connection is closed", link.peer.node)
             self._take_down(link, "a frame was not taken")
 
     def on_broken(self, link: PeerConnection, reason: str) -> None:
         if link.is_up:
-            _log.error("node %d sent nonsense", link.peer.node, extra={"reason": reason})
+            _log.error(
+                "peer connection closed: node %d sent a malformed frame",
+                link.peer.node,
+                extra={"reason": reason},
+            )
         self._take_down(link, reason)
 
     def on_lost(self, link: PeerConnection) -> None:

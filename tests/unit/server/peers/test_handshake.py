@@ -378,7 +378,7 @@ def test_a_peer_that_is_away_is_told_of_once(caplog: pytest.LogCaptureFixture) -
 
     asyncio.run(test())
     lines = [record for record in caplog.records if record.name.startswith("chronik")]
-    assert [record.getMessage() for record in lines] == ["node 1 is not reached; trying on"]
+    assert [record.getMessage() for record in lines] == ["could not reach node 1; it is tried again"]
     assert vars(lines[0])["address"] == "there:5001"
     assert vars(lines[0])["reason"] == "nobody listens"
 

@@ -36,13 +36,13 @@ def stage(caplog: pytest.LogCaptureFixture) -> Stage:
 def test_a_peer_that_is_away_is_told_of_once_until_it_was_there(stage: Stage) -> None:
     for _ in range(3):
         stage.reports.unreachable(TWO, "h:1", "refused")
-    assert stage.said() == ["node 2 is not reached; trying on"]
+    assert stage.said() == ["could not reach node 2; it is tried again"]
     stage.reports.unreachable(THREE, "h:2", "refused")
     stage.reports.up(TWO, "h:1")
-    assert stage.said() == ["node 3 is not reached; trying on", "node 2 is connected"]
+    assert stage.said() == ["could not reach node 3; it is tried again", "node 2 connected"]
     stage.reports.down(TWO, "it closed the connection")
     stage.reports.unreachable(TWO, "h:1", "refused")
-    assert stage.said() == ["node 2 is lost"]
+    assert stage.said() == ["node 2 disconnected"]
 
 
 def test_a_refusal_is_repeated_after_a_minute_or_a_connection(stage: Stage) -> None:
