@@ -70,7 +70,7 @@ class Quorum:
     async def _on_call(self, sender: NodeId, request: bytes) -> bytes:
         partition = self._find()
         partition.check_leader()
-        return json.dumps(asdict(self._state(partition))).encode()
+        return _encode(self._state(partition))
 
     def _state(self, partition: Partition) -> QuorumState:
         return QuorumState(
@@ -93,6 +93,10 @@ class Quorum:
         if monotonic_ms == _UNKNOWN:
             return _UNKNOWN
         return self._clock.now_ms() - (self._clock.monotonic_ms() - monotonic_ms)
+
+
+def _encode(state: QuorumState) -> bytes:
+    return json.dumps(asdict(state)).encode()
 
 
 def _decode(answer: bytes) -> QuorumState:

@@ -10,7 +10,7 @@ import struct
 from typing import NamedTuple
 
 from chronik.cluster.peers import CallHandler, NotAsked
-from chronik.raft.transport import FrameKind, MalformedFrame, Transport
+from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, Transport
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 
@@ -35,6 +35,52 @@ _ANSWER = struct.Struct(">Qh?")
 class _Waiting(NamedTuple):
     answer: asyncio.Future[bytes]
     node: NodeId
+
+
+class Call(NamedTuple):
+    """The payload of a CALL frame."""
+
+    call_id: int
+    method: str
+    request: bytes
+
+
+def encode_call(call: Call) -> list[Buffer]:
+    """The buffers of its frame."""
+    name = call.method.encode()
+    return [_CALL.pack(call.call_id, len(name)) + name, call.request]
+
+
+def decode_call(payload: memoryview) -> Call:
+    """Raises MalformedFrame."""
+    try:
+        call_id, name_size = _CALL.unpack_from(payload)
+        end = _CALL.size + name_size
+        if end > len(payload):
+            raise MalformedFrame("a call's name beyond its frame")
+        return Call(call_id, bytes(payload[_CALL.size : end]).decode(), bytes(payload[end:]))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedFrame("a broken call") from error
+
+
+def encode_answer(call_id: int, answer: bytes | KafkaError) -> list[Buffer]:
+    """The buffers of an ANSWER frame."""
+    if not isinstance(answer, KafkaError):
+        return [_ANSWER.pack(call_id, ErrorCode.NONE, False), answer]
+    head = _ANSWER.pack(call_id, answer.code, answer.message is not None)
+    return [head, (answer.message or "").encode()]
+
+
+def decode_answer(payload: memoryview) -> tuple[int, bytes | KafkaError]:
+    """The call's id, and the answer or what the handler raised. Raises MalformedFrame."""
+    try:
+        call_id, code, has_message = _ANSWER.unpack_from(payload)
+        content = bytes(payload[_ANSWER.size :])
+        if code == ErrorCode.NONE:
+            return call_id, content
+        return call_id, _error(code, content.decode() if has_message else None)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedFrame("a broken answer") from error
 
 
 class PeerCalls:
@@ -99,13 +145,10 @@ class PeerCalls:
 
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
         """CALL and ANSWER. Raises MalformedFrame."""
-        try:
-            if kind is FrameKind.CALL:
-                self._on_call(node, payload)
-            else:
-                self._on_answer(node, payload)
-        except (struct.error, UnicodeDecodeError) as error:
-            raise MalformedFrame("a broken call") from error
+        if kind is FrameKind.CALL:
+            self._on_call(node, decode_call(payload))
+        else:
+            self._on_answer(node, *decode_answer(payload))
 
     # Asking.
 
@@ -114,8 +157,8 @@ class PeerCalls:
         if in_flight >= CALLS_OUT_MAX:
             raise NotAsked(ErrorCode.NETWORK_EXCEPTION, f"{in_flight} calls wait for node {node} already")
         self._next_id = call_id = self._next_id + 1
-        name = method.encode()
-        if not self._transport.send(node, FrameKind.CALL, [_CALL.pack(call_id, len(name)) + name, request]):
+        buffers = encode_call(Call(call_id, method, request))
+        if not self._transport.send(node, FrameKind.CALL, buffers):
             raise NotAsked(ErrorCode.NETWORK_EXCEPTION, f"node {node} is not connected")
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = _Waiting(answer, node)
@@ -126,49 +169,39 @@ class PeerCalls:
             del self._waiting[call_id]
             self._out[node] -= 1
 
-    def _on_answer(self, node: NodeId, payload: memoryview) -> None:
-        call_id, code, has_message = _ANSWER.unpack_from(payload)
-        content = bytes(payload[_ANSWER.size :])
-        error = None if code == ErrorCode.NONE else _error(code, content.decode() if has_message else None)
+    def _on_answer(self, node: NodeId, call_id: int, answer: bytes | KafkaError) -> None:
         waiting = self._waiting.get(call_id)
         if waiting is None or waiting.node != node or waiting.answer.done():
             # It came too late.
             return
-        if error is None:
-            waiting.answer.set_result(content)
+        if isinstance(answer, KafkaError):
+            waiting.answer.set_exception(answer)
         else:
-            waiting.answer.set_exception(error)
+            waiting.answer.set_result(answer)
 
     # Answering.
 
-    def _on_call(self, node: NodeId, payload: memoryview) -> None:
-        call_id, name_size = _CALL.unpack_from(payload)
-        end = _CALL.size + name_size
-        if end > len(payload):
-            raise MalformedFrame("a call's name beyond its frame")
-        method = bytes(payload[_CALL.size : end]).decode()
+    def _on_call(self, node: NodeId, call: Call) -> None:
         if self._in.get(node, 0) >= CALLS_IN_MAX:
             refusal = KafkaError(
                 ErrorCode.THROTTLING_QUOTA_EXCEEDED, f"node {self._node} has too many calls to answer"
             )
-            self._answer(node, call_id, refusal)
+            self._answer(node, call.call_id, refusal)
             return
         self._in[node] = self._in.get(node, 0) + 1
-        task = asyncio.get_running_loop().create_task(
-            self._serve_call(node, call_id, method, bytes(payload[end:]), self._losses.get(node, 0))
-        )
+        task = asyncio.get_running_loop().create_task(self._serve_call(node, call, self._losses.get(node, 0)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_call(self, node: NodeId, call_id: int, method: str, request: bytes, losses: int) -> None:
+    async def _serve_call(self, node: NodeId, call: Call, losses: int) -> None:
         try:
-            answer: bytes | KafkaError = await self._carry_out(node, method, request)
+            answer: bytes | KafkaError = await self._carry_out(node, call.method, call.request)
         except KafkaError as error:
             answer = error
         finally:
             self._in[node] -= 1
         if losses == self._losses.get(node, 0):
-            self._answer(node, call_id, answer)
+            self._answer(node, call.call_id, answer)
 
     async def _carry_out(self, source: NodeId, method: str, request: bytes) -> bytes:
         """Raises KafkaError, and nothing else for whatever the handler raises."""
@@ -195,13 +228,7 @@ class PeerCalls:
             _log.warning("unknown peer method refused: the releases of the two nodes differ", extra=extra)
 
     def _answer(self, node: NodeId, call_id: int, answer: bytes | KafkaError) -> None:
-        if isinstance(answer, KafkaError):
-            text = (answer.message or "").encode()
-            head = _ANSWER.pack(call_id, answer.code, answer.message is not None)
-            buffers = [head, text]
-        else:
-            buffers = [_ANSWER.pack(call_id, ErrorCode.NONE, False), answer]
-        if not self._transport.send(node, FrameKind.ANSWER, buffers):
+        if not self._transport.send(node, FrameKind.ANSWER, encode_answer(call_id, answer)):
             # The caller's deadline tells it.
             _log.warning("peer answer dropped: the send buffer of node %d is full", node)
 

@@ -1,0 +1,141 @@
+"""`__meta`: its records, its snapshot, and the commands that lead to them."""
+
+from chronik.cluster.image import ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.record_codec import decode, encode
+from chronik.cluster.records import (
+    CLUSTER_DEFAULT,
+    BrokerEndpoint,
+    BrokerFenced,
+    BrokerRegistered,
+    ConfigChanged,
+    ConfigResource,
+    EpochFloorRaised,
+    MetadataRecord,
+    PartitionCreated,
+    ProducerIdsAllocated,
+    TopicCreated,
+    TopicDeleted,
+    topic_resource,
+)
+from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, ProducerId, TopicId
+
+from .sample import Sample
+
+ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
+TOPIC_ID = TopicId(bytes(range(16)))
+OTHER_TOPIC_ID = TopicId(bytes(range(16, 32)))
+ENDPOINTS = (
+    BrokerEndpoint(listener="PLAINTEXT", host="broker-1.example.org", port=9092),
+    BrokerEndpoint(listener="INTERNAL", host="10.0.0.1", port=19092, security_protocol="SSL"),
+)
+DIRECTORIES = ("dGhlIGZpcnN0IG9uZSE", "dGhlIHNlY29uZCBvbmU", "dGhlIHRoaXJkIG9uZSE")
+
+PARTITION = PartitionCreated(
+    topic_id=TOPIC_ID,
+    partition=1,
+    replicas=(TWO, THREE, ONE),
+    leader=THREE,
+    directories=DIRECTORIES,
+    first_epoch=LeaderEpoch(12),
+)
+
+RECORDS: dict[str, MetadataRecord] = {
+    "BrokerRegistered": BrokerRegistered(
+        node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS, rack="a", epoch=7
+    ),
+    "BrokerRegistered.plain": BrokerRegistered(node=TWO, directory_id=DIRECTORIES[1], endpoints=()),
+    "BrokerFenced": BrokerFenced(node=TWO),
+    "TopicCreated": TopicCreated(name="orders.eu_1", topic_id=TOPIC_ID),
+    "PartitionCreated": PARTITION,
+    "TopicDeleted": TopicDeleted(topic_id=TOPIC_ID, last_epoch=LeaderEpoch(1012)),
+    "EpochFloorRaised": EpochFloorRaised(epoch=LeaderEpoch(1012)),
+    "ConfigChanged": ConfigChanged(
+        resource=topic_resource("orders.eu_1"), key="retention.ms", value="86400000"
+    ),
+    "ConfigChanged.to_default": ConfigChanged(resource=CLUSTER_DEFAULT, key="log.retention.ms", value=None),
+    "ConfigChanged.group": ConfigChanged(
+        resource=ConfigResource(ResourceType.GROUP, "caf\u00e9"),
+        key="consumer.session.timeout.ms",
+        value="9000",
+    ),
+    "ConfigChanged.client_metrics": ConfigChanged(
+        resource=ConfigResource(ResourceType.CLIENT_METRICS, "s"), key="interval.ms", value="1000"
+    ),
+    "ProducerIdsAllocated": ProducerIdsAllocated(node=TWO, first=ProducerId(1000), end=ProducerId(2000)),
+}
+
+# As releases before directories and epochs wrote them.
+OLDER: dict[str, MetadataRecord] = {
+    "BrokerRegistered.without_epoch": BrokerRegistered(
+        node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS[:1]
+    ),
+    "PartitionCreated.without_directories": PartitionCreated(
+        topic_id=TOPIC_ID, partition=0, replicas=(ONE,), leader=ONE
+    ),
+    "TopicDeleted.without_epoch": TopicDeleted(topic_id=TOPIC_ID),
+}
+
+
+def _line(record: MetadataRecord) -> bytes:
+    return b"%b %b" % encode(record)
+
+
+def _read_line(line: bytes) -> MetadataRecord:
+    key, _, value = line.partition(b" ")
+    return decode(key, value)
+
+
+def _image() -> ClusterImage:
+    image, _ = apply_records(
+        ClusterImage(),
+        [
+            RECORDS["BrokerRegistered"],
+            RECORDS["BrokerRegistered.plain"],
+            BrokerRegistered(node=THREE, directory_id=DIRECTORIES[2], endpoints=ENDPOINTS[:1]),
+            RECORDS["BrokerFenced"],
+            TopicCreated(name="gone", topic_id=OTHER_TOPIC_ID),
+            TopicDeleted(topic_id=OTHER_TOPIC_ID, last_epoch=LeaderEpoch(11)),
+            RECORDS["TopicCreated"],
+            PartitionCreated(
+                topic_id=TOPIC_ID,
+                partition=0,
+                replicas=(ONE, TWO),
+                leader=ONE,
+                directories=DIRECTORIES[:2],
+                first_epoch=LeaderEpoch(12),
+            ),
+            PARTITION,
+            RECORDS["ConfigChanged"],
+            ConfigChanged(resource=CLUSTER_DEFAULT, key="log.retention.ms", value="1000"),
+            ProducerIdsAllocated(node=ONE, first=ProducerId(0), end=ProducerId(1000)),
+            RECORDS["ProducerIdsAllocated"],
+        ],
+    )
+    return image
+
+
+SAMPLES = [
+    *(
+        Sample(name=f"meta/{name}", value=record, encoded=_line(record), decode=_read_line)
+        for name, record in RECORDS.items()
+    ),
+    *(
+        Sample(name=f"meta/{name}", value=record, encoded=None, decode=_read_line)
+        for name, record in OLDER.items()
+    ),
+    Sample(
+        name="snapshot/whole",
+        value=(_image(), Offset(77)),
+        encoded=encode_snapshot(_image(), Offset(77)),
+        decode=decode_snapshot,
+    ),
+    Sample(
+        name="snapshot/empty",
+        value=(ClusterImage(), Offset(0)),
+        encoded=encode_snapshot(ClusterImage(), Offset(0)),
+        decode=decode_snapshot,
+    ),
+]
