@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import OFFSET_INVALID, Consumer, Producer, TopicPartition
 
-from chronik.broker.groups.partitioning import partition_of
+from chronik.broker.coordinator.partitioning import partition_of
 from chronik.client.errors import ClientError
 from chronik.testing import Cluster
 

@@ -1,4 +1,4 @@
-"""Internal topics as what coordinators and the metadata service write: keys and values, committed or not.
+"""Internal topics as what coordinators and the metadata service write: batches, committed or not.
 
 One per internal topic. Appends are in the order of calls; each resolves when its batch is committed. An
 append that fails left nothing in the log, or the log takes nothing more; one that was on its way when this
@@ -6,11 +6,14 @@ node ceased to lead may still be committed, and is told when that is known.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
+from chronik.broker.coordinator.log import EndOfTransaction, KeyValues, LoggedBatch, ProducerStamp
 from chronik.broker.partition import Partition, storage_error
 from chronik.log.reading import ColdRead, LogSlice
-from chronik.records.build import build_batch
+from chronik.records.batch import Batch
+from chronik.records.build import PLAIN, BatchOptions, build_batch, build_end_txn_marker
+from chronik.records.control import ControlType, parse_end_txn_marker
 from chronik.records.record import Record, decode_records
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
@@ -19,8 +22,6 @@ from chronik.vocab.seams import Clock
 
 # What one read of a replay holds in memory.
 _REPLAY_BYTES = 1024 * 1024
-
-KeyValues = Sequence[tuple[bytes, bytes | None]]
 
 
 class _Committed:
@@ -41,7 +42,7 @@ class _Committed:
 
 
 class InternalLog:
-    """See the module."""
+    """See the module. Implements `coordinator.log.CoordinatorLog`."""
 
     def __init__(
         self,
@@ -56,11 +57,34 @@ class InternalLog:
         self._load = load
         self._clock = clock
 
-    def append(self, index: int, records: KeyValues) -> Awaitable[None]:
-        """Append `records` as one batch, at once. Raises KafkaError now, or when awaited."""
-        partition = self._find(index)
+    def append(
+        self, index: int, records: KeyValues, transaction: ProducerStamp | None = None, /
+    ) -> asyncio.Future[None]:
+        """Append `records` as one batch, at once, as part of `transaction` unless that is None. Raises
+        KafkaError, or the future does.
+        """
         now_ms = self._clock.now_ms()
-        batch = build_batch([Record(key=key, value=value, timestamp=now_ms) for key, value in records])
+        return self._append(
+            index,
+            build_batch(
+                [Record(key=key, value=value, timestamp=now_ms) for key, value in records],
+                PLAIN if transaction is None else _transactional(transaction),
+            ),
+        )
+
+    def append_marker(self, index: int, marker: EndOfTransaction, /) -> asyncio.Future[None]:
+        """Append the end of a transaction as a control batch. As `append`."""
+        batch = build_end_txn_marker(
+            ControlType.COMMIT if marker.is_commit else ControlType.ABORT,
+            producer_id=marker.producer.producer_id,
+            producer_epoch=marker.producer.producer_epoch,
+            coordinator_epoch=marker.coordinator_epoch,
+            timestamp=self._clock.now_ms(),
+        )
+        return self._append(index, batch)
+
+    def _append(self, index: int, batch: Batch) -> asyncio.Future[None]:
+        partition = self._find(index)
         appended = partition.append_internal(batch)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not partition.wait_committed(appended.end_offset, _Committed(future)):
@@ -75,12 +99,13 @@ class InternalLog:
             found = _read(partition, offset)
             if isinstance(found, ColdRead):
                 found = _load_in_place(found)
-            yield from _records(found, offset)
+            for batch in _batches(found, offset):
+                yield batch.records
             offset = _next_offset(found, offset)
 
-    async def read(self, index: int, /) -> AsyncIterator[KeyValues]:
-        """As `replay`, without holding the loop, and not before what earlier leaders acknowledged is known to
-        be committed here too.
+    async def read(self, index: int, /) -> AsyncGenerator[LoggedBatch, None]:
+        """All committed batches from the log start, without waiting for the device in place, and not before
+        what earlier leaders acknowledged is known to be committed here too. The reader gives way to the loop.
         """
         partition = self._find(index)
         await partition.wait_own_term(None)
@@ -89,9 +114,8 @@ class InternalLog:
             found = _read(partition, offset)
             if isinstance(found, ColdRead):
                 found = await self._load(found)
-            for records in _records(found, offset):
-                yield records
-                await asyncio.sleep(0)
+            for batch in _batches(found, offset):
+                yield batch
             offset = _next_offset(found, offset)
 
 
@@ -108,14 +132,31 @@ def _load_in_place(cold: ColdRead) -> LogSlice:
         raise storage_error(error) from error
 
 
-def _records(read: LogSlice, offset: int) -> Iterator[KeyValues]:
+def _batches(read: LogSlice, offset: int) -> Iterator[LoggedBatch]:
+    """From `offset` on, which may be in the midst of a batch. Control records that are no ends of
+    transactions are left out.
+    """
     for batch in read.batches():
-        if not batch.header.is_control:
-            yield [
+        if batch.header.is_control:
+            marker = parse_end_txn_marker(batch)
+            if marker is not None:
+                stamp = ProducerStamp(batch.header.producer_id, batch.header.producer_epoch)
+                end = EndOfTransaction(stamp, not marker.is_abort, marker.coordinator_epoch)
+                yield LoggedBatch(batch.header, (), end)
+        else:
+            records = [
                 (record.key or b"", record.value)
                 for record in decode_records(batch)
                 if record.offset >= offset
             ]
+            yield LoggedBatch(batch.header, records)
+
+
+def _transactional(stamp: ProducerStamp) -> BatchOptions:
+    """Without sequences, as Kafka's coordinators write: nobody sends a batch of theirs twice."""
+    return BatchOptions(
+        producer_id=stamp.producer_id, producer_epoch=stamp.producer_epoch, is_transactional=True
+    )
 
 
 def _next_offset(read: LogSlice, offset: int) -> Offset:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.broker.context import Broker, Endpoint
+from chronik.broker.coordinator.registry import Coordinators
 from chronik.broker.fetch_session import FetchSessionCache
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
@@ -161,6 +162,8 @@ class LocalBroker:
         )
         self._registration = Registration(self._metadata, self._describe)
         self.broker = self._make_broker(machine, endpoints)
+        # Each kind of coordinator is registered here.
+        self._coordinators = Coordinators([self.broker.groups.runtime])
         self._background = self._make_background()
 
     def _make_partitions(self, machine: Machine) -> LocalPartitions:
@@ -318,7 +321,7 @@ class LocalBroker:
             self._registering.cancel()
             await asyncio.wait([self._registering])
         await self._metadata.close()
-        await self.broker.groups.close()
+        await self._coordinators.close()
         await self.syncer.drain()
         is_clean = await self._replicas.close()
         is_clean = await self.metadata_partition.close() and is_clean
@@ -365,6 +368,7 @@ class LocalBroker:
         metadata, image = self._metadata, self._metadata.image
         delta = delta_from_nothing(image)
         self._on_configuration(delta, image)
+        self._coordinators.on_metadata(delta, image)
         self._clear_strays(
             {f"{created.topic.name}-{created.partition}" for created in delta.partitions_created}
         )
@@ -372,8 +376,9 @@ class LocalBroker:
             self._runtime.forget_unknown(delta.partitions_created)
         await self._replicas.start(delta, image)
         metadata.subscribe(self._on_configuration)
+        # Before replicas: those of a topic that was deleted and made again may lead at once.
+        metadata.subscribe(self._coordinators.on_metadata)
         metadata.subscribe(self._replicas.on_metadata)
-        metadata.subscribe(self._on_topics_deleted)
         metadata.subscribe(self._registration.on_metadata)
         metadata.subscribe(_log_topics)
         self.metadata_partition.resume()
@@ -477,21 +482,14 @@ class LocalBroker:
         self._topic_defaults = topic_defaults(self._config)
 
     def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
-        """Groups live where their partition of `__consumer_offsets` is led."""
-        offsets = self._metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
-        if offsets is None or key.topic_id != offsets.topic_id:
+        """Coordinators live where their partition of an internal topic is led."""
+        topic = self._metadata.image.topics_by_id.get(key.topic_id)
+        if topic is None or not topic.is_internal:
             return
         if leader.node == self._identity.node_id:
-            self.broker.groups.on_leader(key.partition, leader.epoch)
+            self._coordinators.on_leader(topic.name, key.partition, leader.epoch)
         else:
-            self.broker.groups.on_follower(key.partition)
-
-    def _on_topics_deleted(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        names = {topic.name for topic in delta.topics_deleted}
-        if CONSUMER_OFFSETS_TOPIC in names:
-            self.broker.groups.on_topic_lost()
-        # Also of topics that are there again: their offsets belonged to the old ones.
-        self.broker.groups.on_topics_deleted(names)
+            self._coordinators.on_follower(topic.name, key.partition)
 
     async def _ensure_offsets_topic(self) -> int:
         """The partitions of `__consumer_offsets`, made when the first group needs it. One that exists need

@@ -40,10 +40,10 @@ class BatchOptions:
     is_control: bool = False
 
 
-_PLAIN = BatchOptions()
+PLAIN = BatchOptions()
 
 
-def build_batch(records: Sequence[Record], options: BatchOptions = _PLAIN) -> Batch:
+def build_batch(records: Sequence[Record], options: BatchOptions = PLAIN) -> Batch:
     """A batch of at least one record. Their offsets follow from `base_offset`, whatever they say."""
     invariant(records, "a batch needs a record")
     base_timestamp = records[0].timestamp

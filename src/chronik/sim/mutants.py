@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from chronik.broker.coordinator.host import ShardHost
 from chronik.broker.groups import offset_commands, shard
-from chronik.broker.groups.shard_host import ShardHost
 from chronik.broker.handlers import metadata
 from chronik.broker.partition import Partition
 from chronik.cluster import leadership, topic_decisions
@@ -245,9 +245,9 @@ def _keep_producers(original: Any) -> Any:
 
 def _answer_at_once(self: Any, outcome: Any) -> None:
     _PERFORM(self, outcome)
-    for append in self._in_flight:
-        self._deliver(append.answers)
-        append.answers = []
+    for append in self._appends.in_flight:
+        self._deliver(append.outcomes)
+        append.outcomes = []
 
 
 _PERFORM = ShardHost._perform

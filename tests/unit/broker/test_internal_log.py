@@ -5,7 +5,8 @@ import errno
 
 import pytest
 
-from chronik.broker.internal_log import InternalLog, KeyValues
+from chronik.broker.coordinator.log import KeyValues
+from chronik.broker.internal_log import InternalLog
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from tests.support.broker_room import BrokerRoom
@@ -24,7 +25,7 @@ async def stage(disk: HeldDisk | None = None) -> tuple[BrokerRoom, InternalLog]:
 
 
 async def read_all(log: InternalLog) -> list[KeyValues]:
-    return [records async for records in log.read(0)]
+    return [batch.records async for batch in log.read(0)]
 
 
 @virtual
@@ -34,7 +35,7 @@ async def test_an_append_is_done_when_it_is_committed() -> None:
     disk.hold_syncs()
     first, second = (log.append(0, [(b"k", b"%d" % number)]) for number in range(2))
     await wait_until_idle()
-    assert not first.done()  # type: ignore[attr-defined]
+    assert not first.done()
     assert list(log.replay(0)) == []
     disk.let_go()
     await first

@@ -1,5 +1,6 @@
 """DescribeGroups, ListGroups, DeleteGroups."""
 
+from chronik.broker.coordinator.shard import Ticket
 from chronik.broker.groups.commands import (
     DeleteGroup,
     DeleteGroupAnswer,
@@ -9,11 +10,10 @@ from chronik.broker.groups.commands import (
     ListAnswer,
     ListedGroup,
     ListGroups,
-    Ticket,
 )
-from chronik.broker.groups.deadlines import Timer
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.errors import ErrorCode
 

@@ -1,18 +1,17 @@
-"""What can be asked of a shard, and what it answers.
+"""What can be asked of a shard of groups, and what it answers.
 
 Every command names its group first, because the group decides the shard; `Command[A]` is answered with an
-`A`. A shard may answer at once or much later (a join waits for the other members); the `Ticket` that came
-with the command says whom an answer is for.
+`A`.
 """
 
 from dataclasses import dataclass, field
-from typing import Generic, NewType, TypeVar
+from typing import Generic, TypeVar
 
+from chronik.broker.coordinator import shard as coordinator
+from chronik.broker.coordinator.shard import Ticket
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
-
-Ticket = NewType("Ticket", int)
 
 # Name and metadata of each protocol, in order of preference.
 Protocols = tuple[tuple[str, bytes], ...]
@@ -28,7 +27,7 @@ A_co = TypeVar("A_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Command(Generic[A_co]):
+class Command(coordinator.Command[A_co], Generic[A_co]):
     """Something asked of the shard that owns `group_id`."""
 
     group_id: str
@@ -278,5 +277,3 @@ Answer = (
     | ListAnswer
     | ForgetTopicsAnswer
 )
-
-AnswerTo = tuple[Ticket, Answer]

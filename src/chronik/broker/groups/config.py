@@ -62,13 +62,6 @@ NEW_MEMBER_JOIN_TIMEOUT_MS: Final = 300_000
 # memory.
 PENDING_MEMBERS_MAX: Final = 10_000
 
-# What one command writes is one batch, and max.message.bytes of __consumer_offsets (Kafka's default
-# 1,048,588) bounds a batch; the difference is room for the batch's and the records' headers.
-RECORDS_BYTES_MAX: Final = 1_000_000
-
-# What a record costs beside its key and value: lengths, deltas, attributes (at most 26 bytes as varints).
-RECORD_OVERHEAD_BYTES: Final = 32
-
 # Strings in Kafka's records have a 16-bit length, while those in newer requests do not.
 STRING_BYTES_MAX: Final = 32_767
 

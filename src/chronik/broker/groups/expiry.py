@@ -6,10 +6,10 @@ group's consumers do not subscribe to at the commit. Offsets in use never expire
 """
 
 from chronik.broker.groups.config import EXPIRED_OFFSETS_PER_TURN
-from chronik.broker.groups.deadlines import Timer, TimerKey
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer, TimerKey
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.ids import TopicPartition
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from chronik.broker.coordinator.primitives import MalformedRecord
 from chronik.broker.groups.commands import UNKNOWN_MEMBER_ID, Protocols
 from chronik.broker.groups.member import Member
 from chronik.broker.groups.offsets import GroupOffsets
-from chronik.broker.groups.primitives import MalformedRecord
 from chronik.broker.groups.record_format import GroupSnapshot, MemberSnapshot
 from chronik.broker.groups.state import TRANSITIONS, GroupState
 from chronik.broker.groups.subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics

@@ -4,16 +4,16 @@ Static members (KIP-345) come back under a new id and take their old place; dyna
 and sent back to join with it (KIP-394), so that a retried first join does not add a ghost.
 """
 
-from chronik.broker.groups.commands import UNKNOWN_MEMBER_ID, Join, JoinAnswer, SyncAnswer, Ticket
+from chronik.broker.coordinator.log import RECORDS_BYTES_MAX
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import UNKNOWN_MEMBER_ID, Join, JoinAnswer, SyncAnswer
 from chronik.broker.groups.config import (
     NEW_MEMBER_JOIN_TIMEOUT_MS,
     PENDING_MEMBER_TIMEOUT_MS_MAX,
     PENDING_MEMBERS_MAX,
-    RECORDS_BYTES_MAX,
     STRING_BYTES_MAX,
     GroupConfig,
 )
-from chronik.broker.groups.deadlines import Timer
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.member import Member
 from chronik.broker.groups.rebalance import (
@@ -29,6 +29,7 @@ from chronik.broker.groups.rebalance import (
 )
 from chronik.broker.groups.state import GroupState
 from chronik.broker.groups.subscription import subscribed_topics
+from chronik.broker.groups.timers import Timer
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.errors import ErrorCode
 

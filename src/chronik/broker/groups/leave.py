@@ -3,6 +3,7 @@
 And those who leave without a word: a client whose connection closes while its first join waits.
 """
 
+from chronik.broker.coordinator.shard import Ticket
 from chronik.broker.groups.commands import (
     UNKNOWN_MEMBER_ID,
     Abandon,
@@ -10,12 +11,11 @@ from chronik.broker.groups.commands import (
     Leave,
     LeaveAnswer,
     LeavingMember,
-    Ticket,
 )
-from chronik.broker.groups.deadlines import Timer
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.rebalance import maybe_complete_join, prepare_or_complete, remove_member
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.errors import ErrorCode
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from chronik.broker.groups.commands import Protocols, Ticket
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import Protocols
 
 NO_ASSIGNMENT = b""
 

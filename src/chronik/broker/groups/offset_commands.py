@@ -1,5 +1,7 @@
 """OffsetCommit, OffsetFetch, OffsetDelete, and what becomes of the offsets of deleted topics."""
 
+from chronik.broker.coordinator.log import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MAX
+from chronik.broker.coordinator.shard import Ticket
 from chronik.broker.groups.commands import (
     NO_GENERATION,
     UNKNOWN_MEMBER_ID,
@@ -12,18 +14,13 @@ from chronik.broker.groups.commands import (
     ForgetTopicsAnswer,
     OffsetsAnswer,
     OffsetToCommit,
-    Ticket,
 )
-from chronik.broker.groups.config import (
-    FORGOTTEN_OFFSETS_PER_TURN,
-    RECORD_OVERHEAD_BYTES,
-    RECORDS_BYTES_MAX,
-)
-from chronik.broker.groups.deadlines import Timer, TimerKey
+from chronik.broker.groups.config import FORGOTTEN_OFFSETS_PER_TURN
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.rebalance import renew_session
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer, TimerKey
 from chronik.broker.groups.topics import is_of_deleted_topic, is_of_earlier_topic
 from chronik.broker.groups.turn import StaleOffset, Turn
 from chronik.vocab.errors import ErrorCode

@@ -7,12 +7,13 @@ not: each member's session timeout, the rebalance timeout of the group, and, for
 used, PENDING_MEMBER_GRACE_MS.
 """
 
-from chronik.broker.groups.commands import JoinAnswer, JoinedMember, SyncAnswer, Ticket
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import JoinAnswer, JoinedMember, SyncAnswer
 from chronik.broker.groups.config import PENDING_MEMBER_GRACE_MS
-from chronik.broker.groups.deadlines import Timer
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.member import NO_ASSIGNMENT, Member
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.errors import ErrorCode
 

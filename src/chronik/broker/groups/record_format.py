@@ -3,7 +3,8 @@
 A key starts with its version, which also says what kind of record it is: 0 and 1 a committed offset, 2 a
 group. Values carry a version of their own. Written: offset key 1 with value 4, group key 2 with value 3.
 Read: all versions of these (offset values 0-4, group values 0-4; 4 is the first flexible one). Keys above 2
-belong to group types that this coordinator does not serve (KIP-848, KIP-932); they decode to None.
+belong to group types that this coordinator does not serve (KIP-848, KIP-932), and higher versions of values
+to later releases: both raise UnknownRecordKind.
 
 Offset value 4 has Kafka's tagged field 0, the topic's id, and two of ours, which its readers pass over: how
 far the metadata went at the commit, and the time of expiry where the client brought a retention time (Kafka
@@ -18,8 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from chronik.broker.coordinator.primitives import MalformedRecord, Reader, Writer
+from chronik.broker.coordinator.shard import UnknownRecordKind
 from chronik.broker.groups.offsets import CommittedOffset
-from chronik.broker.groups.primitives import MalformedRecord, Reader, Writer
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
 OFFSET_KEY_VERSIONS: Final = (0, 1)
@@ -87,15 +89,17 @@ def encode_group_key(group_id: str) -> bytes:
     return writer.finish()
 
 
-def decode_key(key: bytes) -> OffsetKey | GroupKey | None:
-    """None for the kinds of records that are not ours. Raises MalformedRecord."""
+def decode_key(key: bytes) -> OffsetKey | GroupKey:
+    """Raises MalformedRecord, UnknownRecordKind."""
     reader = Reader(key)
     version = reader.int16()
     if version in OFFSET_KEY_VERSIONS:
         return OffsetKey(reader.string(), TopicPartition(reader.string(), reader.int32()))
     if version == GROUP_KEY_VERSION:
         return GroupKey(reader.string())
-    return None
+    if version > GROUP_KEY_VERSION:
+        raise UnknownRecordKind(f"key version {version}")
+    raise MalformedRecord(f"key version {version}")
 
 
 def encode_offset_value(committed: CommittedOffset) -> bytes:
@@ -117,7 +121,7 @@ def encode_offset_value(committed: CommittedOffset) -> bytes:
 
 
 def decode_offset_value(value: bytes) -> CommittedOffset:
-    """Raises MalformedRecord."""
+    """Raises MalformedRecord, UnknownRecordKind."""
     reader = Reader(value)
     version = _read_value_version(reader)
     offset = reader.int64()
@@ -170,7 +174,7 @@ def encode_group_value(group: GroupSnapshot) -> bytes:
 
 
 def decode_group_value(value: bytes) -> GroupSnapshot:
-    """Raises MalformedRecord."""
+    """Raises MalformedRecord, UnknownRecordKind."""
     reader = Reader(value)
     version = _read_value_version(reader)
     protocol_type = reader.string()
@@ -225,8 +229,10 @@ def _decode_member(reader: Reader, version: int) -> MemberSnapshot:
 
 def _read_value_version(reader: Reader) -> int:
     version = reader.int16()
-    if not 0 <= version <= _FLEXIBLE_VERSION:
-        raise MalformedRecord(f"value version {version} is not known")
+    if version > _FLEXIBLE_VERSION:
+        raise UnknownRecordKind(f"value version {version}")
+    if version < 0:
+        raise MalformedRecord(f"value version {version} is none")
     reader.is_flexible = version >= _FLEXIBLE_VERSION
     return version
 

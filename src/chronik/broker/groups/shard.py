@@ -1,20 +1,12 @@
-"""The groups of one partition of `__consumer_offsets`, as a pure state machine.
-
-    shard.replay(key, value)                    each committed record, in order
-    shard.on_loaded(now) -> Outcome             then once
-    shard.handle(command, ticket, now) -> Outcome
-    shard.tick(now) -> Outcome                  at shard.next_deadline_ms, and harmless at any other time
-
-State runs ahead of the log: a command changes it when it is handled, and the outcome's answers may be given
-only when the outcome's records, and all records of earlier outcomes, are committed. That keeps many commits
-in flight and every answer true. If an append fails, the state has seen what never happened: the owner drops
-the shard and replays a new one from the log.
-"""
+"""The groups of one partition of `__consumer_offsets`, as a pure state machine."""
 
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from chronik.broker.coordinator.deadlines import Deadlines
+from chronik.broker.coordinator.log import EndOfTransaction
+from chronik.broker.coordinator.shard import NO_TICKET, MetadataChange, Now, Ticket, UnknownRecordKind
 from chronik.broker.groups import admin, join, leave, offset_commands, rebalance, record_format, sync
 from chronik.broker.groups.commands import (
     Abandon,
@@ -30,15 +22,15 @@ from chronik.broker.groups.commands import (
     Leave,
     ListGroups,
     Sync,
-    Ticket,
 )
 from chronik.broker.groups.config import FORGET_AFTER_LOAD_MS, GroupConfig
-from chronik.broker.groups.deadlines import Deadlines, Now, Timer, TimerKey
 from chronik.broker.groups.expiry import EXPIRY_KEY, on_expiry_deadline
 from chronik.broker.groups.group import Group
-from chronik.broker.groups.record_format import GroupKey, OffsetKey
+from chronik.broker.groups.record_format import OffsetKey
+from chronik.broker.groups.timers import Timer, TimerKey
 from chronik.broker.groups.topics import Topics, is_of_deleted_topic
 from chronik.broker.groups.turn import Outcome, StaleOffset, Turn
+from chronik.records.batch import BatchHeader
 from chronik.vocab.ids import TopicPartition
 
 # One function per command. The table loses the pairing of types, hence Any; each function states its own
@@ -60,16 +52,14 @@ SERVED_COMMANDS: Final[dict[type, Callable[[Turn, Any, Ticket], None]]] = {
 
 
 class Shard:
-    """Made empty for each time this node becomes the partition's leader; ends when it resigns, or an append
-    fails.
-    """
+    """Implements `coordinator.shard.CoordinatorShard`."""
 
     def __init__(self, config: GroupConfig, topics: Topics) -> None:
         self.groups: dict[str, Group] = {}
         self._topics = topics
         self._stale: deque[StaleOffset] = deque()
         self._config = config
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines[TimerKey]()
 
     @property
     def next_deadline_ms(self) -> int | None:
@@ -80,6 +70,17 @@ class Shard:
         turn = self._turn(now)
         SERVED_COMMANDS[type(command)](turn, command, ticket)
         return turn.outcome
+
+    def abandon(self, command: Command[object], ticket: Ticket, now: Now) -> Outcome:
+        return self.handle(Abandon(command.group_id, abandoned=ticket), NO_TICKET, now)
+
+    def on_metadata(self, change: MetadataChange, now: Now) -> Outcome:
+        """A whole image changes nothing: `on_loaded` compares every offset with it."""
+        deleted = frozenset(topic.name for topic in change.delta.topics_deleted) if change.delta else None
+        if not deleted:
+            return Outcome()
+        # Also of topics that are there again: their offsets belonged to the old ones.
+        return self.handle(ForgetTopics(topics=deleted), NO_TICKET, now)
 
     def tick(self, now: Now) -> Outcome:
         """What is due by now."""
@@ -107,13 +108,18 @@ class Shard:
 
     # Replay
 
-    def replay(self, key: bytes, value: bytes | None) -> None:
-        """Raises MalformedRecord. Records of kinds that are not served here are passed over."""
+    def replay(self, key: bytes, value: bytes | None, batch: BatchHeader | None = None) -> None:
+        if batch is not None and batch.is_transactional:
+            # Whether they count is decided by a marker, and those are not served yet.
+            raise UnknownRecordKind("offsets committed in a transaction")
         decoded = record_format.decode_key(key)
         if isinstance(decoded, OffsetKey):
             self._replay_offset(decoded.group_id, decoded.partition, value)
-        elif isinstance(decoded, GroupKey):
+        else:
             self._replay_group(decoded.group_id, value)
+
+    def replay_marker(self, marker: EndOfTransaction, batch: BatchHeader) -> None:
+        """Of a transaction without records here: with some, loading has stopped at those."""
 
     def _replay_offset(self, group_id: str, partition: TopicPartition, value: bytes | None) -> None:
         if value is not None:

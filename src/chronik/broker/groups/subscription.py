@@ -4,7 +4,7 @@ Needed for offset expiry and OffsetDelete, which spare topics in use. Version 0 
 ConsumerProtocolSubscription is a prefix of every later version, so only it is read.
 """
 
-from chronik.broker.groups.primitives import MalformedRecord, Reader
+from chronik.broker.coordinator.primitives import MalformedRecord, Reader
 
 CONSUMER_PROTOCOL_TYPE = "consumer"
 

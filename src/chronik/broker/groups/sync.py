@@ -1,11 +1,12 @@
 """SyncGroup and Heartbeat: what members of a generation do while it lasts."""
 
-from chronik.broker.groups.commands import Heartbeat, HeartbeatAnswer, Sync, SyncAnswer, Ticket
-from chronik.broker.groups.deadlines import Timer
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import Heartbeat, HeartbeatAnswer, Sync, SyncAnswer
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.member import NO_ASSIGNMENT
 from chronik.broker.groups.rebalance import answer_sync, prepare, renew_session
 from chronik.broker.groups.state import GroupState
+from chronik.broker.groups.timers import Timer
 from chronik.broker.groups.turn import Turn
 from chronik.vocab.errors import ErrorCode
 

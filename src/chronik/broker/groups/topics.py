@@ -8,6 +8,7 @@ the present one begin (decision 0018); else they are kept.
 
 from typing import TYPE_CHECKING, Protocol
 
+from chronik.broker.coordinator.host import AppliedMetadata
 from chronik.vocab.ids import FIRST_EPOCH, NO_TOPIC_ID, LeaderEpoch, Offset, TopicId, TopicPartition
 
 if TYPE_CHECKING:
@@ -15,22 +16,13 @@ if TYPE_CHECKING:
     from chronik.cluster.metadata_service import MetadataService
 
 
-class Topics(Protocol):
+class Topics(AppliedMetadata, Protocol):
     """The metadata that this node has applied, as far as the coordinator asks for it."""
-
-    @property
-    def metadata_offset(self) -> Offset:
-        """Everything below it in `__meta` is applied. Never decreases."""
-        ...
 
     def id_of(self, topic: str) -> TopicId | None: ...
 
     def first_epoch(self, partition: TopicPartition) -> LeaderEpoch:
         """Where the epochs of a partition begin; of one that does not exist the first there is."""
-        ...
-
-    async def wait_applied(self, metadata_offset: Offset, seconds: float) -> bool:
-        """Whether everything below `metadata_offset` is applied within `seconds`."""
         ...
 
 

@@ -4,21 +4,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from chronik.broker.coordinator import shard as coordinator
+from chronik.broker.coordinator.deadlines import Deadlines
+from chronik.broker.coordinator.log import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MAX
+from chronik.broker.coordinator.shard import Now, Ticket
 from chronik.broker.groups import record_format
-from chronik.broker.groups.commands import Answer, AnswerTo, Ticket
-from chronik.broker.groups.config import RECORD_OVERHEAD_BYTES, RECORDS_BYTES_MAX, GroupConfig
-from chronik.broker.groups.deadlines import Deadlines, Now, Timer, TimerKey
+from chronik.broker.groups.commands import Answer
+from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.offsets import CommittedOffset
+from chronik.broker.groups.timers import Timer, TimerKey
 from chronik.broker.groups.topics import Topics
 from chronik.vocab.ids import TopicPartition
-
-
-class Event(NamedTuple):
-    """Something worth a log line; the shell writes it."""
-
-    group_id: str
-    text: str
 
 
 class StaleOffset(NamedTuple):
@@ -29,16 +26,7 @@ class StaleOffset(NamedTuple):
     committed: CommittedOffset
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What one turn asks of the service: append `records`, and once they are committed give the `answers`.
-
-    A command whose ticket is not among the answers waits; a later outcome has its answer.
-    """
-
-    records: list[tuple[bytes, bytes | None]] = field(default_factory=list)
-    answers: list[AnswerTo] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+Outcome = coordinator.Outcome[Answer]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,19 +34,19 @@ class Turn:
     """Made by the shard for each command or tick, gone when its outcome is returned."""
 
     groups: dict[str, Group]
-    deadlines: Deadlines
+    deadlines: Deadlines[TimerKey]
     config: GroupConfig
     now: Now
     topics: Topics
     # The shard's: what is to be removed in this turn and later ones.
     stale: deque[StaleOffset]
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome = field(default_factory=coordinator.Outcome)
 
     def answer(self, ticket: Ticket, answer: Answer) -> None:
         self.outcome.answers.append((ticket, answer))
 
     def log(self, group: Group, text: str) -> None:
-        self.outcome.events.append(Event(group.group_id, text))
+        self.outcome.events.append(coordinator.Event(f"group {group.group_id}", text))
 
     # Deadlines
 

@@ -18,8 +18,7 @@ def check_coordinators(nodes: Sequence[SimNode], problems: Problems) -> None:
         for partition in node.broker.replicas.led():
             if partition.name.topic != CONSUMER_OFFSETS_TOPIC:
                 continue
-            host = node.broker.groups._hosts.get(partition.name.partition)
-            live = None if host is None else host.shard
+            live = node.broker.groups.runtime.shard(partition.name.partition)
             if live is None:
                 problems.add(f"node {node.node}: {partition.name} is led, and not served")
                 continue

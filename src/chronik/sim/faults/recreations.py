@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chronik.broker.groups.partitioning import partition_of
+from chronik.broker.coordinator.partitioning import partition_of
 from chronik.sim.faults.lives import Lives
 from chronik.sim.faults.stage import Stage
 from chronik.sim.workload.recreating import GROUP, TOPIC

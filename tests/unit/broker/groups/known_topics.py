@@ -2,7 +2,16 @@
 
 import asyncio
 
+from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
 from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, Offset, TopicId, TopicPartition
+
+
+def deletion(*topics: str) -> tuple[ClusterDelta, ClusterImage]:
+    """What the metadata says when these are deleted, and nothing is left."""
+    deleted = (
+        TopicImage(name=name, topic_id=TopicId(name.encode().ljust(16)), partitions=()) for name in topics
+    )
+    return ClusterDelta(topics_deleted=tuple(deleted)), ClusterImage()
 
 
 class KnownTopics:

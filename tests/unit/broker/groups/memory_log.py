@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator
 
-from chronik.broker.groups.log import KeyValues
+from chronik.broker.coordinator.log import EndOfTransaction, KeyValues, LoggedBatch, ProducerStamp
+from chronik.records.build import build_batch
+from chronik.records.record import Record
 from chronik.sim.virtual_time import wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 
@@ -33,7 +35,10 @@ class MemoryLog:
     def in_flight(self) -> int:
         return len(self._waiting)
 
-    def append(self, partition: int, records: KeyValues, /) -> Awaitable[None]:
+    def append(
+        self, partition: int, records: KeyValues, transaction: ProducerStamp | None = None, /
+    ) -> asyncio.Future[None]:
+        assert transaction is None
         if self.refusal is not None:
             refusal, self.refusal = self.refusal, None
             raise refusal
@@ -43,6 +48,9 @@ class MemoryLog:
         if not self.is_held:
             self.commit()
         return future
+
+    def append_marker(self, partition: int, marker: EndOfTransaction, /) -> asyncio.Future[None]:
+        raise NotImplementedError
 
     def commit(self, count: int | None = None) -> None:
         """What was appended first is committed first."""
@@ -56,12 +64,12 @@ class MemoryLog:
         while self._waiting:
             self._waiting.popleft()[2].set_exception(KafkaError(code))
 
-    async def read(self, partition: int, /) -> AsyncIterator[KeyValues]:
+    async def read(self, partition: int, /) -> AsyncGenerator[LoggedBatch, None]:
         self.reads += 1
         await self.read_gate.wait()
         if self.read_failure is not None:
             failure, self.read_failure = self.read_failure, None
             raise failure
-        for record in list(self.committed[partition]):
+        for key, value in list(self.committed[partition]):
             await asyncio.sleep(0)
-            yield [record]
+            yield LoggedBatch(build_batch([Record(key, value, 0)]).header, [(key, value)])

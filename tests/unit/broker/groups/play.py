@@ -21,6 +21,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from textwrap import dedent, indent
 
+from chronik.broker.coordinator.primitives import Writer
+from chronik.broker.coordinator.shard import Now, Ticket
 from chronik.broker.groups import record_format
 from chronik.broker.groups.commands import (
     NO_GENERATION,
@@ -54,11 +56,8 @@ from chronik.broker.groups.commands import (
     Protocols,
     Sync,
     SyncAnswer,
-    Ticket,
 )
 from chronik.broker.groups.config import GroupConfig
-from chronik.broker.groups.deadlines import Now
-from chronik.broker.groups.primitives import Writer
 from chronik.broker.groups.record_format import GroupKey, OffsetKey
 from chronik.broker.groups.shard import Shard
 from chronik.broker.groups.turn import Outcome

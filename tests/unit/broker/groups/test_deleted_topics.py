@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.broker.coordinator.shard import Now, Ticket
 from chronik.broker.groups.commands import (
     Commit,
     CommitAnswer,
@@ -10,10 +11,8 @@ from chronik.broker.groups.commands import (
     ForgetTopicsAnswer,
     OffsetsAnswer,
     OffsetToCommit,
-    Ticket,
 )
 from chronik.broker.groups.config import FORGET_AFTER_LOAD_MS, FORGOTTEN_OFFSETS_PER_TURN, GroupConfig
-from chronik.broker.groups.deadlines import Now
 from chronik.broker.groups.offsets import CommittedOffset
 from chronik.broker.groups.record_format import encode_offset_key, encode_offset_value
 from chronik.broker.groups.shard import Shard

@@ -1,6 +1,7 @@
 """Retention of offsets (KIP-211): plays over the pure shard."""
 
-from chronik.broker.groups.commands import Commit, OffsetToCommit, Ticket
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import Commit, OffsetToCommit
 from chronik.broker.groups.config import EXPIRED_OFFSETS_PER_TURN, GroupConfig
 from chronik.vocab.ids import TopicPartition
 

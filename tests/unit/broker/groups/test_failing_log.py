@@ -45,7 +45,7 @@ class _Run:
             topics=KnownTopics(),
         )
         self.epoch = 1
-        self.service.on_leader(0, LeaderEpoch(1))
+        self.service.runtime.on_leader(0, LeaderEpoch(1))
         self.offset = 0
         self.acknowledged = NOTHING
         self.clients: list[asyncio.Task[None]] = []
@@ -75,7 +75,7 @@ class _Run:
             self.log.commit(self.log.in_flight // 2)
             self.log.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
             self.epoch += 1
-            self.service.on_leader(0, LeaderEpoch(self.epoch))
+            self.service.runtime.on_leader(0, LeaderEpoch(self.epoch))
         else:
             await asyncio.sleep(3)
         await wait_until_idle()

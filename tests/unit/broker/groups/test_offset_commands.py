@@ -1,6 +1,7 @@
 """Commits, fetches and deletions of offsets: plays over the pure shard."""
 
-from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit, Ticket
+from chronik.broker.coordinator.shard import Ticket
+from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.offset_commands import commit_bytes_bound
 from chronik.broker.groups.record_format import decode_offset_value

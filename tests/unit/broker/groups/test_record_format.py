@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronik.broker.coordinator.primitives import MalformedRecord
+from chronik.broker.coordinator.shard import UnknownRecordKind
 from chronik.broker.groups.offsets import CommittedOffset
-from chronik.broker.groups.primitives import MalformedRecord
 from chronik.broker.groups.record_format import (
     GroupKey,
     GroupSnapshot,
@@ -84,9 +85,10 @@ def test_keys() -> None:
     assert decode_key(GROUP_KEY) == GroupKey("g")
 
 
-def test_keys_of_other_group_types_are_none_of_ours() -> None:
-    assert decode_key(_bytes("0003 0001 67")) is None
-    assert decode_key(_bytes("000f 0001 67")) is None
+def test_keys_of_other_group_types_are_of_a_later_release() -> None:
+    for key in ("0003 0001 67", "000f 0001 67"):
+        with pytest.raises(UnknownRecordKind):
+            decode_key(_bytes(key))
 
 
 def test_a_committed_offset() -> None:
@@ -262,6 +264,12 @@ def test_offsets_come_back_as_they_were(
     assert decode_offset_value(encode_offset_value(committed)) == committed
 
 
+def test_values_above_the_known_versions_are_of_a_later_release() -> None:
+    for decode in (decode_group_value, decode_offset_value):
+        with pytest.raises(UnknownRecordKind):
+            decode(_bytes("0005 00"))
+
+
 @pytest.mark.parametrize("length", range(len(GROUP_VALUE)))
 def test_a_group_that_is_cut_off_is_malformed(length: int) -> None:
     with pytest.raises(MalformedRecord):
@@ -273,14 +281,13 @@ def test_garbage_is_malformed_or_something(garbage: bytes) -> None:
     for decode in (decode_key, decode_group_value, decode_offset_value):
         try:
             decode(garbage)
-        except MalformedRecord:
+        except (MalformedRecord, UnknownRecordKind):
             continue
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        "0005 (unknown version)",
         "ffff",
         "0003 ffff (null where a string must be)",
         "0003 0001 ff (not UTF-8)",

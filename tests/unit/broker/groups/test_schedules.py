@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from chronik.broker.coordinator.shard import Now, Ticket
 from chronik.broker.groups.commands import (
     Abandon,
     Answer,
@@ -25,10 +26,8 @@ from chronik.broker.groups.commands import (
     OffsetToCommit,
     Sync,
     SyncAnswer,
-    Ticket,
 )
 from chronik.broker.groups.config import GroupConfig
-from chronik.broker.groups.deadlines import Now
 from chronik.broker.groups.group import Group
 from chronik.broker.groups.shard import Shard
 from chronik.broker.groups.state import GroupState

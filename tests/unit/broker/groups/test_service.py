@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from chronik.broker.groups import shard_host
+from chronik.broker.coordinator import host
+from chronik.broker.coordinator.log import RECORDS_BYTES_MAX
+from chronik.broker.coordinator.partitioning import partition_of
 from chronik.broker.groups.commands import (
     Command,
     Commit,
@@ -20,8 +22,7 @@ from chronik.broker.groups.commands import (
     OffsetToCommit,
     Sync,
 )
-from chronik.broker.groups.config import RECORDS_BYTES_MAX, GroupConfig
-from chronik.broker.groups.partitioning import partition_of
+from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService, check_group_id
 from chronik.broker.groups.shard import SERVED_COMMANDS
 from chronik.sim.virtual_time import LoopClock, virtual, wait_until_idle
@@ -29,7 +30,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, Offset, TopicPartition
 from chronik.vocab.invariant import InvariantViolation
 
-from .known_topics import KnownTopics
+from .known_topics import KnownTopics, deletion
 from .memory_log import MemoryLog, after_ms
 from .play import protocols
 
@@ -60,7 +61,7 @@ def _service(
         topics=topics or KnownTopics(),
     )
     for partition in range(PARTITIONS if leads else 0):
-        service.on_leader(partition, EPOCH)
+        service.runtime.on_leader(partition, EPOCH)
     return service
 
 
@@ -260,7 +261,7 @@ async def test_a_node_that_leads_no_more_sends_the_waiting_away() -> None:
     log.is_held = True
     commit = _start(service.run(_commit(1)))
     await wait_until_idle()
-    service.on_follower(partition_of("g", PARTITIONS))
+    service.runtime.on_follower(partition_of("g", PARTITIONS))
     assert await _code(commit) is ErrorCode.NOT_COORDINATOR
     assert await _code(service.run(_commit(1))) is ErrorCode.NOT_COORDINATOR
     log.commit()
@@ -273,10 +274,10 @@ async def test_groups_are_loaded_again_in_each_epoch_led_and_only_then() -> None
     service = _service(log)
     await service.run(_commit(1))
     partition = partition_of("g", PARTITIONS)
-    service.on_leader(partition, EPOCH)
+    service.runtime.on_leader(partition, EPOCH)
     await wait_until_idle()
     assert log.reads == PARTITIONS
-    service.on_leader(partition, LeaderEpoch(2))
+    service.runtime.on_leader(partition, LeaderEpoch(2))
     assert await _offset(service) == 1
     assert log.reads == PARTITIONS + 1
     await service.close()
@@ -306,11 +307,8 @@ def test_a_partition_that_cannot_be_read_is_tried_again(failure: KafkaError | OS
         log = MemoryLog()
         log.read_failure = failure
         service = _service(log, leads=False)
-        service.on_leader(partition_of("g", PARTITIONS), EPOCH)
-        # Those who waited for the load, and those who come after it: nothing is answered from a part.
-        for _ in range(2):
-            assert await _code(service.run(_commit(1))) is ErrorCode.NOT_COORDINATOR
-        assert (await service.list_groups()).error is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        service.runtime.on_leader(partition_of("g", PARTITIONS), EPOCH)
+        assert await _code(service.run(_commit(1))) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         await after_ms(5_000)
         assert await service.run(_commit(1)) == CommitAnswer(errors=(ErrorCode.NONE,))
         await service.close()
@@ -337,7 +335,7 @@ async def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
     partition = partition_of("g", PARTITIONS)
     log.committed[partition].insert(0, (b"\x00", b"garbage"))
     log.committed[partition].insert(0, (b"\x00\x02\x00\x01h", b"\xff\xff"))
-    service.on_leader(partition, LeaderEpoch(2))
+    service.runtime.on_leader(partition, LeaderEpoch(2))
     assert await _offset(service) == 1
     await service.close()
 
@@ -402,7 +400,7 @@ async def test_requests_that_wait_have_a_bound() -> None:
     await service.run(_commit(1))
     log.is_held = True
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shard_host, "WAITING_MAX", 2)
+        patched.setattr(host, "WAITING_MAX", 2)
         waiting = [_start(service.run(_commit(offset))) for offset in range(2)]
         await wait_until_idle()
         assert await _code(service.run(_commit(9))) is ErrorCode.COORDINATOR_NOT_AVAILABLE
@@ -465,7 +463,7 @@ async def test_offsets_of_deleted_topics_are_forgotten_in_all_partitions() -> No
     for group_id in groups:
         await service.run(_commit(1, group_id))
     topics.delete("t")
-    service.on_topics_deleted({"t", "u"})
+    service.runtime.on_metadata(*deletion("t", "u"))
     await wait_until_idle()
     assert [await _offset(service, group_id) for group_id in groups] == [None] * 20
     await after_ms(GroupConfig().expiry_interval_ms)
@@ -480,10 +478,10 @@ async def test_offsets_of_a_topic_made_again_while_nobody_coordinated_are_forgot
     service = _service(log, topics=topics)
     await service.run(_commit(1))
     partition = partition_of("g", PARTITIONS)
-    service.on_follower(partition)
+    service.runtime.on_follower(partition)
     topics.delete("t")
     topics.make_again("t")
-    service.on_leader(partition, LeaderEpoch(2))
+    service.runtime.on_leader(partition, LeaderEpoch(2))
     assert await _offset(service) is None
     await after_ms(6_000)
     assert log.committed[partition][-1][1] is None
@@ -499,9 +497,9 @@ async def test_a_log_that_takes_nothing_is_not_loaded_without_end() -> None:
     service = _service(log, topics=topics)
     await service.run(_commit(1))
     partition = partition_of("g", PARTITIONS)
-    service.on_follower(partition)
+    service.runtime.on_follower(partition)
     topics.delete("t")
-    service.on_leader(partition, LeaderEpoch(2))
+    service.runtime.on_leader(partition, LeaderEpoch(2))
     await wait_until_idle()
     reads = log.reads
     for _ in range(10):
@@ -539,9 +537,9 @@ async def test_offsets_of_deleted_topics_are_forgotten_also_when_loading_takes_l
     service = _service(log, topics=topics)
     await service.run(_commit(1))
     log.read_gate.clear()
-    service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
+    service.runtime.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
     topics.delete("t")
-    service.on_topics_deleted({"t"})
+    service.runtime.on_metadata(*deletion("t"))
     await after_ms(10_000)
     log.read_gate.set()
     await wait_until_idle()
@@ -555,10 +553,10 @@ async def test_when_the_topic_itself_is_gone_groups_start_from_nothing() -> None
     service = _service(log, partitions=[PARTITIONS, 1])
     await service.run(_commit(1, "hello"))
     assert partition_of("hello", PARTITIONS) != 0
-    service.on_topic_lost()
+    service.runtime.on_topic_lost()
     assert await _code(service.run(_commit(1, "hello"))) is ErrorCode.NOT_COORDINATOR
     log.committed.clear()
-    service.on_leader(0, LeaderEpoch(1))
+    service.runtime.on_leader(0, LeaderEpoch(1))
     assert await _offset(service, "hello") is None
     await service.close()
 
@@ -569,7 +567,7 @@ async def test_members_of_before_have_a_session_timeout_to_be_heard_of() -> None
     joined = await service.run(_join("a", session_timeout_ms=6_000))
     await service.run(Sync("g", member_id=joined.member_id, generation=1))
     await after_ms(5_000)
-    service.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
+    service.runtime.on_leader(partition_of("g", PARTITIONS), LeaderEpoch(2))
     await after_ms(5_999)
     assert service.statistics().groups == {"Stable": 1}
     await after_ms(2)

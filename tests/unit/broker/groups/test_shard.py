@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from chronik.broker.groups.config import RECORDS_BYTES_MAX, GroupConfig
-from chronik.broker.groups.primitives import MalformedRecord
+from chronik.broker.coordinator.log import RECORDS_BYTES_MAX, EndOfTransaction, ProducerStamp
+from chronik.broker.coordinator.primitives import MalformedRecord
+from chronik.broker.coordinator.shard import UnknownRecordKind
+from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.record_format import encode_group_key, encode_group_value
 from chronik.broker.groups.shard import Shard
+from chronik.records.build import BatchOptions, build_batch
+from chronik.records.record import Record
 from chronik.vocab.ids import TopicPartition
 
 from .known_topics import KnownTopics
@@ -15,9 +19,22 @@ from .play import Play, perform
 from .test_record_format import GROUP, GROUP_KEY, GROUP_VALUE, MEMBER, OFFSET_KEY, OFFSET_VALUE
 
 
-def test_records_of_other_group_types_are_passed_over() -> None:
+def test_records_of_other_group_types_are_not_passed_over() -> None:
     shard = Shard(GroupConfig(), KnownTopics())
-    shard.replay(b"\x00\x03\x00\x01g", b"whatever")
+    with pytest.raises(UnknownRecordKind):
+        shard.replay(b"\x00\x03\x00\x01g", b"whatever")
+
+
+def test_offsets_of_a_transaction_are_not_taken_for_committed() -> None:
+    shard = Shard(GroupConfig(), KnownTopics())
+    transactional = BatchOptions(producer_id=7, producer_epoch=0, is_transactional=True)
+    batch = build_batch([Record(OFFSET_KEY, OFFSET_VALUE, 0)], transactional)
+    with pytest.raises(UnknownRecordKind):
+        shard.replay(OFFSET_KEY, OFFSET_VALUE, batch.header)
+    # A transaction that wrote nothing here leaves nothing.
+    shard.replay_marker(
+        EndOfTransaction(ProducerStamp(7, 0), is_commit=True, coordinator_epoch=1), batch.header
+    )
     assert shard.groups == {}
 
 

@@ -14,7 +14,6 @@ from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
 from chronik.broker.groups.topics import MetadataTopics
 from chronik.cluster.commands import CreateTopic
-from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, PartitionKey
 from chronik.cluster.topic_creation import ensure_topic
@@ -53,7 +52,7 @@ class GroupStage(MetadataStage):
             topics=MetadataTopics(self.metadata),
         )
         self.leadership.subscribe(self._on_leader)
-        self.metadata.subscribe(self._on_deleted)
+        self.metadata.subscribe(self.groups.runtime.on_metadata)
 
     async def _ensure_topic(self) -> int:
         command = internal_topic(CONSUMER_OFFSETS_TOPIC, self.broker.settings)
@@ -64,10 +63,7 @@ class GroupStage(MetadataStage):
     def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
         topic = self.metadata.image.topics_by_id.get(key.topic_id)
         if topic is not None and topic.name == CONSUMER_OFFSETS_TOPIC and leader.node == NODE:
-            self.groups.on_leader(key.partition, leader.epoch)
-
-    def _on_deleted(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        self.groups.on_topics_deleted({topic.name for topic in delta.topics_deleted})
+            self.groups.runtime.on_leader(key.partition, leader.epoch)
 
     async def create(self, name: str, partitions: int) -> None:
         await self.metadata.submit(CreateTopic(name=name, partitions=partitions))

@@ -178,7 +178,7 @@ def test_a_topic_that_goes_while_its_commit_waits_is_unknown() -> None:
         await _commit(stage, 9, _request({"u": {0: 7}}))
         stage.group_log.read_gate.clear()
         for partition in range(4):
-            stage.groups.on_leader(partition, LeaderEpoch(9))
+            stage.groups.runtime.on_leader(partition, LeaderEpoch(9))
         waiting = asyncio.ensure_future(_commit(stage, 9, _request({"t": {0: 5}, "u": {0: 8}})))
         await wait_until_idle()
         await stage.metadata.submit(DeleteTopic(name="t"))

@@ -133,7 +133,7 @@ def test_errors_are_where_clients_of_the_version_look_for_them(version: int) -> 
 
     async def scene(stage: GroupStage) -> None:
         await _commit(stage, "g", "t", 0, 1)
-        stage.groups.on_topic_lost()
+        stage.groups.runtime.on_topic_lost()
         code, told = await _fetch(stage, version, {"t": [0, 1]})
         assert code == (0 if version == 1 else ErrorCode.NOT_COORDINATOR)
         assert [error for *_, error in told] == [ErrorCode.NOT_COORDINATOR] * (2 if version < 8 else 0)

@@ -19,7 +19,7 @@ from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes
 from chronik.sim.trace import Trace
-from chronik.vocab.ids import NodeId, Offset
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NodeId, Offset
 from chronik.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from chronik.wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -184,9 +184,8 @@ async def test_a_coordinator_that_does_not_hold_what_its_log_does_is_found() -> 
     found = problems()
     check_coordinators(nodes, found)
     assert found.found == []
-    host = next(host for host in node.broker.groups._hosts.values() if host.shard and host.shard.groups)
-    assert host.shard is not None
-    del host.shard.groups["g"]
+    shard = next(shard for shard in node.broker.groups.runtime.shards() if shard.groups)
+    del shard.groups["g"]
     check_coordinators(nodes, found)
     assert len(found.found) == 1
     await room.close()
@@ -196,7 +195,12 @@ async def test_a_coordinator_that_does_not_hold_what_its_log_does_is_found() -> 
 async def test_a_coordinator_that_is_not_served_is_found() -> None:
     room, nodes = await cluster()
     node = await commit(room, "g", 7)
-    node.broker.groups.on_follower(next(iter(node.broker.groups._hosts)))
+    led = next(
+        partition
+        for partition in node.broker.replicas.led()
+        if partition.name.topic == CONSUMER_OFFSETS_TOPIC
+    )
+    node.broker.groups.runtime.on_follower(led.name.partition)
     found = problems()
     check_coordinators(nodes, found)
     assert len(found.found) == 1

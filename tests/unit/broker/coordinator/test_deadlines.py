@@ -1,21 +1,23 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronik.broker.groups.deadlines import Deadlines, Timer, TimerKey
+from chronik.broker.coordinator.deadlines import Deadlines
+
+Key = tuple[int, str]
 
 
-def _key(name: str) -> TimerKey:
-    return TimerKey(Timer.SESSION, "g", name)
+def _key(name: str) -> Key:
+    return (0, name)
 
 
 def test_nothing_is_due_when_nothing_is_set() -> None:
-    deadlines = Deadlines()
+    deadlines = Deadlines[Key]()
     assert deadlines.next_ms() is None
     assert list(deadlines.pop_due(10**12)) == []
 
 
 def test_they_come_in_order_and_once() -> None:
-    deadlines = Deadlines()
+    deadlines = Deadlines[Key]()
     deadlines.set(_key("late"), 30)
     deadlines.set(_key("early"), 10)
     deadlines.set(_key("middle"), 20)
@@ -26,7 +28,7 @@ def test_they_come_in_order_and_once() -> None:
 
 
 def test_one_set_while_others_are_handled_is_seen() -> None:
-    deadlines = Deadlines()
+    deadlines = Deadlines[Key]()
     deadlines.set(_key("first"), 10)
     seen = []
     for key in deadlines.pop_due(10):
@@ -47,7 +49,7 @@ def test_one_set_while_others_are_handled_is_seen() -> None:
     )
 )
 def test_they_behave_like_a_dictionary_that_is_searched(steps: list[tuple[str, int, int]]) -> None:
-    deadlines, model = Deadlines(), dict[TimerKey, int]()
+    deadlines, model = Deadlines[Key](), dict[Key, int]()
     for step, number, ms in steps:
         key = _key(str(number))
         if step == "set":
@@ -67,7 +69,7 @@ def test_they_behave_like_a_dictionary_that_is_searched(steps: list[tuple[str, i
 
 
 def test_renewing_a_session_for_ever_does_not_grow_the_heap() -> None:
-    deadlines = Deadlines()
+    deadlines = Deadlines[Key]()
     for now_ms in range(10_000):
         deadlines.set(_key("a"), now_ms + 100)
         deadlines.cancel(_key("b"))

@@ -1,6 +1,4 @@
-"""Kafka's primitive types, as far as the records of `__consumer_offsets` and a consumer's subscription use
-them.
-"""
+"""Kafka's primitive types, as far as records of coordinators and a consumer's subscription use them."""
 
 import struct
 from collections.abc import Mapping

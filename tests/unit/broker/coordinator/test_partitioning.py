@@ -1,6 +1,6 @@
 import pytest
 
-from chronik.broker.groups.partitioning import java_hash, partition_of
+from chronik.broker.coordinator.partitioning import java_hash, partition_of
 
 
 @pytest.mark.parametrize(

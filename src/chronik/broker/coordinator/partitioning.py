@@ -1,8 +1,8 @@
-"""Which partition of `__consumer_offsets` a group lives in. Must agree with Kafka: its tools look there."""
+"""Which partition of an internal topic a key lives in. Must agree with Kafka: its tools look there."""
 
 
-def partition_of(group_id: str, partitions: int) -> int:
-    return abs_of_int32(java_hash(group_id)) % partitions
+def partition_of(key: str, partitions: int) -> int:
+    return abs_of_int32(java_hash(key)) % partitions
 
 
 def java_hash(text: str) -> int:

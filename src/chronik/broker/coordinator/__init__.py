@@ -1,0 +1,15 @@
+"""The coordinator runtime: state machines that live in an internal topic, one for each partition this node
+leads.
+
+A shard (`shard.py`) is pure: a command, a change of the metadata or the time comes in; records and answers
+come out. The runtime does what is around it, the same for each kind of shard:
+
+    service -> runtime -> host -> shard         commands, changes of the metadata, time
+                          host -> loading -> log                  load by replay
+                          host -> log                             append, commit, then answer
+
+`registry.py` has the runtimes of a node by topic, for whoever follows leadership and metadata. Several kinds
+of shards share a topic by a `combined.CombinedShard`.
+
+Not here: what a shard decides, which partition a command belongs to, and who leads.
+"""

@@ -1,0 +1,25 @@
+"""What a shard of groups sets deadlines for."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Timer(IntEnum):
+    """What happens at a deadline."""
+
+    # A member, or a pending member, has not been heard of.
+    SESSION = 0
+    # The join phase ends for those who have joined.
+    JOIN = 1
+    # The sync phase ends: who has not synced is removed.
+    SYNC = 2
+    # Look for offsets past their retention.
+    EXPIRY = 3
+    # Go on removing offsets of deleted topics.
+    FORGET = 4
+
+
+class TimerKey(NamedTuple):
+    timer: Timer
+    group_id: str = ""
+    member_id: str = ""
