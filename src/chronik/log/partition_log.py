@@ -32,11 +32,11 @@ from chronik.log.txn_index import AbortedTxn
 from chronik.log.vouched import VouchedLog, VouchedSegment
 from chronik.records.batch import (
     HEADER_BYTES,
-    PREFIX_BYTES,
     Batch,
+    Stamped,
     compute_crc,
     split_batches,
-    stamped_prefix,
+    stamp_batches,
 )
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, Offset, TopicId
@@ -185,24 +185,21 @@ class PartitionLog:
 
     # Appending.
 
-    def append(self, batches: Sequence[Batch], leader_epoch: LeaderEpoch) -> AppendResult:
-        """Give the batches offsets and this epoch, and write them with one call. Checks nothing: see
+    def append(
+        self, batches: Sequence[Batch], leader_epoch: LeaderEpoch, stamped: Stamped | None = None
+    ) -> AppendResult:
+        """Gives the batches offsets and this epoch, and writes them with one call. `stamped`: the batches
+        with this epoch and offsets from the log's end on, where the caller has them. Checks nothing: see
         `producers.check`.
 
         Raises OSError when the disk does; then nothing was appended, and `is_failed` says whether to go on.
         """
         self._check_epoch(leader_epoch)
-        buffers: list[Buffer] = []
-        offset = self._end_offset
-        size = 0
-        for header, data in batches:
-            buffers.append(stamped_prefix(offset, header.length, leader_epoch))
-            buffers.append(memoryview(data)[PREFIX_BYTES:])
-            offset += header.last_offset_delta + 1
-            size += len(data)
-        self._write(batches, buffers, size, offset)
+        if stamped is None:
+            stamped = stamp_batches(batches, self._end_offset, leader_epoch)
+        self._write(batches, stamped.buffers, stamped.size, self._end_offset + stamped.records)
         self._epochs.on_batch(leader_epoch, self._end_offset)
-        return self._take_in(batches, size)
+        return self._take_in(batches, stamped.size)
 
     def append_stamped(self, buffers: Sequence[Buffer]) -> AppendResult:
         """Write batches that have their offsets and epochs already (replication), from the log's end on, with

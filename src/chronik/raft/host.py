@@ -286,7 +286,10 @@ class RaftHost:
         return [group for group in self._groups.values() if node in group.members]
 
     def _step(self, group: ReplicatedGroup, message: Message, log_start: int) -> None:
-        self._guard(group, lambda: group.step(message, log_start))
+        try:
+            group.step(message, log_start)
+        except Exception as error:
+            _stop(group, error)
 
     # Turns.
 

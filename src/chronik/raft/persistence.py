@@ -106,7 +106,9 @@ class Persistence:
         self._durability.writes += 1
 
     def hold(self, messages: Sequence[Message], *, has_written: bool) -> None:
-        """See that all that was written becomes durable, or count it as such; then `messages` leave."""
+        """Has everything written so far become durable, or counts it as such; then `messages` leave.
+        `has_written`: something was, beside what `on_proposed` said already.
+        """
         durability = self._durability
         durability.waiting.extend(messages)
         if has_written:
@@ -117,13 +119,23 @@ class Persistence:
         policy = self._write_caching
         if policy is None or self._store.synced < self._store_written:
             # Votes, terms and memberships are synced in any case.
-            self._syncer.request(self)
+            if not self._is_covered():
+                self._syncer.request(self)
             return
         self._group.release(durability.skip())
         last = self._raft_log.last_index
         if last > BEFORE_FIRST:
             self._group.on_persisted(last, self._raft_log.term_at(last))
         self._flush_later(policy)
+
+    def _is_covered(self) -> bool:
+        """True if everything written so far is durable when the running round ends."""
+        running = self._durability.round
+        return (
+            running is not None
+            and running.writes == self._durability.writes
+            and running.store_written >= self._store_written
+        )
 
     def sync_soon(self) -> None:
         if self._ended is None:
@@ -183,6 +195,9 @@ class Persistence:
         if done.last_index > BEFORE_FIRST and done.cuts == durability.cuts:
             self._group.on_persisted(done.last_index, done.term)
         self._group.release(done.messages)
+        if durability.is_durable and durability.waiting:
+            # These came while the round ran, and nothing was written after it began.
+            self._group.release(durability.skip())
 
     def _record_end(self, *, is_durable: bool) -> None:
         """The first records that a log has, and each segment that is behind it, are known to the store for

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from chronik.log.disk import Buffer
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.core import RaftCore
@@ -36,7 +35,7 @@ from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
-from chronik.records.batch import PREFIX_BYTES, Batch, stamped_prefix
+from chronik.records.batch import Batch, stamp_batches
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 from chronik.vocab.invariant import InvariantViolation, invariant
@@ -247,23 +246,17 @@ class ReplicatedGroup:
 
     def _propose(self, batches: Sequence[Batch]) -> AppendResult:
         core, log = self._core, self._log
-        epoch, offset, count, size = core.term, log.end_offset, 0, 0
-        payload: list[Buffer] = []
-        for header, data in batches:
-            payload.append(stamped_prefix(offset + count, header.length, epoch))
-            payload.append(memoryview(data)[PREFIX_BYTES:])
-            count += header.last_offset_delta + 1
-            size += len(data)
+        stamped = stamp_batches(batches, log.end_offset, core.term)
         try:
-            core.propose(count=count, payload=payload, size=size)
+            core.propose(count=stamped.records, payload=stamped.buffers, size=stamped.size)
         except Refused as refused:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, str(refused)) from refused
         try:
-            result = log.append(batches, epoch)
+            result = log.append(batches, core.term, stamped)
         except OSError as error:
             self._on_append_failed(error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"append failed: {error}") from error
-        self._persistence.on_proposed(size)
+        self._persistence.on_proposed(stamped.size)
         self._has_proposals = True
         self._notifier.on_proposed(result.end_offset)
         self._host.mark(self)
@@ -539,15 +532,15 @@ class ReplicatedGroup:
         return True
 
     def _write(self, ready: Ready) -> bool:
-        """Log, markers, term and vote. Whether there was anything to write. Raises OSError, and KafkaError
-        when entries are not what was sent.
+        """Writes log, markers, term and vote. True if anything was written that `propose` had not written
+        already. Raises OSError, and KafkaError when entries are not what was sent.
         """
-        store_written = self._store.written
+        store_written, has_appended = self._store.written, False
         try:
             if ready.restart is not None or ready.truncate_to is not None:
                 self._cut(ready)
             if ready.appends:
-                self._append(ready)
+                has_appended = self._append(ready)
             if ready.hard_state is not None:
                 self._store.set_hard_state(self.id, ready.hard_state)
                 self._is_state_unwritten = False
@@ -555,9 +548,8 @@ class ReplicatedGroup:
             # Also when the rest failed: what was written there is part of what is accepted later.
             if self._store.written != store_written:
                 self._persistence.on_store_written()
-        return bool(
-            ready.appends or ready.hard_state or ready.truncate_to is not None or ready.restart is not None
-        )
+        has_cut = ready.truncate_to is not None or ready.restart is not None
+        return has_appended or has_cut or ready.hard_state is not None
 
     def _cut(self, ready: Ready) -> None:
         self._persistence.on_cut(is_restart=ready.restart is not None)
@@ -572,17 +564,19 @@ class ReplicatedGroup:
         if ready.truncate_to is not None:
             self._notifier.on_truncated(self._raft_log.truncate(ready.truncate_to))
 
-    def _append(self, ready: Ready) -> None:
-        last = self._raft_log.last_index
+    def _append(self, ready: Ready) -> bool:
+        """True if something was appended; proposals are in the log already."""
+        last, has_appended = self._raft_log.last_index, False
         for append in ready.appends:
-            # Proposals are there already.
             if append.last > last:
+                has_appended = True
                 end_offset = self._log.end_offset
                 self._raft_log.append(append)
                 if self._hooks is not None:
                     self._hooks.on_received(self._log.end_offset - end_offset)
                 self._persistence.on_appended(append.entries.size)
                 self._resting_ticks = 0
+        return has_appended
 
     def _judge_vote(self, ready: Ready) -> None:
         """See `RaftCore.is_directory_committed`: a new membership may change it, now or when committed."""

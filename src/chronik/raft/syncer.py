@@ -47,6 +47,7 @@ class Synced(Protocol):
 class SyncerStatistics:
     """Totals since start."""
 
+    # Of rounds that had a file to sync.
     rounds: int
     files: int
     failures: int
@@ -128,9 +129,11 @@ class Syncer:
         files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
         started = self._latency.now()
         results = await self._sync(files)
-        self._rounds += 1
-        self._files += len(files)
-        self._latency.since(started)
+        if files:
+            # A round without files syncs nothing: counted, it would hide how long the others take.
+            self._rounds += 1
+            self._files += len(files)
+            self._latency.since(started)
         for log, log_files, end_offset in work:
             failure = next((results[file] for file in log_files if file in results), None)
             if failure is None:

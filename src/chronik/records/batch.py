@@ -6,6 +6,7 @@ change without touching it.
 """
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -192,6 +193,28 @@ def has_valid_crc(batch: Batch) -> bool:
 def stamped_prefix(base_offset: int, length: int, leader_epoch: int) -> bytes:
     """The first PREFIX_BYTES of a batch; written before the rest of it, they spare a copy of the batch."""
     return _PREFIX.pack(base_offset, length, leader_epoch)
+
+
+class Stamped(NamedTuple):
+    """Batches as a log has them: offsets and epoch in front, the rest uncopied."""
+
+    # Two for each batch.
+    buffers: list[Buffer]
+    # Bytes, and records.
+    size: int
+    records: int
+
+
+def stamp_batches(batches: Sequence[Batch], base_offset: int, leader_epoch: int) -> Stamped:
+    """Gives the batches offsets from `base_offset` on, and this epoch."""
+    buffers: list[Buffer] = []
+    offset, size = base_offset, 0
+    for header, data in batches:
+        buffers.append(stamped_prefix(offset, header.length, leader_epoch))
+        buffers.append(memoryview(data)[PREFIX_BYTES:])
+        offset += header.last_offset_delta + 1
+        size += len(data)
+    return Stamped(buffers, size, offset - base_offset)
 
 
 def stamp(data: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:

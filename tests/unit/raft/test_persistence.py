@@ -103,6 +103,49 @@ async def test_messages_leave_when_the_round_ends_that_covers_them() -> None:
 
 
 @virtual
+async def test_what_comes_during_a_round_that_covers_it_leaves_with_it() -> None:
+    group = Group().begin()
+    group.write(records(1, 0, 1, ["a"]))
+    group.hold(1)
+    await wait_until_idle()
+    # Nothing was written since the round began, so no other one is needed.
+    group.hold(2, has_written=False)
+    await group.end_round()
+    assert (group.released, group.rounds) == ([1, 2], 1)
+    await group.end_round()
+    assert (group.rounds, len(group.disk.rounds)) == (1, 1)
+
+
+@virtual
+async def test_what_comes_during_a_round_waits_for_the_store_as_well() -> None:
+    group = Group().begin()
+    group.write(records(1, 0, 1, ["a"]))
+    group.hold(1)
+    await wait_until_idle()
+    group.store.set_hard_state(GROUP, HardState(term=Term(9)))
+    group.persistence.on_store_written()
+    group.hold(2)
+    await group.end_round()
+    assert group.released == [1]
+    await group.end_round()
+    assert group.released == [1, 2]
+    assert group.store.synced == group.store.written
+
+
+@virtual
+async def test_a_proposal_costs_one_round() -> None:
+    group = Group().begin()
+    group.raft_log.append(Append(RaftIndex(1), RaftIndex(1), records(1, 0, 1, ["a"])))
+    group.persistence.on_proposed(100)
+    await wait_until_idle()
+    # The round runs already when the turn ends in which the core hands the proposal out.
+    group.hold(1, has_written=False)
+    await group.end_round()
+    await group.end_round()
+    assert (group.released, group.persisted, group.rounds) == ([1], [(1, 1)], 1)
+
+
+@virtual
 async def test_a_round_syncs_the_store_only_for_those_who_wrote_there() -> None:
     group = Group()
     group.write(start(0, 1))

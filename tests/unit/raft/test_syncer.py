@@ -38,14 +38,15 @@ class FakeFile:
 class FakeLog:
     """Counts what the syncer tells it."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: int = 1) -> None:
         self.file = FakeFile()
+        self.files = [self.file] * files
         self.end_offset = 0
         self.synced = 0
         self.error: OSError | None = None
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        return [self.file], Offset(self.end_offset)
+        return self.files, Offset(self.end_offset)
 
     def on_synced(self, end_offset: Offset) -> None:
         self.synced = end_offset
@@ -101,6 +102,21 @@ def test_each_round_is_timed() -> None:
         latency = syncer.statistics().latency
         assert (sum(latency.counts), latency.counts[0]) == (2, 1)
         assert latency.seconds == syncer.statistics().seconds == latency.recent_max == 0.75
+
+    asyncio.run(play())
+
+
+def test_a_round_without_files_is_not_counted() -> None:
+    async def play() -> None:
+        disk, now = HeldDisk(), 100.0
+        disk.gate.set()
+        syncer = Syncer(disk, lambda: now)
+        syncer.request(FakeLog(files=0))
+        await syncer.drain()
+        assert (syncer.statistics().rounds, sum(syncer.statistics().latency.counts)) == (0, 0)
+        syncer.request(FakeLog())
+        await syncer.drain()
+        assert (syncer.statistics().rounds, sum(syncer.statistics().latency.counts)) == (1, 1)
 
     asyncio.run(play())
 

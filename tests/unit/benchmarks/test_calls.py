@@ -1,0 +1,16 @@
+"""What one replicated produce takes, which is the same on every machine."""
+
+from benchmarks.calls import measure
+
+
+def test_a_lone_replicated_produce_takes_one_round_on_each_node() -> None:
+    cost = measure(3, 1)
+    assert (cost.leader_rounds, cost.follower_rounds) == (1.0, 1.0)
+    # 718 when an own append counted twice. What is above has to be worth it.
+    assert cost.leader_calls < 600
+
+
+def test_produces_at_once_share_rounds_and_turns() -> None:
+    cost = measure(2, 20)
+    assert (cost.leader_rounds, cost.follower_rounds) == (1.0, 1.0)
+    assert cost.leader_calls < 160
