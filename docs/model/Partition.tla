@@ -4,16 +4,20 @@
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS
-    Node,         \* the replicas; all vote at first
-    First,        \* the designated first leader
+    Node,         \* who has, had or may get a replica
+    Founders,     \* those of the founding membership; all vote at first
+    First,        \* the designated first leader, one of them
     None,         \* no node
     MaxTerm, MaxRecords, MaxChanges,    \* bounds of what happens: terms, records and memberships in a log,
-    MaxCrashes, MaxWipes, MaxStart,     \* crashes, replaced disks, and where a log may begin
+    MaxCrashes, MaxWipes, MaxStart,     \* crashes, replaced disks, and where a log may begin,
+    Resizes,      \* what leaders do to raise and lower the number of replicas: "add", "demote", "remove";
+    MaxReturns,   \* and how many replicas that were removed are made again
     Mutant        \* the planted error, "none" in the protocol as built
 
 VARIABLES
     \* Of a node, on its disk: written, and what of it is durable.
     dir,          \* which directory: a replaced disk is another one
+    rev,          \* which revision: a replica that was removed and comes back is another one
     term, vote, durableTerm, durableVote,
     log, durable, \* entries, ghosts of those before `base` among them; up to where they survive a crash
     base,         \* the last entry that is not there any more, and the membership in force at it
@@ -27,15 +31,16 @@ VARIABLES
     restarts,
     \* Of the leader of each term: who, its log, the first entry and the commit it may send.
     leaders, termLog, termFrom, termCommit,
-    crashes, wipes
+    crashes, wipes, returns
 
 state == <<term, vote, durableTerm, durableVote>>
 entries == <<log, durable>>
 memory == <<role, commit, match>>
 way == <<requests, votes, accepted, restarts>>
 terms == <<leaders, termLog, termFrom, termCommit>>
-faults == <<losing, crashes, wipes>>
-vars == <<dir, state, entries, base, memory, way, terms, faults>>
+name == <<dir, rev>>
+faults == <<losing, crashes, wipes, returns>>
+vars == <<name, state, entries, base, memory, way, terms, faults>>
 
 Term == 1..MaxTerm
 Min(a, b) == IF a < b THEN a ELSE b
@@ -46,7 +51,9 @@ TermAt(s, i) == IF i = 0 THEN 0 ELSE s[i].term
 LastTerm(s) == TermAt(s, Len(s))
 
 (* Entries take one index each. *)
-FirstMembership == [voters |-> Node, dirs |-> [n \in Node |-> 0]]
+(* A membership names its members: node, directory and revision. Who is no member has the name of the first. *)
+FirstMembership ==
+    [voters |-> Founders, members |-> Founders, dirs |-> [n \in Node |-> 0], revs |-> [n \in Node |-> 0]]
 LeaderStart(t) == [term |-> t, kind |-> "start", members |-> None]
 Record(t) == [term |-> t, kind |-> "record", members |-> None]
 Change(t, m) == [term |-> t, kind |-> "members", members |-> m]
@@ -63,9 +70,14 @@ Settled(n) == MembershipOf(n, IF IsCurrentCommitted(n) THEN Changes(n) ELSE Chan
 CommittedMembership(n) == MembershipOf(n, {i \in Changes(n) : i <= commit[n]})
 IsMajority(m, s) == Cardinality(m.voters \cap s) * 2 > Cardinality(m.voters)
 
-(* RaftCore.is_directory_settled: what an earlier directory promised can do no harm any more. *)
-MayVote(n) ==
-    IF Mutant = "membership_in_force" THEN Current(n).dirs[n] = dir[n] ELSE Settled(n).dirs[n] = dir[n]
+(* Whether it names the replica that the node has now. *)
+Names(m, n) ==
+    /\ n \in m.members
+    /\ m.dirs[n] = dir[n]
+    /\ m.revs[n] = rev[n] \/ Mutant = "returns_unrevised"
+
+(* RaftCore.is_directory_committed: what an earlier replica promised can do no harm any more. *)
+MayVote(n) == Names(IF Mutant = "membership_in_force" THEN Current(n) ELSE Settled(n), n)
 Votes(n) == MayVote(n) \/ Mutant = "wiped_votes"
 Counts(n) == MayVote(n) \/ Mutant = "wiped_counts"
 MayCampaign(n) == Votes(n) /\ n \in Current(n).voters \cup Settled(n).voters
@@ -91,7 +103,7 @@ WriteLog(n, lose, s, kept) ==
 Lose(n, lose) ==
     /\ losing' = [losing EXCEPT ![n] = lose]
     /\ crashes' = IF lose /\ ~losing[n] THEN crashes + 1 ELSE crashes
-    /\ UNCHANGED wipes
+    /\ UNCHANGED <<wipes, returns>>
 
 -----------------------------------------------------------------------------
 (* raft/core/candidate.py. To be told of a later term is part of this and of what answers to it. *)
@@ -109,7 +121,7 @@ Campaign(n, t, lose) ==
        ELSE /\ votes' = votes \cup {<<t, n, n>>}
             /\ requests' = requests \cup {<<t, n, LastTerm(log[n]), Len(log[n])>>}
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, base, commit, accepted, restarts, terms>>
+    /\ UNCHANGED <<name, base, commit, accepted, restarts, terms>>
 
 (* raft/core/voting.py. A request is <<term, candidate, term of its last entry, index of it>>. *)
 IsUpToDate(n, r) ==
@@ -128,7 +140,7 @@ Grant(n, r, lose) ==
     /\ match' = [match EXCEPT ![n] = IF r[1] > term[n] THEN commit[n] ELSE @]
     /\ votes' = IF lose /\ Mutant # "vote_not_persisted" THEN votes ELSE votes \cup {<<r[1], n, r[2]>>}
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, base, commit, requests, accepted, restarts, terms>>
+    /\ UNCHANGED <<name, base, commit, requests, accepted, restarts, terms>>
 
 (* raft/core/leader.py, `enter`: the marker that opens the term. In term 1 the others have voted already. *)
 Lead(n, lose) ==
@@ -144,7 +156,7 @@ Lead(n, lose) ==
     /\ termFrom' = [termFrom EXCEPT ![t] = base[n].index + 1]
     /\ termCommit' = [termCommit EXCEPT ![t] = commit[n]]
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, state, base, commit, match, way>>
+    /\ UNCHANGED <<name, state, base, commit, match, way>>
 
 -----------------------------------------------------------------------------
 (* The leader's log. What is written is sent before it is synced. *)
@@ -153,7 +165,7 @@ Write(n, entry, lose) ==
     /\ WriteLog(n, lose, Append(log[n], entry), Len(log[n]))
     /\ termLog' = [termLog EXCEPT ![term[n]] = Append(@, entry)]
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, state, base, memory, way, leaders, termFrom, termCommit>>
+    /\ UNCHANGED <<name, state, base, memory, way, leaders, termFrom, termCommit>>
 
 Propose(n, lose) ==
     /\ role[n] = "leader" /\ Count(log[n], "record") < MaxRecords
@@ -162,20 +174,45 @@ Propose(n, lose) ==
 Start(n) == Largest({1} \cup {i \in DOMAIN log[n] : log[n][i].term = term[n] /\ log[n][i].kind = "start"})
 IsSettled(n) == commit[n] >= Start(n)
 
-(* server/replaced_disks.py: a voter on another disk than the log names becomes a learner there, the membership *)
-(* is repeated, the learner becomes a voter. The core also lets the new disk take the old one's place at once.  *)
+(* Whether a membership without the node is committed after one with it. The leader reports it, and only then   *)
+(* does the metadata let the node delete what it has of the replica, or give it another one.                    *)
+IsRemoved(x) ==
+    \E t \in Term : \E i \in 1..termCommit[t] :
+        LET has(j) == termLog[t][j].kind = "members" /\ x \in termLog[t][j].members.members IN
+        /\ termLog[t][i].kind = "members" /\ ~has(i)
+        /\ x \in Founders \/ \E j \in 1..(i - 1) : has(j)
+
+(* Under which revision a leader may add a node: as the node knows it, or ahead of the node, or behind it when  *)
+(* the leader's own metadata is late.                                                                           *)
+Revisions(x) == 0..rev[x] \cup IF returns < MaxReturns /\ IsRemoved(x) THEN {rev[x] + 1} ELSE {}
+
+If(kind, memberships) == IF kind \in Resizes THEN memberships ELSE {}
+
+(* node/reconciler.py. A voter on another disk than the log names becomes a learner there, the membership is    *)
+(* repeated, the learner becomes a voter. The core also lets the new disk take the old one's place at once.     *)
+(* A replica comes as a learner and goes at once or by way of one.                                              *)
 Wanted(n) ==
     LET m == Current(n)
-        moved == {x \in Node \ {n} : m.dirs[x] # dir[x] /\ Cardinality(m.voters) > 1}
-        learners == Node \ m.voters
-        renamed(x) == [m.dirs EXCEPT ![x] = dir[x]]
-    IN  {[voters |-> m.voters \ {x}, dirs |-> renamed(x)] : x \in moved}
-        \cup {[m EXCEPT !.dirs = renamed(x)] : x \in moved}
+        others == m.members \ {n}
+        moved == {x \in others : m.dirs[x] # dir[x] /\ Cardinality(m.voters) > 1}
+        learners == m.members \ m.voters
+        absent == Node \ m.members
+        without(s) == [voters |-> m.voters \ s, members |-> m.members \ s,
+                       dirs |-> [x \in Node |-> IF x \in s THEN 0 ELSE m.dirs[x]],
+                       revs |-> [x \in Node |-> IF x \in s THEN 0 ELSE m.revs[x]]]
+        renamed(x) == [m EXCEPT !.dirs[x] = dir[x]]
+        added(x, r) == [m EXCEPT !.members = @ \cup {x}, !.dirs[x] = dir[x], !.revs[x] = r]
+    IN  {[renamed(x) EXCEPT !.voters = @ \ {x}] : x \in moved}
+        \cup {renamed(x) : x \in moved}
         \cup {m : x \in learners}
         \cup {[m EXCEPT !.voters = @ \cup {x}] : x \in learners}
+        \cup If("demote", {[m EXCEPT !.voters = @ \ {x}] : x \in m.voters \ {n}})
+        \cup If("remove", {without({x}) : x \in others})
+        \cup If("add", UNION {{added(x, r) : r \in Revisions(x)} : x \in absent})
+        \cup IF Mutant = "two_at_once" THEN {without(others)} ELSE {}
 
 ChangeMembers(n, m, lose) ==
-    /\ role[n] = "leader" /\ Count(log[n], "members") < MaxChanges
+    /\ role[n] = "leader" /\ Count(log[n], "members") < MaxChanges /\ m.voters # {}
     /\ IsSettled(n) /\ IsCurrentCommitted(n)
     /\ Write(n, Change(term[n], m), lose)
 
@@ -193,7 +230,7 @@ Commit(n) ==
     /\ i >= Start(n) \/ Mutant = "commit_old_term"
     /\ commit' = [commit EXCEPT ![n] = i]
     /\ termCommit' = [termCommit EXCEPT ![term[n]] = i]
-    /\ UNCHANGED <<dir, state, entries, base, role, match, way, leaders, termLog, termFrom, faults>>
+    /\ UNCHANGED <<name, state, entries, base, role, match, way, leaders, termLog, termFrom, faults>>
 
 -----------------------------------------------------------------------------
 (* raft/core/accepting.py: a follower takes entry j of the leader of term t, behind entry j - 1. *)
@@ -238,7 +275,7 @@ Take(n, t, j, lose) ==
     /\ match' = [match EXCEPT ![n] = reached]
     /\ Accept(n, t, reached, lose)
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, base, commit, requests, votes, restarts, terms>>
+    /\ UNCHANGED <<name, base, commit, requests, votes, restarts, terms>>
 
 (* A commit comes with entries or a heartbeat. *)
 LearnCommit(n) ==
@@ -246,7 +283,7 @@ LearnCommit(n) ==
     /\ term[n] > 0 /\ Hears(n, term[n]) /\ role[n] = "follower"
     /\ c > commit[n]
     /\ commit' = [commit EXCEPT ![n] = c]
-    /\ UNCHANGED <<dir, state, entries, base, role, match, way, terms, faults>>
+    /\ UNCHANGED <<name, state, entries, base, role, match, way, terms, faults>>
 
 -----------------------------------------------------------------------------
 (* Log start. Retention drops committed, durable records; a follower behind it restarts its log there. *)
@@ -256,13 +293,13 @@ Trim(n, i) ==
     /\ i <= commit[n] \/ Mutant = "trims_uncommitted"
     /\ log[n][i].kind = "record"
     /\ base' = [base EXCEPT ![n] = [index |-> i, members |-> MembershipOf(n, {c \in Changes(n) : c <= i})]]
-    /\ UNCHANGED <<dir, state, entries, memory, way, terms, faults>>
+    /\ UNCHANGED <<name, state, entries, memory, way, terms, faults>>
 
 SendRestart(n) ==
     LET i == IF Mutant = "restarts_at_end" THEN Len(log[n]) ELSE base[n].index IN
     /\ role[n] = "leader" /\ base[n].index > 0
     /\ restarts' = restarts \cup {[term |-> term[n], index |-> i, members |-> CommittedMembership(n)]}
-    /\ UNCHANGED <<dir, state, entries, base, memory, requests, votes, accepted, terms, faults>>
+    /\ UNCHANGED <<name, state, entries, base, memory, requests, votes, accepted, terms, faults>>
 
 (* The store is synced before the log is reset (raft/replicated_log.py), so the new beginning is durable. *)
 Restart(n, r, lose) ==
@@ -281,7 +318,7 @@ Restart(n, r, lose) ==
             /\ base' = [base EXCEPT ![n] = [index |-> i, members |-> r.members]]
     /\ Accept(n, r.term, match'[n], lose)
     /\ Lose(n, lose)
-    /\ UNCHANGED <<dir, requests, votes, restarts, terms>>
+    /\ UNCHANGED <<name, requests, votes, restarts, terms>>
 
 -----------------------------------------------------------------------------
 (* What goes wrong. *)
@@ -306,7 +343,17 @@ Crash(n, end, isStateLeft) ==
     /\ log' = [log EXCEPT ![n] = Prefix(@, end)] /\ durable' = [durable EXCEPT ![n] = end]
     /\ role' = [role EXCEPT ![n] = IF leadsAgain THEN "candidate" ELSE "follower"]
     /\ ForgetMemory(n, base[n].index)
-    /\ UNCHANGED <<dir, base, way, terms, wipes>>
+    /\ UNCHANGED <<name, base, way, terms, wipes, returns>>
+
+Forget(n, founding) ==
+    /\ term' = [term EXCEPT ![n] = 0] /\ durableTerm' = [durableTerm EXCEPT ![n] = 0]
+    /\ vote' = [vote EXCEPT ![n] = None] /\ durableVote' = [durableVote EXCEPT ![n] = None]
+    /\ log' = [log EXCEPT ![n] = <<>>] /\ durable' = [durable EXCEPT ![n] = 0]
+    /\ base' = [base EXCEPT ![n] = [index |-> 0, members |-> founding]]
+    /\ losing' = [losing EXCEPT ![n] = FALSE]
+    /\ role' = [role EXCEPT ![n] = "follower"]
+    /\ ForgetMemory(n, 0)
+    /\ UNCHANGED <<way, terms, crashes>>
 
 (* The node comes back with an empty directory. Its metadata gives it the replica again, with the membership of  *)
 (* the topic's record, which names the old directory, so that it begins without a vote.                         *)
@@ -314,14 +361,18 @@ Wipe(n) ==
     /\ wipes < MaxWipes
     /\ wipes' = wipes + 1
     /\ dir' = [dir EXCEPT ![n] = @ + 1]
-    /\ term' = [term EXCEPT ![n] = 0] /\ durableTerm' = [durableTerm EXCEPT ![n] = 0]
-    /\ vote' = [vote EXCEPT ![n] = None] /\ durableVote' = [durableVote EXCEPT ![n] = None]
-    /\ log' = [log EXCEPT ![n] = <<>>] /\ durable' = [durable EXCEPT ![n] = 0]
-    /\ base' = [base EXCEPT ![n] = [index |-> 0, members |-> FirstMembership]]
-    /\ losing' = [losing EXCEPT ![n] = FALSE]
-    /\ role' = [role EXCEPT ![n] = "follower"]
-    /\ ForgetMemory(n, 0)
-    /\ UNCHANGED <<way, terms, crashes>>
+    /\ Forget(n, FirstMembership)
+    /\ UNCHANGED <<rev, returns>>
+
+(* A replica that was removed, whose files, term and vote are deleted, is made again in the same directory: with *)
+(* the founding membership, as any replica is, and a new revision, so that it begins without a vote. Until then  *)
+(* a node that deleted it says nothing, as one that is slow.                                                     *)
+Return(n) ==
+    /\ returns < MaxReturns /\ IsRemoved(n)
+    /\ returns' = returns + 1
+    /\ rev' = [rev EXCEPT ![n] = @ + 1]
+    /\ Forget(n, IF Mutant = "made_of_present" THEN [FirstMembership EXCEPT !.revs[n] = rev'[n]] ELSE FirstMembership)
+    /\ UNCHANGED <<dir, wipes>>
 
 -----------------------------------------------------------------------------
 (* The beginning: each node makes its replica when it applies the topic's record, having voted in term 1 for the *)
@@ -329,22 +380,24 @@ Wipe(n) ==
 (* first term there, which the topic's record says (README, Term 1). A replica that is not made                  *)
 (* yet answers nothing, as one that is slow; one that a crash left nothing of is made again.                     *)
 
+HasVoted(n) == n \in Founders /\ (n = First \/ Mutant # "made_without_vote")
+
 Init ==
-    /\ dir = [n \in Node |-> 0]
-    /\ term = [n \in Node |-> IF n # First /\ Mutant = "made_without_vote" THEN 0 ELSE 1] /\ durableTerm = term
-    /\ vote = [n \in Node |-> IF n # First /\ Mutant = "made_without_vote" THEN None ELSE First]
+    /\ dir = [n \in Node |-> 0] /\ rev = dir
+    /\ term = [n \in Node |-> IF HasVoted(n) THEN 1 ELSE 0] /\ durableTerm = term
+    /\ vote = [n \in Node |-> IF HasVoted(n) THEN First ELSE None]
     /\ durableVote = vote
     /\ log = [n \in Node |-> <<>>] /\ durable = [n \in Node |-> 0]
     /\ base = [n \in Node |-> [index |-> 0, members |-> FirstMembership]]
     /\ role = [n \in Node |-> IF n = First THEN "candidate" ELSE "follower"]
     /\ commit = [n \in Node |-> 0] /\ match = commit
     /\ requests = {} /\ restarts = {}
-    /\ votes = {<<1, n, First>> : n \in Node}
+    /\ votes = {<<1, n, First>> : n \in Founders}
     /\ accepted = [t \in Term |-> [n \in Node |-> 0]]
     /\ leaders = [t \in Term |-> {}]
     /\ termLog = [t \in Term |-> <<>>]
     /\ termFrom = [t \in Term |-> 1] /\ termCommit = [t \in Term |-> 0]
-    /\ losing = [n \in Node |-> FALSE] /\ crashes = 0 /\ wipes = 0
+    /\ losing = [n \in Node |-> FALSE] /\ crashes = 0 /\ wipes = 0 /\ returns = 0
 
 Next == \E n \in Node :
     \/ \E t \in Term, lose \in MayLose(n) : Campaign(n, t, lose)
@@ -360,6 +413,7 @@ Next == \E n \in Node :
     \/ \E r \in restarts, lose \in MayLose(n) : Restart(n, r, lose)
     \/ \E end \in durable[n]..Len(log[n]), isStateLeft \in BOOLEAN : Crash(n, end, isStateLeft)
     \/ Wipe(n)
+    \/ Return(n)
 
 Spec == Init /\ [][Next]_vars
 =============================================================================

@@ -41,15 +41,15 @@ Sound ==
 LeaderAppendOnly ==
     [][\A t \in Term : leaders[t] # {} /\ leaders'[t] = leaders[t] => IsPrefix(termLog[t], termLog'[t])]_vars
 
-HasRestarted(n) == (losing[n] /\ ~losing'[n]) \/ crashes' > crashes \/ wipes' > wipes
+HasRestarted(n) == (losing[n] /\ ~losing'[n]) \/ crashes' > crashes \/ wipes' > wipes \/ returns' > returns
 
 (* Within the life of a process; a new one begins with what is committed for sure. *)
 HighWatermarkMonotonic ==
     [][\A n \in Node : commit'[n] >= commit[n] \/ HasRestarted(n)]_vars
 
-(* What was durable of term and vote stays, while the disk does. *)
+(* What was durable of term and vote stays, while the replica does. *)
 PromisesKept ==
-    [][\A n \in Node : dir'[n] = dir[n] =>
+    [][\A n \in Node : dir'[n] = dir[n] /\ rev'[n] = rev[n] =>
         /\ durableTerm'[n] >= durableTerm[n]
         /\ durableTerm'[n] = durableTerm[n] => durableVote[n] \in {None, durableVote'[n]}]_vars
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 # What is checked when nothing is said, in this order; docs/model has larger ones.
-CONFIGURATIONS = ("elections", "crashes", "log_start", "disks")
+CONFIGURATIONS = ("elections", "crashes", "log_start", "disks", "lowering", "raising", "returning")
 
 
 class Mutant(NamedTuple):
@@ -33,5 +33,8 @@ MUTANTS = (
     Mutant("wiped_votes", "disks", "a replica on a replaced disk votes at once"),
     Mutant("wiped_counts", "disks", "an acceptance of a replica on a replaced disk counts at once"),
     Mutant("membership_in_force", "disks", "a membership gives a vote before it is committed"),
+    Mutant("returns_unrevised", "lowering", "a removed replica that returns votes: its name has no revision"),
+    Mutant("made_of_present", "lowering", "a replica that returns begins with a membership that names it"),
+    Mutant("two_at_once", "lowering", "a membership with two voters less"),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
