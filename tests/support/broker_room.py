@@ -11,7 +11,7 @@ from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
-from chronik.cluster.commands import CreateTopic, DeleteTopic
+from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic
 from chronik.node.data_directory import load_identity
 from chronik.node.local_broker import LocalBroker, Machine
 from chronik.records.batch import split_batches

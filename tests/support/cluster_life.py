@@ -14,15 +14,9 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from chronik.cluster.commands import (
-    AlterOp,
-    Command,
-    ConfigChange,
-    CreateTopic,
-    DeleteTopic,
-    IncrementalAlterConfigs,
-)
-from chronik.cluster.records import ConfigResource
+from chronik.cluster.metadata.configs import AlterOp, ConfigChange, ConfigResource, IncrementalAlterConfigs
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic
 from chronik.raft import state_store
 from chronik.sim.agreement import broken_promises, votes_everywhere, wait_for_agreement
 from chronik.sim.cluster import NODES, SimCluster, SimNode

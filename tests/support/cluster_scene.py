@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import cycle
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.sim.agreement import broken_promises, wait_for_agreement
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.producers import Producer, open_nodes

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chronik.broker.context import Broker
-from chronik.cluster.commands import USE_DEFAULT
-from chronik.cluster.topic_decisions import RECORDS_PER_REQUEST_MAX
+from chronik.cluster.metadata.premises import RECORDS_PER_REQUEST_MAX
+from chronik.cluster.metadata.topics import USE_DEFAULT
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import ApiKey
 from chronik.wire.messages.create_partitions import CreatePartitionsRequest

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from chronik.cluster.image import TopicImage
 from chronik.cluster.leadership import Leader, PartitionKey
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.vocab.ids import NO_NODE, NodeId
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from itertools import islice
 from typing import Protocol
 
 from chronik.broker.partition import Partition, storage_error
-from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage, TopicPartitionImage
+from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.topics import TopicImage, TopicPartitionImage
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig

@@ -7,13 +7,14 @@ the log as those of any other do.
 import logging
 from collections.abc import Callable, Iterable
 
-from chronik.cluster.delta import delta_between
-from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_between
 from chronik.cluster.image_draft import ImageDraft, apply_records
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.table import SubjectTable
+from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.cluster.metadata_log import KeyValue, MetadataLog
 from chronik.cluster.offset_waiters import OffsetWaiters
 from chronik.cluster.record_codec import decode
-from chronik.cluster.records import MetadataRecord, TopicDeleted
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.vocab.ids import Offset, TopicId
 from chronik.vocab.invariant import invariant
@@ -29,10 +30,11 @@ ImageCallback = Callable[[ClusterDelta, ClusterImage], None]
 class AppliedMetadata:
     """One per node, for the node's life; the part of `MetadataService` that follows the log."""
 
-    def __init__(self, log: MetadataLog, on_applied: Callable[[], None]) -> None:
+    def __init__(self, log: MetadataLog, on_applied: Callable[[], None], subjects: SubjectTable) -> None:
         """`on_applied` is called after subscribers were, each time `offset` has moved."""
         self._log = log
         self._on_applied = on_applied
+        self._subjects = subjects
         # Invariant: what the committed records below _offset add up to, and nothing else.
         self.image = ClusterImage()
         self.offset = Offset(0)
@@ -53,9 +55,9 @@ class AppliedMetadata:
 
         Raises UnreadableRecord, InvariantViolation, KafkaError; nothing is applied then.
         """
-        draft, offset = ImageDraft(self.image), self.offset
+        draft, offset = ImageDraft(self.image, self._subjects), self.offset
         for end, batch in self._log.read(offset):
-            for record in _decoded(batch):
+            for record in self._decoded(batch):
                 draft.apply(record)
             offset = end
         self.image, _ = draft.finish()
@@ -81,11 +83,11 @@ class AppliedMetadata:
 
     def snapshot(self) -> tuple[Offset, bytes]:
         """The offset up to which it counts, and its bytes."""
-        return self.offset, encode_snapshot(self.image, self.offset)
+        return self.offset, encode_snapshot(self.image, self.offset, self._subjects)
 
     def load_snapshot(self, data: bytes) -> bool:
         """Become what a snapshot says, unless it is older. Raises UnreadableSnapshot."""
-        image, offset = decode_snapshot(data)
+        image, offset = decode_snapshot(data, self._subjects)
         if offset <= self.offset:
             return False
         delta = delta_between(self.image, image)
@@ -100,8 +102,8 @@ class AppliedMetadata:
         return self.failure is None and await self._waiters.wait(offset, deadline)
 
     def _apply(self, end: Offset, batch: Iterable[KeyValue]) -> None:
-        records = list(_decoded(batch))
-        image, delta = apply_records(self.image, records)
+        records = list(self._decoded(batch))
+        image, delta = apply_records(self.image, records, self._subjects)
         # By the records: a delta does not mention what came and went within one batch.
         self._remember_deleted(record.topic_id for record in records if isinstance(record, TopicDeleted))
         self._become(image, end, delta)
@@ -119,6 +121,5 @@ class AppliedMetadata:
             if len(self.deleted) > _DELETED_MAX:
                 del self.deleted[next(iter(self.deleted))]
 
-
-def _decoded(batch: Iterable[KeyValue]) -> Iterable[MetadataRecord]:
-    return (decode(key, value) for key, value in batch)
+    def _decoded(self, batch: Iterable[KeyValue]) -> Iterable[MetadataRecord]:
+        return (decode(key, value, self._subjects) for key, value in batch)

@@ -1,40 +1,16 @@
 """A question to the controller and its answer, as they travel between nodes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from chronik.cluster.answers import Answer, Outcome
-from chronik.cluster.commands import (
-    AllocateProducerIds,
-    AlterConfigs,
-    Command,
-    CreatePartitions,
-    CreateTopic,
-    DeleteTopic,
-    FenceBroker,
-    IncrementalAlterConfigs,
-    RegisterBroker,
-)
-from chronik.cluster.image import ClusterDelta, ProducerIdBlock, TopicImage, TopicPartitionImage
-from chronik.cluster.json_codec import from_json, to_json
-from chronik.cluster.records import BrokerRegistered, ConfigResource
+from chronik.cluster.image import ClusterDelta
+from chronik.cluster.json_codec import format_object, from_plain, parse_object, to_plain
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.subjects import SUBJECTS
+from chronik.cluster.metadata.table import SubjectTable
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.ids import NodeId, Offset
-
-_COMMANDS: dict[str, type[Command]] = {
-    kind.__name__: kind
-    for kind in (
-        AllocateProducerIds,
-        AlterConfigs,
-        CreatePartitions,
-        CreateTopic,
-        DeleteTopic,
-        FenceBroker,
-        IncrementalAlterConfigs,
-        RegisterBroker,
-    )
-}
+from chronik.vocab.ids import Offset
 
 
 class UnknownCommand(ValueError):
@@ -53,78 +29,45 @@ def encode_question(question: Question) -> bytes:
     """One line with the name of the command and the circumstances, one with the command."""
     kind = type(question.command)
     head = f"{kind.__name__} {int(question.validate_only)} {question.timeout_ms}\n"
-    return head.encode() + to_json(kind, question.command)
+    return head.encode() + format_object(to_plain(kind, question.command))
 
 
-def decode_question(data: bytes) -> Question:
+def decode_question(data: bytes, subjects: SubjectTable | None = None) -> Question:
     """Raises ValueError, UnknownCommand."""
     head, _, body = data.partition(b"\n")
     name, validate_only, timeout_ms = head.decode().split(" ")
-    kind = _COMMANDS.get(name)
-    if kind is None:
+    form = (SUBJECTS if subjects is None else subjects).commands.get(name)
+    if form is None:
         raise UnknownCommand(f"The controller, of an earlier release, does not know the command {name!r}")
-    return Question(from_json(kind, body), validate_only == "1", int(timeout_ms))
+    return Question(from_plain(form.kind, parse_object(body)), validate_only == "1", int(timeout_ms))
 
 
-class _Topic(NamedTuple):
-    """A topic that is new from partition `first_new` on: all of it when that is 0."""
-
-    topic: TopicImage
-    first_new: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """`Answer` without the repetitions in a delta."""
+class _Head(NamedTuple):
+    """`Answer` without its delta, whose subjects' fields follow."""
 
     fate: Outcome
     offset: Offset
     error: ErrorCode
     message: str | None = None
-    topics: Sequence[_Topic] = ()
-    topics_deleted: Sequence[TopicImage] = ()
-    configs_changed: Sequence[ConfigResource] = ()
-    brokers_registered: Sequence[BrokerRegistered] = ()
-    brokers_fenced: Sequence[NodeId] = ()
-    producer_ids_allocated: Sequence[ProducerIdBlock] = ()
 
 
-def encode_answer(answer: Answer) -> bytes:
-    delta = answer.delta
-    first_new: dict[bytes, _Topic] = {}
-    for created in delta.partitions_created:
-        first_new.setdefault(created.topic.topic_id, _Topic(created.topic, created.partition))
-    return to_json(
-        _Answer,
-        _Answer(
-            fate=answer.fate,
-            offset=answer.offset,
-            error=answer.error,
-            message=answer.message,
-            topics=tuple(first_new.values()),
-            topics_deleted=delta.topics_deleted,
-            configs_changed=delta.configs_changed,
-            brokers_registered=delta.brokers_registered,
-            brokers_fenced=delta.brokers_fenced,
-            producer_ids_allocated=delta.producer_ids_allocated,
-        ),
-    )
+def encode_answer(answer: Answer, subjects: SubjectTable | None = None) -> bytes:
+    """One object of JSON: the outcome, and the changes of each subject that has some."""
+    fields: dict[str, Any] = to_plain(_Head, _Head(answer.fate, answer.offset, answer.error, answer.message))
+    for subject in (SUBJECTS if subjects is None else subjects).subjects:
+        kind: type[Any] = subject.changes
+        changes = answer.delta.of(kind)
+        if changes != kind():
+            fields |= to_plain(kind, changes)
+    return format_object(fields)
 
 
-def decode_answer(data: bytes) -> Answer:
+def decode_answer(data: bytes, subjects: SubjectTable | None = None) -> Answer:
     """Raises ValueError."""
-    found = from_json(_Answer, data)
-    delta = ClusterDelta(
-        topics_created=tuple(new.topic for new in found.topics if new.first_new == 0),
-        topics_deleted=tuple(found.topics_deleted),
-        partitions_created=tuple(
-            TopicPartitionImage(new.topic, partition)
-            for new in found.topics
-            for partition in range(new.first_new, len(new.topic.partitions))
-        ),
-        configs_changed=tuple(found.configs_changed),
-        brokers_registered=tuple(found.brokers_registered),
-        brokers_fenced=tuple(found.brokers_fenced),
-        producer_ids_allocated=tuple(found.producer_ids_allocated),
-    )
-    return Answer(fate=found.fate, offset=found.offset, delta=delta, error=found.error, message=found.message)
+    fields: Mapping[str, Any] = parse_object(data)
+    head = from_plain(_Head, fields)
+    kinds: list[type[Any]] = [
+        subject.changes for subject in (SUBJECTS if subjects is None else subjects).subjects
+    ]
+    delta = ClusterDelta.made_of(*(from_plain(kind, fields) for kind in kinds))
+    return Answer(fate=head.fate, offset=head.offset, delta=delta, error=head.error, message=head.message)

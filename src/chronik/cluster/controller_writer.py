@@ -9,22 +9,21 @@ on is committed and applied.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused, unknown
 from chronik.cluster.applied_metadata import AppliedMetadata
-from chronik.cluster.commands import Command, CreateTopic
-from chronik.cluster.controller import decide
-from chronik.cluster.image import ClusterDelta, ClusterImage, TopicPartitionImage
+from chronik.cluster.controller import change_made_already, decide
+from chronik.cluster.image import ClusterDelta
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.premises import Premises
+from chronik.cluster.metadata.subject import Command, MetadataRecord
+from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.metadata_log import MetadataLog
 from chronik.cluster.record_codec import encode
-from chronik.cluster.records import MetadataRecord
-from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, made_already
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NodeId, TopicId
-from chronik.vocab.seams import Randomness
+from chronik.vocab.ids import TopicId
 
 _log = logging.getLogger(__name__)
 
@@ -38,17 +37,6 @@ QUEUE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Premises:
-    """What decisions are made on beside the image, asked for each batch."""
-
-    defaults: Callable[[], TopicDefaults]
-    randomness: Randomness
-    # The nodes that this one is connected to, itself included; None: all there are.
-    live: Callable[[], Collection[NodeId] | None]
-    epochs_heard: EpochsHeard
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     command: Command
     validate_only: bool
@@ -59,6 +47,17 @@ class _Waiting:
             self.answer.set_result(answer)
 
 
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """Topics that were deleted, lately or in the batch that is being decided."""
+
+    lately: Collection[TopicId]
+    in_batch: Collection[TopicId]
+
+    def __contains__(self, topic_id: object) -> bool:
+        return topic_id in self.lately or topic_id in self.in_batch
+
+
 # What was decided on waiting commands, told to their senders after the commit.
 _Outcomes = list[tuple[_Waiting, ClusterDelta | KafkaError]]
 
@@ -66,10 +65,18 @@ _Outcomes = list[tuple[_Waiting, ClusterDelta | KafkaError]]
 class ControllerWriter:
     """One per node, for the node's life; the part of `MetadataService` that works while this node leads."""
 
-    def __init__(self, log: MetadataLog, applied: AppliedMetadata, premises: Premises) -> None:
+    def __init__(
+        self,
+        log: MetadataLog,
+        applied: AppliedMetadata,
+        premises: Callable[[], Premises],
+        subjects: SubjectTable,
+    ) -> None:
+        """`premises` are asked for each batch."""
         self._log = log
         self._applied = applied
         self._premises = premises
+        self._subjects = subjects
         self._queue: deque[_Waiting] = deque()
         # Commands of the batch that is on its way into the log.
         self._writing: list[_Waiting] = []
@@ -124,7 +131,7 @@ class ControllerWriter:
     async def _append(self, records: Sequence[MetadataRecord]) -> Answer | None:
         """None when they are committed and applied; what their senders are told otherwise."""
         try:
-            await self._log.append([encode(record) for record in records])
+            await self._log.append([encode(record, self._subjects) for record in records])
         except KafkaError as error:
             return unknown(error)
         # As a rule it was done when the high watermark moved.
@@ -134,35 +141,25 @@ class ControllerWriter:
     def _decide_batch(self) -> tuple[list[MetadataRecord], _Outcomes]:
         """Decide queued commands one after the other, each on the image after those before it."""
         image, records, outcomes = self._applied.image, list[MetadataRecord](), _Outcomes()
-        premises = self._premises
-        defaults, live = premises.defaults(), premises.live()
-        deleted = set[TopicId]()
+        subjects, deleted = self._subjects, set[TopicId]()
+        premises = replace(self._premises(), deleted=_Deleted(self._applied.deleted, deleted))
         while self._queue and len(records) + len(outcomes) < BATCH_MAX:
             waiting = self._queue.popleft()
             self._writing.append(waiting)
             try:
-                self._check_not_deleted(waiting.command, deleted)
-                decided = decide(
-                    image, waiting.command, defaults, premises.randomness, live, premises.epochs_heard
-                )
+                decided = decide(image, waiting.command, premises, subjects)
             except KafkaError as refusal:
                 outcomes.append((waiting, refusal))
                 continue
-            after, delta = apply_records(image, decided)
+            after, delta = apply_records(image, decided, subjects)
             if not decided:
-                delta = _change_made_already(image, waiting.command)
+                delta = change_made_already(image, waiting.command, subjects)
             elif not waiting.validate_only:
                 image = after
                 records.extend(decided)
                 deleted.update(topic.topic_id for topic in delta.topics_deleted)
             outcomes.append((waiting, delta))
         return records, outcomes
-
-    def _check_not_deleted(self, command: Command, deleted: Set[TopicId]) -> None:
-        """A creation that comes again must not bring back what was deleted since, or is in this batch."""
-        topic_id = command.topic_id if isinstance(command, CreateTopic) else None
-        if topic_id is not None and (topic_id in self._applied.deleted or topic_id in deleted):
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "The topic was created, and deleted again")
 
     def _tell(self, outcomes: _Outcomes) -> None:
         offset = self._applied.offset
@@ -189,12 +186,3 @@ class ControllerWriter:
         self.failure = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "This broker's metadata service has failed")
         self._answer_all(self._writing, refused(self.failure))
         self._answer_all(self._queue, refused(self.failure))
-
-
-def _change_made_already(image: ClusterImage, command: Command) -> ClusterDelta:
-    """What a command changed that leaves no records: nothing, or it comes a second time."""
-    topic = made_already(image, command) if isinstance(command, CreateTopic) else None
-    if topic is None:
-        return ClusterDelta()
-    partitions = tuple(TopicPartitionImage(topic, partition) for partition in range(len(topic.partitions)))
-    return ClusterDelta(topics_created=(topic,), partitions_created=partitions)

@@ -1,144 +1,150 @@
 """The cluster as the committed metadata records describe it: one immutable value, replaced and never changed.
 
-Whoever holds an image may read it for as long as it likes. `image_draft.apply_records` makes the next one and
-says what is different (`ClusterDelta`), so that rooms above need not compare images.
+It is made of sub-images, one for each subject of the metadata (`metadata.subject`), and so is the difference
+of two. Whoever holds an image may read it for as long as it likes. `image_draft.apply_records` makes the next
+one and says what is different (`ClusterDelta`), so that rooms above need not compare images.
+
+Both have shorthands for what the rooms above ask for all the time; anything else is `of` its class.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Self, TypeVar, cast
 
-from chronik.cluster.records import NO_FLOOR, BrokerRegistered, ConfigResource, topic_resource
+from chronik.cluster.metadata.brokers import BrokerChanges, BrokerRegistered, Brokers
+from chronik.cluster.metadata.configs import ConfigChanges, ConfigResource, Configs, topic_resource
+from chronik.cluster.metadata.producer_ids import ProducerIdBlock, ProducerIdChanges, ProducerIds
+from chronik.cluster.metadata.subject import SubImage
+from chronik.cluster.metadata.topics import NodeLoad, TopicChanges, TopicImage, TopicPartitionImage, Topics
 from chronik.cluster.shared_map import SharedMap
-from chronik.vocab.config.topic_names import INTERNAL_TOPICS
-from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, ProducerId, TopicId
+from chronik.vocab.ids import LeaderEpoch, NodeId, ProducerId, TopicId
 
-FIRST_PRODUCER_ID = ProducerId(0)
+P = TypeVar("P")
 
-_NO_CONFIG: Mapping[str, str] = {}
-
-
-class PartitionImage(NamedTuple):
-    """Where a partition lives.
-
-    Who leads it now is the leadership table's business; `first_leader` led its first epoch.
-    """
-
-    replicas: tuple[NodeId, ...]
-    first_leader: NodeId
-    # Where each replica began, in the order of `replicas`; empty when its record did not say.
-    directories: tuple[str, ...] = ()
-    first_epoch: LeaderEpoch = FIRST_EPOCH
+# One for each class: what is missing is always the same object.
+_EMPTY: dict[type, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicImage:
-    """One topic; partition n is at index n."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """One value for each subject, by its class; those that are missing are empty."""
 
-    name: str
-    topic_id: TopicId
-    partitions: tuple[PartitionImage, ...]
+    parts: Mapping[type, Any] = field(default_factory=dict)
 
-    @property
-    def is_internal(self) -> bool:
-        return self.name in INTERNAL_TOPICS
+    @classmethod
+    def made_of(cls, *parts: Any) -> Self:
+        """With these parts, and no others."""
+        return cls({type(part): part for part in parts})
+
+    def of(self, kind: type[P]) -> P:
+        """That of `kind`."""
+        part = self.parts.get(kind)
+        if part is None:
+            part = _EMPTY.get(kind)
+            if part is None:
+                part = _EMPTY[kind] = kind()
+        return cast(P, part)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Parts) or type(other) is not type(self):
+            return NotImplemented
+        return all(self.of(kind) == other.of(kind) for kind in {**self.parts, **other.parts})
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-class NodeLoad(NamedTuple):
-    """What a node carries: partitions it led first, and replicas of any role."""
-
-    leaders: int = 0
-    replicas: int = 0
-
-
-class TopicPartitionImage(NamedTuple):
-    """A partition together with its topic, as a delta names it."""
-
-    topic: TopicImage
-    partition: int
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterDelta(_Parts):
+    """What records changed in an image, by subject. What came and went again within them is not mentioned."""
 
     @property
-    def image(self) -> PartitionImage:
-        return self.topic.partitions[self.partition]
+    def topics_created(self) -> tuple[TopicImage, ...]:
+        return self.of(TopicChanges).topics_created
+
+    @property
+    def topics_deleted(self) -> tuple[TopicImage, ...]:
+        return self.of(TopicChanges).topics_deleted
+
+    @property
+    def partitions_created(self) -> tuple[TopicPartitionImage, ...]:
+        return self.of(TopicChanges).partitions_created
+
+    @property
+    def configs_changed(self) -> tuple[ConfigResource, ...]:
+        return self.of(ConfigChanges).configs_changed
+
+    @property
+    def brokers_registered(self) -> tuple[BrokerRegistered, ...]:
+        return self.of(BrokerChanges).brokers_registered
+
+    @property
+    def brokers_fenced(self) -> tuple[NodeId, ...]:
+        return self.of(BrokerChanges).brokers_fenced
+
+    @property
+    def producer_ids_allocated(self) -> tuple[ProducerIdBlock, ...]:
+        return self.of(ProducerIdChanges).producer_ids_allocated
 
 
-class ProducerIdBlock(NamedTuple):
-    """Producer ids from `first` up to `end` (exclusive) that one node may hand out."""
-
-    node: NodeId
-    first: ProducerId
-    end: ProducerId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterDelta:
-    """What records changed in an image. What came and went again within them is not mentioned.
-
-    Deletions happened before creations: a topic deleted and created again is in both, under two ids.
-    """
-
-    topics_created: tuple[TopicImage, ...] = ()
-    # As they were in the image before.
-    topics_deleted: tuple[TopicImage, ...] = ()
-    # Of created topics and of topics that grew.
-    partitions_created: tuple[TopicPartitionImage, ...] = ()
-    configs_changed: tuple[ConfigResource, ...] = ()
-    brokers_registered: tuple[BrokerRegistered, ...] = ()
-    # That were not fenced before. Those that no longer are have registered.
-    brokers_fenced: tuple[NodeId, ...] = ()
-    producer_ids_allocated: tuple[ProducerIdBlock, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterImage:
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterImage(_Parts):
     """Everything the cluster knows."""
 
-    brokers: SharedMap[NodeId, BrokerRegistered] = field(default_factory=SharedMap)
-    # Invariant: all of them in `brokers`.
-    fenced: frozenset[NodeId] = frozenset()
-    topics: SharedMap[str, TopicImage] = field(default_factory=SharedMap)
-    topics_by_id: SharedMap[TopicId, TopicImage] = field(default_factory=SharedMap)
-    # Invariant: exactly the topic names with a '.' or '_' in them, by `collision_key`, which is
-    # unique.
-    collision_names: SharedMap[str, str] = field(default_factory=SharedMap)
-    # Only resources with a dynamic setting, and only such settings.
-    configs: SharedMap[ConfigResource, Mapping[str, str]] = field(default_factory=SharedMap)
-    # Invariant: the sum over all partitions, without zeros; kept because placement must not walk over
-    # thousands of them.
-    loads: SharedMap[NodeId, NodeLoad] = field(default_factory=SharedMap)
-    # Never decreases, so that no two producers ever share an id.
-    next_producer_id: ProducerId = FIRST_PRODUCER_ID
-    # Never decreases; at least every epoch in which a topic was led that is deleted. New partitions begin
-    # above it, so that a client that stood on a deleted topic does not take metadata of the next one of its
-    # name for outdated.
-    epoch_floor: LeaderEpoch = NO_FLOOR
+    @property
+    def brokers(self) -> SharedMap[NodeId, BrokerRegistered]:
+        return self.of(Brokers).registered
+
+    @property
+    def fenced(self) -> frozenset[NodeId]:
+        return self.of(Brokers).fenced
+
+    @property
+    def topics(self) -> SharedMap[str, TopicImage]:
+        return self.of(Topics).by_name
+
+    @property
+    def topics_by_id(self) -> SharedMap[TopicId, TopicImage]:
+        return self.of(Topics).by_id
+
+    @property
+    def collision_names(self) -> SharedMap[str, str]:
+        return self.of(Topics).collision_names
+
+    @property
+    def loads(self) -> SharedMap[NodeId, NodeLoad]:
+        return self.of(Topics).loads
+
+    @property
+    def epoch_floor(self) -> LeaderEpoch:
+        return self.of(Topics).epoch_floor
+
+    @property
+    def configs(self) -> SharedMap[ConfigResource, Mapping[str, str]]:
+        return self.of(Configs).by_resource
+
+    @property
+    def next_producer_id(self) -> ProducerId:
+        return self.of(ProducerIds).next
 
     def config(self, resource: ConfigResource) -> Mapping[str, str]:
         """The dynamic settings of a resource; empty when it has none."""
-        return self.configs.get(resource, _NO_CONFIG)
+        return self.of(Configs).get(resource)
 
     def topic_config(self, name: str) -> Mapping[str, str]:
         """The dynamic settings of a topic; empty when it has none."""
         return self.config(topic_resource(name))
 
 
-def collision_key(name: str) -> str | None:
-    """Names with equal keys are one in metrics, where `.` is `_`. None: this name is like no other."""
-    folded = name.replace(".", "_")
-    return folded if "_" in folded else None
+def delta_between(old: ClusterImage, new: ClusterImage) -> ClusterDelta:
+    """What leads from `old` to the later `new`, for those who follow deltas when a snapshot comes in between.
+
+    Costs time for all that is in them.
+    """
+    kinds: Mapping[type[SubImage[Any]], Any] = {**old.parts, **new.parts}
+    changed = [kind for kind in kinds if new.of(kind) is not old.of(kind)]
+    return ClusterDelta.made_of(*(new.of(kind).changes_since(old.of(kind)) for kind in changed))
 
 
 def delta_from_nothing(image: ClusterImage) -> ClusterDelta:
     """The delta that leads from the empty image to `image`, for those who subscribe after a replay."""
-    topics = tuple(image.topics.values())
-    return ClusterDelta(
-        topics_created=topics,
-        partitions_created=tuple(
-            TopicPartitionImage(topic, partition)
-            for topic in topics
-            for partition in range(len(topic.partitions))
-        ),
-        configs_changed=tuple(image.configs),
-        brokers_registered=tuple(image.brokers.values()),
-        brokers_fenced=tuple(sorted(image.fenced)),
-    )
+    return delta_between(ClusterImage(), image)

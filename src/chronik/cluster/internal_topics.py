@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC
 
 

@@ -1,9 +1,11 @@
-"""Values of this room as JSON and back, by their declared types: for what nodes say to each other and never
-keep.
+"""Values of this room as JSON and back, by their declared types: what nodes say to each other, and keep.
 
 Dataclasses and named tuples, sequences, mappings, enumerations, optional values, bytes and texts. Readers
 ignore fields they do not know and fill missing ones with their defaults, so that nodes of two releases work
 together while one replaces the other. Anything else that is not of its type is a ValueError.
+
+What is kept has topic ids as Kafka's tools print them, for whoever reads it; what is sent has them as any
+other bytes.
 """
 
 import base64
@@ -14,8 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, TypeVar
+
+from chronik.vocab.ids import TopicId, format_topic_id, parse_topic_id
 
 T = TypeVar("T")
 Write = Callable[[Any], Any]
@@ -24,38 +29,66 @@ Read = Callable[[Any], Any]
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def to_plain(kind: type[T], value: T) -> Any:
+    """`value`, which is of the type `kind`, as what JSON can hold."""
+    return _codec(kind)[0](value)
+
+
+def from_plain(kind: type[T], found: Any) -> T:
+    """The inverse of `to_plain`. Raises ValueError."""
+    value: T = _codec(kind)[1](found)
+    return value
+
+
+def format_object(fields: Mapping[str, Any]) -> bytes:
+    """What `to_plain` gave."""
+    return _to_json(fields).encode()
+
+
+def parse_object(data: bytes) -> Mapping[str, Any]:
+    """The inverse of `format_object`. Raises ValueError, also for what is no object."""
+    fields = json.loads(data)
+    return _checked(fields, dict)
+
+
 def to_json(kind: type[T], value: T) -> bytes:
-    """`value`, which is of the type `kind`."""
-    return _to_json(_codec(kind)[0](value)).encode()
+    """`to_plain`, and that as JSON."""
+    return _to_json(to_plain(kind, value)).encode()
 
 
 def from_json(kind: type[T], data: bytes) -> T:
     """The inverse of `to_json`. Raises ValueError."""
-    value: T = _codec(kind)[1](json.loads(data))
-    return value
+    return from_plain(kind, json.loads(data))
 
 
-def _codec(kind: Any) -> tuple[Write, Read]:
+def stored_codec(kind: type[T]) -> tuple[Callable[[T], dict[str, Any]], Callable[[Mapping[str, Any]], T]]:
+    """How values of a dataclass that are kept become what JSON can hold, and come back (ValueError)."""
+    return _codec(kind, True)
+
+
+def _codec(kind: Any, is_stored: bool = False) -> tuple[Write, Read]:
     """How values of a type are written and read, worked out once."""
-    return _worked_out(kind)
+    return _worked_out(kind, is_stored)
 
 
 @cache
-def _worked_out(kind: Any) -> tuple[Write, Read]:
+def _worked_out(kind: Any, is_stored: bool) -> tuple[Write, Read]:
+    if is_stored and kind is TopicId:
+        return format_topic_id, lambda found: parse_topic_id(_checked(found, str))
     kind = getattr(kind, "__supertype__", kind)
     if kind in _PLAIN:
         return _PLAIN[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, UnionType):
-        return _optional(arguments)
+        return _optional(arguments, is_stored)
     if origin is not None and issubclass(origin, Mapping):
-        return _mapping(*arguments)
+        return _mapping(arguments[0], arguments[1], is_stored)
     if origin is not None and issubclass(origin, Sequence):
-        return _sequence(arguments[0])
+        return _sequence(arguments[0], is_stored)
     if is_dataclass(kind):
-        return _record(kind, {f.name for f in fields(kind) if _is_required(f)})
+        return _record(kind, {f.name for f in fields(kind) if _is_required(f)}, is_stored)
     if hasattr(kind, "_field_defaults"):
-        return _record(kind, set(kind._fields) - set(kind._field_defaults))
+        return _record(kind, set(kind._fields) - set(kind._field_defaults), is_stored)
     if issubclass(kind, Enum):
         return (lambda value: value.name), (lambda read: _member(kind, read))
     raise TypeError(f"no codec for {kind}")
@@ -65,45 +98,56 @@ def _is_required(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _record(kind: Any, required: set[str]) -> tuple[Write, Read]:
+def _record(kind: Any, required: set[str], is_stored: bool) -> tuple[Write, Read]:
     hints = typing.get_type_hints(kind)
-    writes = [(name, _codec(hint)[0]) for name, hint in hints.items()]
-    reads = {name: _codec(hint)[1] for name, hint in hints.items()}
+    names = tuple(hints)
+    codecs = {name: _codec(hint, is_stored) for name, hint in hints.items()}
+    # What JSON takes as it is stays: records are replayed by the ten thousand.
+    writes = [(name, codec[0]) for name, codec in codecs.items() if codec[0] is not _as_is]
+    reads = [(name, codec[1], name in required) for name, codec in codecs.items()]
+    values = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
 
     def write(value: Any) -> dict[str, Any]:
-        return {name: write(getattr(value, name)) for name, write in writes}
+        found = dict(zip(names, values(value), strict=True))
+        for name, write in writes:
+            found[name] = write(found[name])
+        return found
 
     def read(read: Any) -> Any:
         found = _checked(read, dict)
-        if not required <= found.keys():
-            raise ValueError(f"{kind.__name__} lacks {sorted(required - found.keys())}")
-        return kind(**{name: reads[name](value) for name, value in found.items() if name in reads})
+        arguments = {}
+        for name, read_field, is_required in reads:
+            if name in found:
+                arguments[name] = read_field(found[name])
+            elif is_required:
+                raise ValueError(f"{kind.__name__} lacks {name}")
+        return kind(**arguments)
 
     return write, read
 
 
-def _sequence(item: Any) -> tuple[Write, Read]:
-    write, read = _codec(item)
+def _sequence(item: Any, is_stored: bool) -> tuple[Write, Read]:
+    write, read = _codec(item, is_stored)
     return (
-        lambda values: [write(value) for value in values],
-        lambda found: tuple(read(value) for value in _checked(found, list)),
+        list if write is _as_is else lambda values: [write(value) for value in values],
+        lambda found: tuple(map(read, _checked(found, list))),
     )
 
 
-def _mapping(key: Any, item: Any) -> tuple[Write, Read]:
+def _mapping(key: Any, item: Any, is_stored: bool) -> tuple[Write, Read]:
     """As pairs, for keys of JSON objects are texts."""
-    (write_key, read_key), (write, read) = _codec(key), _codec(item)
+    (write_key, read_key), (write, read) = _codec(key, is_stored), _codec(item, is_stored)
     return (
         lambda values: [[write_key(name), write(value)] for name, value in values.items()],
         lambda found: {read_key(pair[0]): read(pair[1]) for pair in map(_pair, _checked(found, list))},
     )
 
 
-def _optional(choices: tuple[Any, ...]) -> tuple[Write, Read]:
+def _optional(choices: tuple[Any, ...], is_stored: bool) -> tuple[Write, Read]:
     others = [choice for choice in choices if choice is not NoneType]
     if len(others) != 1:
         raise TypeError(f"no codec for a choice of {choices}")
-    write, read = _codec(others[0])
+    write, read = _codec(others[0], is_stored)
     return (
         lambda value: None if value is None else write(value),
         lambda found: None if found is None else read(found),
@@ -130,11 +174,23 @@ def _member(kind: Any, found: Any) -> Any:
         raise ValueError(f"{found!r} is no {kind.__name__}") from None
 
 
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _read_int(found: Any) -> int:
+    return _checked(found, int)
+
+
+def _read_text(found: Any) -> str:
+    """Names and directory ids come again and again, in images that are kept."""
+    return sys.intern(_checked(found, str))
+
+
 _PLAIN: dict[Any, tuple[Write, Read]] = {
-    int: (lambda value: int(value), lambda found: _checked(found, int)),
-    bool: (lambda value: value, lambda found: _checked(found, bool)),
-    # Names and directory ids come again and again, in images that are kept.
-    str: (lambda value: value, lambda found: sys.intern(_checked(found, str))),
+    int: (_as_is, _read_int),
+    bool: (_as_is, lambda found: _checked(found, bool)),
+    str: (_as_is, _read_text),
     bytes: (
         lambda value: base64.b64encode(value).decode(),
         lambda found: base64.b64decode(_checked(found, str), validate=True),

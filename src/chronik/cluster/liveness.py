@@ -8,10 +8,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from chronik.cluster.commands import FenceBroker
+from chronik.cluster.metadata.brokers import BrokerRegistered, FenceBroker
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.peers import Peers
-from chronik.cluster.records import BrokerRegistered
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId
 

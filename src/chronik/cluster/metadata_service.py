@@ -6,25 +6,21 @@ it.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Protocol
 
 from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused
 from chronik.cluster.applied_metadata import AppliedMetadata, ImageCallback
-from chronik.cluster.commands import (
-    AllocateProducerIds,
-    Command,
-    CreateTopic,
-    FenceBroker,
-    RegisterBroker,
-)
-from chronik.cluster.controller_writer import ControllerWriter, Premises
+from chronik.cluster.controller_writer import ControllerWriter
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata import subjects as metadata_subjects
+from chronik.cluster.metadata.brokers import RegisterBroker
+from chronik.cluster.metadata.premises import EpochsHeard, Premises, TopicDefaults
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.metadata_log import MetadataLog
 from chronik.cluster.notifier import Notifier
 from chronik.cluster.peers import NotAsked, Peers
-from chronik.cluster.topic_decisions import EpochsHeard, TopicDefaults, draw_topic_id
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
 from chronik.vocab.seams import Randomness
@@ -37,10 +33,6 @@ RETRY_SECONDS = 0.05
 
 SUBMIT = "metadata.submit"
 OFFSET = "metadata.offset"
-
-# Carried out twice they are as if carried out once, or cost nothing but a block of ids. A creation names the
-# id of its topic.
-_REPEATABLE = (AllocateProducerIds, CreateTopic, FenceBroker, RegisterBroker)
 
 
 class Spread(Protocol):
@@ -71,17 +63,20 @@ class MetadataService:
         peers: Peers | None = None,
         spread: Spread | None = None,
         epochs_heard: EpochsHeard = lambda topic_id: {},
+        subjects: SubjectTable | None = None,
     ) -> None:
-        """Without `peers` the node is its own cluster. `epochs_heard`: see `controller.decide`."""
+        """Without `peers` the node is its own cluster. `epochs_heard`: see `Premises`. `subjects`: all that
+        this release has, where None.
+        """
         self._log = log
+        self.subjects = metadata_subjects.SUBJECTS if subjects is None else subjects
+        self._defaults = defaults
         self._randomness = randomness
+        self._epochs_heard = epochs_heard
         self._peers = peers
         self._spread = spread
-        self._applied = AppliedMetadata(log, self._on_applied)
-        premises = Premises(
-            defaults=defaults, randomness=randomness, live=self._live, epochs_heard=epochs_heard
-        )
-        self._decider = ControllerWriter(log, self._applied, premises)
+        self._applied = AppliedMetadata(log, self._on_applied, self.subjects)
+        self._decider = ControllerWriter(log, self._applied, self._premises, self.subjects)
         self._changes = Notifier()
         self._is_closing = False
         self._is_serving = False
@@ -180,9 +175,10 @@ class MetadataService:
         """
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + SUBMIT_SECONDS
-        if self._peers is not None and isinstance(command, CreateTopic) and command.topic_id is None:
-            command = replace(command, topic_id=draw_topic_id(self._randomness))
-        is_repeatable = validate_only or isinstance(command, _REPEATABLE)
+        form = self.subjects.command_form(command)
+        if self._peers is not None and form.prepare is not None:
+            command = form.prepare(command, self._randomness)
+        is_repeatable = validate_only or form.is_repeatable
         while True:
             self._check_open()
             answer = await self._ask(command, validate_only, deadline)
@@ -258,7 +254,7 @@ class MetadataService:
         timeout_ms = int(1000 * (deadline - asyncio.get_running_loop().time()))
         question = encode_question(Question(command, validate_only, timeout_ms))
         try:
-            return decode_answer(await self._peers.call(leader, SUBMIT, question, deadline))
+            return decode_answer(await self._peers.call(leader, SUBMIT, question, deadline), self.subjects)
         except NotAsked:
             return NOT_DECIDED
         except KafkaError as error:
@@ -282,8 +278,13 @@ class MetadataService:
         leader, peers = self._log.leader, self._peers
         return leader if peers is not None and leader != peers.node and leader in peers.live() else None
 
-    def _live(self) -> Collection[NodeId] | None:
-        return None if self._peers is None else self._peers.live()
+    def _premises(self) -> Premises:
+        return Premises(
+            defaults=self._defaults(),
+            randomness=self._randomness,
+            live=None if self._peers is None else self._peers.live(),
+            epochs_heard=self._epochs_heard,
+        )
 
     async def _wait_for_change(self, deadline: float) -> None:
         """Raises NOT_CONTROLLER past `deadline`."""
@@ -298,18 +299,19 @@ class MetadataService:
         from chronik.cluster.command_codec import UnknownCommand, decode_question, encode_answer
 
         try:
-            question = decode_question(data)
+            question = decode_question(data, self.subjects)
         except UnknownCommand as error:
             # Of a later release.
-            return encode_answer(refused(KafkaError(ErrorCode.UNSUPPORTED_VERSION, str(error))))
+            refusal = refused(KafkaError(ErrorCode.UNSUPPORTED_VERSION, str(error)))
+            return encode_answer(refusal, self.subjects)
         except ValueError as error:
-            return encode_answer(refused(KafkaError(ErrorCode.INVALID_REQUEST, f"node {node}: {error}")))
+            refusal = refused(KafkaError(ErrorCode.INVALID_REQUEST, f"node {node}: {error}"))
+            return encode_answer(refusal, self.subjects)
         await self._wait_until_settled(question.timeout_ms / 1000)
         if not self.is_controller or self._is_closing:
-            return encode_answer(NOT_DECIDED)
-        return encode_answer(
-            await self._decider.decide(question.command, validate_only=question.validate_only)
-        )
+            return encode_answer(NOT_DECIDED, self.subjects)
+        answer = await self._decider.decide(question.command, validate_only=question.validate_only)
+        return encode_answer(answer, self.subjects)
 
     async def _on_offset_asked(self, node: NodeId, data: bytes) -> bytes:
         if not self.is_controller:

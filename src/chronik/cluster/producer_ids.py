@@ -2,9 +2,7 @@
 
 import asyncio
 
-from chronik.cluster.commands import AllocateProducerIds
-from chronik.cluster.controller import PRODUCER_ID_BLOCK
-from chronik.cluster.image import ProducerIdBlock
+from chronik.cluster.metadata.producer_ids import PRODUCER_ID_BLOCK, AllocateProducerIds, ProducerIdBlock
 from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.ids import NodeId, ProducerId
 

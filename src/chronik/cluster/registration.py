@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from chronik.cluster.commands import FenceBroker, RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.brokers import FenceBroker, RegisterBroker
 from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
 from chronik.vocab.errors import KafkaError
 

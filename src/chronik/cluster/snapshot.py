@@ -8,19 +8,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from chronik.cluster.image import FIRST_PRODUCER_ID, ClusterImage, TopicImage
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.subjects import SUBJECTS
+from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.record_codec import UnreadableRecord, decode, encode
-from chronik.cluster.records import (
-    BrokerFenced,
-    ConfigChanged,
-    EpochFloorRaised,
-    MetadataRecord,
-    PartitionCreated,
-    ProducerIdsAllocated,
-    TopicCreated,
-)
-from chronik.vocab.ids import NO_NODE, Offset
+from chronik.vocab.ids import Offset
 
 _MAGIC = b"chronik-meta"
 _VERSION = 1
@@ -33,30 +27,19 @@ class UnreadableSnapshot(UnreadableRecord):
     """It is damaged, or written by a newer release."""
 
 
-def image_records(image: ClusterImage) -> Iterator[MetadataRecord]:
+def image_records(image: ClusterImage, subjects: SubjectTable | None = None) -> Iterator[MetadataRecord]:
     """Records that make `image` out of nothing: as many as there are things, whatever happened to them."""
-    yield from image.brokers.values()
-    for node in sorted(image.fenced):
-        yield BrokerFenced(node=node)
-    for topic in image.topics_by_id.values():
-        yield TopicCreated(name=topic.name, topic_id=topic.topic_id)
-        yield from _partition_records(topic)
-    for resource, settings in image.configs.items():
-        for key, value in settings.items():
-            yield ConfigChanged(resource=resource, key=key, value=value)
-    if image.epoch_floor:
-        yield EpochFloorRaised(epoch=image.epoch_floor)
-    if image.next_producer_id != FIRST_PRODUCER_ID:
-        yield ProducerIdsAllocated(node=NO_NODE, first=FIRST_PRODUCER_ID, end=image.next_producer_id)
+    for subject in (SUBJECTS if subjects is None else subjects).subjects:
+        yield from image.of(subject.image).records()
 
 
-def encode_snapshot(image: ClusterImage, offset: Offset) -> bytes:
+def encode_snapshot(image: ClusterImage, offset: Offset, subjects: SubjectTable | None = None) -> bytes:
     """A snapshot of `image`, which is what the records below `offset` add up to. May run in a thread."""
-    body = b"\n".join(b"%b %b" % encode(record) for record in image_records(image))
+    body = b"\n".join(b"%b %b" % encode(record, subjects) for record in image_records(image, subjects))
     return _HEADER.pack(_MAGIC, _VERSION, offset, zlib.crc32(body)) + body
 
 
-def decode_snapshot(data: bytes) -> tuple[ClusterImage, Offset]:
+def decode_snapshot(data: bytes, subjects: SubjectTable | None = None) -> tuple[ClusterImage, Offset]:
     """The image and its offset. Raises UnreadableSnapshot."""
     if len(data) < _HEADER.size:
         raise UnreadableSnapshot("a metadata snapshot is cut short")
@@ -69,24 +52,14 @@ def decode_snapshot(data: bytes) -> tuple[ClusterImage, Offset]:
     if zlib.crc32(body) != crc:
         raise UnreadableSnapshot("a metadata snapshot is damaged")
     try:
-        image, _ = apply_records(ClusterImage(), map(_decode_line, body.split(b"\n") if body else ()))
+        lines = body.split(b"\n") if body else ()
+        records = (_decode_line(line, subjects) for line in lines)
+        image, _ = apply_records(ClusterImage(), records, subjects)
     except UnreadableRecord as error:
         raise UnreadableSnapshot(f"a metadata snapshot cannot be read: {error}") from error
     return image, Offset(offset)
 
 
-def _decode_line(line: bytes) -> MetadataRecord:
+def _decode_line(line: bytes, subjects: SubjectTable | None) -> MetadataRecord:
     key, _, value = line.partition(b" ")
-    return decode(key, value)
-
-
-def _partition_records(topic: TopicImage) -> Iterator[MetadataRecord]:
-    for index, partition in enumerate(topic.partitions):
-        yield PartitionCreated(
-            topic_id=topic.topic_id,
-            partition=index,
-            replicas=partition.replicas,
-            leader=partition.first_leader,
-            directories=partition.directories,
-            first_epoch=partition.first_epoch,
-        )
+    return decode(key, value, subjects)

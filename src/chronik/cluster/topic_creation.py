@@ -9,9 +9,9 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from chronik.cluster.commands import CreateTopic
-from chronik.cluster.image import ClusterDelta, TopicImage
+from chronik.cluster.image import ClusterDelta
 from chronik.cluster.leadership import LeadershipTable, PartitionKey
+from chronik.cluster.metadata.topics import CreateTopic, TopicImage
 from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.invariant import invariant

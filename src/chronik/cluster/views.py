@@ -6,9 +6,10 @@ Brokers with their addresses, partitions with leaders.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.leadership import LeadershipTable
-from chronik.cluster.records import BrokerEndpoint
+from chronik.cluster.metadata.brokers import BrokerEndpoint
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NO_EPOCH, NO_NODE, LeaderEpoch, NodeId
 

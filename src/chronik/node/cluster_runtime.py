@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chronik.cluster.gossip import Gossip
-from chronik.cluster.image import TopicPartitionImage
 from chronik.cluster.leadership import LeadershipTable
 from chronik.cluster.liveness import Liveness
+from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.cluster.peer_calls import PeerCalls
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.node.bootstrap import QuorumBootstrap, knows_founders

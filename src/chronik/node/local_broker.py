@@ -24,19 +24,19 @@ from chronik.broker.memory import NodeMemory
 from chronik.broker.quorum import Quorum
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
 from chronik.broker.traffic import Traffic
-from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
+from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigResource
+from chronik.cluster.metadata.premises import TopicDefaults
 from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
 from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import UnreadableRecord
-from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
 from chronik.cluster.registration import Registration
 from chronik.cluster.snapshot import UnreadableSnapshot
 from chronik.cluster.topic_creation import ensure_topic
-from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.log.disk import Disk
 from chronik.log.handle_cache import HandleCache
 from chronik.log.vouched import VouchedLog

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from chronik.broker.internal_log import InternalLog
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import ReplicaManager
+from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.cluster.metadata_log import KeyValue
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord, decode
-from chronik.cluster.records import TopicDeleted
 from chronik.cluster.snapshot import decode_snapshot
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.node.metadata_snapshots import MetadataSnapshots

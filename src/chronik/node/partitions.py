@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
-from chronik.cluster.image import PartitionImage, TopicPartitionImage
+from chronik.cluster.metadata.topics import PartitionImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
 from chronik.log.handle_cache import HandleCache

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chronik.cluster.image import TopicPartitionImage
+from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.names import LOG, offset_name
 from chronik.log.partition_log import PartitionLog

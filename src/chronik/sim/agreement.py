@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from chronik.broker.partition import Partition
-from chronik.cluster.image import TopicImage
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
 from chronik.node.cluster_runtime import ClusterRuntime

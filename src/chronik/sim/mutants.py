@@ -16,10 +16,12 @@ from chronik.broker.coordinator.host import ShardHost
 from chronik.broker.groups import offset_commands, shard
 from chronik.broker.handlers import metadata
 from chronik.broker.partition import Partition
-from chronik.cluster import leadership, topic_decisions
+from chronik.cluster import leadership
 from chronik.cluster.image_draft import ImageDraft
+from chronik.cluster.metadata import topic_decisions
+from chronik.cluster.metadata.configs import ConfigChanged
+from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.cluster.metadata_service import MetadataService
-from chronik.cluster.records import ConfigChanged, TopicDeleted
 from chronik.cluster.views import broker_views
 from chronik.log import reading
 from chronik.log.partition_log import PartitionLog

@@ -18,20 +18,14 @@ from chronik.broker.partition import Partition
 from chronik.broker.quorum import Quorum
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
 from chronik.broker.traffic import TopicTraffic
-from chronik.cluster.image import ClusterImage, TopicPartitionImage
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerRegistered
+from chronik.cluster.metadata.configs import ConfigChanged, topic_resource
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.topics import PartitionCreated, TopicCreated, TopicDeleted, TopicPartitionImage
 from chronik.cluster.peers import CallHandler
-from chronik.cluster.records import (
-    BrokerEndpoint,
-    BrokerRegistered,
-    ConfigChanged,
-    MetadataRecord,
-    PartitionCreated,
-    TopicCreated,
-    TopicDeleted,
-    topic_resource,
-)
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import AppendResult, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.partition import Partition
-from chronik.cluster.records import BrokerFenced
+from chronik.cluster.metadata.brokers import BrokerFenced
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId
 from tests.support.broker_room import batch_of

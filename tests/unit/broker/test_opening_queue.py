@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 import pytest
 
 from chronik.broker.partition import Partition
-from chronik.cluster.image import ClusterDelta, TopicPartitionImage
+from chronik.cluster.image import ClusterDelta
+from chronik.cluster.metadata.topics import GrownTopic, TopicChanges, TopicPartitionImage
 from chronik.node.partitions import LocalPartitions
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.config.topic import TopicConfig
@@ -78,8 +79,8 @@ async def test_nothing_is_opened_once_the_node_closes(monkeypatch: pytest.Monkey
         image = room.broker.metadata.image
         if ours and ours[0].name.topic == "t":
             # A record of another node that is applied meanwhile.
-            created = TopicPartitionImage(image.topics["t"], 0)
-            room.broker.replicas.on_metadata(ClusterDelta(partitions_created=(created,)), image)
+            created = TopicChanges(topics=(GrownTopic(image.topics["t"], 0),))
+            room.broker.replicas.on_metadata(ClusterDelta.made_of(created), image)
         return await close(partitions, ours)
 
     monkeypatch.setattr(LocalPartitions, "close", closing)

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Iterable
 
-from chronik.cluster.commands import Command, RegisterBroker
 from chronik.cluster.controller import decide
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.image_draft import apply_records
-from chronik.cluster.records import BrokerEndpoint, MetadataRecord
-from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
+from chronik.cluster.metadata.premises import Live, Premises, TopicDefaults
+from chronik.cluster.metadata.subject import Command, MetadataRecord
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
 
 DEFAULTS = TopicDefaults(partitions=1, replication_factor=1)
@@ -41,14 +41,15 @@ class World:
             self.do(register(node))
 
     def decide(self, command: Command) -> list[MetadataRecord]:
-        decided = decide(
-            self.image,
-            command,
-            self.defaults,
-            self.randomness,
+        return list(decide(self.image, command, self.premises()))
+
+    def premises(self, live: Live = None) -> Premises:
+        return Premises(
+            defaults=self.defaults,
+            randomness=self.randomness,
+            live=live,
             epochs_heard=lambda topic_id: self.epochs.get(topic_id, {}),
         )
-        return list(decided)
 
     def do(self, command: Command) -> ClusterDelta:
         return self.apply(self.decide(command))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.premises import TopicDefaults
 from chronik.cluster.metadata_log import KeyValue
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.peers import CallHandler
-from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset
 

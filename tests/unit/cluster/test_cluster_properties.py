@@ -8,21 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from chronik.cluster.commands import (
-    AllocateProducerIds,
-    AlterOp,
-    Command,
-    ConfigChange,
-    CreatePartitions,
-    CreateTopic,
-    DeleteTopic,
-    FenceBroker,
-    IncrementalAlterConfigs,
-)
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.brokers import FenceBroker
+from chronik.cluster.metadata.configs import AlterOp, ConfigChange, IncrementalAlterConfigs, topic_resource
+from chronik.cluster.metadata.producer_ids import AllocateProducerIds, ProducerIdsAllocated
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic, TopicCreated
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import decode
-from chronik.cluster.records import ProducerIdsAllocated, TopicCreated, topic_resource
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicId

@@ -15,21 +15,18 @@ from chronik.cluster.command_codec import (
     encode_answer,
     encode_question,
 )
-from chronik.cluster.commands import (
-    AllocateProducerIds,
+from chronik.cluster.json_codec import from_json
+from chronik.cluster.metadata.brokers import BrokerEndpoint, FenceBroker, RegisterBroker
+from chronik.cluster.metadata.configs import (
     AlterConfigs,
     AlterOp,
-    Command,
     ConfigChange,
-    CreatePartitions,
-    CreateTopic,
-    DeleteTopic,
-    FenceBroker,
+    ConfigResource,
     IncrementalAlterConfigs,
-    RegisterBroker,
 )
-from chronik.cluster.json_codec import from_json
-from chronik.cluster.records import BrokerEndpoint, ConfigResource
+from chronik.cluster.metadata.producer_ids import AllocateProducerIds
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset, TopicId

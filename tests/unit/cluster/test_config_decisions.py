@@ -2,22 +2,25 @@
 
 import pytest
 
-from chronik.cluster.commands import (
-    AlterConfigs,
-    AlterOp,
-    Command,
-    ConfigChange,
-    CreateTopic,
-    IncrementalAlterConfigs,
-)
-from chronik.cluster.config_decisions import (
+from chronik.cluster.metadata.config_decisions import (
     CONFIG_NAME_CHARS_MAX,
     RESOURCE_NAME_CHARS_MAX,
     RESOURCES_MAX,
     SETTINGS_PER_RESOURCE_MAX,
 )
-from chronik.cluster.records import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
-from chronik.cluster.topic_decisions import TopicDefaults
+from chronik.cluster.metadata.configs import (
+    CLUSTER_DEFAULT,
+    AlterConfigs,
+    AlterOp,
+    ConfigChange,
+    ConfigChanged,
+    ConfigResource,
+    IncrementalAlterConfigs,
+    topic_resource,
+)
+from chronik.cluster.metadata.premises import TopicDefaults
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.names import TOPIC_CONFIGS
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from chronik.cluster.commands import CreatePartitions, CreateTopic, FenceBroker
 from chronik.cluster.controller import decide
 from chronik.cluster.image import ClusterDelta
-from chronik.cluster.records import BrokerFenced, BrokerRegistered, PartitionCreated
+from chronik.cluster.metadata.brokers import BrokerChanges, BrokerFenced, BrokerRegistered, FenceBroker
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, PartitionCreated
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId
 
@@ -23,7 +23,7 @@ def fence(node: NodeId, epoch: int = 0) -> FenceBroker:
 def test_a_fenced_broker_is_fenced_until_it_registers_again() -> None:
     world = World(2)
     assert world.decide(fence(TWO)) == [BrokerFenced(node=TWO)]
-    assert world.do(fence(TWO)) == ClusterDelta(brokers_fenced=(TWO,))
+    assert world.do(fence(TWO)) == ClusterDelta.made_of(BrokerChanges(brokers_fenced=(TWO,)))
     assert world.image.fenced == {TWO}
     assert world.decide(fence(TWO)) == []
     (again,) = world.do(register(2)).brokers_registered
@@ -52,7 +52,7 @@ def test_replicas_go_where_a_broker_is_neither_fenced_nor_away() -> None:
     world = World(4)
     world.do(fence(TWO))
     create = CreateTopic(name="a", partitions=20, replication_factor=2)
-    records = decide(world.image, create, world.defaults, world.randomness, live={ONE, TWO, THREE})
+    records = decide(world.image, create, world.premises(live={ONE, TWO, THREE}))
     placed = [record for record in records if isinstance(record, PartitionCreated)]
     assert {frozenset(record.replicas) for record in placed} == {frozenset({ONE, THREE})}
     assert {record.directories for record in placed} <= {
@@ -65,14 +65,14 @@ def test_a_majority_that_is_there_is_enough_for_replicas_on_all() -> None:
     world = World(3)
     world.do(fence(TWO))
     create = CreateTopic(name="a", partitions=20, replication_factor=3)
-    records = decide(world.image, create, world.defaults, world.randomness, live={ONE, TWO, THREE})
+    records = decide(world.image, create, world.premises(live={ONE, TWO, THREE}))
     placed = [record for record in records if isinstance(record, PartitionCreated)]
     assert all(set(record.replicas) == {ONE, TWO, THREE} for record in placed)
     assert {record.leader for record in placed} == {ONE, THREE}
     assert {record.replicas[-1] for record in placed} == {TWO}
     for live, command in (({ONE}, create), ({ONE, TWO, THREE}, replace(create, replication_factor=4))):
         with pytest.raises(KafkaError) as caught:
-            decide(world.image, command, world.defaults, world.randomness, live=live)
+            decide(world.image, command, world.premises(live=live))
         assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR
 
 
@@ -80,9 +80,7 @@ def test_added_partitions_too_go_where_brokers_are() -> None:
     world = World(3)
     world.do(CreateTopic(name="a", assignments={0: [THREE, TWO]}))
     world.do(fence(TWO))
-    (created,) = decide(
-        world.image, CreatePartitions(name="a", count=2), world.defaults, world.randomness, live=None
-    )
+    (created,) = decide(world.image, CreatePartitions(name="a", count=2), world.premises(live=None))
     assert isinstance(created, PartitionCreated)
     assert set(created.replicas) == {ONE, THREE}
 
@@ -91,12 +89,12 @@ def test_an_assignment_by_hand_is_led_by_the_first_that_is_there() -> None:
     world = World(3)
     world.do(fence(TWO))
     command = CreateTopic(name="a", assignments={0: [TWO, THREE, ONE]})
-    records = decide(world.image, command, world.defaults, world.randomness, live={ONE, TWO})
+    records = decide(world.image, command, world.premises(live={ONE, TWO}))
     created = records[1]
     assert isinstance(created, PartitionCreated)
     assert (created.replicas, created.leader) == ((TWO, THREE, ONE), ONE)
     with pytest.raises(KafkaError) as caught:
-        decide(world.image, command, world.defaults, world.randomness, live={TWO})
+        decide(world.image, command, world.premises(live={TWO}))
     assert caught.value.code is ErrorCode.INVALID_REPLICA_ASSIGNMENT
 
 

@@ -9,24 +9,29 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronik.cluster.commands import (
-    AllocateProducerIds,
+from chronik.cluster.controller import decide
+from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.brokers import BrokerRegistered, FenceBroker
+from chronik.cluster.metadata.configs import (
+    CLUSTER_DEFAULT,
     AlterConfigs,
     AlterOp,
-    Command,
     ConfigChange,
+    IncrementalAlterConfigs,
+    topic_resource,
+)
+from chronik.cluster.metadata.premises import Premises, TopicDefaults
+from chronik.cluster.metadata.producer_ids import PRODUCER_ID_BLOCK, AllocateProducerIds
+from chronik.cluster.metadata.subject import Command, MetadataRecord
+from chronik.cluster.metadata.topics import (
     CreatePartitions,
     CreateTopic,
     DeleteTopic,
-    FenceBroker,
-    IncrementalAlterConfigs,
+    NodeLoad,
+    collision_key,
 )
-from chronik.cluster.controller import PRODUCER_ID_BLOCK, decide
-from chronik.cluster.image import ClusterDelta, ClusterImage, NodeLoad, collision_key
-from chronik.cluster.image_draft import apply_records
 from chronik.cluster.record_codec import decode, encode
-from chronik.cluster.records import CLUSTER_DEFAULT, BrokerRegistered, MetadataRecord, topic_resource
-from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import NodeId
@@ -71,11 +76,11 @@ commands: st.SearchStrategy[Command] = st.one_of(
 @given(st.lists(commands, max_size=40), st.integers(0, 2**32), st.integers(1, 40))
 def test_any_history(history: Sequence[Command], seed: int, batch: int) -> None:
     image, records = ClusterImage(), list[MetadataRecord]()
-    randomness = random.Random(seed)
+    premises = Premises(defaults=DEFAULTS, randomness=random.Random(seed))
     for command in [register(1), *history]:
         before = image
         try:
-            decided = list(decide(image, command, DEFAULTS, randomness))
+            decided = list(decide(image, command, premises))
         except KafkaError:
             continue
         image, delta = apply_records(image, decided)

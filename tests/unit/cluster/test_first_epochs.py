@@ -4,12 +4,17 @@ import random
 
 import pytest
 
-from chronik.cluster.commands import CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.topics import (
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
+    TopicDeleted,
+    TopicImage,
+)
 from chronik.cluster.metadata_service import MetadataService
-from chronik.cluster.records import TopicDeleted
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId, Offset

@@ -5,20 +5,14 @@ from unittest.mock import patch
 
 import pytest
 
-from chronik.cluster.commands import (
-    AllocateProducerIds,
-    Command,
-    CreatePartitions,
-    CreateTopic,
-    DeleteTopic,
-    FenceBroker,
-)
-from chronik.cluster.controller import PRODUCER_ID_BLOCK
 from chronik.cluster.image import ClusterDelta
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.brokers import BrokerFenced, FenceBroker
+from chronik.cluster.metadata.producer_ids import PRODUCER_ID_BLOCK, AllocateProducerIds
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.cluster.peers import NotAsked
 from chronik.cluster.producer_ids import ProducerIds
-from chronik.cluster.records import BrokerFenced
 from chronik.cluster.topic_creation import ensure_topic
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -2,26 +2,21 @@
 
 import pytest
 
-from chronik.cluster.image import (
-    ClusterDelta,
-    ClusterImage,
-    NodeLoad,
-    ProducerIdBlock,
-    TopicPartitionImage,
-    collision_key,
-    delta_from_nothing,
-)
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.image_draft import apply_records
-from chronik.cluster.records import (
-    CLUSTER_DEFAULT,
-    BrokerRegistered,
-    ConfigChanged,
-    MetadataRecord,
+from chronik.cluster.metadata.brokers import BrokerChanges, BrokerRegistered
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigChanges, topic_resource
+from chronik.cluster.metadata.producer_ids import ProducerIdBlock, ProducerIdsAllocated
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.topics import (
+    GrownTopic,
+    NodeLoad,
     PartitionCreated,
-    ProducerIdsAllocated,
+    TopicChanges,
     TopicCreated,
     TopicDeleted,
-    topic_resource,
+    TopicPartitionImage,
+    collision_key,
 )
 from chronik.vocab.ids import NodeId, ProducerId, TopicId
 from chronik.vocab.invariant import InvariantViolation
@@ -51,10 +46,9 @@ def test_a_topic_is_found_by_name_and_by_id() -> None:
     assert image.topics_by_id[A] is orders
     assert [p.replicas for p in orders.partitions] == [(ONE,), (ONE,)]
     assert image.loads == {ONE: NodeLoad(leaders=2, replicas=2)}
-    assert delta == ClusterDelta(
-        topics_created=(orders,),
-        partitions_created=(TopicPartitionImage(orders, 0), TopicPartitionImage(orders, 1)),
-    )
+    assert delta == ClusterDelta.made_of(TopicChanges(topics=(GrownTopic(orders, 0),)))
+    assert delta.topics_created == (orders,)
+    assert delta.partitions_created == (TopicPartitionImage(orders, 0), TopicPartitionImage(orders, 1))
     assert delta.partitions_created[1].image is orders.partitions[1]
 
 
@@ -91,7 +85,8 @@ def test_a_topic_grows() -> None:
     image, delta = apply_records(before, [partition(A, 1, TWO, ONE)])
     grown = image.topics["a"]
     assert image.topics_by_id[A] is grown
-    assert delta == ClusterDelta(partitions_created=(TopicPartitionImage(grown, 1),))
+    assert delta == ClusterDelta.made_of(TopicChanges(topics=(GrownTopic(grown, 1),)))
+    assert (delta.topics_created, delta.partitions_created) == ((), (TopicPartitionImage(grown, 1),))
     assert image.loads == {ONE: NodeLoad(1, 2), TWO: NodeLoad(1, 1)}
 
 
@@ -100,8 +95,9 @@ def test_a_deleted_topic_takes_everything_with_it() -> None:
     before = image_of(*topic("a.b", A), config)
     image, delta = apply_records(before, [TopicDeleted(topic_id=A)])
     assert image == ClusterImage()
-    assert delta == ClusterDelta(
-        topics_deleted=(before.topics["a.b"],), configs_changed=(topic_resource("a.b"),)
+    assert delta == ClusterDelta.made_of(
+        TopicChanges(topics_deleted=(before.topics["a.b"],)),
+        ConfigChanges(configs_changed=(topic_resource("a.b"),)),
     )
 
 
@@ -124,7 +120,7 @@ def test_a_topic_that_grows_and_goes_is_deleted_as_it_was_before() -> None:
     before = image_of(*topic("a", A))
     image, delta = apply_records(before, [partition(A, 1, TWO), TopicDeleted(topic_id=A)])
     assert image == ClusterImage()
-    assert delta == ClusterDelta(topics_deleted=(before.topics["a"],))
+    assert delta == ClusterDelta.made_of(TopicChanges(topics_deleted=(before.topics["a"],)))
 
 
 def test_settings_come_and_go() -> None:
@@ -132,7 +128,7 @@ def test_settings_come_and_go() -> None:
     set_one = ConfigChanged(resource=resource, key="retention.ms", value="1")
     image, delta = apply_records(image_of(*topic("a", A)), [set_one])
     assert image.topic_config("a") == image.config(resource) == {"retention.ms": "1"}
-    assert delta == ClusterDelta(configs_changed=(resource,))
+    assert delta == ClusterDelta.made_of(ConfigChanges(configs_changed=(resource,)))
     image, _ = apply_records(image, [ConfigChanged(resource=resource, key="retention.ms", value=None)])
     assert image.configs == {}
     assert image.topic_config("a") == {}
@@ -148,7 +144,7 @@ def test_the_latest_registration_of_a_node_counts() -> None:
     second = BrokerRegistered(node=ONE, directory_id="d", endpoints=(), rack="r")
     image, delta = apply_records(ClusterImage(), [first, second])
     assert image.brokers == {ONE: second}
-    assert delta == ClusterDelta(brokers_registered=(second,))
+    assert delta == ClusterDelta.made_of(BrokerChanges(brokers_registered=(second,)))
 
 
 def test_producer_ids_move_on() -> None:

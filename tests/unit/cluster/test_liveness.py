@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic
 from chronik.cluster.liveness import Liveness
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.registration import RETRY_SECONDS, Registration
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import KafkaError

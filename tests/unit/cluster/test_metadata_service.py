@@ -11,8 +11,8 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from chronik.cluster import controller_writer as decider
-from chronik.cluster.commands import CreateTopic, DeleteTopic
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronik.cluster.image import NodeLoad
-from chronik.cluster.placement import PlacementNode, place
+from chronik.cluster.metadata.placement import PlacementNode, place
+from chronik.cluster.metadata.topics import NodeLoad
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 

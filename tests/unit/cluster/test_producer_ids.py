@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from chronik.cluster.controller import PRODUCER_ID_BLOCK
+from chronik.cluster.metadata.producer_ids import PRODUCER_ID_BLOCK
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.producer_ids import PREFETCH_BELOW, ProducerIds
 from chronik.vocab.errors import ErrorCode, KafkaError

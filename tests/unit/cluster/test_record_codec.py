@@ -6,22 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerFenced, BrokerRegistered
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
+from chronik.cluster.metadata.producer_ids import ProducerIdsAllocated
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.topics import EpochFloorRaised, PartitionCreated, TopicCreated, TopicDeleted
 from chronik.cluster.record_codec import UnreadableRecord, decode, encode
-from chronik.cluster.records import (
-    CLUSTER_DEFAULT,
-    BrokerEndpoint,
-    BrokerFenced,
-    BrokerRegistered,
-    ConfigChanged,
-    ConfigResource,
-    EpochFloorRaised,
-    MetadataRecord,
-    PartitionCreated,
-    ProducerIdsAllocated,
-    TopicCreated,
-    TopicDeleted,
-    topic_resource,
-)
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import LeaderEpoch, NodeId, ProducerId, TopicId
 

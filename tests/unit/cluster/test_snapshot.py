@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronik.cluster.commands import Command, CreatePartitions, CreateTopic, DeleteTopic, FenceBroker
 from chronik.cluster.controller import decide
-from chronik.cluster.delta import delta_between
-from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
+from chronik.cluster.image import ClusterDelta, ClusterImage, delta_between, delta_from_nothing
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.brokers import FenceBroker
+from chronik.cluster.metadata.premises import Premises
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.snapshot import UnreadableSnapshot, decode_snapshot, encode_snapshot
@@ -26,9 +28,10 @@ from .test_controller_properties import check_delta, check_whole, commands
 
 
 def after(image: ClusterImage, history: Sequence[Command], draw: random.Random) -> ClusterImage:
+    premises = Premises(defaults=TIGHT, randomness=draw)
     for command in history:
         try:
-            image, _ = apply_records(image, decide(image, command, TIGHT, draw))
+            image, _ = apply_records(image, decide(image, command, premises))
         except KafkaError:
             continue
     return image
@@ -93,7 +96,7 @@ def test_a_damaged_snapshot_is_refused() -> None:
 
 
 def test_a_snapshot_with_records_of_a_newer_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chronik.cluster.snapshot.encode", lambda record: (b"Surprise", b"{}"))
+    monkeypatch.setattr("chronik.cluster.snapshot.encode", lambda record, subjects: (b"Surprise", b"{}"))
     data = encode_snapshot(World(1).image, Offset(7))
     with pytest.raises(UnreadableSnapshot, match="'Surprise' is not known"):
         decode_snapshot(data)

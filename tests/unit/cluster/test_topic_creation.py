@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from chronik.cluster.commands import CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
+from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
+from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic, TopicImage
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.offset_waiters import OffsetWaiters
 from chronik.cluster.topic_creation import (

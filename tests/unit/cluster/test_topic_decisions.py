@@ -5,10 +5,18 @@ The records of those it takes, the error of those it refuses.
 
 import pytest
 
-from chronik.cluster.commands import Command, CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.image import NodeLoad
-from chronik.cluster.records import ConfigChanged, PartitionCreated, TopicCreated, topic_resource
-from chronik.cluster.topic_decisions import TopicDefaults, create_topic
+from chronik.cluster.metadata.configs import ConfigChanged, topic_resource
+from chronik.cluster.metadata.premises import Premises, TopicDefaults
+from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.topic_decisions import create_topic
+from chronik.cluster.metadata.topics import (
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
+    NodeLoad,
+    PartitionCreated,
+    TopicCreated,
+)
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, NodeId, TopicId
 
@@ -182,7 +190,8 @@ def test_topic_ids_are_drawn_until_one_will_do() -> None:
     begins_like_an_option = bytes([62 << 2]) + bytes(15)
     good = b"g" * 16
     draws = IdsInARow(NO_TOPIC_ID, begins_like_an_option, used, good)
-    created = create_topic(world.image, CreateTopic(name="b"), world.defaults, draws)[0]
+    premises = Premises(defaults=world.defaults, randomness=draws)
+    created = create_topic(world.image, CreateTopic(name="b"), premises)[0]
     assert created == TopicCreated(name="b", topic_id=TopicId(good))
 
 

@@ -3,8 +3,9 @@
 Addresses under its name, leaders from the table, never from the assignment.
 """
 
-from chronik.cluster.commands import CreateTopic, FenceBroker
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.brokers import FenceBroker
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.views import BrokerView, PartitionView, broker_views, partition_views
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NO_EPOCH, NO_NODE, LeaderEpoch, NodeId

@@ -2,22 +2,12 @@
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerFenced, BrokerRegistered
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
+from chronik.cluster.metadata.producer_ids import ProducerIdsAllocated
+from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.topics import EpochFloorRaised, PartitionCreated, TopicCreated, TopicDeleted
 from chronik.cluster.record_codec import decode, encode
-from chronik.cluster.records import (
-    CLUSTER_DEFAULT,
-    BrokerEndpoint,
-    BrokerFenced,
-    BrokerRegistered,
-    ConfigChanged,
-    ConfigResource,
-    EpochFloorRaised,
-    MetadataRecord,
-    PartitionCreated,
-    ProducerIdsAllocated,
-    TopicCreated,
-    TopicDeleted,
-    topic_resource,
-)
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, ProducerId, TopicId
@@ -130,6 +120,13 @@ SAMPLES = [
         name="snapshot/whole",
         value=(_image(), Offset(77)),
         encoded=encode_snapshot(_image(), Offset(77)),
+        decode=decode_snapshot,
+    ),
+    # Before there were subjects, the epoch floor followed the settings.
+    Sample(
+        name="snapshot/whole.before_subjects",
+        value=(_image(), Offset(77)),
+        encoded=None,
         decode=decode_snapshot,
     ),
     Sample(

@@ -11,31 +11,27 @@ from chronik.cluster.command_codec import (
     encode_answer,
     encode_question,
 )
-from chronik.cluster.commands import (
-    AllocateProducerIds,
-    AlterConfigs,
-    AlterOp,
-    Command,
-    ConfigChange,
-    CreatePartitions,
-    CreateTopic,
-    DeleteTopic,
-    FenceBroker,
-    IncrementalAlterConfigs,
-    RegisterBroker,
-)
 from chronik.cluster.image import ClusterDelta
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.leadership import PartitionKey
-from chronik.cluster.records import (
+from chronik.cluster.metadata.brokers import BrokerFenced, FenceBroker, RegisterBroker
+from chronik.cluster.metadata.configs import (
     CLUSTER_DEFAULT,
-    BrokerFenced,
-    MetadataRecord,
+    AlterConfigs,
+    AlterOp,
+    ConfigChange,
+    IncrementalAlterConfigs,
+    topic_resource,
+)
+from chronik.cluster.metadata.producer_ids import AllocateProducerIds, ProducerIdsAllocated
+from chronik.cluster.metadata.subject import Command, MetadataRecord
+from chronik.cluster.metadata.topics import (
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
     PartitionCreated,
-    ProducerIdsAllocated,
     TopicCreated,
     TopicDeleted,
-    topic_resource,
 )
 from chronik.node.bootstrap import QuorumBootstrap
 from chronik.node.loss_reports import format_report, parse_report
@@ -172,6 +168,13 @@ SAMPLES = [
     *(
         Sample(name=f"outcomes/{name}", value=answer, encoded=encode_answer(answer), decode=decode_answer)
         for name, answer in ANSWERS.items()
+    ),
+    # Before there were subjects, an outcome had all fields of all changes.
+    *(
+        Sample(
+            name=f"outcomes/{name}.before_subjects", value=ANSWERS[name], encoded=None, decode=decode_answer
+        )
+        for name in ("DONE", "NOT_DECIDED")
     ),
     # What `commands` and `outcomes` have, for one of them.
     _sample(

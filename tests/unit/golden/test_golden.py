@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from chronik.cluster import command_codec, record_codec
 from chronik.cluster.answers import Outcome
+from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.raft.core.messages import Message
 from chronik.raft.state_codec import Kind
 from chronik.raft.transport import FrameKind
@@ -39,8 +39,8 @@ def kinds(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "every"),
     [
-        ("meta", record_codec._CODECS),
-        ("commands", command_codec._COMMANDS),
+        ("meta", SUBJECTS.records),
+        ("commands", SUBJECTS.commands),
         ("outcomes", [outcome.name for outcome in Outcome]),
         ("raft", [message.__name__ for message in get_args(Message)]),
         ("raft-state", [kind.name for kind in Kind]),

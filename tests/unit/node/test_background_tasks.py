@@ -6,7 +6,7 @@ import pytest
 
 from chronik.broker.drain import Drain
 from chronik.broker.partition import Partition
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.registration import Registration
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chronik.cluster.commands import CreateTopic, DeleteTopic
+from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic
 from chronik.records.build import build_batch
 from chronik.records.record import Record
 from chronik.sim.cluster import NODES, SimCluster

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.node.cluster_runtime import METADATA_GROUP
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM
 from chronik.raft.group_id import GroupId

@@ -5,11 +5,10 @@ import logging
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic, DeleteTopic
-from chronik.cluster.image import TopicImage
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.brokers import BrokerFenced
+from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic, TopicCreated, TopicImage
 from chronik.cluster.record_codec import encode
-from chronik.cluster.records import BrokerFenced, TopicCreated
 from chronik.cluster.snapshot import encode_snapshot
 from chronik.node.cluster_runtime import METADATA_GROUP
 from chronik.node.metadata_partition import MetadataPartition

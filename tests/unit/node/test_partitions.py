@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from chronik.cluster.commands import AlterConfigs
 from chronik.cluster.image_draft import apply_records
-from chronik.cluster.records import TopicDeleted, topic_resource
+from chronik.cluster.metadata.configs import AlterConfigs, topic_resource
+from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.log.disk import Syncable
 from chronik.node.partition_directories import move_aside
 from chronik.sim.virtual_time import virtual, wait_until_idle

@@ -8,7 +8,7 @@ import pytest
 from chronik.broker.drain import Drain
 from chronik.broker.partition import Partition
 from chronik.cluster.applied_metadata import AppliedMetadata
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.metadata_log import KeyValue
 from chronik.node.partitions import LocalPartitions
 from chronik.node.progress import nodes

@@ -9,7 +9,7 @@ import pytest
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
-from chronik.cluster.records import BrokerRegistered
+from chronik.cluster.metadata.brokers import BrokerRegistered
 from chronik.node.reconciler import ReplicaReconciler, present_directory
 from chronik.raft.core.types import Membership
 from chronik.raft.group_id import GroupId

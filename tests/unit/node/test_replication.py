@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from chronik.cluster.image import PartitionImage, TopicImage, TopicPartitionImage
+from chronik.cluster.metadata.topics import PartitionImage, TopicImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.node.replication import NewReplica, Replication

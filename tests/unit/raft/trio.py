@@ -5,8 +5,8 @@ from random import Random
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata.brokers import BrokerRegistered
 from chronik.cluster.peer_calls import PeerCalls
-from chronik.cluster.records import BrokerRegistered
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.memory import NodeMemory
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.server.closing import Reason
 from chronik.server.connection import Connection, make_receive_buffer
 from chronik.server.node import Node

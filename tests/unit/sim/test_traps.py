@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.raft.core.core import RaftCore
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import RaftIndex

@@ -15,7 +15,7 @@ from chronik.broker.config_requests import (
     repeated,
 )
 from chronik.broker.context import Broker, RequestContext
-from chronik.cluster.commands import AlterConfigs
+from chronik.cluster.metadata.configs import AlterConfigs
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.alter_configs import (

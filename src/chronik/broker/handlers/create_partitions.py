@@ -10,7 +10,7 @@ from collections import Counter
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
-from chronik.cluster.commands import CreatePartitions
+from chronik.cluster.metadata.topics import CreatePartitions
 from chronik.cluster.topic_creation import wait_ready
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId

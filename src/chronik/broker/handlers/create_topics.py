@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
-from chronik.cluster.commands import CreateTopic
-from chronik.cluster.image import TopicImage
+from chronik.cluster.metadata.topics import CreateTopic, TopicImage
 from chronik.cluster.topic_creation import create_topic, replication_notice
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ConfigSource

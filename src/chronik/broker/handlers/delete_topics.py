@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
-from chronik.cluster.commands import DeleteTopic
 from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.topics import DeleteTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
 from chronik.wire.messages.delete_topics import (

@@ -9,7 +9,7 @@ unknown settings.
 from chronik.broker.config_requests import check_described_broker, parse_resource
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.loggers import logger_levels
-from chronik.cluster.records import ConfigResource
+from chronik.cluster.metadata.configs import ConfigResource
 from chronik.vocab.config.definition import ConfigSource, ConfigType, ResourceType
 from chronik.vocab.config.described import (
     DescribedConfig,

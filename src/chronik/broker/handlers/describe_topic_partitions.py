@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from chronik.broker.authorized_operations import TOPIC_OPERATIONS
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.slices import Steps
-from chronik.cluster.image import TopicImage
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError

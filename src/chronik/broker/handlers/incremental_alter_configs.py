@@ -16,8 +16,7 @@ from chronik.broker.config_requests import (
 )
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.loggers import check_level, check_logger, is_root, set_level, unset_level
-from chronik.cluster.commands import AlterOp, ConfigChange, IncrementalAlterConfigs
-from chronik.cluster.records import ConfigResource
+from chronik.cluster.metadata.configs import AlterOp, ConfigChange, ConfigResource, IncrementalAlterConfigs
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.incremental_alter_configs import (

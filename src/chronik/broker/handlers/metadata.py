@@ -20,9 +20,9 @@ from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.elections import soon_led, wait_until_led
 from chronik.broker.slices import Sliced, Steps
-from chronik.cluster.commands import CreateTopic
-from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.internal_topics import internal_topic
+from chronik.cluster.metadata.topics import CreateTopic, TopicImage
 from chronik.cluster.topic_creation import ensure_topics
 from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
 from chronik.vocab.config.topic_names import topic_name_problem

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit
-from chronik.cluster.image import ClusterImage, TopicImage
+from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicId, TopicPartition
 from chronik.wire.messages.offset_commit import (

@@ -8,7 +8,7 @@ from chronik.broker.context import Broker
 from chronik.broker.dispatch import ApiStatistics
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
-from chronik.cluster.image import TopicImage
+from chronik.cluster.metadata.topics import TopicImage
 from chronik.raft.syncer import SyncerStatistics
 from chronik.server.http.view import (
     ConnectionTotals,

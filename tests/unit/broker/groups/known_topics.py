@@ -2,7 +2,8 @@
 
 import asyncio
 
-from chronik.cluster.image import ClusterDelta, ClusterImage, TopicImage
+from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.topics import TopicChanges, TopicImage
 from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, Offset, TopicId, TopicPartition
 
 
@@ -11,7 +12,7 @@ def deletion(*topics: str) -> tuple[ClusterDelta, ClusterImage]:
     deleted = (
         TopicImage(name=name, topic_id=TopicId(name.encode().ljust(16)), partitions=()) for name in topics
     )
-    return ClusterDelta(topics_deleted=tuple(deleted)), ClusterImage()
+    return ClusterDelta.made_of(TopicChanges(topics_deleted=tuple(deleted))), ClusterImage()
 
 
 class KnownTopics:

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 from typing import cast
 
 from chronik.broker.context import Broker, RequestContext
-from chronik.cluster.commands import CreateTopic, RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigResource
+from chronik.cluster.metadata.premises import TopicDefaults
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.metadata_service import MetadataService
-from chronik.cluster.records import CLUSTER_DEFAULT, BrokerEndpoint, ConfigResource
-from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NodeId

@@ -13,9 +13,9 @@ from chronik.broker.context import Broker
 from chronik.broker.groups.config import GroupConfig
 from chronik.broker.groups.service import GroupService
 from chronik.broker.groups.topics import MetadataTopics
-from chronik.cluster.commands import CreateTopic
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, PartitionKey
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.topic_creation import ensure_topic
 from chronik.sim.virtual_time import LoopClock, VirtualLoop
 from chronik.vocab.errors import KafkaError

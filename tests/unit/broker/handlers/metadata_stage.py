@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.slices import Sliced, Steps
-from chronik.cluster.commands import RegisterBroker
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
+from chronik.cluster.metadata.premises import TopicDefaults
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
-from chronik.cluster.records import BrokerEndpoint
-from chronik.cluster.topic_decisions import TopicDefaults
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import LeaderEpoch, NodeId
 from chronik.wire.apis import ApiKey

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from chronik.broker.handlers import alter_configs
-from chronik.cluster.records import CLUSTER_DEFAULT, ConfigResource, topic_resource
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigResource, topic_resource
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.alter_configs import (

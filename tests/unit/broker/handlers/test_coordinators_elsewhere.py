@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from chronik.broker.groups.service import GroupService
-from chronik.cluster.records import BrokerFenced
+from chronik.cluster.metadata.brokers import BrokerFenced
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NodeId

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.handlers import create_partitions
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.create_partitions import (
     CreatePartitionsAssignment,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.broker.handlers import create_topics
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.config.definition import ConfigSource
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID

@@ -3,7 +3,7 @@
 import pytest
 
 from chronik.broker.handlers import delete_topics
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import TopicId
 from chronik.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState

@@ -4,8 +4,7 @@ import logging
 import pytest
 
 from chronik.broker.handlers import describe_configs
-from chronik.cluster.commands import AlterConfigs
-from chronik.cluster.records import CLUSTER_DEFAULT, ConfigResource, topic_resource
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, AlterConfigs, ConfigResource, topic_resource
 from chronik.vocab.config.definition import (
     ConfigDefinition,
     ConfigSource,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chronik.broker.handlers import describe_topic_partitions
 from chronik.broker.slices import Sliced
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_topic_partitions import (
     CursorRequest,

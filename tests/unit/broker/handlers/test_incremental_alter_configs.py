@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from chronik.broker.handlers import incremental_alter_configs
-from chronik.cluster.commands import AlterOp
-from chronik.cluster.records import topic_resource
+from chronik.cluster.metadata.configs import AlterOp, topic_resource
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.incremental_alter_configs import (

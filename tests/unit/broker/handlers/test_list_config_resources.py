@@ -3,8 +3,7 @@ import asyncio
 import pytest
 
 from chronik.broker.handlers import list_config_resources
-from chronik.cluster.commands import AlterConfigs
-from chronik.cluster.records import ConfigResource
+from chronik.cluster.metadata.configs import AlterConfigs, ConfigResource
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_config_resources import (

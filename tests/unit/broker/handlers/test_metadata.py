@@ -6,8 +6,8 @@ from collections.abc import Generator
 import pytest
 
 from chronik.broker.handlers import metadata
-from chronik.cluster.commands import CreateTopic
 from chronik.cluster.leadership import Leader
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_NODE, NO_TOPIC_ID, LeaderEpoch, TopicId
 from chronik.wire.messages.metadata import (

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.cluster.records import BrokerFenced
+from chronik.cluster.metadata.brokers import BrokerFenced
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import NodeId

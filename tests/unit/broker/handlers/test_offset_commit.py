@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chronik.cluster.commands import DeleteTopic
+from chronik.cluster.metadata.topics import DeleteTopic
 from chronik.sim.virtual_time import wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, TopicPartition

@@ -3,7 +3,7 @@
 import pytest
 
 from chronik.broker.groups.commands import Commit, OffsetToCommit
-from chronik.cluster.commands import DeleteTopic
+from chronik.cluster.metadata.topics import DeleteTopic
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicPartition
 from chronik.wire.messages.offset_commit import (

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from chronik.cluster.commands import CreateTopic
+from chronik.cluster.metadata.topics import CreateTopic
 from chronik.cluster.metadata_service import MetadataService
 from chronik.raft.core.messages import AppendAccepted, VoteReply
 from chronik.raft.core.types import RaftIndex, Term

@@ -1,50 +1,33 @@
 """What the controller decides about topics and partitions, after Kafka's ReplicationControlManager."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from chronik.cluster.commands import USE_DEFAULT, CreatePartitions, CreateTopic, DeleteTopic
-from chronik.cluster.config_decisions import TopicSettings
-from chronik.cluster.image import ClusterImage, TopicImage, collision_key
-from chronik.cluster.placement import PlacementNode, place
-from chronik.cluster.records import (
-    ConfigChanged,
-    MetadataRecord,
+from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.configs import ConfigChanged, topic_resource
+from chronik.cluster.metadata.placement import PlacementNode, place
+from chronik.cluster.metadata.premises import Live, Premises, TopicDefaults
+from chronik.cluster.metadata.subject import CommandForm, MetadataRecord, RecordForm, Subject
+from chronik.cluster.metadata.topics import (
+    USE_DEFAULT,
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
+    EpochFloorRaised,
+    GrownTopic,
     PartitionCreated,
+    TopicChanges,
     TopicCreated,
     TopicDeleted,
-    topic_resource,
+    TopicImage,
+    Topics,
+    collision_key,
 )
 from chronik.vocab.config.topic import validate_topic_config
 from chronik.vocab.config.topic_names import validate_topic_name
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, NodeId, TopicId
 from chronik.vocab.seams import Randomness
-
-# A partition costs open files, memory and start-up time on each of its nodes; up to here a node has been
-# designed for (idle under 5 % of a core).
-PARTITIONS_PER_NODE_MAX = 10_000
-
-# Records that one request may add, as of Kafka's controller: a topic is one, and each of its partitions.
-# They are one transition, which holds the loop for some 30 microseconds each.
-RECORDS_PER_REQUEST_MAX = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicDefaults:
-    """What a topic gets when nobody says otherwise (num.partitions, default.replication.factor)."""
-
-    partitions: int = 1
-    replication_factor: int = 1
-    partitions_per_node_max: int = PARTITIONS_PER_NODE_MAX
-    settings: TopicSettings = None
-
-
-# The brokers that whoever decides is connected to. None: all are.
-Live = Collection[NodeId] | None
-
-# The latest epoch that whoever decides has heard of for each partition of a topic.
-EpochsHeard = Callable[[TopicId], Mapping[int, LeaderEpoch]]
 
 # Elections in a deleted topic that whoever decided had not heard of: those under way then, and those on nodes
 # that had not heard of the deletion. Each takes an election timeout, news some milliseconds.
@@ -59,17 +42,15 @@ _ELECTIONS_UNKNOWN_MAX = 1000
 _EPOCH_FLOOR_MAX = 2**30
 
 
-def create_topic(
-    image: ClusterImage,
-    command: CreateTopic,
-    defaults: TopicDefaults,
-    randomness: Randomness,
-    live: Live = None,
-) -> list[MetadataRecord]:
+def create_topic(image: ClusterImage, command: CreateTopic, premises: Premises) -> list[MetadataRecord]:
     """Records of a new topic: itself, its partitions, its settings. None when this very command made it.
 
     Raises KafkaError.
     """
+    defaults, randomness, live = premises.defaults, premises.randomness, premises.live
+    if command.topic_id is not None and command.topic_id in premises.deleted:
+        # A creation that comes again must not bring back what was deleted since.
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "The topic was created, and deleted again")
     if made_already(image, command) is not None:
         return []
     _check_new_name(image, command.name)
@@ -94,7 +75,18 @@ def made_already(image: ClusterImage, command: CreateTopic) -> TopicImage | None
     return topic if topic is not None and topic.topic_id == command.topic_id else None
 
 
-def delete_topic(image: ClusterImage, command: DeleteTopic, heard: EpochsHeard) -> list[MetadataRecord]:
+def with_topic_id(command: CreateTopic, randomness: Randomness) -> CreateTopic:
+    """The command with an id of its own, so that it may be asked twice."""
+    return command if command.topic_id is not None else replace(command, topic_id=draw_topic_id(randomness))
+
+
+def changes_made_already(image: ClusterImage, command: CreateTopic) -> TopicChanges:
+    """What `command` changed when it came first."""
+    topic = made_already(image, command)
+    return TopicChanges() if topic is None else TopicChanges(topics=(GrownTopic(topic, 0),))
+
+
+def delete_topic(image: ClusterImage, command: DeleteTopic, premises: Premises) -> list[MetadataRecord]:
     """The record of a deletion. Raises KafkaError."""
     if (command.name is None) == (command.topic_id is None):
         raise KafkaError(
@@ -107,7 +99,7 @@ def delete_topic(image: ClusterImage, command: DeleteTopic, heard: EpochsHeard) 
         if found is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host a topic of this id")
         topic = found
-    last_epoch = _last_epoch(topic, heard(topic.topic_id))
+    last_epoch = _last_epoch(topic, premises.epochs_heard(topic.topic_id))
     return [TopicDeleted(topic_id=topic.topic_id, last_epoch=LeaderEpoch(min(last_epoch, _EPOCH_FLOOR_MAX)))]
 
 
@@ -122,13 +114,10 @@ def _last_epoch(topic: TopicImage, heard: Mapping[int, LeaderEpoch]) -> int:
 
 
 def create_partitions(
-    image: ClusterImage,
-    command: CreatePartitions,
-    defaults: TopicDefaults,
-    randomness: Randomness,
-    live: Live = None,
+    image: ClusterImage, command: CreatePartitions, premises: Premises
 ) -> list[MetadataRecord]:
     """Records of a topic's additional partitions. Raises KafkaError."""
+    defaults, randomness, live = premises.defaults, premises.randomness, premises.live
     topic = existing_topic(image, command.name)
     current = len(topic.partitions)
     _check_growth(command.name, current, command.count)
@@ -310,3 +299,27 @@ def _first_leader(image: ClusterImage, replicas: tuple[NodeId, ...], live: Live)
             f"None of the brokers {list(replicas)} of the manual assignment is there now",
         )
     return leader
+
+
+SUBJECT = Subject(
+    name="topics",
+    image=Topics,
+    changes=TopicChanges,
+    records=(
+        RecordForm(kind=TopicCreated),
+        RecordForm(kind=PartitionCreated),
+        RecordForm(kind=TopicDeleted),
+        RecordForm(kind=EpochFloorRaised),
+    ),
+    commands=(
+        CommandForm(
+            kind=CreateTopic,
+            decide=create_topic,
+            is_repeatable=True,
+            prepare=with_topic_id,
+            repeated=changes_made_already,
+        ),
+        CommandForm(kind=DeleteTopic, decide=delete_topic),
+        CommandForm(kind=CreatePartitions, decide=create_partitions),
+    ),
+)

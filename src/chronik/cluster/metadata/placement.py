@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chronik.cluster.image import NodeLoad
+from chronik.cluster.metadata.topics import NodeLoad
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Randomness

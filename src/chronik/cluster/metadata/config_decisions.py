@@ -2,11 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-from chronik.cluster.commands import AlterConfigs, AlterOp, ConfigChange, IncrementalAlterConfigs
 from chronik.cluster.image import ClusterImage
-from chronik.cluster.records import ConfigChanged, ConfigResource, MetadataRecord
+from chronik.cluster.metadata.configs import (
+    AlterConfigs,
+    AlterOp,
+    ConfigChange,
+    ConfigChanged,
+    ConfigChanges,
+    ConfigResource,
+    Configs,
+    IncrementalAlterConfigs,
+    read_config,
+    write_config,
+)
+from chronik.cluster.metadata.premises import Premises, TopicSettings
+from chronik.cluster.metadata.subject import CommandForm, MetadataRecord, RecordForm, Subject
+from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.vocab.config.broker import validate_broker_config
-from chronik.vocab.config.definition import ConfigDefinition, ConfigType, ConfigValue, ResourceType
+from chronik.vocab.config.definition import ConfigDefinition, ConfigType, ResourceType
 from chronik.vocab.config.names import (
     BROKER_CONFIGS,
     CLIENT_METRICS_CONFIGS,
@@ -25,14 +38,12 @@ SETTINGS_PER_RESOURCE_MAX = 1_000
 RESOURCE_NAME_CHARS_MAX = 1_000
 RESOURCES_MAX = 10_000
 
-# By topic setting, what topics have that set nothing themselves. None: what the tables say.
-TopicSettings = Mapping[str, ConfigValue | None] | None
-
 
 def incremental_alter_configs(
-    image: ClusterImage, command: IncrementalAlterConfigs, defaults: TopicSettings
+    image: ClusterImage, command: IncrementalAlterConfigs, premises: Premises
 ) -> list[MetadataRecord]:
     """Records of the settings that become different. Raises KafkaError."""
+    defaults = premises.defaults.settings
     _check_resource(image, command.resource)
     _check_unique([change.key for change in command.changes])
     before = image.config(command.resource)
@@ -46,9 +57,7 @@ def incremental_alter_configs(
     return _difference(command.resource, before, after, defaults)
 
 
-def alter_configs(
-    image: ClusterImage, command: AlterConfigs, defaults: TopicSettings
-) -> list[MetadataRecord]:
+def alter_configs(image: ClusterImage, command: AlterConfigs, premises: Premises) -> list[MetadataRecord]:
     """Records of the settings that become different, those not named included. Raises KafkaError."""
     _check_resource(image, command.resource)
     after = {}
@@ -56,7 +65,8 @@ def alter_configs(
         if value is None:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Null value not supported for : {key}")
         after[key] = value
-    return _difference(command.resource, image.config(command.resource), after, defaults)
+    before = image.config(command.resource)
+    return _difference(command.resource, before, after, premises.defaults.settings)
 
 
 def _difference(
@@ -195,3 +205,16 @@ def _check_room(image: ClusterImage, resource: ConfigResource) -> None:
 
 def _is_broker(image: ClusterImage, name: str) -> bool:
     return any(str(node) == name for node in image.brokers)
+
+
+SUBJECT = Subject(
+    name="configs",
+    image=Configs,
+    changes=ConfigChanges,
+    records=(RecordForm(kind=ConfigChanged, write=write_config, read=read_config),),
+    commands=(
+        CommandForm(kind=IncrementalAlterConfigs, decide=incremental_alter_configs),
+        CommandForm(kind=AlterConfigs, decide=alter_configs),
+    ),
+    follows=(TopicDeleted,),
+)

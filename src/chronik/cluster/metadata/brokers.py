@@ -1,0 +1,181 @@
+"""Brokers: where nodes are reached, and which are fenced."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from chronik.cluster.metadata.subject import CommandForm, Edits, MetadataRecord, RecordForm, Subject
+from chronik.cluster.shared_map import SharedMap
+from chronik.vocab.ids import NodeId
+from chronik.vocab.invariant import invariant
+
+if TYPE_CHECKING:
+    from chronik.cluster.image import ClusterImage
+    from chronik.cluster.metadata.premises import Premises
+
+
+# Records.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEndpoint:
+    """Where clients reach a broker by one of its listeners."""
+
+    listener: str
+    host: str
+    port: int
+    # PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+    security_protocol: str = "PLAINTEXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerRegistered:
+    """A node came up with these addresses. The latest registration of a node counts; it ends its fencing."""
+
+    node: NodeId
+    # Names the data directory, not the process: a node that lost its disk registers with another one.
+    directory_id: str
+    endpoints: tuple[BrokerEndpoint, ...]
+    rack: str | None = None
+    # Counts the registrations of this node: what was decided about an earlier one does not concern this one.
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerFenced:
+    """A node is not to be shown to clients, nor given replicas, until it registers again."""
+
+    node: NodeId
+
+
+# The sub-image.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerChanges:
+    """Of brokers."""
+
+    brokers_registered: tuple[BrokerRegistered, ...] = ()
+    # That were not fenced before. Those that no longer are have registered.
+    brokers_fenced: tuple[NodeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brokers:
+    """All that ever registered."""
+
+    registered: SharedMap[NodeId, BrokerRegistered] = field(default_factory=SharedMap)
+    # Invariant: all of them in `registered`.
+    fenced: frozenset[NodeId] = frozenset()
+
+    def edit(self) -> "BrokersEdit":
+        return BrokersEdit(self)
+
+    def records(self) -> Iterator[MetadataRecord]:
+        yield from self.registered.values()
+        for node in sorted(self.fenced):
+            yield BrokerFenced(node=node)
+
+    def changes_since(self, old: "Brokers") -> BrokerChanges:
+        registered = (
+            broker for node, broker in self.registered.items() if old.registered.get(node) != broker
+        )
+        return BrokerChanges(
+            brokers_registered=tuple(registered), brokers_fenced=tuple(sorted(self.fenced - old.fenced))
+        )
+
+
+class BrokersEdit:
+    """See `subject.Edit`."""
+
+    def __init__(self, base: Brokers) -> None:
+        self._base = base
+        self._brokers = base.registered.edit()
+        self._fenced = base.fenced
+        # A dictionary for its order.
+        self._registered: dict[NodeId, BrokerRegistered] = {}
+
+    def apply(self, record: BrokerRegistered | BrokerFenced, edits: Edits) -> None:
+        if isinstance(record, BrokerRegistered):
+            self._brokers[record.node] = record
+            self._fenced -= {record.node}
+            self._registered[record.node] = record
+        else:
+            invariant(record.node in self._brokers, "unknown broker {} is fenced", record.node)
+            self._fenced |= {record.node}
+
+    def finish(self) -> tuple[Brokers, BrokerChanges]:
+        changes = BrokerChanges(
+            brokers_registered=tuple(self._registered.values()),
+            brokers_fenced=tuple(sorted(self._fenced - self._base.fenced)),
+        )
+        return Brokers(registered=self._brokers.finish(), fenced=self._fenced), changes
+
+
+# Commands.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterBroker:
+    """A node tells where it is, and that it serves.
+
+    Leaves no record when the cluster knows it so already. One that was fenced no longer is. Another directory
+    than before is a disk that was replaced.
+    """
+
+    node: NodeId
+    directory_id: str
+    endpoints: Sequence[BrokerEndpoint]
+    rack: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceBroker:
+    """Take a node out of what clients see and out of placement: it is lost, or about to stop.
+
+    Leaves no record when the node has registered anew since registration `epoch`, or is unknown or fenced.
+    """
+
+    node: NodeId
+    epoch: int
+
+
+# Decisions.
+
+
+def register_broker(
+    image: "ClusterImage", command: RegisterBroker, premises: "Premises"
+) -> list[MetadataRecord]:
+    """The registration, one more than the last. None when it is known."""
+    record = BrokerRegistered(
+        node=command.node,
+        directory_id=command.directory_id,
+        endpoints=tuple(command.endpoints),
+        rack=command.rack,
+    )
+    before = image.brokers.get(command.node)
+    if before is None:
+        return [record]
+    if replace(record, epoch=before.epoch) == before and command.node not in image.fenced:
+        return []
+    return [replace(record, epoch=before.epoch + 1)]
+
+
+def fence_broker(image: "ClusterImage", command: FenceBroker, premises: "Premises") -> list[MetadataRecord]:
+    """The fencing, unless another registration came in between."""
+    registered = image.brokers.get(command.node)
+    if registered is None or registered.epoch != command.epoch or command.node in image.fenced:
+        return []
+    return [BrokerFenced(node=command.node)]
+
+
+SUBJECT = Subject(
+    name="brokers",
+    image=Brokers,
+    changes=BrokerChanges,
+    records=(RecordForm(kind=BrokerRegistered), RecordForm(kind=BrokerFenced)),
+    commands=(
+        CommandForm(kind=RegisterBroker, decide=register_broker, is_repeatable=True),
+        CommandForm(kind=FenceBroker, decide=fence_broker, is_repeatable=True),
+    ),
+)

@@ -1,0 +1,53 @@
+"""What decisions are made on beside the image."""
+
+from collections.abc import Callable, Collection, Container, Mapping
+from dataclasses import dataclass
+
+from chronik.vocab.config.definition import ConfigValue
+from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId, TopicId
+from chronik.vocab.seams import Randomness
+
+# A partition costs open files, memory and start-up time on each of its nodes; up to here a node has been
+# designed for (idle under 5 % of a core).
+PARTITIONS_PER_NODE_MAX = 10_000
+
+# Records that one request may add, as of Kafka's controller: a topic is one, and each of its partitions.
+# They are one transition, which holds the loop for some 30 microseconds each.
+RECORDS_PER_REQUEST_MAX = 10_000
+
+# By topic setting, what topics have that set nothing themselves. None: what the tables say.
+TopicSettings = Mapping[str, ConfigValue | None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDefaults:
+    """What a topic gets when nobody says otherwise (num.partitions, default.replication.factor)."""
+
+    partitions: int = 1
+    replication_factor: int = 1
+    partitions_per_node_max: int = PARTITIONS_PER_NODE_MAX
+    settings: TopicSettings = None
+
+
+# The brokers that whoever decides is connected to. None: all are.
+Live = Collection[NodeId] | None
+
+# The latest epoch that whoever decides has heard of for each partition of a topic.
+EpochsHeard = Callable[[TopicId], Mapping[int, LeaderEpoch]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """Asked for by whoever decides, for each batch of commands."""
+
+    defaults: TopicDefaults
+    randomness: Randomness
+    # New replicas go to brokers among them.
+    live: Live = None
+    epochs_heard: EpochsHeard = lambda topic_id: {}
+    # Topics that were deleted lately: a creation that comes again must not bring one back.
+    deleted: Container[TopicId] = ()
+    # Who decides, for the texts of refusals.
+    node: NodeId = NO_NODE
+    # The last level of the metadata that whoever decides knows.
+    last_level: int = 1
