@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from chronik.broker.access import Access, AllowAll, Authorizer
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
 from chronik.broker.partition import Partition
@@ -33,6 +34,7 @@ from chronik.wire.messages.produce import (
     TopicProduceData,
 )
 from chronik.wire.schema import Message
+from tests.support.client_session import client_session
 from tests.support.nulls import check_nulls
 
 R = TypeVar("R", bound=Message)
@@ -42,20 +44,14 @@ ENDPOINT = Endpoint(listener="PLAINTEXT", host="localhost", port=9092)
 DISK_BYTES = 1 << 40
 
 
-class _Client:
-    """The connection that all requests come by."""
-
-    connection_id = 1
-    listener = "PLAINTEXT"
-    client_host = "192.0.2.1"
-
-
 class BrokerRoom:
     """Made with the disk of an earlier one, it is the node's next life. `settings` have `_` for `.`."""
 
     def __init__(self, disk: CrashDisk | None = None, clock: Clock | None = None, **settings: str) -> None:
         self.disk = disk if disk is not None else CrashDisk()
         self.clock = clock if clock is not None else LoopClock()
+        # Allows everything unless a test sets another one before `open`.
+        self.authorizer: Authorizer = AllowAll()
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
         self.local: LocalBroker
         self.dispatcher: Dispatcher
@@ -70,6 +66,7 @@ class BrokerRoom:
             open_files_max=512,
         )
         self.local = LocalBroker(machine, BrokerConfig(self.settings), identity, {"PLAINTEXT": ENDPOINT})
+        self.broker.access = Access(self.authorizer)
         self.dispatcher = Dispatcher(self.broker, lambda: self.clock.monotonic_ms() / 1000)
         await self.local.open()
         return self
@@ -105,7 +102,7 @@ class BrokerRoom:
     async def ask(self, message: Message, version: int, response_type: type[R]) -> R:
         """The response to a request, both in their bytes of this version."""
         asked = request(ApiKey[_api_name(message)], version, message)
-        reply = self.dispatcher.dispatch(memoryview(asked.frame)[4:], _Client())
+        reply = self.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
         parts = reply if reply is None or isinstance(reply, list) else await reply
         assert parts is not None, "no answer"
         (frame,) = cut_frames(b"".join(parts))

@@ -4,9 +4,12 @@ Both are made by the server: one `Broker` per node in `server/node.py`, one `Req
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chronik.broker.access import Access
+from chronik.broker.quotas import NoQuotas, Quotas
+from chronik.broker.session import Session
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Clock, Randomness
@@ -41,10 +44,8 @@ class RequestContext:
     api_version: int
     correlation_id: int
     client_id: str | None
-    client_host: str
-    # The listener the client came in by: Metadata answers with the endpoints advertised under the same name.
-    listener: str
-    connection_id: int
+    # Of the connection it came by.
+    session: Session
 
 
 class UnservedRequest(ValueError):
@@ -79,5 +80,8 @@ class Broker:
     producer_ids: "ProducerIds"
     fetch_sessions: "FetchSessionCache"
     memory: "NodeMemory"
+    # Who may do what, and how much of it.
+    access: Access = field(default_factory=Access)
+    quotas: Quotas = field(default_factory=NoQuotas)
     # Set when the node begins to stop: nobody waits for more records then.
     is_stopping: bool = False

@@ -1,11 +1,15 @@
-"""From a frame to the frames of its answer: header, version, decoding, handler, encoding.
+"""From a frame to the frames of its answer: admit, decode, authorize, handle, throttle, encode.
 
-One per node, called by all connections on the event loop. Whatever a handler raises becomes a well-formed
-error; what is not a request raises ValueError, and the connection closes as Kafka's does. So it does for an
-API or a version that is not served: no layout of an answer is known to its client, and an error in the layout
-of another version can read as success (the first bytes of Fetch 4 are an empty answer of Fetch 0). Handler
-modules are imported when the node has started, or on the first request for them. What is too large to be done
-in one turn of the loop goes to `LargeRequests`.
+One per node, called by all connections on the event loop. A frame's size and the memory for it are admitted
+by the connection; here it is whether the API and its version are served, and whether the client may ask yet.
+What it must be allowed is declared by each handler (`broker.needs`), how long it has to wait afterwards comes
+from `broker.quotas`.
+
+Whatever a handler raises becomes a well-formed error; what is not a request raises ValueError, and the
+connection closes as Kafka's does. So it does for an API or a version that is not served: no layout of an
+answer is known to its client, and an error in the layout of another version can read as success (the first
+bytes of Fetch 4 are an empty answer of Fetch 0). Handler modules are imported when the node has started, or
+on the first request for them. What is too large to be done in one turn of the loop goes to `LargeRequests`.
 """
 
 import asyncio
@@ -13,13 +17,17 @@ import inspect
 import logging
 from collections.abc import Callable, Coroutine, Generator
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar, cast
 
+from chronik.broker.authorization import Authorized, HandlerModule
 from chronik.broker.context import Broker, NoAnswer, RequestContext, UnservedRequest
 from chronik.broker.endpoint import ApiStatistics, Endpoint, Parts
 from chronik.broker.large_requests import Job, LargeReply, LargeRequests
 from chronik.broker.portions import small_bytes, small_elements
+from chronik.broker.quotas import throttle
+from chronik.broker.session import Session
 from chronik.broker.slices import Sliced
+from chronik.broker.unstarted import Unstarted
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import SUPPORTED, ApiKey, request_class, response_class
 from chronik.wire.codec import decoder, encoder, sliced_decoder
@@ -27,7 +35,7 @@ from chronik.wire.header import RequestHeader, parse_request_header
 from chronik.wire.messages.api_versions import ApiVersionsRequest
 from chronik.wire.schema import Message
 
-__all__ = ["ApiStatistics", "Dispatcher", "Parts", "Peer", "Reply", "UnservedRequest", "import_handlers"]
+__all__ = ["ApiStatistics", "Dispatcher", "Parts", "Reply", "UnservedRequest", "import_handlers"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,12 +55,10 @@ _MAY_ANSWER_AT_LENGTH = frozenset(
 FRAME_BYTES_BORROWED = 256 * 1024
 
 
-class Peer(Protocol):
-    """What a request's context takes from its connection."""
-
-    connection_id: int
-    listener: str
-    client_host: str
+def handler_module(api_key: ApiKey) -> HandlerModule:
+    """The module that answers an API that is served, imported now if it was not yet."""
+    module: Any = import_module(f"chronik.broker.handlers.{api_key.name.lower()}")
+    return cast(HandlerModule, module)
 
 
 class Dispatcher:
@@ -62,6 +68,8 @@ class Dispatcher:
         """`timer` gives seconds on a clock that never steps, for the statistics."""
         self._broker = broker
         self._timer = timer
+        # Neither changes while the node lives.
+        self._is_throttling = not broker.quotas.is_unlimited
         self._endpoints: dict[tuple[int, int], Endpoint] = {}
         self._statistics: dict[ApiKey, ApiStatistics] = {}
         self._large = LargeRequests(broker, timer)
@@ -72,27 +80,28 @@ class Dispatcher:
         """Totals by API; not to be changed."""
         return self._statistics
 
-    def dispatch(self, frame: memoryview, connection: Peer) -> Reply:
+    def dispatch(self, frame: memoryview, session: Session) -> Reply:
         """Answer one request, now or later.
 
-        Raises ValueError for what is none or is not served (MalformedMessage, UnservedRequest), and NoAnswer,
-        also later.
+        Raises ValueError for what is none or is not served (MalformedMessage, UnservedRequest,
+        UnauthenticatedRequest), and NoAnswer, also later.
         """
         header = parse_request_header(frame)
+        if not session.is_authenticated:
+            session.admit(header.api_key)
         endpoint = self._endpoints.get((header.api_key, header.api_version))
         if endpoint is None:
             endpoint = self._load(header)
             if endpoint is None:
                 return self._unsupported(header)
         started = self._timer()
+        session.client_id = header.client_id
         context = RequestContext(
             api_key=header.api_key,
             api_version=header.api_version,
             correlation_id=header.correlation_id,
             client_id=header.client_id,
-            client_host=connection.client_host,
-            listener=connection.listener,
-            connection_id=connection.connection_id,
+            session=session,
         )
         if len(frame) <= endpoint.small_bytes:
             request, _ = endpoint.decode(frame, header.body)
@@ -122,7 +131,9 @@ class Dispatcher:
             if isinstance(response, Generator):
                 handling = Sliced(response, self._timer)
                 if not handling.advance():
-                    return self._reply_at_length(endpoint, context, request, handling.finish(), started)
+                    work = Unstarted(handling.finish())
+                    answer = self._answer_in_slices(endpoint, context, request, work)
+                    return self._reply_in_slices(endpoint, self._start(answer), started)
                 response = handling.result
         except NoAnswer:
             endpoint.statistics.errors += 1
@@ -133,27 +144,14 @@ class Dispatcher:
             endpoint.statistics.count(self._timer() - started)
             return None
         if isinstance(response, Message):
-            return self._encode(endpoint, context.correlation_id, response, started)
+            return self._encode(endpoint, context, response, started)
         if endpoint.api_key in _MAY_ANSWER_AT_LENGTH and inspect.iscoroutine(response):
-            return self._reply_at_length(endpoint, context, request, response, started)
-        return self._reply_later(endpoint, context.correlation_id, request, response, started)
-
-    def _reply_at_length(
-        self,
-        endpoint: Endpoint,
-        context: RequestContext,
-        request: Message,
-        work: Coroutine[Any, Any, Any],
-        started: float,
-    ) -> Reply:
-        """The promise of what a handler's `work` comes to."""
-        task = self._start(self._answer_in_slices(endpoint, context, request, work))
-        # As a loop ends it cancels tasks before their first step: then nobody has awaited the work.
-        task.add_done_callback(lambda _: work.close())
-        return self._reply_in_slices(endpoint, task, started)
+            answer = self._answer_in_slices(endpoint, context, request, Unstarted(response))
+            return self._reply_in_slices(endpoint, self._start(answer), started)
+        return self._reply_later(endpoint, context, request, response, started)
 
     async def _answer_in_slices(
-        self, endpoint: Endpoint, context: RequestContext, request: Message, work: Coroutine[Any, Any, Any]
+        self, endpoint: Endpoint, context: RequestContext, request: Message, work: Unstarted[Any]
     ) -> Parts:
         """A small request that is much work, or may have a large answer."""
         try:
@@ -193,7 +191,7 @@ class Dispatcher:
         return reply
 
     def _reply_later(
-        self, endpoint: Endpoint, correlation_id: int, request: Message, response: Any, started: float
+        self, endpoint: Endpoint, context: RequestContext, request: Message, response: Any, started: float
     ) -> asyncio.Future[Parts | None]:
         pending: asyncio.Future[Message] = (
             self._start(response) if inspect.iscoroutine(response) else response
@@ -206,7 +204,7 @@ class Dispatcher:
                 return
             try:
                 message = done.result() if error is None else endpoint.failed(request, error)
-                reply.set_result(self._encode(endpoint, correlation_id, message, started))
+                reply.set_result(self._encode(endpoint, context, message, started))
             except NoAnswer as no_answer:
                 reply.set_exception(no_answer)
 
@@ -229,10 +227,14 @@ class Dispatcher:
         if endpoint.api_key is not ApiKey.PRODUCE:
             reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
 
-    def _encode(self, endpoint: Endpoint, correlation_id: int, response: Message, started: float) -> Parts:
+    def _encode(
+        self, endpoint: Endpoint, context: RequestContext, response: Message, started: float
+    ) -> Parts:
         endpoint.statistics.count(self._timer() - started)
+        if self._is_throttling:
+            throttle(self._broker.quotas, endpoint.api_key, context.session, response)
         try:
-            return endpoint.reply(correlation_id, response)
+            return endpoint.reply(context.correlation_id, response)
         except Exception as error:
             raise endpoint.cannot_be_encoded(error) from error
 
@@ -249,12 +251,13 @@ class Dispatcher:
         return self._make(api_key, header.api_version)
 
     def _make(self, api_key: ApiKey, version: int) -> Endpoint:
-        module = import_module(_handler(api_key))
+        module = handler_module(api_key)
+        handle = module.handle if self._broker.access.allows_all else Authorized(api_key, module)
         endpoint = self._endpoints[api_key, version] = Endpoint(
             api_key=api_key,
             version=version,
             decode=decoder(request_class(api_key), version),
-            handle=module.handle,
+            handle=handle,
             on_error=module.on_error,
             encode=encoder(response_class(api_key), version),
             small_bytes=small_bytes(api_key),
@@ -280,9 +283,4 @@ def import_handlers() -> None:
     takes 20. In any thread.
     """
     for api_key in SUPPORTED:
-        import_module(_handler(api_key))
-
-
-def _handler(api_key: ApiKey) -> str:
-    """The name of a module."""
-    return f"chronik.broker.handlers.{api_key.name.lower()}"
+        handler_module(api_key)

@@ -22,6 +22,8 @@ from chronik.vocab.ids import NO_NODE, NO_TOPIC_ID, NodeId, Offset
 
 _log = logging.getLogger(__name__)
 
+NOTHING_DENIED: frozenset[str | bytes] = frozenset()
+
 # Partitions read in one step: some 10 microseconds for each.
 _STEP_PARTITIONS = 32
 
@@ -37,6 +39,8 @@ class FetchLimits:
     # Whether a follower may answer, and where the client is (KIP-392).
     reads_followers: bool = False
     rack: str = NO_RACK
+    # Topics that the client may not read, by name or id as the request has them.
+    denied: frozenset[str | bytes] = NOTHING_DENIED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +148,9 @@ def _read_one(
     broker: Broker, reading: Reading, fetched: Fetched, left: int, at_least_one: bool, limits: FetchLimits
 ) -> None:
     wanted = fetched.wanted
+    if limits.denied and fetched.key[0] in limits.denied:
+        # Whether it is there is not said.
+        raise KafkaError(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
     partition = find_partition(broker, fetched.key)
     fetched.traffic = partition.traffic
     offset = Offset(wanted.fetch_offset)

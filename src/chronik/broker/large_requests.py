@@ -13,6 +13,7 @@ from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.creation_limits import check_additions
 from chronik.broker.endpoint import Endpoint, Parts
 from chronik.broker.portions import Creations, check_uncut, cut, is_cut, join, release
+from chronik.broker.quotas import throttle
 from chronik.broker.slices import Sliced
 from chronik.vocab.errors import KafkaError
 from chronik.wire.apis import ApiKey, response_class
@@ -69,6 +70,8 @@ class LargeRequests:
 
     async def encode(self, endpoint: Endpoint, context: RequestContext, response: Message) -> Parts:
         """The frame of a response that may be large. Raises NoAnswer when it cannot be written."""
+        if not self._broker.quotas.is_unlimited:
+            throttle(self._broker.quotas, endpoint.api_key, context.session, response)
         steps = sliced_encoder(response_class(endpoint.api_key), endpoint.version)(response)
         try:
             body = await Sliced(steps, self._timer).finish()

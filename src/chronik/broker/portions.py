@@ -163,11 +163,11 @@ def cut(api_key: ApiKey, request: Message, *, is_refused: bool = False) -> Itera
     layout = _layout(api_key, request)
     assert layout is not None
     first, *deeper = layout.asked
-    asked: Sequence[Any] = getattr(request, first)
+    elements: Sequence[Any] = getattr(request, first)
     if layout.is_decided and not is_refused:
-        chunks = _whole_groups(asked, layout.size)
+        chunks = _whole_groups(elements, layout.size)
     else:
-        chunks = _chunks(asked, deeper, PORTION if is_refused else layout.size)
+        chunks = _chunks(elements, deeper, PORTION if is_refused else layout.size)
     for items, depth in chunks:
         yield Portion(_with(request, first, items), depth)
 
@@ -194,6 +194,33 @@ class Creations:
             portion.allow_auto_topic_creation = False
         else:
             self._left -= missing
+
+
+def is_splittable(api_key: ApiKey) -> bool:
+    """True if requests of the API can name several things, which are answered one by one."""
+    return api_key in _LAYOUTS
+
+
+def asked(api_key: ApiKey, request: Message) -> Sequence[Any]:
+    """What a request names: the elements that it is cut between; none where it names nothing."""
+    layout = _layout(api_key, request)
+    return () if layout is None else getattr(request, layout.asked[0])
+
+
+def with_asked(api_key: ApiKey, request: Message, elements: list[Any]) -> Message:
+    """The same request for some of its elements."""
+    layout = _layout(api_key, request)
+    assert layout is not None
+    part: Message = _with(request, layout.asked[0], elements)
+    return part
+
+
+def answered(api_key: ApiKey, request: Message, response: Message) -> list[Any]:
+    """The list of a response that has an element for each of `asked`."""
+    layout = _layout(api_key, request)
+    assert layout is not None
+    elements: list[Any] = getattr(response, layout.answered[0])
+    return elements
 
 
 def join(api_key: ApiKey, request: Message, joined: Message, response: Message, depth: int) -> None:
@@ -266,7 +293,7 @@ def _whole_groups(items: Sequence[Any], size: int) -> Iterator[tuple[list[Any], 
     """Runs of about `size` items, in which all items that name the same thing are together."""
     groups: dict[object, list[Any]] = {}
     for item in items:
-        groups.setdefault(_identity(item), []).append(item)
+        groups.setdefault(identity(item), []).append(item)
     chunk: list[Any] = []
     for group in groups.values():
         chunk += group
@@ -277,7 +304,8 @@ def _whole_groups(items: Sequence[Any], size: int) -> Iterator[tuple[list[Any], 
         yield chunk, 0
 
 
-def _identity(item: Any) -> object:
+def identity(item: Any) -> object:
+    """By what an element names something: two that have the same name the same thing."""
     if isinstance(item, str):
         return item
     names = ("name", "topic_id", "resource_type", "resource_name")

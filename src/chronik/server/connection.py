@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from chronik.broker.context import NoAnswer, UnservedRequest
 from chronik.broker.large_requests import LargeReply
 from chronik.broker.memory import NodeMemory
+from chronik.broker.session import Session
 from chronik.server.closing import BAD_FRAME, BY_CLIENT, FAILED_UNANSWERED, NOT_A_REQUEST, UNSERVED, Reason
 from chronik.server.read_turns import ReadTurns
 from chronik.wire.framing import BadFrame, FrameReader
@@ -45,7 +46,7 @@ class Requests(Protocol):
     referenced.
     """
 
-    def dispatch(self, frame: memoryview, connection: "Connection") -> Reply: ...
+    def dispatch(self, frame: memoryview, session: Session) -> Reply: ...
 
 
 class ConnectionLog(Protocol):
@@ -80,7 +81,7 @@ def make_receive_buffer() -> memoryview:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """See the module. Its attributes are read by the dispatcher and by the sweep of idle connections."""
+    """See the module. Its attributes are read by the listener and by the sweep of idle connections."""
 
     def __init__(
         self,
@@ -95,10 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         frame_bytes_max: int,
         now: Callable[[], float],
     ) -> None:
-        self.connection_id = connection_id
-        self.listener = listener
-        self.client_host = ""
-        self.client_port = 0
+        self.session = Session(connection_id=connection_id, listener=listener)
         self.last_active = now()
         # When the frame in progress began; None between frames.
         self.frame_started: float | None = None
@@ -114,6 +112,8 @@ class Connection(asyncio.BufferedProtocol):
         # Invariant: true exactly while the last of `_answers` belongs to a request other than Produce, or to
         # one that is appended over many turns of the loop.
         self._is_muted = False
+        # Runs while the client has used more than its share (KIP-219).
+        self._throttle: asyncio.TimerHandle | None = None
         self._is_writable = True
         self._is_reading = True
         # Read when the turn's time was spent; not None until `resume`, and nothing else is read meanwhile.
@@ -133,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=_UNSENT_BYTES_MAX)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
-            self.client_host, self.client_port = str(peer[0]), int(peer[1])
+            self.session.client_host, self.session.client_port = str(peer[0]), int(peer[1])
         self._log.on_open(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -163,6 +163,8 @@ class Connection(asyncio.BufferedProtocol):
             if answer.future is not None:
                 answer.future.cancel()
         self._answers.clear()
+        if self._throttle is not None:
+            self._throttle.cancel()
         self._forget_bytes()
         self._log.on_close(self, self._reason, self._detail if exc is None else str(exc))
 
@@ -293,6 +295,7 @@ class Connection(asyncio.BufferedProtocol):
         while not self._is_closing:
             if (
                 self._is_muted
+                or self._throttle is not None
                 or self._is_finishing
                 or not self._is_writable
                 or len(self._answers) >= PRODUCE_IN_FLIGHT_MAX
@@ -311,7 +314,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _start(self, frame: memoryview, is_produce: bool) -> None:
         try:
-            reply = self._requests.dispatch(frame, self)
+            reply = self._requests.dispatch(frame, self.session)
         except ValueError as error:
             self._close_for(error)
             return
@@ -360,10 +363,25 @@ class Connection(asyncio.BufferedProtocol):
                 transport.write(parts[0])
             else:
                 transport.writelines(parts)
+        if self.session.is_throttled:
+            self._wait_throttled()
         if not answers:
             self._is_muted = False
             if self._is_finishing:
                 self.close(self._reason)
+
+    def _wait_throttled(self) -> None:
+        """Starts no further request for as long as the answer that was just sent says."""
+        seconds = self.session.take_throttle_ms() / 1000
+        if self._is_closing:
+            return
+        if self._throttle is not None:
+            self._throttle.cancel()
+        self._throttle = asyncio.get_running_loop().call_later(seconds, self._on_unthrottled)
+
+    def _on_unthrottled(self) -> None:
+        self._throttle = None
+        self._pump()
 
     def _read_more(self, wanted: bool) -> None:
         if wanted is self._is_reading or self._transport is None:

@@ -125,12 +125,12 @@ class Listeners:
     # Connections' side.
 
     def on_open(self, connection: Connection) -> None:
-        host = connection.client_host
+        host, listener = connection.session.client_host, connection.session.listener
         self._connections[connection] = None
         self._per_host[host] = self._per_host.get(host, 0) + 1
         self.statistics.accepted += 1
         self.statistics.open += 1
-        self.open_by_listener[connection.listener] = self.open_by_listener.get(connection.listener, 0) + 1
+        self.open_by_listener[listener] = self.open_by_listener.get(listener, 0) + 1
         if self._is_finishing:
             connection.abort(STOPPING)
             return
@@ -146,15 +146,15 @@ class Listeners:
         if not self._connections and self._all_closed is not None:
             self._all_closed.set()
         self.statistics.open -= 1
-        self.open_by_listener[connection.listener] -= 1
-        host = connection.client_host
+        host, listener = connection.session.client_host, connection.session.listener
+        self.open_by_listener[listener] -= 1
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-        details = {"listener": connection.listener, **({"reason": detail} if detail else {})}
+        details = {"listener": listener, **({"reason": detail} if detail else {})}
         if reason is TOO_MANY:
             details["open"] = str(len(self._connections))
-        self._closings.note(reason, f"{host}:{connection.client_port}", **details)
+        self._closings.note(reason, f"{host}:{connection.session.client_port}", **details)
 
     def make_connection(self, listener: str) -> Connection:
         self._next_id += 1

@@ -17,6 +17,7 @@ from chronik.broker.dispatch import Dispatcher
 from chronik.broker.log_maintenance import Upkeep
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
+from chronik.broker.session import Session
 from chronik.node import data_directory
 from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember
 from chronik.node.data_directory import check_contents, load_identity
@@ -53,12 +54,6 @@ _SETTINGS = {
 }
 
 
-class _Client:
-    connection_id = 1
-    listener = "PLAINTEXT"
-    client_host = "192.0.2.1"
-
-
 class SimNode:
     """One process of a node; its next life is another one, on the same disk."""
 
@@ -75,6 +70,8 @@ class SimNode:
         self.local: LocalBroker
         self.dispatcher: Dispatcher
         self._upkeep: Upkeep
+        # Of the client that all requests come from.
+        self._session = Session(connection_id=1, listener="PLAINTEXT", client_host="192.0.2.1")
         self._chance = Random(room.random.randrange(1 << 60))
         self._has_joined = False
 
@@ -215,7 +212,7 @@ class SimNode:
         name = type(message).__name__.removesuffix("Request")
         snake = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
         asked = request(ApiKey[snake], version, message)
-        reply = self.dispatcher.dispatch(memoryview(asked.frame)[4:], _Client())
+        reply = self.dispatcher.dispatch(memoryview(asked.frame)[4:], self._session)
         parts = reply if reply is None or isinstance(reply, list) else await reply
         assert parts is not None, "no answer"
         (frame,) = cut_frames(b"".join(parts))

@@ -40,6 +40,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
+from tests.support.client_session import client_session
 
 R = TypeVar("R", bound=Message)
 
@@ -197,12 +198,6 @@ class _Factory:
         return {}
 
 
-class _Client:
-    connection_id = 1
-    listener = "PLAINTEXT"
-    client_host = "192.0.2.1"
-
-
 class ClusterStage:
     """See the module. `settings` have `_` for `.`; node n is in rack `rack-n`."""
 
@@ -314,7 +309,7 @@ class ClusterStage:
         """The response to a request, both in their bytes of this version."""
         api = ApiKey[type(message).__module__.rpartition(".")[2].upper()]
         asked = request(api, version, message)
-        reply = self._dispatcher.dispatch(memoryview(asked.frame)[4:], _Client())
+        reply = self._dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
         parts = await reply if isinstance(reply, Awaitable) else reply
         assert parts is not None, "no answer"
         (frame,) = cut_frames(b"".join(parts))

@@ -41,6 +41,7 @@ from chronik.wire.messages.offset_fetch import (
 from chronik.wire.messages.produce import ProduceResponse
 from chronik.wire.schema import Message
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request, records_of, values_in
+from tests.support.client_session import client_session
 
 
 class Stopwatch:
@@ -52,12 +53,6 @@ class Stopwatch:
     def __call__(self) -> float:
         self.seconds += 0.01
         return self.seconds
-
-
-class Peer:
-    connection_id = 1
-    listener = "PLAINTEXT"
-    client_host = "192.0.2.1"
 
 
 class Room(BrokerRoom):
@@ -132,7 +127,7 @@ async def test_others_have_turns_meanwhile() -> None:
     room = await open_room()
     keys = [f"g{number}" for number in range(20 * PORTION)]
     asked = request(ApiKey.DESCRIBE_GROUPS, 5, DescribeGroupsRequest(groups=keys))
-    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
     assert isinstance(reply, LargeReply)
     turns = 0
     while not reply.done():
@@ -156,7 +151,7 @@ async def test_a_frame_in_memory_that_is_reused_is_copied() -> None:
     asked = request(ApiKey.DESCRIBE_GROUPS, 5, DescribeGroupsRequest(groups=keys))
     buffer = bytearray(asked.frame)
     assert len(buffer) < FRAME_BYTES_BORROWED
-    reply = room.dispatcher.dispatch(memoryview(buffer)[4:], Peer())
+    reply = room.dispatcher.dispatch(memoryview(buffer)[4:], client_session())
     buffer[:] = bytes(len(buffer))
     assert isinstance(reply, LargeReply)
     parts = await reply
@@ -172,7 +167,7 @@ async def test_a_frame_in_memory_that_is_reused_is_copied() -> None:
 async def test_a_large_request_that_is_none_closes_its_connection() -> None:
     room = await open_room()
     asked = request(ApiKey.DESCRIBE_GROUPS, 5, DescribeGroupsRequest(groups=["g"] * 5000))
-    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:-10], Peer())
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:-10], client_session())
     assert isinstance(reply, LargeReply)
     with pytest.raises(MalformedMessage):
         await reply
@@ -185,7 +180,7 @@ async def test_large_requests_take_turns() -> None:
     room = await open_room()
     keys = [f"g{number}" for number in range(5 * PORTION)]
     asked = request(ApiKey.DESCRIBE_GROUPS, 5, DescribeGroupsRequest(groups=keys))
-    replies = [room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer()) for _ in range(6)]
+    replies = [room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session()) for _ in range(6)]
     done: list[int] = []
     for number, reply in enumerate(replies):
         assert isinstance(reply, LargeReply)
@@ -206,7 +201,7 @@ async def test_a_client_that_is_gone_ends_its_request() -> None:
     room = await open_room()
     keys = [f"g{number}" for number in range(20 * PORTION)]
     asked = request(ApiKey.DESCRIBE_GROUPS, 5, DescribeGroupsRequest(groups=keys))
-    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
     assert isinstance(reply, LargeReply)
     for _ in range(30):
         await asyncio.sleep(0)
@@ -372,7 +367,7 @@ async def test_a_large_produce_without_answer_has_none() -> None:
     await wait_until_idle()
     batches = {("t", index): batch_of([b"x"]) for index in range(250)}
     asked = request(ApiKey.PRODUCE, 9, produce_request(batches, acks=0))
-    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
     assert isinstance(reply, LargeReply)
     assert await reply is None
     assert await room.fetch("t", index=249) == (ErrorCode.NONE, [b"x"])
@@ -495,7 +490,7 @@ async def test_a_large_session_is_told_what_is_new() -> None:
 async def test_all_topics_are_shown_in_slices() -> None:
     room = await room_of_many()
     asked = request(ApiKey.METADATA, 12, MetadataRequest(topics=None))
-    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+    reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
     assert isinstance(reply, LargeReply)
     parts = await reply
     assert parts is not None

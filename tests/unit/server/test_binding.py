@@ -9,9 +9,10 @@ from contextlib import ExitStack
 import pytest
 
 from chronik.broker.memory import NodeMemory
+from chronik.broker.session import Session
 from chronik.server import binding
 from chronik.server.binding import ListenerAddress, bind, bind_all
-from chronik.server.connection import Connection, Reply
+from chronik.server.connection import Reply
 from chronik.server.listener import ConnectionLimits, Listeners
 
 HAS_IPV6 = socket.has_ipv6
@@ -152,7 +153,7 @@ def test_of_two_that_start_at_once_one_listens_and_the_other_says_so(
 
 
 class _Nobody:
-    def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
+    def dispatch(self, frame: memoryview, session: Session) -> Reply:
         raise AssertionError("nobody connects")
 
 

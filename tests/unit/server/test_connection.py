@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from chronik.broker.memory import NodeMemory
+from chronik.broker.session import Session
 from chronik.server.closing import BY_CLIENT, STOPPING, Reason
 from chronik.server.connection import PRODUCE_IN_FLIGHT_MAX, Connection, Reply, make_receive_buffer
 from chronik.server.read_turns import ReadTurns
+from chronik.sim.virtual_time import virtual
 
 PRODUCE, FETCH = 0, 1
 
@@ -71,7 +73,7 @@ class Server:
         )
         self.connection.connection_made(self.transport)
 
-    def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
+    def dispatch(self, frame: memoryview, session: Session) -> Reply:
         name = bytes(frame[8:])
         if name == b"garbage":
             raise ValueError("no request")
@@ -347,3 +349,36 @@ def test_holding_too_much_is_told_when_it_happens() -> None:
         assert server.received_too_much == 1
 
     asyncio.run(play())
+
+
+# Quotas.
+
+
+@virtual
+async def test_who_is_throttled_is_answered_at_once_and_served_later() -> None:
+    """KIP-219: the answer says how long; what comes before that is over waits."""
+    server = Server()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    server.connection.session.throttle(1500)
+    server.receive(request(FETCH, b"f1") + request(FETCH, b"f2"))
+    assert server.transport.written == [b"<f1>"]
+    assert (server.started, server.connection.frame_started) == ([b"f1"], None)
+    await asyncio.sleep(1.4)
+    assert server.started == [b"f1"]
+    await asyncio.sleep(0.2)
+    assert server.started == [b"f1", b"f2"]
+    assert server.transport.written == [b"<f1>", b"<f2>"]
+    assert loop.time() - began < 2
+    server.connection.connection_lost(None)
+
+
+@virtual
+async def test_a_throttled_client_that_is_gone_is_not_served() -> None:
+    server = Server()
+    server.connection.session.throttle(1500)
+    server.receive(request(FETCH, b"f1") + request(FETCH, b"f2"))
+    server.connection.connection_lost(None)
+    await asyncio.sleep(2)
+    assert server.started == [b"f1"]
+    assert server.memory.received_bytes == 0

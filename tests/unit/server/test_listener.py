@@ -10,6 +10,7 @@ import pytest
 
 from chronik.broker.context import NoAnswer, UnservedRequest
 from chronik.broker.memory import NodeMemory
+from chronik.broker.session import Session
 from chronik.server.binding import ListenerAddress, bind
 from chronik.server.closing import (
     BAD_FRAME,
@@ -53,7 +54,7 @@ class Crowd:
         self.listeners = Listeners(self, self.memory, self.limits)
         self.waiting: dict[bytes, asyncio.Future[list[bytes | memoryview] | None]] = {}
 
-    def dispatch(self, frame: memoryview, connection: Connection) -> Reply:
+    def dispatch(self, frame: memoryview, session: Session) -> Reply:
         name = bytes(frame[8:])
         if name == b"garbage":
             raise ValueError("no request")
@@ -429,7 +430,7 @@ def test_clients_are_served_over_a_socket_without_delay() -> None:
         assert connection._transport is not None
         served = connection._transport.get_extra_info("socket")
         assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert (connection.client_host, connection.listener) == ("127.0.0.1", "PLAINTEXT")
+        assert (connection.session.client_host, connection.session.listener) == ("127.0.0.1", "PLAINTEXT")
         crowd.listeners.finish()
         assert await reader.read() == b""
         await crowd.listeners.wait_closed(5)

@@ -1,1 +1,1 @@
-"""One module per API, imported on the first request for it. Each has `handle` and `on_error`."""
+"""One module per API, imported on the first request for it. Each has `NEEDS`, `handle` and `on_error`."""

@@ -15,7 +15,9 @@ from chronik.broker.config_requests import (
     repeated,
 )
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, each_config_resource
 from chronik.cluster.metadata.configs import AlterConfigs
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.alter_configs import (
@@ -24,6 +26,8 @@ from chronik.wire.messages.alter_configs import (
     AlterConfigsResourceResponse,
     AlterConfigsResponse,
 )
+
+NEEDS = Needs(each=each_config_resource(AclOperation.ALTER_CONFIGS))
 
 
 async def handle(

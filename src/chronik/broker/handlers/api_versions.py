@@ -9,6 +9,7 @@ where that is another, it is to begin anew from its bootstrap servers. Answers w
 import re
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.features import FEATURES
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -30,10 +31,15 @@ _NO_NODE = -1
 _ADVERTISED_FROM = {ApiKey.PRODUCE: 0}
 
 
+NEEDS = Needs(because="clients ask before they authenticate")
+
+
 async def handle(broker: Broker, context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
     error = _problem(broker, context.api_version, request)
     if error is not ErrorCode.NONE:
         return on_error(request, error, None)
+    context.session.client_software_name = request.client_software_name
+    context.session.client_software_version = request.client_software_version
     return ApiVersionsResponse(
         api_keys=[_range(key) for key in sorted(SUPPORTED)],
         supported_features=[

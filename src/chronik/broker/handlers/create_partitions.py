@@ -10,8 +10,10 @@ from collections import Counter
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.needs import Needs, each_topic
 from chronik.cluster.metadata.topics import CreatePartitions
 from chronik.cluster.topic_creation import wait_ready
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
 from chronik.wire.apis import ApiKey
@@ -21,6 +23,8 @@ from chronik.wire.messages.create_partitions import (
     CreatePartitionsTopic,
     CreatePartitionsTopicResult,
 )
+
+NEEDS = Needs(each=(each_topic(AclOperation.ALTER, is_once=True),), is_explained=False)
 
 
 async def handle(

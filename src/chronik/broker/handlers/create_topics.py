@@ -8,13 +8,15 @@ an authorizer all settings are shown. A topic with two replicas is created with 
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.creation_limits import check_additions
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.needs import Inside, Needs, each_topic
 from chronik.cluster.metadata.topics import CreateTopic, TopicImage
 from chronik.cluster.topic_creation import create_topic, replication_notice
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ConfigSource
 from chronik.vocab.config.names import TOPIC_CONFIGS, TOPIC_SYNONYMS
@@ -31,6 +33,17 @@ from chronik.wire.messages.create_topics import (
     CreateTopicsResponse,
 )
 
+NEEDS = Needs(
+    each=(each_topic(AclOperation.CREATE, or_on_cluster=AclOperation.CREATE, is_once=True),),
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE_CONFIGS,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="the answer has no settings, and an error in their place",
+        ),
+    ),
+)
+
 
 async def handle(
     broker: Broker, context: RequestContext, request: CreateTopicsRequest
@@ -45,12 +58,32 @@ async def handle(
             if named[topic.name] == 1
         )
     )
+    _hide_configs(broker, context, results)
     duplicates = [
         _failure(name, KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."))
         for name, count in named.items()
         if count > 1
     ]
     return CreateTopicsResponse(topics=[*results, *duplicates])
+
+
+def on_denied(
+    broker: Broker, context: RequestContext, request: CreateTopicsRequest, code: ErrorCode
+) -> CreateTopicsResponse:
+    """In Kafka's words."""
+    return on_error(request, code, "Authorization failed.")
+
+
+def _hide_configs(broker: Broker, context: RequestContext, results: Iterable[CreatableTopicResult]) -> None:
+    """Of topics that were created by who may not see their settings, as Kafka does."""
+    created = {result.name: result for result in results if result.error_code == ErrorCode.NONE}
+    denied = broker.access.denied(
+        context.session, AclOperation.DESCRIBE_CONFIGS, AclResourceType.TOPIC, created
+    )
+    for name in denied:
+        hidden = created[name]
+        hidden.topic_config_error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        hidden.num_partitions, hidden.replication_factor, hidden.configs = -1, -1, []
 
 
 def on_error(request: CreateTopicsRequest, code: ErrorCode, message: str | None) -> CreateTopicsResponse:

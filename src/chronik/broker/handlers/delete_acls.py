@@ -1,8 +1,12 @@
 """DeleteAcls (key 31), versions 1 to 3: there is no authorizer, and each filter is answered so."""
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.delete_acls import DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.ALTER),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: DeleteAclsRequest) -> DeleteAclsResponse:

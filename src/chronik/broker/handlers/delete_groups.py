@@ -4,12 +4,16 @@ import asyncio
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import DeleteGroup
+from chronik.broker.needs import Needs, each_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.delete_groups import (
     DeletableGroupResult,
     DeleteGroupsRequest,
     DeleteGroupsResponse,
 )
+
+NEEDS = Needs(each=(each_group(AclOperation.DELETE),), is_explained=False)
 
 
 async def handle(

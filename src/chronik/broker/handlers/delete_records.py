@@ -5,6 +5,8 @@ The leader's log start is durable when it answers; followers hear of it from the
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, each_topic
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from chronik.wire.messages.delete_records import (
@@ -16,6 +18,9 @@ from chronik.wire.messages.delete_records import (
 )
 
 _UNKNOWN = -1
+
+
+NEEDS = Needs(each=(each_topic(AclOperation.DELETE),))
 
 
 async def handle(

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.needs import Each, Needs
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.metadata.topics import DeleteTopic
+from chronik.vocab.acl import AUTHORIZATION_TEXTS, AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
 from chronik.wire.messages.delete_topics import (
@@ -26,6 +28,37 @@ _NAMED_BOTH_WAYS = "The provided topic name maps to an ID that was already suppl
 
 # Name and id, of which a request should give one.
 _Key = tuple[str | None, bytes]
+
+
+def _known_name(broker: Broker, _: DeleteTopicsRequest, asked: DeleteTopicState | str) -> str | None:
+    """Of a topic that is there."""
+    image = broker.metadata.image
+    if isinstance(asked, str):
+        return asked if asked in image.topics else None
+    if asked.topic_id == NO_TOPIC_ID:
+        return asked.name if asked.name in image.topics else None
+    topic = image.topics_by_id.get(TopicId(asked.topic_id))
+    return None if topic is None or asked.name is not None else topic.name
+
+
+def _unknown_name(broker: Broker, _: DeleteTopicsRequest, asked: DeleteTopicState | str) -> str | None:
+    """Of one that is not: who may not describe it does not learn so."""
+    name, topic_id = (asked, NO_TOPIC_ID) if isinstance(asked, str) else (asked.name, asked.topic_id)
+    return name if topic_id == NO_TOPIC_ID and name not in broker.metadata.image.topics else None
+
+
+NEEDS = Needs(
+    each=tuple(
+        Each(
+            operation=operation,
+            resource_type=AclResourceType.TOPIC,
+            name=name,
+            or_on_cluster=AclOperation.DELETE,
+            is_once=True,
+        )
+        for operation, name in ((AclOperation.DELETE, _known_name), (AclOperation.DESCRIBE, _unknown_name))
+    )
+)
 
 
 async def handle(
@@ -50,6 +83,20 @@ def on_error(request: DeleteTopicsRequest, code: ErrorCode, message: str | None)
     """The same error for every topic named."""
     error = KafkaError(code, message)
     return DeleteTopicsResponse(responses=[_failure(topic, error) for topic in _asked(request)])
+
+
+def on_denied(
+    broker: Broker, context: RequestContext, request: DeleteTopicsRequest, code: ErrorCode
+) -> DeleteTopicsResponse:
+    """Of a topic that is asked for by id the name is told to whoever may describe it."""
+    response = on_error(request, code, AUTHORIZATION_TEXTS[code])
+    for result in response.responses:
+        topic = broker.metadata.image.topics_by_id.get(TopicId(result.topic_id))
+        if topic is not None and broker.access.is_allowed(
+            context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, topic.name
+        ):
+            result.name = topic.name
+    return response
 
 
 def _asked(request: DeleteTopicsRequest) -> Sequence[DeleteTopicState]:

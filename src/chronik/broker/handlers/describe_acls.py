@@ -3,8 +3,12 @@ without one, whatever the filter.
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_acls import DescribeAclsRequest, DescribeAclsResponse
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.DESCRIBE),))
 
 
 async def handle(

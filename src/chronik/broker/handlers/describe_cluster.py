@@ -7,9 +7,11 @@ told when they are asked for (version 2).
 
 from collections.abc import Iterator
 
-from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED
+from chronik.broker.access import NOT_ASKED
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Inside, Needs
 from chronik.cluster.image import ClusterImage
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -21,6 +23,17 @@ _BROKERS = 1
 _CONTROLLERS = 2
 
 
+NEEDS = Needs(
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.CLUSTER,
+            otherwise="no operation is named as allowed",
+        ),
+    ),
+)
+
+
 def handle(
     broker: Broker, context: RequestContext, request: DescribeClusterRequest
 ) -> DescribeClusterResponse:
@@ -30,8 +43,12 @@ def handle(
         endpoint_type=_BROKERS,
         cluster_id=broker.cluster_id,
         controller_id=broker.node_id,
-        brokers=list(_brokers(broker.metadata.image, context.listener, request.include_fenced_brokers)),
-        cluster_authorized_operations=CLUSTER_OPERATIONS if asked else NOT_ASKED,
+        brokers=list(
+            _brokers(broker.metadata.image, context.session.listener, request.include_fenced_brokers)
+        ),
+        cluster_authorized_operations=broker.access.cluster_operations(context.session)
+        if asked
+        else NOT_ASKED,
     )
 
 

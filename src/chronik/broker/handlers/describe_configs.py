@@ -9,7 +9,9 @@ unknown settings.
 from chronik.broker.config_requests import check_described_broker, parse_resource
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.loggers import logger_levels
+from chronik.broker.needs import Needs, each_config_resource
 from chronik.cluster.metadata.configs import ConfigResource
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.config.definition import ConfigSource, ConfigType, ResourceType
 from chronik.vocab.config.described import (
     DescribedConfig,
@@ -31,6 +33,9 @@ from chronik.wire.messages.describe_configs import (
 )
 
 Entries = list[DescribeConfigsResourceResult]
+
+
+NEEDS = Needs(each=each_config_resource(AclOperation.DESCRIBE_CONFIGS))
 
 
 async def handle(

@@ -1,14 +1,15 @@
 """DescribeGroups (key 15), versions 0 to 6: state, protocol and members of groups.
 
 A group that does not exist is Dead without error up to version 5, GROUP_ID_NOT_FOUND from 6 (KIP-1043).
-Without an authorizer everybody may do all there is.
 """
 
 import asyncio
 
-from chronik.broker.authorized_operations import NOT_ASKED
+from chronik.broker.access import NOT_ASKED
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import DescribeAnswer, DescribedMember, DescribeGroup
+from chronik.broker.needs import Needs, each_group
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_groups import (
     DescribedGroup,
@@ -19,19 +20,19 @@ from chronik.wire.messages.describe_groups import (
 
 _FIRST_VERSION_WITH_NOT_FOUND = 6
 
-# Kafka's AclOperation numbers of what there is for groups.
-_READ, _DELETE, _DESCRIBE, _DESCRIBE_CONFIGS, _ALTER_CONFIGS = 3, 6, 8, 10, 11
-_GROUP_OPERATIONS = sum(
-    1 << operation for operation in (_READ, _DELETE, _DESCRIBE, _DESCRIBE_CONFIGS, _ALTER_CONFIGS)
-)
+
+NEEDS = Needs(each=(each_group(AclOperation.DESCRIBE),), is_explained=False)
 
 
 async def handle(
     broker: Broker, context: RequestContext, request: DescribeGroupsRequest
 ) -> DescribeGroupsResponse:
-    operations = _GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
+    asks = request.include_authorized_operations
     described = await asyncio.gather(
-        *(_describe(broker, group_id, context.api_version, operations) for group_id in request.groups)
+        *(
+            _describe(broker, group_id, context.api_version, _operations(broker, context, group_id, asks))
+            for group_id in request.groups
+        )
     )
     return DescribeGroupsResponse(groups=list(described))
 
@@ -44,6 +45,12 @@ def on_error(request: DescribeGroupsRequest, code: ErrorCode, message: str | Non
             for group_id in request.groups
         ]
     )
+
+
+def _operations(broker: Broker, context: RequestContext, group_id: str, asks: bool) -> int:
+    if not asks:
+        return NOT_ASKED
+    return broker.access.operations(context.session, AclResourceType.GROUP, group_id)
 
 
 async def _describe(broker: Broker, group_id: str, version: int, operations: int) -> DescribedGroup:

@@ -4,8 +4,10 @@ Version 5 says whether a directory takes no new partitions (KIP-1066): never so 
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
 from chronik.broker.partition import Partition
 from chronik.broker.slices import Steps
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -14,6 +16,8 @@ from chronik.wire.messages.describe_log_dirs import (
     DescribeLogDirsResult,
     DescribeLogDirsTopic,
 )
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.DESCRIBE),))
 
 # Partitions looked up, or described, in one step: one to three microseconds for each.
 _STEP = 64

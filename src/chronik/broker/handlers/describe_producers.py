@@ -1,6 +1,8 @@
 """DescribeProducers (key 61), version 0: the idempotent producers a partition remembers (KIP-664)."""
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Each, Needs
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_producers import (
@@ -12,6 +14,17 @@ from chronik.wire.messages.describe_producers import (
 )
 
 _NONE = -1
+
+
+NEEDS = Needs(
+    each=(
+        Each(
+            operation=AclOperation.READ,
+            resource_type=AclResourceType.TOPIC,
+            name=lambda broker, request, topic: None if topic_name_problem(topic.name) else str(topic.name),
+        ),
+    )
+)
 
 
 async def handle(

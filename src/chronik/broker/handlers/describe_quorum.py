@@ -8,8 +8,10 @@ stands for `__meta` here; nothing else has a quorum that clients may ask for.
 import asyncio
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
 from chronik.broker.quorum import QuorumReplica, QuorumState
 from chronik.cluster.image import ClusterImage
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_EPOCH, NO_NODE, NO_TOPIC_ID, NodeId, parse_topic_id
 from chronik.wire.messages.describe_quorum import (
@@ -27,6 +29,9 @@ _UNKNOWN = -1
 
 # The leader answers in a round trip; a client asks again.
 _ANSWER_SECONDS_MAX = 5.0
+
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.DESCRIBE),))
 
 
 async def handle(

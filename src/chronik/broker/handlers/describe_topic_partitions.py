@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from heapq import merge
 from itertools import groupby, islice
 
-from chronik.broker.authorized_operations import TOPIC_OPERATIONS
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Inside, Needs
 from chronik.broker.slices import Steps
 from chronik.cluster.metadata.topics import TopicImage
-from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
+from chronik.cluster.views import PartitionView, broker_views, partition_views
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.describe_topic_partitions import (
@@ -32,6 +33,16 @@ _PARTITIONS_PER_PAGE_MAX = 2000
 _STEP = 64
 _RUN = 1000
 
+NEEDS = Needs(
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="refused where it is named, left out where all are asked for",
+        ),
+    ),
+)
+
 
 def handle(
     broker: Broker, context: RequestContext, request: DescribeTopicPartitionsRequest
@@ -42,8 +53,16 @@ def handle(
     cursor = request.cursor
     if request.topics and cursor and all(topic.name != cursor.topic_name for topic in request.topics):
         raise KafkaError(ErrorCode.INVALID_REQUEST, "The cursor's topic is not among those named")
-    page = _Page(broker, broker_views(broker.metadata.image, context.listener), request)
-    return (yield from page.fill((yield from _names(broker, request))))
+    page = _Page(broker, context, request)
+    names = yield from _names(broker, request)
+    if broker.access.allows_all:
+        return (yield from page.fill(names))
+    named = list(names)
+    denied = broker.access.denied(context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, named)
+    response = yield from page.fill(name for name in named if name not in denied)
+    if request.topics:
+        response.topics += [_denied(name) for name in named if name in denied]
+    return response
 
 
 def on_error(
@@ -75,9 +94,12 @@ def _names(broker: Broker, request: DescribeTopicPartitionsRequest) -> Steps[Ite
 class _Page:
     """The part of the answer that fits into one response."""
 
-    def __init__(self, broker: Broker, brokers: BrokerViews, request: DescribeTopicPartitionsRequest) -> None:
+    def __init__(
+        self, broker: Broker, context: RequestContext, request: DescribeTopicPartitionsRequest
+    ) -> None:
         self._broker = broker
-        self._brokers = brokers
+        self._session = context.session
+        self._brokers = broker_views(broker.metadata.image, context.session.listener)
         self._cursor = request.cursor
         # Only then are topics that do not exist an error.
         self._names_given = bool(request.topics)
@@ -99,39 +121,47 @@ class _Page:
         topic = self._broker.metadata.image.topics.get(name)
         if topic is None:
             if self._names_given:
-                self._topics.append(_missing(name))
+                self._topics.append(_missing(name, self._operations(name)))
             return None
         first = self._first_partition(name)
         if self._room == 0:
             return CursorResponse(topic_name=name, partition_index=first)
         views = partition_views(topic, self._broker.leadership, self._brokers, first=first)
         partitions = [_partition(view) for view in islice(views, self._room)]
-        self._topics.append(_topic(topic, partitions))
+        self._topics.append(_topic(topic, partitions, self._operations(name)))
         self._room -= len(partitions)
         end = first + len(partitions)
         return CursorResponse(topic_name=name, partition_index=end) if end < len(topic.partitions) else None
+
+    def _operations(self, name: str) -> int:
+        return self._broker.access.operations(self._session, AclResourceType.TOPIC, name)
 
     def _first_partition(self, name: str) -> int:
         return self._cursor.partition_index if self._cursor and self._cursor.topic_name == name else 0
 
 
-def _missing(name: str) -> DescribeTopicPartitionsResponseTopic:
+def _denied(name: str) -> DescribeTopicPartitionsResponseTopic:
+    """Whether it is there is not said."""
+    return DescribeTopicPartitionsResponseTopic(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED, name=name)
+
+
+def _missing(name: str, operations: int) -> DescribeTopicPartitionsResponseTopic:
     is_illegal = topic_name_problem(name) is not None
     code = ErrorCode.INVALID_TOPIC_EXCEPTION if is_illegal else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return DescribeTopicPartitionsResponseTopic(
-        error_code=code, name=name, topic_authorized_operations=TOPIC_OPERATIONS
+        error_code=code, name=name, topic_authorized_operations=operations
     )
 
 
 def _topic(
-    topic: TopicImage, partitions: list[DescribeTopicPartitionsResponsePartition]
+    topic: TopicImage, partitions: list[DescribeTopicPartitionsResponsePartition], operations: int
 ) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.is_internal,
         partitions=partitions,
-        topic_authorized_operations=TOPIC_OPERATIONS,
+        topic_authorized_operations=operations,
     )
 
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.needs import Needs, on_cluster
 from chronik.cluster.leadership import PartitionKey
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicPartition
 from chronik.wire.messages.elect_leaders import (
@@ -39,6 +41,9 @@ class _Wanted(NamedTuple):
     name: TopicPartition
     key: PartitionKey
     preferred: NodeId
+
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.ALTER),))
 
 
 async def handle(

@@ -13,7 +13,7 @@ from typing import Any
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.delayed_fetch import Answer, DelayedFetch
-from chronik.broker.fetch_reader import Fetched, FetchLimits
+from chronik.broker.fetch_reader import NOTHING_DENIED, Fetched, FetchLimits
 from chronik.broker.fetch_session import (
     FINAL_EPOCH,
     INITIAL_EPOCH,
@@ -24,10 +24,12 @@ from chronik.broker.fetch_session import (
 )
 from chronik.broker.large_fetch import LARGE_PARTITIONS, LargeFetch
 from chronik.broker.leader_hints import endpoints_of
+from chronik.broker.needs import Inside, Needs
 from chronik.broker.read_replicas import NO_RACK, is_rack_aware
 from chronik.broker.slices import Steps
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.ids import NO_NODE
+from chronik.vocab.ids import NO_NODE, TopicId
 from chronik.wire.messages.fetch import (
     AbortedTransaction,
     FetchableTopicResponse,
@@ -43,9 +45,33 @@ _FIRST_VERSION_WITH_TOPIC_IDS = 13
 # Older clients hear no leader's address with its number, and may not know it: as Kafka's, they get neither.
 _FIRST_VERSION_WITH_LEADERS = 16
 _READ_COMMITTED = 1
-_NOT_HERE = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
+# The replica id of who is none.
+_CONSUMER = -1
+_NOT_HERE = frozenset(
+    {
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+    }
+)
 # Partitions of an answer that are made in one step.
 _STEP = 128
+
+
+NEEDS = Needs(
+    inside=(
+        Inside(
+            operation=AclOperation.READ,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="its partitions are refused",
+        ),
+        Inside(
+            operation=AclOperation.CLUSTER_ACTION,
+            resource_type=AclResourceType.CLUSTER,
+            otherwise="all is refused to whoever says that it is a replica",
+        ),
+    ),
+)
 
 
 def handle(
@@ -82,10 +108,34 @@ def handle(
         is_read_committed=request.isolation_level == _READ_COMMITTED,
         reads_followers=reads_followers,
         rack=request.rack_id if reads_followers else NO_RACK,
+        denied=NOTHING_DENIED if broker.access.allows_all else _denied(broker, context, request, partitions),
     )
     if len(partitions) > LARGE_PARTITIONS:
         return LargeFetch(broker, partitions, limits, answer).run()
     return DelayedFetch(broker, partitions, limits, answer).start()
+
+
+def _denied(
+    broker: Broker, context: RequestContext, request: FetchRequest, partitions: Iterable[PartitionKey]
+) -> frozenset[str | bytes]:
+    """Topics that the client may not read, by what the partitions are named by. An id that no topic has is
+    not one of them.
+    """
+    topics = {topic for topic, _ in partitions}
+    state = request.replica_state
+    if request.replica_id != _CONSUMER or (state is not None and state.replica_id != _CONSUMER):
+        is_replica = broker.access.is_allowed(
+            context.session, AclOperation.CLUSTER_ACTION, AclResourceType.CLUSTER
+        )
+        return NOTHING_DENIED if is_replica else frozenset(topics)
+    names: dict[str | bytes, str] = {}
+    for topic in topics:
+        if isinstance(topic, str):
+            names[topic] = topic
+        elif (found := broker.metadata.image.topics_by_id.get(TopicId(topic))) is not None:
+            names[topic] = found.name
+    denied = broker.access.denied(context.session, AclOperation.READ, AclResourceType.TOPIC, names.values())
+    return frozenset(topic for topic, name in names.items() if name in denied)
 
 
 def on_error(request: FetchRequest, code: ErrorCode, message: str | None) -> FetchResponse:
@@ -215,7 +265,7 @@ def _response_in_steps(
         leaders = [one.leader for one in fetched if one.leader is not None]
         response.node_endpoints = [
             NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
-            for view in endpoints_of(broker, context.listener, leaders)
+            for view in endpoints_of(broker, context.session.listener, leaders)
         ]
     return response
 

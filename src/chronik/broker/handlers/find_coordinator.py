@@ -13,11 +13,14 @@ by a Kafka that has them switched off.
 """
 
 import asyncio
+from functools import partial
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.elections import election_seconds, wait_until_elected
+from chronik.broker.needs import Each, Needs, Whole
 from chronik.cluster.leadership import Leader, PartitionKey
 from chronik.cluster.views import broker_views
+from chronik.vocab.acl import CLUSTER_NAME, AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NO_NODE
 from chronik.wire.messages.find_coordinator import (
@@ -28,8 +31,43 @@ from chronik.wire.messages.find_coordinator import (
 
 _GROUP = 0
 _TRANSACTION = 1
+_SHARE = 2
 _BATCH_VERSION = 4
 _NO_PORT = -1
+
+
+_OF_KEY_TYPES = {
+    _GROUP: (AclOperation.DESCRIBE, AclResourceType.GROUP),
+    _TRANSACTION: (AclOperation.DESCRIBE, AclResourceType.TRANSACTIONAL_ID),
+    _SHARE: (AclOperation.CLUSTER_ACTION, AclResourceType.CLUSTER),
+}
+
+
+def _single_key(key_type: int, request: FindCoordinatorRequest) -> str | None:
+    return None if request.coordinator_keys else _resource(key_type, request, request.key)
+
+
+def _one_of_keys(key_type: int, _: Broker, request: FindCoordinatorRequest, key: str) -> str | None:
+    return _resource(key_type, request, key)
+
+
+def _resource(key_type: int, request: FindCoordinatorRequest, key: str) -> str | None:
+    """What a request about coordinators of a type needs for a key; None for one about those of another."""
+    if request.key_type != key_type:
+        return None
+    return CLUSTER_NAME if key_type == _SHARE else key
+
+
+NEEDS = Needs(
+    whole=tuple(
+        Whole(operation=operation, resource_type=resource_type, name=partial(_single_key, key_type))
+        for key_type, (operation, resource_type) in _OF_KEY_TYPES.items()
+    ),
+    each=tuple(
+        Each(operation=operation, resource_type=resource_type, name=partial(_one_of_keys, key_type))
+        for key_type, (operation, resource_type) in _OF_KEY_TYPES.items()
+    ),
+)
 
 
 async def handle(
@@ -51,6 +89,16 @@ def on_error(
     return response
 
 
+def on_denied(
+    broker: Broker, context: RequestContext, request: FindCoordinatorRequest, code: ErrorCode
+) -> FindCoordinatorResponse:
+    """Without a text, as from Kafka in the versions for many keys."""
+    response = on_error(request, code, None)
+    for coordinator in response.coordinators:
+        coordinator.error_message = ""
+    return response
+
+
 def _check_key_type(key_type: int, version: int) -> None:
     if key_type == _TRANSACTION:
         is_raised = version >= _BATCH_VERSION
@@ -64,7 +112,7 @@ async def _find(broker: Broker, context: RequestContext, group_id: str) -> Coord
     try:
         partition = await broker.groups.partition_for(group_id)
         leader = await _leader(broker, partition)
-        view = broker_views(broker.metadata.image, context.listener).get(leader.node)
+        view = broker_views(broker.metadata.image, context.session.listener).get(leader.node)
         if view is None:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "this listener does not reach it")
     except KafkaError as error:

@@ -3,8 +3,12 @@
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Heartbeat
 from chronik.broker.groups.service import check_group_id
+from chronik.broker.needs import Needs, on_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+
+NEEDS = Needs(whole=(on_group(AclOperation.READ),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: HeartbeatRequest) -> HeartbeatResponse:

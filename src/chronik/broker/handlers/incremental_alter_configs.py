@@ -16,7 +16,9 @@ from chronik.broker.config_requests import (
 )
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.loggers import check_level, check_logger, is_root, set_level, unset_level
+from chronik.broker.needs import Needs, each_config_resource
 from chronik.cluster.metadata.configs import AlterOp, ConfigChange, ConfigResource, IncrementalAlterConfigs
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.incremental_alter_configs import (
@@ -25,6 +27,8 @@ from chronik.wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+
+NEEDS = Needs(each=each_config_resource(AclOperation.ALTER_CONFIGS))
 
 
 async def handle(

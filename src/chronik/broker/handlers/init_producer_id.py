@@ -7,11 +7,31 @@ retriable code would let them try for ever, an authorization error would send th
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, Whole
+from chronik.vocab.acl import CLUSTER_NAME, AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_PRODUCER
 from chronik.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
 _NO_PRODUCER_EPOCH = -1
+
+
+NEEDS = Needs(
+    whole=(
+        Whole(
+            operation=AclOperation.WRITE,
+            resource_type=AclResourceType.TRANSACTIONAL_ID,
+            name=lambda request: request.transactional_id,
+        ),
+        Whole(
+            operation=AclOperation.IDEMPOTENT_WRITE,
+            resource_type=AclResourceType.CLUSTER,
+            name=lambda request: CLUSTER_NAME if request.transactional_id is None else None,
+            # KIP-679: whoever may write to some topic may do so idempotently.
+            or_any=(AclOperation.WRITE, AclResourceType.TOPIC),
+        ),
+    )
+)
 
 
 async def handle(

@@ -8,12 +8,17 @@ may be told to skip the assignment (KIP-814).
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Join, JoinAnswer
 from chronik.broker.groups.service import check_group_id
+from chronik.broker.needs import Needs, on_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember
 
 _FIRST_VERSION_REQUIRING_MEMBER_ID = 4
 _FIRST_VERSION_WITH_NULL_PROTOCOL = 7
 _FIRST_VERSION_WITH_SKIP_ASSIGNMENT = 9
+
+
+NEEDS = Needs(whole=(on_group(AclOperation.READ),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: JoinGroupRequest) -> JoinGroupResponse:
@@ -30,7 +35,7 @@ async def handle(broker: Broker, context: RequestContext, request: JoinGroupRequ
             rebalance_timeout_ms=_rebalance_timeout_ms(request),
             client_id=client_id,
             # As Java prints an address, and so Kafka's tools.
-            client_host=f"/{context.client_host}",
+            client_host=f"/{context.session.client_host}",
             reason=request.reason,
             new_member_id=broker.groups.new_member_id(request.group_instance_id or client_id),
             requires_known_member_id=context.api_version >= _FIRST_VERSION_REQUIRING_MEMBER_ID,

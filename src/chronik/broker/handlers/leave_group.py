@@ -5,6 +5,8 @@
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Leave, LeavingMember
 from chronik.broker.groups.service import check_group_id
+from chronik.broker.needs import Needs, on_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.leave_group import (
     LeaveGroupRequest,
@@ -14,6 +16,9 @@ from chronik.wire.messages.leave_group import (
 )
 
 _BATCH_VERSION = 3
+
+
+NEEDS = Needs(whole=(on_group(AclOperation.READ),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse:

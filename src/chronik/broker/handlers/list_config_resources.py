@@ -5,6 +5,8 @@ they have a setting of their own.
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_config_resources import (
@@ -14,6 +16,9 @@ from chronik.wire.messages.list_config_resources import (
 )
 
 _ALL_TYPES = frozenset(ResourceType) - {ResourceType.UNKNOWN}
+
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.DESCRIBE_CONFIGS),))
 
 
 async def handle(

@@ -5,7 +5,12 @@ All groups here are of the classic type. While a partition is being loaded the l
 with COORDINATOR_LOAD_IN_PROGRESS.
 """
 
+from collections.abc import Iterable
+
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.groups import commands as group_commands
+from chronik.broker.needs import Inside, Needs
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
@@ -13,8 +18,23 @@ from chronik.wire.messages.list_groups import ListedGroup, ListGroupsRequest, Li
 _TYPE = "classic"
 
 
+NEEDS = Needs(
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.CLUSTER,
+            otherwise="groups are left out that may not be described themselves",
+        ),
+        Inside(
+            operation=AclOperation.DESCRIBE, resource_type=AclResourceType.GROUP, otherwise="it is left out"
+        ),
+    ),
+)
+
+
 async def handle(broker: Broker, context: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse:
     listing = await broker.groups.list_groups()
+    hidden = _hidden(broker, context, listing.groups)
     states = {state.lower() for state in request.states_filter}
     types = {type_name.lower() for type_name in request.types_filter}
     has_type = not types or _TYPE in types
@@ -28,9 +48,20 @@ async def handle(broker: Broker, context: RequestContext, request: ListGroupsReq
                 group_type=_TYPE,
             )
             for group in listing.groups
-            if has_type and (not states or group.state.lower() in states)
+            if has_type and (not states or group.state.lower() in states) and group.group_id not in hidden
         ],
     )
+
+
+def _hidden(
+    broker: Broker, context: RequestContext, groups: Iterable[group_commands.ListedGroup]
+) -> frozenset[str]:
+    """Groups that the client may not see."""
+    access, session = broker.access, context.session
+    if access.is_allowed(session, AclOperation.DESCRIBE, AclResourceType.CLUSTER):
+        return frozenset()
+    names = (group.group_id for group in groups)
+    return access.denied(session, AclOperation.DESCRIBE, AclResourceType.GROUP, names)
 
 
 def on_error(request: ListGroupsRequest, code: ErrorCode, message: str | None) -> ListGroupsResponse:

@@ -11,7 +11,9 @@ the earliest offset is told (KIP-207).
 from collections import Counter
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, each_topic
 from chronik.broker.partition import Partition
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -38,6 +40,9 @@ _TIERED_KINDS = (_LATEST_TIERED, _EARLIEST_PENDING_UPLOAD)
 _EARLIEST_KINDS = (_EARLIEST, _EARLIEST_LOCAL, *_TIERED_KINDS)
 _READ_COMMITTED = 1
 _UNKNOWN = -1
+
+
+NEEDS = Needs(each=(each_topic(AclOperation.DESCRIBE),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:

@@ -4,11 +4,15 @@ Replicas stay where they were placed, so none ever is. kafka-topics asks this fo
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
 )
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.DESCRIBE),))
 
 
 async def handle(

@@ -16,15 +16,17 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
-from chronik.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from chronik.broker.access import NOT_ASKED
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.elections import soon_led, wait_until_led
+from chronik.broker.needs import Inside, Needs
 from chronik.broker.slices import Sliced, Steps
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.metadata.topics import CreateTopic, TopicImage
 from chronik.cluster.topic_creation import ensure_topics
 from chronik.cluster.views import BrokerViews, PartitionView, broker_views, partition_views
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.config.topic_names import topic_name_problem
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId
@@ -47,6 +49,32 @@ _STEP = 64
 _FIRST_VERSION_WITH_EMPTY_LIST = 1
 _FIRST_VERSION_WITH_LISTENER_NOT_FOUND = 6
 _FIRST_VERSION_WITH_NULL_NAMES = 12
+
+
+NEEDS = Needs(
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="refused where it is named, left out where all are asked for",
+        ),
+        Inside(
+            operation=AclOperation.CREATE,
+            resource_type=AclResourceType.CLUSTER,
+            otherwise="topics are refused that may not be created themselves",
+        ),
+        Inside(
+            operation=AclOperation.CREATE,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="refused instead of created",
+        ),
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.CLUSTER,
+            otherwise="no operation on it is named as allowed",
+        ),
+    ),
+)
 
 
 def handle(
@@ -76,13 +104,35 @@ class _Request:
     def __init__(self, broker: Broker, context: RequestContext, request: MetadataRequest) -> None:
         self._broker = broker
         self._version = context.api_version
-        self._listener = context.listener
+        self._session = context.session
         self._request = request
         self._names, self._ids = _asked(request, context.api_version)
+        # Of names that are shown as topics that are there or not there, no more.
         self._failures: dict[str, KafkaError] = {}
+        self._hidden: frozenset[str] = frozenset()
+        if not broker.access.allows_all:
+            self._hide()
         self._shown = 0
         # Out of the brokers, and so out of what is led.
         self._is_left_out = False
+
+    def _hide(self) -> None:
+        """What the client may not describe, and what it may not create."""
+        topics = self._broker.metadata.image.topics
+        by_id = (self._broker.metadata.image.topics_by_id.get(topic_id) for topic_id in self._ids)
+        names = [*(topics if self._names is None else self._names), *(topic.name for topic in by_id if topic)]
+        self._hidden = self._denied(AclOperation.DESCRIBE, names)
+        refused = set(self._hidden)
+        creations = self._creations()
+        if creations and not self._broker.access.is_allowed(
+            self._session, AclOperation.CREATE, AclResourceType.CLUSTER
+        ):
+            refused |= self._denied(AclOperation.CREATE, creations)
+        for name in refused:
+            self._failures[name] = KafkaError(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+
+    def _denied(self, operation: AclOperation, names: Iterable[str]) -> frozenset[str]:
+        return self._broker.access.denied(self._session, operation, AclResourceType.TOPIC, names)
 
     def is_ready(self) -> bool:
         return not self._creations() and not soon_led(self._broker, self._existing())
@@ -99,7 +149,7 @@ class _Request:
 
     def answer_in_steps(self) -> Steps[MetadataResponse]:
         image = self._broker.metadata.image
-        brokers = broker_views(image, self._listener)
+        brokers = broker_views(image, self._session.listener)
         asked_cluster = self._request.include_cluster_authorized_operations
         topics = yield from self._topics(image, brokers)
         if self._is_cut_off(image) and _lacks_a_leader(topics):
@@ -114,7 +164,9 @@ class _Request:
             cluster_id=self._broker.cluster_id,
             controller_id=self._broker.node_id,
             topics=topics,
-            cluster_authorized_operations=CLUSTER_OPERATIONS if asked_cluster else NOT_ASKED,
+            cluster_authorized_operations=self._broker.access.cluster_operations(self._session)
+            if asked_cluster
+            else NOT_ASKED,
         )
 
     def _is_cut_off(self, image: ClusterImage) -> bool:
@@ -127,7 +179,7 @@ class _Request:
         if self._names is None or not self._request.allow_auto_topic_creation:
             return []
         topics = self._broker.metadata.image.topics
-        missing = [name for name in self._names if name not in topics]
+        missing = [name for name in self._names if name not in topics and name not in self._failures]
         if not missing or not self._broker.settings.bool("auto.create.topics.enable"):
             return []
         return missing
@@ -142,30 +194,49 @@ class _Request:
 
     def _existing(self) -> Iterable[TopicImage]:
         """The topics asked for."""
-        image = self._broker.metadata.image
+        image, hidden = self._broker.metadata.image, self._hidden
         if self._names is None:
-            return image.topics.values()
+            topics = image.topics.values()
+            return [topic for topic in topics if topic.name not in hidden] if hidden else topics
         by_name = (image.topics.get(name) for name in self._names)
         by_id = (image.topics_by_id.get(topic_id) for topic_id in self._ids)
-        return [topic for topic in (*by_name, *by_id) if topic is not None]
+        return [topic for topic in (*by_name, *by_id) if topic is not None and topic.name not in hidden]
 
     def _topics(self, image: ClusterImage, brokers: BrokerViews) -> Steps[list[MetadataResponseTopic]]:
         topics: list[MetadataResponseTopic] = []
-        for name in list(image.topics) if self._names is None else self._names:
+        for name in self._all_names(image) if self._names is None else self._names:
             topic = image.topics.get(name)
             if topic is not None and name not in self._failures:
                 topics.append((yield from self._topic(topic, brokers)))
             else:
-                topics.append(MetadataResponseTopic(error_code=self._missing_code(name), name=name))
+                topics.append(self._missing(name))
         for topic_id in self._ids:
             topic = image.topics_by_id.get(topic_id)
-            if topic is not None:
+            if topic is not None and topic.name not in self._hidden:
                 topics.append((yield from self._topic(topic, brokers)))
             else:
                 name_or_none = None if self._version >= _FIRST_VERSION_WITH_NULL_NAMES else ""
-                code = ErrorCode.UNKNOWN_TOPIC_ID
+                # An id is no secret, as in Kafka, but the name is.
+                code = ErrorCode.UNKNOWN_TOPIC_ID if topic is None else ErrorCode.TOPIC_AUTHORIZATION_FAILED
                 topics.append(MetadataResponseTopic(error_code=code, name=name_or_none, topic_id=topic_id))
         return topics
+
+    def _all_names(self, image: ClusterImage) -> list[str]:
+        """Of this moment: some may have come since the request began."""
+        denied = self._denied(AclOperation.DESCRIBE, image.topics)
+        return [name for name in image.topics if name not in denied]
+
+    def _missing(self, name: str) -> MetadataResponseTopic:
+        code = self._missing_code(name)
+        is_told = (
+            self._request.include_topic_authorized_operations
+            and code is not ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        )
+        operations = self._operations(name) if is_told else NOT_ASKED
+        return MetadataResponseTopic(error_code=code, name=name, topic_authorized_operations=operations)
+
+    def _operations(self, name: str) -> int:
+        return self._broker.access.operations(self._session, AclResourceType.TOPIC, name)
 
     def _missing_code(self, name: str) -> ErrorCode:
         failure = self._failures.get(name)
@@ -176,7 +247,7 @@ class _Request:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def _topic(self, topic: TopicImage, brokers: BrokerViews) -> Steps[MetadataResponseTopic]:
-        asked = self._request.include_topic_authorized_operations
+        is_asked = self._request.include_topic_authorized_operations
         partitions = []
         for view in partition_views(topic, self._broker.leadership, brokers):
             partitions.append(self._partition(view))
@@ -188,7 +259,7 @@ class _Request:
             topic_id=topic.topic_id,
             is_internal=topic.is_internal,
             partitions=partitions,
-            topic_authorized_operations=TOPIC_OPERATIONS if asked else NOT_ASKED,
+            topic_authorized_operations=self._operations(topic.name) if is_asked else NOT_ASKED,
         )
 
     def _partition(self, view: PartitionView) -> MetadataResponsePartition:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Commit, CommitAnswer, OffsetToCommit
+from chronik.broker.needs import Needs, each_topic_by_name_or_id, on_group
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.metadata.topics import TopicImage
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import TopicId, TopicPartition
 from chronik.wire.messages.offset_commit import (
@@ -29,6 +31,9 @@ _NO_RETENTION = -1
 
 Offsets = dict[TopicPartition, OffsetToCommit]
 Errors = dict[TopicPartition, ErrorCode]
+
+
+NEEDS = Needs(whole=(on_group(AclOperation.READ),), each=(each_topic_by_name_or_id(AclOperation.READ),))
 
 
 async def handle(

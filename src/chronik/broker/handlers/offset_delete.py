@@ -5,6 +5,8 @@
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import DeleteOffsets
 from chronik.broker.groups.service import check_group_id
+from chronik.broker.needs import Needs, each_topic, on_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import TopicPartition
 from chronik.wire.messages.offset_delete import (
@@ -13,6 +15,8 @@ from chronik.wire.messages.offset_delete import (
     OffsetDeleteResponsePartition,
     OffsetDeleteResponseTopic,
 )
+
+NEEDS = Needs(whole=(on_group(AclOperation.DELETE),), each=(each_topic(AclOperation.READ),))
 
 
 async def handle(
@@ -53,3 +57,21 @@ async def handle(
 
 def on_error(request: OffsetDeleteRequest, code: ErrorCode, message: str | None) -> OffsetDeleteResponse:
     return OffsetDeleteResponse(error_code=code)
+
+
+def on_denied(
+    broker: Broker, context: RequestContext, request: OffsetDeleteRequest, code: ErrorCode
+) -> OffsetDeleteResponse:
+    """In the place of each partition."""
+    return OffsetDeleteResponse(
+        topics=[
+            OffsetDeleteResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetDeleteResponsePartition(partition_index=each.partition_index, error_code=code)
+                    for each in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )

@@ -10,12 +10,14 @@ groups only.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import FetchOffsets
 from chronik.broker.groups.offsets import CommittedOffset
+from chronik.broker.needs import Each, Inside, Needs, Whole
 from chronik.cluster.image import ClusterImage
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 from chronik.wire.messages.offset_fetch import (
@@ -45,11 +47,40 @@ class _AskedTopic(Protocol):
     partition_indexes: list[int]
 
 
+_A = TypeVar("_A", bound=_AskedTopic)
+
+
+NEEDS = Needs(
+    whole=(
+        Whole(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.GROUP,
+            # From version 8 on groups are in a list, and `group_id` is empty.
+            name=lambda request: None if request.groups else str(request.group_id),
+        ),
+    ),
+    each=(
+        Each(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.GROUP,
+            name=lambda broker, request, group: str(group.group_id) if request.groups else None,
+        ),
+    ),
+    inside=(
+        Inside(
+            operation=AclOperation.DESCRIBE,
+            resource_type=AclResourceType.TOPIC,
+            otherwise="its partitions are refused where they are named, left out where all are asked for",
+        ),
+    ),
+)
+
+
 async def handle(broker: Broker, context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
     if context.api_version < _BATCH_VERSION:
-        return await _single(broker, request)
+        return await _single(broker, context, request)
     answer = _group if context.api_version < _FIRST_VERSION_WITH_IDS else _group_by_ids
-    groups = await asyncio.gather(*(answer(broker, group) for group in request.groups))
+    groups = await asyncio.gather(*(answer(broker, context, group) for group in request.groups))
     return OffsetFetchResponse(groups=list(groups))
 
 
@@ -67,30 +98,49 @@ def on_error(request: OffsetFetchRequest, code: ErrorCode, message: str | None) 
     )
 
 
-async def _single(broker: Broker, request: OffsetFetchRequest) -> OffsetFetchResponse:
+async def _single(
+    broker: Broker, context: RequestContext, request: OffsetFetchRequest
+) -> OffsetFetchResponse:
+    hidden = _hidden(broker, context, request.topics)
+    allowed = _allowed(request.topics, hidden)
     try:
-        offsets = await _fetch(broker, request.group_id, request.topics)
+        offsets = await _fetch(broker, request.group_id, allowed)
     except KafkaError as error:
         return on_error(request, error.code, error.message)
-    asked = _named(offsets) if request.topics is None else _asked(request.topics)
-    return OffsetFetchResponse(topics=_old_topics(asked, offsets, ErrorCode.NONE))
+    asked = _named(_visible(broker, context, offsets)) if allowed is None else _asked(allowed)
+    refused = [(topic, indexes) for topic, indexes in _asked(request.topics) if topic in hidden]
+    return OffsetFetchResponse(
+        topics=[
+            *_old_topics(asked, offsets, ErrorCode.NONE),
+            *_old_topics(refused, {}, ErrorCode.TOPIC_AUTHORIZATION_FAILED),
+        ]
+    )
 
 
 async def _group(
-    broker: Broker, group: OffsetFetchRequestGroup, image: ClusterImage | None = None
+    broker: Broker,
+    context: RequestContext,
+    group: OffsetFetchRequestGroup,
+    image: ClusterImage | None = None,
 ) -> OffsetFetchResponseGroup:
     """With `image` the topics that it has: one may be another when the answer comes."""
+    hidden = _hidden(broker, context, group.topics)
+    allowed = _allowed(group.topics, hidden)
     try:
-        offsets = await _fetch(broker, group.group_id, group.topics)
+        offsets = await _fetch(broker, group.group_id, allowed)
     except KafkaError as error:
         return OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
     if image is not None:
         offsets = {each: found for each, found in offsets.items() if _is_in(image, each.topic, found)}
-    asked = _named(offsets) if group.topics is None else _asked(group.topics)
-    return OffsetFetchResponseGroup(group_id=group.group_id, topics=_topics(asked, offsets))
+    asked = _named(_visible(broker, context, offsets)) if allowed is None else _asked(allowed)
+    refused = [(topic, indexes) for topic, indexes in _asked(group.topics) if topic in hidden]
+    answered = [*_topics(asked, offsets), *_topics(refused, {}, ErrorCode.TOPIC_AUTHORIZATION_FAILED)]
+    return OffsetFetchResponseGroup(group_id=group.group_id, topics=answered)
 
 
-async def _group_by_ids(broker: Broker, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup:
+async def _group_by_ids(
+    broker: Broker, context: RequestContext, group: OffsetFetchRequestGroup
+) -> OffsetFetchResponseGroup:
     image = broker.metadata.image
     unknown = []
     if group.topics is not None:
@@ -98,7 +148,7 @@ async def _group_by_ids(broker: Broker, group: OffsetFetchRequestGroup) -> Offse
         group.topics = [topic for topic in group.topics if TopicId(topic.topic_id) in image.topics_by_id]
         for topic in group.topics:
             topic.name = image.topics_by_id[TopicId(topic.topic_id)].name
-    answer = await _group(broker, group, image)
+    answer = await _group(broker, context, group, image)
     answer.topics = [topic for topic in answer.topics if topic.name in image.topics]
     for answered in answer.topics:
         answered.topic_id = image.topics[answered.name].topic_id
@@ -113,12 +163,8 @@ def _is_in(image: ClusterImage, topic: str, committed: CommittedOffset) -> bool:
 
 
 def _unknown(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics:
-    topic = OffsetFetchResponseTopics(
-        topic_id=asked.topic_id, partitions=[_partition(index, None) for index in asked.partition_indexes]
-    )
-    for partition in topic.partitions:
-        partition.error_code = ErrorCode.UNKNOWN_TOPIC_ID
-    return topic
+    partitions = [_partition(index, None, ErrorCode.UNKNOWN_TOPIC_ID) for index in asked.partition_indexes]
+    return OffsetFetchResponseTopics(topic_id=asked.topic_id, partitions=partitions)
 
 
 async def _fetch(broker: Broker, group_id: str, topics: Sequence[_AskedTopic] | None) -> _Offsets:
@@ -129,6 +175,27 @@ async def _fetch(broker: Broker, group_id: str, topics: Sequence[_AskedTopic] | 
         )
     answer = await broker.groups.run(FetchOffsets(group_id, partitions=partitions))
     return answer.offsets
+
+
+def _hidden(broker: Broker, context: RequestContext, topics: Iterable[_AskedTopic] | None) -> frozenset[str]:
+    """Of the topics asked for those whose offsets the client may not see."""
+    names = (topic.name for topic in topics or ())
+    return broker.access.denied(context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, names)
+
+
+def _allowed(topics: Sequence[_A] | None, hidden: frozenset[str]) -> Sequence[_A] | None:
+    if topics is None or not hidden:
+        return topics
+    return [topic for topic in topics if topic.name not in hidden]
+
+
+def _visible(broker: Broker, context: RequestContext, offsets: _Offsets) -> _Offsets:
+    """Of all that there is what the client may see."""
+    names = (partition.topic for partition in offsets)
+    hidden = broker.access.denied(context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, names)
+    if not hidden:
+        return offsets
+    return {partition: found for partition, found in offsets.items() if partition.topic not in hidden}
 
 
 def _asked(topics: Iterable[_AskedTopic] | None) -> list[tuple[str, list[int]]]:
@@ -143,22 +210,29 @@ def _named(offsets: _Offsets) -> list[tuple[str, list[int]]]:
     return list(topics.items())
 
 
-def _topics(asked: list[tuple[str, list[int]]], offsets: _Offsets) -> list[OffsetFetchResponseTopics]:
+def _topics(
+    asked: list[tuple[str, list[int]]], offsets: _Offsets, error: ErrorCode = ErrorCode.NONE
+) -> list[OffsetFetchResponseTopics]:
     return [
         OffsetFetchResponseTopics(
             name=name,
-            partitions=[_partition(index, offsets.get(TopicPartition(name, index))) for index in indexes],
+            partitions=[
+                _partition(index, offsets.get(TopicPartition(name, index)), error) for index in indexes
+            ],
         )
         for name, indexes in asked
     ]
 
 
-def _partition(index: int, committed: CommittedOffset | None) -> OffsetFetchResponsePartitions:
+def _partition(
+    index: int, committed: CommittedOffset | None, error: ErrorCode = ErrorCode.NONE
+) -> OffsetFetchResponsePartitions:
     return OffsetFetchResponsePartitions(
         partition_index=index,
         committed_offset=_NO_OFFSET if committed is None else committed.offset,
         committed_leader_epoch=_NO_EPOCH if committed is None else committed.leader_epoch,
         metadata="" if committed is None else committed.metadata,
+        error_code=error,
     )
 
 

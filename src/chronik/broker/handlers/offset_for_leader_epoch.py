@@ -3,7 +3,9 @@ log (KIP-320).
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, each_topic
 from chronik.broker.partition import Partition
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_EPOCH, LeaderEpoch
 from chronik.wire.messages.offset_for_leader_epoch import (
@@ -15,6 +17,9 @@ from chronik.wire.messages.offset_for_leader_epoch import (
 )
 
 _UNKNOWN = -1
+
+
+NEEDS = Needs(each=(each_topic(AclOperation.DESCRIBE, "topic", or_on_cluster=AclOperation.CLUSTER_ACTION),))
 
 
 async def handle(

@@ -14,14 +14,17 @@ Transactions are not served yet: a transactional id never gets this far, because
 """
 
 import asyncio
+from collections.abc import Callable
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.deadlines import deadline_after
 from chronik.broker.leader_hints import endpoints_of, leader_hint
+from chronik.broker.needs import Needs, Whole, each_topic_by_name_or_id
 from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
-from chronik.records.batch import HEADER_BYTES, Codec, parse_header
+from chronik.records.batch import HEADER_BYTES, BatchHeader, Codec, parse_header
 from chronik.records.validate import RejectedRecords
+from chronik.vocab.acl import AclOperation, AclResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -58,6 +61,29 @@ _EXPECTED = frozenset(
 )
 # Kafka's own tools, which alone may write to internal topics.
 _ADMIN_CLIENT = "__admin_client"
+
+
+def _transactional_id(request: ProduceRequest) -> str | None:
+    """Where there are records of a transaction; without an id the partition refuses them."""
+    is_transactional = any(
+        _has(data.records, lambda header: header.is_transactional)
+        for topic in request.topic_data
+        for data in topic.partition_data
+    )
+    return request.transactional_id if is_transactional else None
+
+
+NEEDS = Needs(
+    whole=(
+        Whole(
+            operation=AclOperation.WRITE,
+            resource_type=AclResourceType.TRANSACTIONAL_ID,
+            name=_transactional_id,
+        ),
+    ),
+    each=(each_topic_by_name_or_id(AclOperation.WRITE),),
+    is_explained=False,
+)
 
 
 def handle(
@@ -232,7 +258,7 @@ class ProduceOperation:
     def _name_endpoints(self) -> None:
         self._response.node_endpoints = [
             NodeEndpoint(node_id=view.node, host=view.host, port=view.port, rack=view.rack)
-            for view in endpoints_of(self._broker, self._context.listener, self._leaders)
+            for view in endpoints_of(self._broker, self._context.session.listener, self._leaders)
         ]
 
     def _mark_failed(self, response: PartitionProduceResponse, code: ErrorCode) -> None:
@@ -258,9 +284,9 @@ class ProduceOperation:
 
 
 def _is_zstd(records: Records | None) -> bool:
+    return _has(records, lambda header: header.codec_id == Codec.ZSTD)
+
+
+def _has(records: Records | None, is_so: Callable[[BatchHeader], bool]) -> bool:
     """Whether the batch says so; what is too short for a batch is refused elsewhere."""
-    return (
-        isinstance(records, bytes)
-        and len(records) >= HEADER_BYTES
-        and parse_header(records).codec_id == Codec.ZSTD
-    )
+    return isinstance(records, bytes) and len(records) >= HEADER_BYTES and is_so(parse_header(records))

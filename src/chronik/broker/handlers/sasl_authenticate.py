@@ -1,8 +1,11 @@
 """SaslAuthenticate (key 36), versions 0 to 2: see SaslHandshake."""
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
+
+NEEDS = Needs(because="it is how clients authenticate")
 
 
 async def handle(

@@ -3,8 +3,11 @@ authenticated, and a handshake comes too late. The connection goes on, as Kafka'
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
+
+NEEDS = Needs(because="it is how clients authenticate")
 
 
 async def handle(

@@ -6,10 +6,15 @@ The answer waits for the leader's assignment, and until that is committed.
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Sync
 from chronik.broker.groups.service import check_group_id
+from chronik.broker.needs import Needs, on_group
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 _FIRST_VERSION_WITH_PROTOCOL = 5
+
+
+NEEDS = Needs(whole=(on_group(AclOperation.READ),))
 
 
 async def handle(broker: Broker, context: RequestContext, request: SyncGroupRequest) -> SyncGroupResponse:

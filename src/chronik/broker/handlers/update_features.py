@@ -6,6 +6,8 @@ difference.
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.needs import Needs, on_cluster
+from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.features import FeatureUpdate, UpgradeType, update_problem
 from chronik.wire.messages.update_features import (
@@ -16,6 +18,9 @@ from chronik.wire.messages.update_features import (
 )
 
 _FIRST_VERSION_WITH_UPGRADE_TYPE = 1
+
+
+NEEDS = Needs(whole=(on_cluster(AclOperation.ALTER),))
 
 
 async def handle(

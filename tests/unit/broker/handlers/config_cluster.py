@@ -14,6 +14,7 @@ from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NodeId
+from tests.support.client_session import client_session
 from tests.unit.cluster.fakes import FakeMetadataLog
 
 OWN = ConfigResource(ResourceType.BROKER, "1")
@@ -50,7 +51,5 @@ def context(api_version: int = 1) -> RequestContext:
         api_version=api_version,
         correlation_id=0,
         client_id=None,
-        client_host="127.0.0.1",
-        listener="PLAINTEXT",
-        connection_id=1,
+        session=client_session(client_host="127.0.0.1"),
     )

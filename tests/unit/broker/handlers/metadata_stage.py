@@ -19,6 +19,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId
 from chronik.wire.apis import ApiKey
 from chronik.wire.codec import decode, encode
 from chronik.wire.schema import Message
+from tests.support.client_session import client_session
 from tests.support.nulls import check_nulls
 from tests.unit.cluster.fakes import FakeMetadataLog
 
@@ -46,7 +47,7 @@ class MetadataStage:
         self.broker = Broker(**self._rooms(config))
 
     def _rooms(self, config: BrokerConfig) -> dict[str, Any]:
-        absent = dict.fromkeys(Broker.__slots__)
+        absent = dict.fromkeys(name for name in Broker.__slots__ if name not in ("access", "quotas"))
         return {
             **absent,
             "node_id": NODE,
@@ -85,9 +86,7 @@ def context(api_version: int, *, listener: str = "PLAINTEXT") -> RequestContext:
         api_version=api_version,
         correlation_id=1,
         client_id=None,
-        client_host="127.0.0.1",
-        listener=listener,
-        connection_id=1,
+        session=client_session(listener=listener, client_host="127.0.0.1"),
     )
 
 

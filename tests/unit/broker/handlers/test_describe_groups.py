@@ -2,7 +2,7 @@
 
 import pytest
 
-from chronik.broker.authorized_operations import NOT_ASKED
+from chronik.broker.access import NOT_ASKED
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from tests.unit.broker.groups.play import subscription

@@ -21,6 +21,7 @@ from chronik.wire.messages.fetch import (
     PartitionData,
 )
 from tests.support.broker_room import BrokerRoom, records_of, values_in
+from tests.support.client_session import client_session
 from tests.support.held_disk import HeldDisk
 
 FETCH = SUPPORTED[ApiKey.FETCH]
@@ -437,9 +438,7 @@ def start_waiting(room: BrokerRoom) -> asyncio.Future[FetchResponse]:
         api_version=VERSION,
         correlation_id=1,
         client_id=None,
-        client_host="192.0.2.1",
-        listener="PLAINTEXT",
-        connection_id=1,
+        session=client_session(),
     )
     waiting = fetch.handle(room.broker, context, fetch_request({("t", 0): 0}, max_wait_ms=9_000))
     assert isinstance(waiting, asyncio.Future)

@@ -20,6 +20,7 @@ from chronik.wire.messages.describe_topic_partitions import (
 )
 from chronik.wire.schema import Struct, fields
 from tests.support.broker_room import BrokerRoom
+from tests.support.client_session import client_session
 from tests.support.nulls import MAY_BE_NULL, NEVER_NULL, check_nulls
 from tests.support.protocol.generate import World, message
 
@@ -77,7 +78,7 @@ async def test_answers_are_held_to_the_table(api_key: ApiKey) -> None:
 async def answer_is_good(room: BrokerRoom, asked: Request) -> bool:
     """Whether there was an answer: what acks=0 asks for, or garbage, has none."""
     try:
-        reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], Peer())
+        reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
         parts = reply
         if isinstance(reply, asyncio.Future):
             parts = await asyncio.wait_for(reply, ANSWER_SECONDS)
@@ -88,9 +89,3 @@ async def answer_is_good(room: BrokerRoom, asked: Request) -> bool:
     (frame,) = cut_frames(b"".join(parts))
     check_nulls(ApiKey(asked.api_key), asked.version, decode_response(asked, frame))
     return True
-
-
-class Peer:
-    connection_id = 1
-    listener = "PLAINTEXT"
-    client_host = "192.0.2.1"

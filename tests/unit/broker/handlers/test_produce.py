@@ -21,6 +21,7 @@ from chronik.wire.messages.produce import (
     ProduceResponse,
 )
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request
+from tests.support.client_session import client_session
 from tests.support.held_disk import HeldDisk
 
 PRODUCE = SUPPORTED[ApiKey.PRODUCE]
@@ -63,9 +64,7 @@ def context(client_id: str, api_version: int = 9) -> RequestContext:
         api_version=api_version,
         correlation_id=1,
         client_id=client_id,
-        client_host="192.0.2.1",
-        listener="PLAINTEXT",
-        connection_id=1,
+        session=client_session(),
     )
 
 

@@ -1,0 +1,142 @@
+"""What a client must be allowed so that an API does its work: declared by each handler module as `NEEDS`.
+
+They are Kafka's own rules. A need is of the whole request (`Whole`); of each thing that it names (`Each`):
+those without it are refused in their place, and the others are served; or of what the handler itself looks up
+(`Inside`). The first two are seen to by `broker.authorization`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chronik.broker.context import Broker
+from chronik.vocab.acl import CLUSTER_NAME, AclOperation, AclResourceType
+from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.ids import NO_TOPIC_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Without it the whole request is refused, with the error of the resource's type."""
+
+    operation: AclOperation
+    resource_type: AclResourceType
+    # The resource's name by the request; None where this request does not need it.
+    name: Callable[[Any], str | None]
+    # What suffices instead, on any resource of its type.
+    or_any: tuple[AclOperation, AclResourceType] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """Of each element of the list that a request is cut by (`broker.portions`)."""
+
+    operation: AclOperation
+    resource_type: AclResourceType
+    # The resource's name by broker, request and element; None where this element does not need it, because it
+    # is another kind of thing, is not there, or is refused by the handler anyway.
+    name: Callable[[Broker, Any, Any], str | None]
+    # Suffices for all of them, on the cluster.
+    or_on_cluster: AclOperation | None = None
+    # Elements that name the same thing are left to the handler, which refuses them for that.
+    is_once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """Asked for by the handler itself."""
+
+    operation: AclOperation
+    resource_type: AclResourceType
+    # What is done with those that lack it.
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Of one API. With none of them anybody may ask, which `because` gives the reason for."""
+
+    whole: tuple[Whole, ...] = ()
+    each: tuple[Each, ...] = ()
+    inside: tuple[Inside, ...] = ()
+    because: str = ""
+    # Whether refusals have a text where there is room for one: as Kafka's.
+    is_explained: bool = True
+
+
+def on_cluster(operation: AclOperation) -> Whole:
+    return Whole(operation=operation, resource_type=AclResourceType.CLUSTER, name=lambda _: CLUSTER_NAME)
+
+
+def on_group(operation: AclOperation) -> Whole:
+    """On the group in `group_id`."""
+    return Whole(
+        operation=operation, resource_type=AclResourceType.GROUP, name=lambda request: str(request.group_id)
+    )
+
+
+def each_topic(
+    operation: AclOperation,
+    field: str = "name",
+    *,
+    or_on_cluster: AclOperation | None = None,
+    is_once: bool = False,
+) -> Each:
+    """On each topic, which has its name in `field`."""
+    return Each(
+        operation=operation,
+        resource_type=AclResourceType.TOPIC,
+        name=lambda broker, request, topic: str(getattr(topic, field)),
+        or_on_cluster=or_on_cluster,
+        is_once=is_once,
+    )
+
+
+def each_topic_by_name_or_id(operation: AclOperation) -> Each:
+    """On each topic, which has a name or an id; an id that no topic has is left to the handler."""
+    return Each(operation=operation, resource_type=AclResourceType.TOPIC, name=_name_by_either)
+
+
+def each_group(operation: AclOperation) -> Each:
+    """On each group, which is its name."""
+    return Each(
+        operation=operation,
+        resource_type=AclResourceType.GROUP,
+        name=lambda broker, request, group_id: str(group_id),
+    )
+
+
+def each_config_resource(operation: AclOperation) -> tuple[Each, ...]:
+    """On the topic or group whose settings they are; on the cluster for brokers, their loggers and clients'
+    metrics.
+    """
+    return tuple(
+        Each(operation=operation, resource_type=resource_type, name=name)
+        for resource_type, name in (
+            (AclResourceType.TOPIC, _topic_of_resource),
+            (AclResourceType.GROUP, _group_of_resource),
+            (AclResourceType.CLUSTER, _cluster_of_resource),
+        )
+    )
+
+
+def _name_by_either(broker: Broker, _: Any, asked: Any) -> str | None:
+    if asked.topic_id == NO_TOPIC_ID:
+        return str(asked.name)
+    topic = broker.metadata.image.topics_by_id.get(asked.topic_id)
+    return None if topic is None else topic.name
+
+
+def _topic_of_resource(_: Broker, __: Any, resource: Any) -> str | None:
+    return str(resource.resource_name) if resource.resource_type == ResourceType.TOPIC else None
+
+
+def _group_of_resource(_: Broker, __: Any, resource: Any) -> str | None:
+    return str(resource.resource_name) if resource.resource_type == ResourceType.GROUP else None
+
+
+def _cluster_of_resource(_: Broker, __: Any, resource: Any) -> str | None:
+    return CLUSTER_NAME if resource.resource_type in _OF_CLUSTER else None
+
+
+_OF_CLUSTER = (ResourceType.BROKER, ResourceType.BROKER_LOGGER, ResourceType.CLIENT_METRICS)

@@ -1,0 +1,131 @@
+"""What is known of a client while its connection lives.
+
+Sans-IO: the connection makes one when it is accepted, gives it to dispatch with every request, and asks it
+how long to wait; nothing here knows of sockets. What authenticates clients and counts quotas will keep its
+state here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from chronik.vocab.errors import ErrorCode
+from chronik.wire.apis import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a client is. Prints as Kafka writes it, `User:anna`."""
+
+    name: str
+    type: str = "User"
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.name}"
+
+
+# Whoever did not authenticate, because the listener did not ask for it.
+ANONYMOUS = Principal("ANONYMOUS")
+
+
+class SaslState(Enum):
+    """How far a connection has authenticated."""
+
+    # The mechanism is not agreed on yet.
+    HANDSHAKE = auto()
+    AUTHENTICATE = auto()
+    # Also where the listener does not ask for it.
+    COMPLETE = auto()
+
+
+# What is answered before the client is known. Kafka closes the connection of whoever asks for more.
+_ADMITTED: dict[SaslState, frozenset[int]] = {
+    SaslState.HANDSHAKE: frozenset((ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE)),
+    SaslState.AUTHENTICATE: frozenset((ApiKey.SASL_AUTHENTICATE,)),
+}
+
+
+class UnauthenticatedRequest(ValueError):
+    """A request that its client may not send before it has authenticated: its connection closes."""
+
+    code = ErrorCode.ILLEGAL_SASL_STATE
+
+
+class Session:
+    """Owned by a connection. Created when it is accepted, gone when it is closed."""
+
+    __slots__ = (
+        "_sasl",
+        "_throttle_ms",
+        "client_host",
+        "client_id",
+        "client_port",
+        "client_software_name",
+        "client_software_version",
+        "connection_id",
+        "is_authenticated",
+        "is_throttled",
+        "listener",
+        "principal",
+    )
+
+    def __init__(
+        self,
+        *,
+        connection_id: int,
+        listener: str,
+        client_host: str = "",
+        client_port: int = 0,
+        sasl: SaslState = SaslState.COMPLETE,
+    ) -> None:
+        self.connection_id = connection_id
+        # The listener the client came in by: Metadata answers with the endpoints advertised under its name.
+        self.listener = listener
+        self.client_host = client_host
+        self.client_port = client_port
+        # Of the last request: a client may send another one with each.
+        self.client_id: str | None = None
+        # What ApiVersions said (KIP-511); empty before.
+        self.client_software_name = ""
+        self.client_software_version = ""
+        self.principal = ANONYMOUS
+        self._sasl = sasl
+        # Invariant: `_sasl` is COMPLETE. Looked at with every request.
+        self.is_authenticated = sasl is SaslState.COMPLETE
+        # Invariant: whether `_throttle_ms` is above 0. Looked at with every answer.
+        self.is_throttled = False
+        self._throttle_ms = 0
+
+    @property
+    def sasl(self) -> SaslState:
+        return self._sasl
+
+    def admit(self, api_key: int) -> None:
+        """Raises UnauthenticatedRequest for what is not answered yet in this state of authentication."""
+        if not self.is_authenticated and api_key not in _ADMITTED[self._sasl]:
+            raise UnauthenticatedRequest(f"API {api_key} before authentication ({self._sasl.name})")
+
+    def agree_on_mechanism(self) -> None:
+        """SaslHandshake was answered without error."""
+        if self._sasl is SaslState.HANDSHAKE:
+            self._sasl = SaslState.AUTHENTICATE
+
+    def authenticate(self, principal: Principal) -> None:
+        """The client has shown who it is."""
+        self.principal = principal
+        self._sasl = SaslState.COMPLETE
+        self.is_authenticated = True
+
+    # Quotas.
+
+    def throttle(self, delay_ms: int) -> None:
+        """Have the connection wait so long before the next request, after the answer that says so
+        (KIP-219).
+        """
+        self._throttle_ms = max(self._throttle_ms, delay_ms)
+        self.is_throttled = self._throttle_ms > 0
+
+    def take_throttle_ms(self) -> int:
+        """How long the connection has to wait from now on; asked for once by it."""
+        throttle_ms, self._throttle_ms = self._throttle_ms, 0
+        self.is_throttled = False
+        return throttle_ms
