@@ -255,6 +255,14 @@ class LocalBroker:
     def storage(self) -> StorageHealth:
         return self._partitions.health
 
+    def warnings(self) -> list[str]:
+        """What is wrong although clients can use the node."""
+        stopped = ", ".join(f"{topic}-{partition}" for topic, partition in self._coordinators.failed())
+        return [
+            *self._partitions.health.warnings(),
+            *([f"coordinators stopped loading: {stopped}"] if stopped else []),
+        ]
+
     @property
     def runtime(self) -> "ClusterRuntime | None":
         """The way to the others; None for a node that is its cluster."""

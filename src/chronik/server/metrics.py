@@ -54,6 +54,7 @@ class NodeCollector(Collector):
             yield from quorum_metrics(statistics.metadata)
         if statistics.raft is not None:
             yield from raft_metrics(statistics.raft)
+        yield _coordinators(statistics)
         yield from _sockets(statistics)
         yield from _resources(statistics)
         yield from _disk()
@@ -176,6 +177,17 @@ def _cluster(statistics: NodeStatistics) -> Iterator[Metric]:
     for node, address in cluster.broker_addresses.items():
         brokers.add_metric([str(node), address], 1)
     yield brokers
+
+
+def _coordinators(statistics: NodeStatistics) -> Metric:
+    family = GaugeMetricFamily(
+        "kafka_server_group_coordinator_metrics_num_partitions",
+        "Partitions of __consumer_offsets led here, by the state of their coordinator.",
+        labels=["state"],
+    )
+    for state, count in statistics.coordinator_states.items():
+        family.add_metric([state], count)
+    return family
 
 
 def _groups(statistics: NodeStatistics) -> Iterator[Table]:

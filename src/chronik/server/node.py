@@ -296,8 +296,8 @@ class Node:
     @property
     def warnings(self) -> Sequence[str]:
         """What is wrong although clients can use the node."""
-        storage = self._local.storage.warnings() if self._is_started else []
-        return [*storage, *self._troubles.warnings()]
+        local = self._local.warnings() if self._is_started else []
+        return [*local, *self._troubles.warnings()]
 
     def _storage_figures(self) -> StorageFigures:
         storage, troubles = self._local.storage, self._troubles

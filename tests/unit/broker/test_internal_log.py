@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from chronik.broker.coordinator.log import KeyValues
+from chronik.broker.coordinator.log import EndOfTransaction, KeyValues, ProducerStamp
 from chronik.broker.internal_log import InternalLog
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -93,6 +93,37 @@ async def test_both_replays_read_everything_in_order(is_cold: bool) -> None:
     room.disk.is_cold = is_cold
     assert list(log.replay(0)) == appended
     assert await read_all(log) == appended
+    await room.close()
+
+
+@virtual
+async def test_producers_and_ends_of_transactions_are_kept() -> None:
+    room, log = await stage()
+    committed, aborted = ProducerStamp(7, 2), ProducerStamp(8, 0)
+    await log.append(0, [(b"k", b"1")], committed)
+    await log.append(0, [(b"k", b"2"), (b"l", None)], aborted)
+    await log.append(0, [(b"k", b"3")])
+    ends = [EndOfTransaction(committed, True, 5), EndOfTransaction(aborted, False, 6)]
+    for end in ends:
+        await log.append_marker(0, end)
+    read = [batch async for batch in log.read(0)]
+    assert [batch.records for batch in read] == [
+        [(b"k", b"1")],
+        [(b"k", b"2"), (b"l", None)],
+        [(b"k", b"3")],
+        (),
+        (),
+    ]
+    stamps = [(batch.header.producer_id, batch.header.producer_epoch) for batch in read]
+    assert stamps == [committed, aborted, (-1, -1), committed, aborted]
+    assert [batch.header.is_transactional for batch in read] == [True, True, False, True, True]
+    assert [batch.header.base_offset for batch in read] == [0, 1, 3, 4, 5]
+    assert [batch.marker for batch in read] == [None, None, None, *ends]
+    # As of any transactions: none is open, one was aborted.
+    partition = room.partition("t")
+    assert partition.last_stable_offset == partition.high_watermark == 6
+    # The metadata's replay sees records only.
+    assert list(log.replay(0))[3:] == [(), ()]
     await room.close()
 
 

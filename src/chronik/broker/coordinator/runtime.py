@@ -92,6 +92,13 @@ class CoordinatorRuntime(Generic[S]):
         """How many partitions that this node leads are in which state."""
         return Counter(host.state for host in self._hosts.values())
 
+    def states_by_name(self) -> dict[str, int]:
+        """As `states`, for a metric: states that no partition is in are 0."""
+        states = self.states()
+        return {
+            state.value: states[state] for state in CoordinatorState if state is not CoordinatorState.CLOSED
+        }
+
     def failed(self) -> list[int]:
         """The partitions that this node leads and cannot load."""
         return sorted(

@@ -76,6 +76,7 @@ async def take_statistics(sources: Sources) -> NodeStatistics:
         partitions=await in_slices(broker.replicas.partitions(), _partition),
         offline_partitions=broker.replicas.statistics().offline,
         groups=await in_slices(list(broker.groups.groups()), _group),
+        coordinator_states=broker.groups.runtime.states_by_name(),
         metadata=sources.metadata,
         raft=sources.raft,
         storage=sources.storage,

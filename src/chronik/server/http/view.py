@@ -200,6 +200,8 @@ class NodeStatistics(NamedTuple):
     partitions: Sequence[PartitionFigures]
     offline_partitions: int
     groups: Sequence[GroupFigures]
+    # Partitions of `__consumer_offsets` that this node leads, by Kafka's name of their coordinator's state.
+    coordinator_states: Mapping[str, int]
     # None before it is open.
     metadata: MetadataFigures | None
     # None for a node alone.

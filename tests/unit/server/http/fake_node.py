@@ -100,6 +100,7 @@ def statistics(
             topic_partitions={"orders": 9},
             broker_addresses={7: "localhost:9092", 8: "[::1]:9092"},
         ),
+        coordinator_states={"loading": 1, "active": 7, "failed": 2},
         partitions=partitions,
         offline_partitions=0,
         groups=groups,

@@ -100,6 +100,13 @@ def test_what_is_a_partitions_is_shown_by_its_leader_alone() -> None:
     assert found["kafka_log_log_size", followed] == 100
 
 
+def test_coordinators_by_state() -> None:
+    found = samples(statistics())
+    name = "kafka_server_group_coordinator_metrics_num_partitions"
+    shown = {state: found[name, labels(state=state)] for state in ("loading", "active", "failed")}
+    assert shown == {"loading": 1, "active": 7, "failed": 2}
+
+
 def test_sockets_and_the_loop_have_kafkas_names() -> None:
     found = samples(statistics())
     connections = "kafka_server_socket_server_metrics_connection_count"
