@@ -1,4 +1,5 @@
-"""How many Python calls and sync rounds one replicated produce takes on each of three nodes.
+"""How many Python calls and sync rounds one produce takes on each of three nodes, with three replicas and
+with one.
 
     python -m benchmarks.calls [--produces 20] [--at-once 20] [--json]
 
@@ -38,8 +39,9 @@ _VERSION = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one produce request, with all copies; `follower` is one of the two."""
+    """Of one produce request, with all copies; `follower` is one of the two others, also without a copy."""
 
+    replicas: int
     produces: int
     at_once: int
     leader_calls: float
@@ -80,6 +82,16 @@ def _request() -> ProduceRequest:
     return ProduceRequest(transactional_id=None, acks=-1, timeout_ms=30_000, topic_data=data)
 
 
+def _topic(replicas: int) -> CreateTopic:
+    return CreateTopic(name="t", partitions=1, replication_factor=replicas)
+
+
+def _leader(cluster: SimCluster) -> SimNode:
+    found = {node: node.broker.replicas.find("t", 0) for node in cluster.nodes.values()}
+    (leader,) = [node for node, partition in found.items() if partition is not None and partition.is_leader]
+    return leader
+
+
 def _rounds(cluster: SimCluster) -> dict[NodeId, int]:
     return {node.node: node.local.syncer.statistics().rounds for node in cluster.nodes.values()}
 
@@ -99,12 +111,12 @@ async def _idle_calls(windows: int) -> Counter[str]:
 
 
 @on_processes
-async def measure(produces: int, at_once: int) -> Cost:
+async def measure(produces: int, at_once: int, replicas: int = 3) -> Cost:
     cluster = await SimCluster(1).open()
     first = cluster.nodes[NodeId(1)]
-    await first.do(first.broker.metadata.submit(CreateTopic(name="t", partitions=1)))
+    await first.do(first.broker.metadata.submit(_topic(replicas)))
     await asyncio.sleep(_SETTLE_SECONDS)
-    (leader,) = [node for node in cluster.nodes.values() if node.partition("t").is_leader]
+    leader = _leader(cluster)
     await _produce(leader, at_once)
     await asyncio.sleep(_SETTLE_SECONDS)
     idle = await _idle_calls(produces)
@@ -121,6 +133,7 @@ async def measure(produces: int, at_once: int) -> Cost:
     own = leader.node
     others = [node for node in cluster.all_nodes if node != own]
     cost = Cost(
+        replicas=replicas,
         produces=produces,
         at_once=at_once,
         leader_calls=calls[own],
@@ -142,15 +155,19 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=20)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    costs = [measure(arguments.produces, at_once) for at_once in (1, arguments.at_once)]
+    costs = [
+        measure(arguments.produces, at_once, replicas)
+        for replicas in (3, 1)
+        for at_once in (1, arguments.at_once)
+    ]
     if arguments.json:
         print(json.dumps([asdict(cost) for cost in costs]))
         return 0
-    print("at once | calls, leader | calls, a follower | sync rounds, leader | sync rounds, a follower")
+    print("replicas | at once | calls, leader | calls, another | sync rounds, leader | sync rounds, another")
     for cost in costs:
         print(
-            f"{cost.at_once:>7} | {cost.leader_calls:>13.0f} | {cost.follower_calls:>17.0f} "
-            f"| {cost.leader_rounds:>19.1f} | {cost.follower_rounds:>23.1f}"
+            f"{cost.replicas:>8} | {cost.at_once:>7} | {cost.leader_calls:>13.0f} "
+            f"| {cost.follower_calls:>14.0f} | {cost.leader_rounds:>19.1f} | {cost.follower_rounds:>20.1f}"
         )
     return 0
 

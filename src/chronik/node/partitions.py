@@ -1,7 +1,7 @@
 """Opens, changes, closes and deletes this node's partitions: log, group and Kafka's rules put together.
 
-Implements `broker.replica_manager.PartitionFactory`. A partition with one replica is a group of one
-(`raft.solo`); all others are replicated, by the node's `raft.host.RaftHost`.
+Implements `broker.replica_manager.PartitionFactory`. Partitions are replicated by the node's
+`raft.host.RaftHost`, also those with one replica; those of a node alone are groups of one (`raft.solo`).
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class _Opened(NamedTuple):
     """What is to be known of an open partition at its end."""
 
     group: LocalGroup
-    # None for a group of one.
+    # None on a node alone.
     replica: "ReplicatedGroup | None"
     # Where the log ended when its files were as a clean close leaves them; None when they were not.
     clean_end_offset: Offset | None
@@ -132,20 +132,22 @@ class LocalPartitions:
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
         """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
         name = TopicPartition(created.topic.name, created.partition)
-        image = created.image
-        if len(image.replicas) == 1:
-            self._check_only_replica(name, image)
+        image, replication = created.image, self._replication
+        if replication is None:
+            invariant(len(image.replicas) == 1, "a replicated partition on a node alone")
             return self.open_solo(name, created.topic.topic_id, config, image.replicas[0], image.first_epoch)
-        replication = self._replication
-        invariant(replication is not None, "a replicated partition on a node alone")
-        assert replication is not None
-        return self.open_replicated(replication.new_replica(created), config, image.replicas)
+        new = replication.new_replica(created, self._leader_epoch)
+        if len(image.replicas) == 1:
+            self._check_only_replica(name, image, replication.directory_id)
+        return self.open_replicated(new, config, image.replicas)
 
-    def _check_only_replica(self, name: TopicPartition, image: PartitionImage) -> None:
-        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
-        if self._replication is None or self._disk.exists(str(name)):
+    def _check_only_replica(self, name: TopicPartition, image: PartitionImage, own: str) -> None:
+        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it.
+        `own` is this node's data directory.
+        """
+        named = image.directories[0]
+        if self._disk.exists(str(name)):
             return
-        named, own = image.directories[0], self._replication.directory_id
         if named not in ("", own):
             raise KafkaError(
                 ErrorCode.KAFKA_STORAGE_ERROR,
@@ -156,12 +158,12 @@ class LocalPartitions:
     def open_replicated(
         self, new: "NewReplica", config: TopicConfig, replicas: Sequence[NodeId]
     ) -> Partition:
-        """This node's replica of a group of several; made and begun when it is not there yet."""
+        """This node's replica of a partition; made and begun when it is not there yet."""
         replication = self._replication
         invariant(replication is not None, "a replicated partition on a node alone")
         assert replication is not None
         existed = self._disk.exists(str(new.name))
-        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=True)
+        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=len(replicas) > 1)
         group = replication.open(
             new, log, self._flush_policy(config), lambda: self._on_leader_found(partition)
         )

@@ -12,12 +12,13 @@ from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.names import LOG, offset_name
 from chronik.log.partition_log import PartitionLog
+from chronik.raft.core.memberships import Memberships
 from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, HardState, Membership
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
-from chronik.raft.reconcile import Finding, Reconciled, reconcile
+from chronik.raft.reconcile import Finding, Reconciled, adopt, reconcile
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
@@ -37,6 +38,8 @@ class NewReplica:
     # Leads the first term without an election; None where somebody must be elected.
     first_leader: NodeId | None
     first_epoch: LeaderEpoch = FIRST_TERM
+    # What an only replica leads after, should the store not know it: not below any epoch it had before.
+    least_epoch: LeaderEpoch = NO_TERM
     hooks: RestartHooks | None = None
 
     @property
@@ -63,8 +66,8 @@ class Replication:
     def store(self) -> StateStore:
         return self._setting.store
 
-    def new_replica(self, created: TopicPartitionImage) -> NewReplica:
-        """As the metadata describes it."""
+    def new_replica(self, created: TopicPartitionImage, start_epoch: LeaderEpoch) -> NewReplica:
+        """As the metadata describes it. `start_epoch`: see `data_directory.next_leader_epoch`."""
         image = created.image
         return NewReplica(
             name=TopicPartition(created.topic.name, created.partition),
@@ -75,6 +78,7 @@ class Replication:
             ),
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
+            least_epoch=LeaderEpoch(start_epoch + image.first_epoch - FIRST_TERM),
         )
 
     def open(
@@ -88,9 +92,13 @@ class Replication:
 
         `on_leader_found` is called when a replica whose log is incomplete can have another one.
         """
-        found = self._prepare(new, log)
-        if not self._has_begun(new, log):
-            self._unbegun.add(new.group_id)
+        found = Finding.SOUND
+        if self._is_only_replica(new):
+            self._prepare_only_replica(new, log)
+        else:
+            found = self._prepare(new, log)
+            if not self._has_begun(new, log):
+                self._unbegun.add(new.group_id)
         return ReplicatedGroup(
             new.group_id,
             log,
@@ -102,8 +110,8 @@ class Replication:
         )
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
-        """Its partition is there: from now on it takes part."""
-        if group.id in self._unbegun:
+        """Its partition is there: from now on it takes part, and leads if there is nobody else."""
+        if not group.lead_alone() and group.id in self._unbegun:
             self._unbegun.discard(group.id)
             if new.first_leader is not None:
                 group.bootstrap(new.first_leader)
@@ -176,6 +184,26 @@ class Replication:
         self.store.restart(new.group_id, _beginning(new))
         self.store.sync_now()
         log.reset(0)
+
+    def _is_only_replica(self, new: NewReplica) -> bool:
+        state, node = self.store.get(new.group_id), self._setting.node
+        known = [(BEFORE_FIRST, new.membership)] if state is None else state.markers.memberships()
+        return Memberships(known).is_alone(node, BEFORE_FIRST)
+
+    def _prepare_only_replica(self, new: NewReplica, log: PartitionLog) -> None:
+        """Have the store agree with the log."""
+        found = adopt(log, self.store, new.group_id, new.membership, new.least_epoch)
+        if found.is_loss:
+            _log.error(
+                "records lost: they were durable, and this was the only replica",
+                extra={
+                    "partition": str(new.name),
+                    "expected_end_offset": found.expected_offset,
+                    "found_end_offset": found.end_offset,
+                },
+            )
+        with suppress(OSError):
+            self.store.raise_log_ends({new.group_id: log.synced_offset})
 
     def _prepare(self, new: NewReplica, log: PartitionLog) -> Finding:
         """Have log and store agree; what became of the log."""

@@ -36,6 +36,11 @@ class NotifyingGroup(Protocol):
         """Exclusive bound of the committed records."""
         ...
 
+    @property
+    def is_alone(self) -> bool:
+        """True if there is no other replica: then its leadership is no election."""
+        ...
+
     def on_leader_changed(self) -> None:
         """Before the partition is told."""
         ...
@@ -48,8 +53,10 @@ class ListenerNotifier:
         self._group = group
         self._commits = commits
         self.listener: GroupListener | None = None
-        # What was last told.
+        # As the group's proposers may see it, and as it was last told.
         self.high_watermark = start_offset
+        self._told_high_watermark = start_offset
+        # What was last told.
         self._leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
         self._is_own_term_notified = False
         # The least end of the log since the last telling, if it was cut.
@@ -83,15 +90,20 @@ class ListenerNotifier:
             listener.on_truncated(end_offset)
         self._notify_leader(listener)
         high_watermark = group.committed_offset
-        if high_watermark > self.high_watermark:
-            self.high_watermark = high_watermark
-            if self._timed_end is not None and high_watermark >= self._timed_end:
-                self._timed_end = None
-                self._commits.since(self._timed_from)
-            listener.on_commit(high_watermark)
+        if high_watermark > self._told_high_watermark:
+            self.notify_commit(high_watermark)
         if not self._is_own_term_notified and group.is_own_term_committed:
             self._is_own_term_notified = True
             listener.on_own_term_committed()
+
+    def notify_commit(self, high_watermark: Offset) -> None:
+        """One that is higher than the last; by itself where nothing else can have changed."""
+        self.high_watermark = self._told_high_watermark = high_watermark
+        if self._timed_end is not None and high_watermark >= self._timed_end:
+            self._timed_end = None
+            self._commits.since(self._timed_from)
+        if self.listener is not None:
+            self.listener.on_commit(high_watermark)
 
     def notify_failure(self, error: OSError) -> None:
         """The last thing it is told. Whatever else the group knew, it may be in no state to say."""
@@ -118,7 +130,7 @@ class ListenerNotifier:
         # What another leader commits, or this one in another term, says nothing about this append.
         self._timed_end = None
         leader = group.known_leader
-        if group.is_leader and group.leader_epoch > group.first_epoch:
+        if group.is_leader and group.leader_epoch > group.first_epoch and not group.is_alone:
             self.elections += 1
         if leader is None:
             return

@@ -31,6 +31,12 @@ class Persisted(Protocol):
         """
         ...
 
+    def on_own_synced(self, end_offset: Offset) -> bool:
+        """The log is durable up to there. True if that is all there is to be told: there is no other replica,
+        and records go past the core.
+        """
+        ...
+
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
         """The log is durable, or as good as, up to an entry of this term."""
         ...
@@ -85,6 +91,20 @@ class Persistence:
         self._unsynced_bytes += size
         if self._write_caching is None:
             self._syncer.request(self)
+
+    def on_appended_alone(self, size: int) -> bool:
+        """So many bytes were appended that no other replica waits for. True if they count as durable as they
+        are.
+        """
+        self._durability.writes += 1
+        self._unsynced_bytes += size
+        policy = self._write_caching
+        if policy is None or self._store.synced < self._store_written:
+            self._syncer.request(self)
+            return False
+        self._durability.durable = self._durability.writes
+        self._flush_later(policy)
+        return True
 
     def on_appended(self, size: int) -> None:
         """So many bytes of a leader's."""
@@ -191,6 +211,8 @@ class Persistence:
                     self._record_end(is_durable=has_moved)
         if self._store.synced < self._store_written:
             self._store.on_synced(done.store_written)
+        if self._group.on_own_synced(end_offset):
+            return
         self._group.on_round_end()
         if done.last_index > BEFORE_FIRST and done.cuts == durability.cuts:
             self._group.on_persisted(done.last_index, done.term)

@@ -11,16 +11,25 @@ disagreement can only have come about in one way:
 * the log's front is durable no further than its records, and markers are forgotten after it.
 
 What these rules exclude no crash has done: files were lost, and with them what this replica acknowledged.
+
+Nobody knows better than the log of a partition's only replica: there the markers follow the log (`adopt`).
 """
 
 from enum import Enum
 from typing import NamedTuple
 
 from chronik.log.partition_log import PartitionLog
-from chronik.raft.core.types import RaftIndex
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    NO_TERM,
+    HardState,
+    Membership,
+    RaftIndex,
+    Term,
+)
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
-from chronik.raft.markers import Markers
+from chronik.raft.markers import MarkerBase, MarkerRecord, Markers
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import invariant
@@ -129,6 +138,58 @@ def _first_lacking(log: PartitionLog, state: GroupState) -> Offset | None:
         if damage.is_loss and damage.end_offset > first and damage.first_offset < log.end_offset:
             return Offset(max(first, damage.first_offset))
     return None
+
+
+def adopt(
+    log: PartitionLog, store: StateStore, group: GroupId, membership: Membership, least_term: Term
+) -> Reconciled:
+    """As `reconcile`, for a partition's only replica: nothing that its log has is dropped. Where the store
+    does not bear the log out, or knows nothing of the group, it is told what the log says: after the store
+    was lost, or a release wrote the log that kept no state for groups of one. No sync is needed, for until
+    there is one this comes out again.
+
+    `membership` and `least_term`, which is not below any that clients were told, are for a group that is not
+    known, or not as it is. Raises OSError.
+    """
+    state = store.get(group)
+    expected = Offset(0) if state is None else state.log_end
+    if state is not None and log.end_offset >= expected and _is_borne_out(log, state.markers):
+        store.rebase(group, state.markers.index_before(log.first_offset))
+        return Reconciled(Finding.SOUND, log.end_offset, expected)
+    adopted = _describe(log, membership)
+    known = HardState() if state is None else state.hard_state
+    term = Term(max(known.term, least_term, log.latest_epoch))
+    adopted.hard_state = known if term == known.term else HardState(term=term)
+    adopted.losses = 0 if state is None else state.losses
+    adopted.log_end = log.synced_offset
+    store.replace(group, adopted)
+    finding = Finding.SHORTER if log.end_offset < expected else Finding.SOUND
+    return Reconciled(finding, log.end_offset, expected)
+
+
+def _is_borne_out(log: PartitionLog, markers: Markers) -> bool:
+    """Whether the log has all that the markers speak of, in the terms they say."""
+    last = markers.base.offset if markers.last is None else markers.last.offset
+    return last <= log.end_offset and _first_contradiction(log, markers) is None
+
+
+def _describe(log: PartitionLog, membership: Membership) -> GroupState:
+    """A state in which each epoch of the log begins with the start of a leader's term.
+
+    The first epoch may be that of no term, and may have begun before the log does: the description begins
+    behind an entry of that epoch, so that whoever lacks it is sent the log from there on.
+    """
+    if log.end_offset == 0:
+        return GroupState(MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST))
+    starts = log.epoch_starts()
+    offset = starts[0].start_offset if starts else log.end_offset
+    term = Term(starts[0].epoch if starts else NO_TERM)
+    index = RaftIndex(offset)
+    state = GroupState(MarkerBase(index, Offset(offset), term, membership, index))
+    for epoch, start in starts[1:]:
+        at = Offset(start)
+        state.markers.append(MarkerRecord(state.markers.index_of(at), at, Term(epoch)))
+    return state
 
 
 def _first_contradiction(log: PartitionLog, markers: Markers) -> Offset | None:

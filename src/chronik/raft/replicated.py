@@ -4,6 +4,9 @@ Made by whoever opens the partition, given to the node's `raft.host.RaftHost`, w
 and `run`. Whatever happens in a turn of the loop is carried out at its end (`run`), so that many proposals
 make one message to each follower, and one sync. Only a proposal is written at once, because its producer is
 told where it went. What the partition is told (`raft.notifications`), it is told from `run`.
+
+The only replica of a partition leads at once when it is opened, and counts to one without its core: it
+appends, asks for a sync, and has committed when that ends (`_is_appending_alone`).
 """
 
 import logging
@@ -92,6 +95,12 @@ class ReplicatedGroup:
         self._has_inputs = False
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
+        # What is proposed goes past the core, which is told of it before its next input
+        # (`RaftCore.begin_own_appends`), and is committed up to this offset.
+        self._is_appending_alone = False
+        self._own_committed = Offset(0)
+        # Whether to ask the core for that: as of its last leadership and membership.
+        self._may_append_alone = False
         self._resting_ticks = 0
         # Term and vote could not be written: nothing of this replica leaves until they are.
         self._is_state_unwritten = False
@@ -130,6 +139,8 @@ class ReplicatedGroup:
 
     @property
     def is_leader(self) -> bool:
+        if self._is_appending_alone:
+            return True
         return self._core.role is Role.LEADER and self._failed is None and not self.is_suspended
 
     @property
@@ -147,6 +158,8 @@ class ReplicatedGroup:
     @property
     def committed_offset(self) -> Offset:
         """`high_watermark` as it is about to be; not before what is to be written was."""
+        if self._is_appending_alone:
+            return self._own_committed
         committed = self._core.committed
         return self._raft_log.offset_after(committed) if committed > BEFORE_FIRST else Offset(0)
 
@@ -204,7 +217,14 @@ class ReplicatedGroup:
 
     @property
     def is_quiesced(self) -> bool:
-        return self.is_suspended or self._failed is not None or self._core.is_quiesced
+        if self.is_suspended or self._failed is not None or self._is_appending_alone:
+            return True
+        return self._core.is_quiesced
+
+    @property
+    def is_alone(self) -> bool:
+        """True if the partition has no other replica."""
+        return self._core.is_alone
 
     def refusal(self) -> KafkaError:
         """See `raft.group.Group.refusal`."""
@@ -222,6 +242,14 @@ class ReplicatedGroup:
             self._input()
             self._core.bootstrap(first_leader)
 
+    def lead_alone(self) -> bool:
+        """Lead at once where this is the only replica; before anything else. False where it is not."""
+        if not self._core.lead_alone():
+            return False
+        self._input()
+        self._core.open_term()
+        return True
+
     def set_write_caching(self, policy: FlushPolicy | None) -> None:
         """Change the promise for records proposed from now on; earlier ones are synced at once."""
         self._persistence.set_write_caching(policy)
@@ -229,12 +257,16 @@ class ReplicatedGroup:
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
         """See `raft.group.Group.propose`."""
         try:
-            if self._has_inputs:
+            if self._is_appending_alone:
+                return self._append_alone(batches)
+            if self._has_inputs or self._is_state_unwritten:
                 # What they want written comes first.
                 self._run_core()
             if self._failed is not None or self.is_suspended:
                 raise self.refusal()
-            return self._propose(batches)
+            if self._is_state_unwritten and self.is_leader:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the leader epoch could not be written")
+            return self._append_alone(batches) if self._is_appending_alone else self._propose(batches)
         except InvariantViolation as violation:
             _log.critical(
                 "replica stopped: an unexpected error; restart this node",
@@ -260,6 +292,20 @@ class ReplicatedGroup:
         self._has_proposals = True
         self._notifier.on_proposed(result.end_offset)
         self._host.mark(self)
+        return result
+
+    def _append_alone(self, batches: Sequence[Batch]) -> AppendResult:
+        try:
+            result = self._log.append(batches, self._core.term)
+        except OSError as error:
+            # Nothing was appended. A full disk may have room again later, so this replica goes on.
+            if self._log.is_failed:
+                self.fail(error)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"append failed: {error}") from error
+        if self._persistence.on_appended_alone(result.size):
+            # The proposer sees it in `high_watermark`, the others are told at the end of this turn.
+            self._own_committed = self._notifier.high_watermark = result.end_offset
+            self._host.mark(self)
         return result
 
     def sync_soon(self) -> None:
@@ -388,7 +434,7 @@ class ReplicatedGroup:
             on_leader_found()
 
     def tick(self) -> None:
-        if self._failed is not None or self.is_suspended:
+        if self._failed is not None or self.is_suspended or self._is_appending_alone:
             return
         if self._resting_ticks > 0:
             self._resting_ticks -= 1
@@ -442,7 +488,7 @@ class ReplicatedGroup:
         """Carry out what the inputs of this turn led to, and tell the partition."""
         if self._is_closed:
             return
-        if self._failed is None and not self.is_suspended:
+        if self._failed is None and not self.is_suspended and not self._is_appending_alone:
             self._run_core()
         if self._failed is not None:
             self._notifier.notify_failure(self._failed)
@@ -452,10 +498,10 @@ class ReplicatedGroup:
         self._notifier.tell()
 
     def resign(self) -> None:
-        """Lead no more, because the node stops: the others are told at the end of this turn. `close` follows
-        in a later one.
+        """Lead no more, because the node stops: the others, if any, are told at the end of this turn. `close`
+        follows in a later one.
         """
-        if self._failed is None and not self._is_closed and not self.is_suspended:
+        if self._failed is None and not self._is_closed and not self.is_suspended and not self._core.is_alone:
             self._input()
             self._core.resign()
 
@@ -468,6 +514,7 @@ class ReplicatedGroup:
         """The log, or this code, cannot be trusted any more."""
         if self._failed is None and not self._is_closed:
             self._abdicate()
+            self._is_appending_alone = False
             self._failed = error
             self._log.fail(error)
             self._persistence.end(error)
@@ -483,6 +530,13 @@ class ReplicatedGroup:
         """See `raft.persistence.Persisted`."""
         self._has_inputs = True
         self._core.on_persisted(last_index, term)
+
+    def on_own_synced(self, end_offset: Offset) -> bool:
+        """See `raft.persistence.Persisted`."""
+        if self._is_appending_alone and end_offset > self._own_committed:
+            self._own_committed = end_offset
+            self._notifier.notify_commit(end_offset)
+        return self._is_appending_alone
 
     def release(self, messages: Sequence[Message]) -> None:
         """See `raft.persistence.Persisted`."""
@@ -500,11 +554,17 @@ class ReplicatedGroup:
     # Carrying out.
 
     def _input(self) -> None:
+        if self._is_appending_alone:
+            self._is_appending_alone = False
+            self._core.end_own_appends(self._raft_log.last_before(self._own_committed))
         self._has_inputs = True
         self._host.mark(self)
 
     def _run_core(self) -> None:
         """Until the core has nothing more to say."""
+        if self._is_state_unwritten and self._core.role is Role.LEADER:
+            # Only one that is alone leads nevertheless.
+            self._core.open_term()
         while True:
             self._has_inputs = self._has_proposals = False
             try:
@@ -513,8 +573,13 @@ class ReplicatedGroup:
                 # What a follower lacks cannot be read here.
                 self.fail(error if isinstance(error, OSError) else OSError(str(error)))
                 return
-            if not self._carry_out(ready) or not self._has_inputs:
+            if not self._carry_out(ready):
                 return
+            if not self._has_inputs:
+                break
+        if self._may_append_alone and self._core.begin_own_appends():
+            self._own_committed = self._raft_log.offset_after(self._core.committed)
+            self._is_appending_alone = True
 
     def _carry_out(self, ready: Ready) -> bool:
         """Whether it could be."""
@@ -526,6 +591,8 @@ class ReplicatedGroup:
             return False
         if ready.membership is not None or (ready.committed is not None and self._is_vote_open):
             self._judge_vote(ready)
+        if ready.leadership is not None or ready.membership is not None:
+            self._may_append_alone = self._core.is_alone and self._core.role is Role.LEADER
         for message in ready.messages:
             self._send(message)
         self._persistence.hold(ready.messages_after_persistence, has_written=has_written)
@@ -591,9 +658,9 @@ class ReplicatedGroup:
             self._has_inputs = True
 
     def _may_vote(self, core: RaftCore) -> bool:
-        """Not with other files than those the others know: on another disk, or since some of them were
-        lost.
-        """
+        """Not with other files than those that others know: on another disk, or since some were lost."""
+        if core.is_alone:
+            return True
         is_named = self.losses == 0 or self._setting.node in dict(core.committed_membership.directories)
         return is_named and core.is_directory_committed(self.directory)
 
@@ -636,13 +703,11 @@ class ReplicatedGroup:
             self._on_append_failed(error)
 
     def _on_append_failed(self, error: OSError) -> None:
-        """Nothing more was appended. Others may have room; this node steps aside, and follows when it can."""
-        if self._resting_ticks == 0:
-            _log.error(
-                "could not append; this replica does not lead until it can",
-                extra={"group": str(self.id), "error": str(error)},
-            )
-        self._resting_ticks = self._setting.options.election_ticks * _RESTING_ELECTIONS
+        """Nothing more was appended. Others may have room; this node steps aside, and follows when it can. An
+        only replica leads on: its producers are told one by one.
+        """
+        if not self._core.is_alone:
+            self._rest(error)
         if self._log.is_failed or self._store.failure is not None:
             self.fail(error)
             return
@@ -651,6 +716,14 @@ class ReplicatedGroup:
         if not self._is_state_unwritten:
             self._input()
         self._core.on_append_failed()
+
+    def _rest(self, error: OSError) -> None:
+        if self._resting_ticks == 0:
+            _log.error(
+                "could not append; this replica does not lead until it can",
+                extra={"group": str(self.id), "error": str(error)},
+            )
+        self._resting_ticks = self._setting.options.election_ticks * _RESTING_ELECTIONS
 
     def _abdicate(self) -> None:
         """As `RaftCore.resign`, for a core that cannot go on: the best follower is to campaign, and the

@@ -77,6 +77,10 @@ class ReplicatedLog:
         """The exclusive bound of the records up to `index`."""
         return self._state.markers.offset_after(index)
 
+    def last_before(self, offset: Offset) -> RaftIndex:
+        """Of the entry before the record at `offset`, a marker perhaps."""
+        return RaftIndex(self._state.markers.index_of(offset) - 1)
+
     def on_loaded(self, read: LogSlice | None) -> None:
         """A cold read ended; None when it failed."""
         self._loaded = None if self._is_cut else read

@@ -172,6 +172,11 @@ class StateStore:
         self._groups[group] = state
         return state
 
+    def replace(self, group: GroupId, state: GroupState) -> None:
+        """What is known of the group, if anything, is not so: this is. Nobody else may hold its old state."""
+        self._write(codec.format_state(group, state.image()))
+        self._groups[group] = state
+
     def set_hard_state(self, group: GroupId, hard_state: HardState) -> None:
         state = self._groups[group]
         known = state.hard_state

@@ -1,4 +1,4 @@
-"""What one replicated produce takes, which is the same on every machine."""
+"""What one produce takes, which is the same on every machine."""
 
 from benchmarks.calls import measure
 
@@ -14,3 +14,10 @@ def test_produces_at_once_share_rounds_and_turns() -> None:
     cost = measure(2, 20)
     assert (cost.leader_rounds, cost.follower_rounds) == (1.0, 1.0)
     assert cost.leader_calls < 160
+
+
+def test_a_produce_to_the_only_replica_goes_past_the_core() -> None:
+    cost = measure(10, 1, replicas=1)
+    assert (cost.leader_rounds, cost.follower_rounds) == (1.0, 0.0)
+    # 135 when it was a group of another class, without state.
+    assert cost.leader_calls < 165

@@ -81,7 +81,7 @@ async def test_a_replica_is_as_the_metadata_describes_it() -> None:
     image = PartitionImage(replicas=(THREE, ONE), directories=("c", "a"), first_leader=THREE)
     topic = TopicImage(name="t", topic_id=TOPIC, partitions=(image,))
     replication = Room().replication
-    new = replication.new_replica(TopicPartitionImage(topic, 0))
+    new = replication.new_replica(TopicPartitionImage(topic, 0), LeaderEpoch(7))
     assert new == NewReplica(
         name=TopicPartition("t", 0),
         topic_id=TOPIC,
@@ -89,6 +89,7 @@ async def test_a_replica_is_as_the_metadata_describes_it() -> None:
             voters=frozenset({ONE, THREE}), directories=frozenset({(ONE, "a"), (THREE, "c")})
         ),
         first_leader=THREE,
+        least_epoch=LeaderEpoch(7),
     )
     assert new.group_id == GROUP
     assert replication.directory_id == "directory-1"

@@ -13,7 +13,7 @@ from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.markers import MarkerBase
-from chronik.raft.reconcile import reconcile
+from chronik.raft.reconcile import adopt, reconcile
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
@@ -55,7 +55,9 @@ class LoneReplica:
     ) -> "LoneReplica":
         self.store = StateStore.open(self.disk)
         self.log = PartitionLog.open("t-0", self.disk, config or LogConfig(), LoopClock(), was_clean=False)
-        if self.store.get(GROUP) is None:
+        if membership.members == {ONE}:
+            adopt(self.log, self.store, GROUP, membership, NO_TERM)
+        elif self.store.get(GROUP) is None:
             self.store.create(GROUP, MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST))
         else:
             reconcile(self.log, self.store, GROUP)

@@ -23,6 +23,7 @@ class FakeGroup:
         self.leader_epoch = LeaderEpoch(1)
         self.known_leader: NodeId | None = None
         self.is_own_term_committed = False
+        self.is_alone = False
         self.committed_offset = Offset(0)
         self.heard: list[str] = []
         # What a listener's bug is in.

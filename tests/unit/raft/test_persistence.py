@@ -12,7 +12,7 @@ from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.solo import FlushPolicy
 from chronik.sim.virtual_time import virtual, wait_until_idle
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, Offset
 from tests.support.held_disk import HeldDisk
 from tests.unit.raft.lone import LoneReplica, records, start
 from tests.unit.raft.trio import GROUP
@@ -38,6 +38,9 @@ class Group:
 
     def on_round_end(self) -> None:
         self.rounds += 1
+
+    def on_own_synced(self, end_offset: Offset) -> bool:
+        return False
 
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
         self.persisted.append((last_index, term))

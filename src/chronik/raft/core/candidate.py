@@ -39,6 +39,8 @@ class Candidate(RoleState):
         replica = self.replica
         term = replica.first_term if self._origin.is_first else replica.next_term
         replica.enter_term(term, replica.node)
+        if self._origin.is_alone:
+            return BecomeLeader(is_alone=True)
         replica.send_after_persistence(
             VoteReply(source=replica.node, target=replica.node, term=replica.term, is_granted=True)
         )

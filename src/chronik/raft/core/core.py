@@ -206,6 +206,16 @@ class RaftCore:
         return isinstance(self._role_state, Leader) and self._role_state.is_own_term_committed
 
     @property
+    def is_alone(self) -> bool:
+        """True if this node is the only member, and surely so."""
+        return self._replica.is_alone
+
+    @property
+    def is_term_open(self) -> bool:
+        """False on a leader that has not written its term yet; see `lead_alone`."""
+        return not isinstance(self._role_state, Leader) or self._role_state.is_term_open
+
+    @property
     def transferring_to(self) -> NodeId | None:
         """To whom leadership is being handed over; nothing can be proposed meanwhile."""
         return self._role_state.transferring_to if isinstance(self._role_state, Leader) else None
@@ -232,6 +242,50 @@ class RaftCore:
             self._change(BecomeCandidate(is_first=True, votes=frozenset(replica.other_voters)))
         else:
             replica.enter_term(replica.first_term, first_leader)
+
+    def lead_alone(self) -> bool:
+        """Lead at once if this is the only member; the first input, if any. False, and nothing happens, else.
+
+        All of the log is durable here, and nobody else has a vote, so it is committed. The vote need not be
+        durable before it counts, for there is nobody who could be elected in the same term: what is written
+        in the term is committed when the term is durable, too. It is written by `open_term`. Where that
+        fails, because the disk is full for example, this node leads nevertheless: what is there can be read,
+        and nothing bears a term that a crash could have come again.
+        """
+        replica = self._replica
+        if not replica.is_alone or not replica.may_vote:
+            return False
+        invariant(self.role is Role.FOLLOWER, "it would lead alone as {}", self.role)
+        replica.commit(replica.log.last_index)
+        is_first = replica.hard_state == HardState() and replica.log.last_index == BEFORE_FIRST
+        self._change(BecomeCandidate(is_alone=True, is_first=is_first))
+        return True
+
+    def open_term(self) -> None:
+        """Have the term and the marker that opens it written, if they are not: proposals come behind them."""
+        self._absorb_ready()
+        if not self.is_term_open:
+            self._leader().open_term()
+
+    def begin_own_appends(self) -> bool:
+        """Whether the shell may append record batches by itself, because all that the core would do is count
+        to one: this node leads alone, and what opened its term is committed. Until it says so with
+        `end_own_appends`, before any other input, it gives none and takes no `ready`.
+        """
+        self._absorb_ready()
+        role_state = self._role_state
+        if not isinstance(role_state, Leader) or not role_state.is_alone or self._replica.log.has_writes:
+            return False
+        return role_state.has_committed_start
+
+    def end_own_appends(self, committed: RaftIndex) -> None:
+        """The log ends where it ends now, all of the present term. It is durable, or as good as, up to
+        `committed`.
+        """
+        replica = self._replica
+        replica.log.follow()
+        replica.persisted = max(replica.persisted, committed)
+        replica.commit(committed)
 
     def tick(self) -> None:
         """One unit of time went by."""
@@ -363,7 +417,7 @@ class RaftCore:
 
     def _new_hard_state(self) -> HardState | None:
         hard_state, told = self._replica.hard_state, self._told_hard_state
-        if hard_state is told or hard_state == told:
+        if hard_state is told or hard_state == told or not self.is_term_open:
             return None
         self._told_hard_state = hard_state
         return hard_state
@@ -481,7 +535,7 @@ class RaftCore:
             case BecomeCandidate():
                 return Candidate(replica, transition)
             case BecomeLeader():
-                return Leader(replica)
+                return Leader(replica, is_alone=transition.is_alone)
             case _:
                 assert_never(transition)
 

@@ -32,8 +32,9 @@ class Leader(RoleState):
 
     role = Role.LEADER
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, *, is_alone: bool = False) -> None:
         super().__init__(replica)
+        self._is_elected_alone = is_alone
         # Invariant: one for each other member of the membership in force.
         self._progress: dict[NodeId, Progress] = {}
         # Ticks since CheckQuorum last looked, and since the last heartbeat.
@@ -41,6 +42,8 @@ class Leader(RoleState):
         self._heartbeat_elapsed = 0
         # The marker that opens the term.
         self._start = RaftIndex(replica.log.last_index + 1)
+        # Invariant: while it is false this node is alone, and all of its log is committed.
+        self.is_term_open = False
         # To whom leadership goes, and for how many ticks this has been tried. Invariant: another voter.
         self._transfer_to: NodeId | None = None
         self._transfer_elapsed = 0
@@ -66,8 +69,17 @@ class Leader(RoleState):
 
     @property
     def is_own_term_committed(self) -> bool:
-        """Whether an entry of its own term is committed."""
+        """Whether an entry of its own term is committed, or all that was there before it is in any case."""
+        return self._is_elected_alone or self.has_committed_start
+
+    @property
+    def has_committed_start(self) -> bool:
         return self.replica.committed >= self._start
+
+    @property
+    def is_alone(self) -> bool:
+        """True if it was not elected, because nobody else had a vote, and nobody else has one since."""
+        return self._is_elected_alone and self.replica.is_alone
 
     @property
     def transferring_to(self) -> NodeId | None:
@@ -82,9 +94,16 @@ class Leader(RoleState):
         replica = self.replica
         replica.leader = replica.node
         self._follow_membership()
-        # Section 8: an entry of its own term lets it commit what earlier terms left.
-        replica.append_own(1, marker=True, membership=None, payload=None, size=0)
+        if not self._is_elected_alone:
+            # Section 8: an entry of its own term lets it commit what earlier terms left.
+            self.open_term()
         return None
+
+    def open_term(self) -> None:
+        """Append the marker that opens the term."""
+        invariant(not self.is_term_open, "term {} is open", self.replica.term)
+        self.is_term_open = True
+        self.replica.append_own(1, marker=True, membership=None, payload=None, size=0)
 
     def tick(self) -> Transition | None:
         if self.replica.options.is_quiescence_used and self.is_quiesced:
@@ -115,7 +134,11 @@ class Leader(RoleState):
         return self._maybe_commit() if self.replica.persisted > self.replica.committed else None
 
     def on_append_failed(self) -> Transition | None:
-        return self.resign()
+        if not self.is_alone:
+            return self.resign()
+        # Nobody could do better, and what there is can still be read.
+        self.is_term_open = self.replica.log.last_index >= self._start
+        return None
 
     def on_peer_lost(self, node: NodeId) -> None:
         progress = self._progress.get(node)
@@ -154,9 +177,13 @@ class Leader(RoleState):
     def propose(self, count: int, payload: object, size: int) -> Entries:
         if self._transfer_to is not None:
             raise Refused(Refusal.IS_TRANSFERRING)
+        if not self.is_term_open:
+            invariant(False, "a proposal before term {} is open", self.replica.term)
         return self.replica.append_own(count, marker=False, membership=None, payload=payload, size=size)
 
     def propose_membership(self, membership: Membership) -> Entries:
+        if not self.is_term_open:
+            self.open_term()
         refusal = self._refusal(membership)
         if refusal is not None:
             raise Refused(refusal)
@@ -204,7 +231,7 @@ class Leader(RoleState):
             return Refusal.NO_VOTERS
         if len(membership.voters ^ current.voters) > 1:
             return Refusal.MORE_THAN_ONE_VOTER
-        if not self.is_own_term_committed or replica.memberships.current_index > replica.committed:
+        if not self.has_committed_start or replica.memberships.current_index > replica.committed:
             return Refusal.CHANGE_PENDING
         return None if all(self._is_caught_up(node) for node in added) else Refusal.NOT_CAUGHT_UP
 

@@ -41,6 +41,11 @@ class Memberships:
         """
         return node in self.current.voters or node in self.settled(committed).voters
 
+    def is_alone(self, node: NodeId, committed: RaftIndex) -> bool:
+        """True if `node` is the only member, and no other membership can come to be in force instead."""
+        only = {node}
+        return self.current.members == only and self.settled(committed).members == only
+
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Take those of `entries` from `first` on into force."""
         for marker in entries.markers:

@@ -61,6 +61,11 @@ class Replica:
         return self.node in self.memberships.current.voters
 
     @property
+    def is_alone(self) -> bool:
+        """True if there is no other member whom anything could be asked or sent."""
+        return self.memberships.is_alone(self.node, self.committed)
+
+    @property
     def may_campaign(self) -> bool:
         return self.may_vote and self.memberships.may_campaign(self.node, self.committed)
 

@@ -14,7 +14,8 @@ class Role(Enum):
     LEADER = "leader"
 
 
-# A follower becomes candidate without asking first when its leader told it to, or as designated first leader.
+# A follower becomes candidate without asking first when its leader told it to, as designated first leader, or
+# because there is nobody to ask.
 TRANSITIONS = {
     Role.FOLLOWER: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
     Role.PRE_CANDIDATE: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
@@ -45,11 +46,15 @@ class BecomeCandidate:
     is_first: bool = False
     # Votes it has beside its own: those with which a group is made.
     votes: frozenset[NodeId] = frozenset()
+    # Nobody else has a vote: see `RaftCore.lead_alone`.
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomeLeader:
     """In the present term."""
+
+    is_alone: bool = False
 
 
 Transition = BecomeFollower | BecomePreCandidate | BecomeCandidate | BecomeLeader

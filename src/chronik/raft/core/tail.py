@@ -132,6 +132,11 @@ class LogTail:
         )
         self._clear()
 
+    def follow(self) -> None:
+        """The log was appended to, and not by what `take` gave."""
+        invariant(not self.has_writes and not self.is_taken, "writes wait behind {}", self.last_index)
+        self.last_index = self._log.last_index
+
     def forget(self) -> None:
         """The writes failed: the log is what it is."""
         invariant(self._restart is None, "a failed restart of the log")
