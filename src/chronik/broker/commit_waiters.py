@@ -12,15 +12,15 @@ from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset
 
 if TYPE_CHECKING:
-    from chronik.broker.partition import Partition
+    from chronik.broker.gateway import PartitionGateway
 
 
 class CommitWaiter(Protocol):
     """Someone who waits until what was appended is committed."""
 
-    def on_committed(self, partition: "Partition") -> None: ...
+    def on_committed(self, partition: "PartitionGateway") -> None: ...
 
-    def on_commit_failed(self, partition: "Partition", code: ErrorCode) -> None: ...
+    def on_commit_failed(self, partition: "PartitionGateway", code: ErrorCode) -> None: ...
 
 
 class CommitWaiters:
@@ -28,7 +28,7 @@ class CommitWaiters:
 
     __slots__ = ("_partition", "_waiters")
 
-    def __init__(self, partition: "Partition") -> None:
+    def __init__(self, partition: "PartitionGateway") -> None:
         self._partition = partition
         # Invariant: end offsets ascend, and all are above the high watermark.
         self._waiters: deque[tuple[Offset, CommitWaiter]] = deque()

@@ -18,7 +18,7 @@ from chronik.broker.fetch_reader import (
     take_slice,
 )
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
-from chronik.broker.partition import Partition
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.slices import Steps
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -68,7 +68,7 @@ class DelayedFetch:
         self._future: asyncio.Future[FetchResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         # Each with whether it led when the wait began.
-        self._watched: list[tuple[Partition, bool]] = []
+        self._watched: list[tuple[PartitionGateway, bool]] = []
         # Whether a new read is due in this turn of the loop: the many commits of one sync round cause one
         # read.
         self._is_woken = False
@@ -208,7 +208,7 @@ async def load_cold(broker: Broker, reading: Reading, limits: FetchLimits) -> No
             fetched.fail(error)
 
 
-async def _load_one(broker: Broker, partition: Partition, cold: ColdRead) -> LogSlice:
+async def _load_one(broker: Broker, partition: PartitionGateway, cold: ColdRead) -> LogSlice:
     """Raises KafkaError. A partition that was deleted meanwhile says that, and not what became of the read:
     its files are gone, or are those of a new topic of its name.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from chronik.broker.context import Broker
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.leader_hints import leader_hint
-from chronik.broker.partition import Partition
 from chronik.broker.read_replicas import NO_RACK, check_follower_has, preferred_replica
 from chronik.broker.slices import Steps
 from chronik.broker.traffic import TopicTraffic
@@ -89,7 +89,7 @@ class Reading:
 
     fetched: list[Fetched] = field(default_factory=list)
     # What still has to be loaded from the device.
-    cold: list[tuple[Fetched, Partition, ColdRead]] = field(default_factory=list)
+    cold: list[tuple[Fetched, PartitionGateway, ColdRead]] = field(default_factory=list)
     size: int = 0
     # What counts for `min_bytes`: as much as there is for the client within its limits, also where a batch
     # ends short of them.
@@ -98,7 +98,7 @@ class Reading:
     has_news: bool = False
 
 
-def find_partition(broker: Broker, key: PartitionKey) -> Partition:
+def find_partition(broker: Broker, key: PartitionKey) -> PartitionGateway:
     """The partition a request names, if this node has a replica. Raises KafkaError."""
     topic, index = key
     if isinstance(topic, bytes):
@@ -180,7 +180,7 @@ def _read_one(
     reading.available += data.size if data.end_offset >= end_offset else max(max_bytes, data.size)
 
 
-def _check_replica(partition: Partition, epoch: int, offset: Offset, limits: FetchLimits) -> None:
+def _check_replica(partition: PartitionGateway, epoch: int, offset: Offset, limits: FetchLimits) -> None:
     """Raises KafkaError when another node is to be asked."""
     if partition.is_leader or not limits.reads_followers:
         partition.check_leader(epoch)
@@ -189,13 +189,11 @@ def _check_replica(partition: Partition, epoch: int, offset: Offset, limits: Fet
         check_follower_has(partition, offset)
 
 
-def _tell_offsets(fetched: Fetched, partition: Partition) -> None:
-    fetched.high_watermark = partition.high_watermark
-    fetched.last_stable_offset = partition.last_stable_offset
-    fetched.log_start_offset = partition.log.start_offset
+def _tell_offsets(fetched: Fetched, partition: PartitionGateway) -> None:
+    fetched.high_watermark, fetched.last_stable_offset, fetched.log_start_offset = partition.offsets()
 
 
-def take_slice(fetched: Fetched, partition: Partition, data: LogSlice, limits: FetchLimits) -> None:
+def take_slice(fetched: Fetched, partition: PartitionGateway, data: LogSlice, limits: FetchLimits) -> None:
     """Put what was read into the answer."""
     fetched.buffers = data.buffers
     fetched.size = data.size

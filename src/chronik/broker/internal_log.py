@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 from chronik.broker.coordinator.log import EndOfTransaction, KeyValues, LoggedBatch, ProducerStamp
-from chronik.broker.partition import Partition, storage_error
+from chronik.broker.gateway import PartitionGateway
+from chronik.broker.partition import Partition
+from chronik.broker.storage_errors import storage_error
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.records.batch import Batch
 from chronik.records.build import PLAIN, BatchOptions, build_batch, build_end_txn_marker
@@ -32,11 +34,11 @@ class _Committed:
     def __init__(self, future: asyncio.Future[None]) -> None:
         self.future = future
 
-    def on_committed(self, partition: Partition) -> None:
+    def on_committed(self, partition: PartitionGateway) -> None:
         if not self.future.done():
             self.future.set_result(None)
 
-    def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
+    def on_commit_failed(self, partition: PartitionGateway, code: ErrorCode) -> None:
         if not self.future.done():
             self.future.set_exception(KafkaError(code))
 
@@ -94,7 +96,7 @@ class InternalLog:
     def replay(self, index: int) -> Iterator[KeyValues]:
         """All committed records from the log start, a batch at a time. Waits for the device in place."""
         partition = self._find(index)
-        offset = partition.log.start_offset
+        offset = partition.log_start_offset
         while offset < partition.high_watermark:
             found = _read(partition, offset)
             if isinstance(found, ColdRead):
@@ -109,7 +111,7 @@ class InternalLog:
         """
         partition = self._find(index)
         await partition.wait_own_term(None)
-        offset = partition.log.start_offset
+        offset = partition.log_start_offset
         while offset < partition.high_watermark:
             found = _read(partition, offset)
             if isinstance(found, ColdRead):

@@ -11,7 +11,7 @@ from chronik.broker.context import Broker
 from chronik.broker.delayed_fetch import WAIT_MS_MAX, Answer, is_enough, load_cold
 from chronik.broker.fetch_reader import FetchLimits, Reading, find_partition, read_in_steps
 from chronik.broker.fetch_session import FetchedPartition, PartitionKey
-from chronik.broker.partition import Partition
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.slices import Sliced
 from chronik.vocab.errors import KafkaError
 from chronik.wire.messages.fetch import FetchResponse
@@ -37,7 +37,7 @@ class LargeFetch:
         self._time = asyncio.get_running_loop().time
         self._progress = asyncio.Event()
         # Each with whether it led when the wait began.
-        self._watched: list[tuple[Partition, bool]] = []
+        self._watched: list[tuple[PartitionGateway, bool]] = []
 
     async def run(self) -> FetchResponse:
         deadline = self._time() + max(0, min(self._limits.max_wait_ms, WAIT_MS_MAX)) / 1000

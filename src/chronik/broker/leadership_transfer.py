@@ -58,7 +58,7 @@ class LeadershipTransfer:
         partition.check_leader()
         if to not in self.candidates(partition):
             raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"node {to} does not keep up")
-        partition.group.transfer(to)
+        partition.transfer(to)
 
     def candidates(self, partition: Partition) -> list[NodeId]:
         """Who could take over from this node, which leads."""

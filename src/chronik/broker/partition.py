@@ -6,19 +6,21 @@ All on the event loop.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 from chronik.broker.commit_waiters import CommitWaiter, CommitWaiters
+from chronik.broker.epoch_ends import end_of_epoch
+from chronik.broker.gateway import Appended, FetchWaiter
 from chronik.broker.sequence_grace import SequenceGrace
+from chronik.broker.storage_errors import on_disk, storage_error
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.partition_log import PartitionLog
-from chronik.log.producer_state import Duplicate
+from chronik.log.producer_state import Duplicate, ProducerEntry
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.log.timestamps import TimestampOffset
 from chronik.log.txn_index import AbortedTxn
-from chronik.raft.group import Group
+from chronik.raft.group import Group, Replica
 from chronik.records.batch import TRANSACTIONAL_BIT, Batch
 from chronik.records.validate import ProduceRules, validate_produce
 from chronik.vocab.config.topic import TopicConfig
@@ -27,18 +29,10 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
-_Result = TypeVar("_Result")
-
 # How long those who wait for a commit are left waiting when this node has lost leadership and hears of no
 # other leader. Nodes that reach each other find one much sooner; one that is cut off never does, and its
 # producers had better look for the leader that the others have elected.
 _LEADERLESS_SECONDS = 0.3
-
-
-class FetchWaiter(Protocol):
-    """Someone who waits for more to read."""
-
-    def on_progress(self) -> None: ...
 
 
 class PartitionOwner(Protocol):
@@ -51,17 +45,6 @@ class PartitionOwner(Protocol):
         ...
 
     def on_partition_failed(self, partition: "Partition", error: OSError) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
-    """Where a produced batch is, or was when it came first."""
-
-    base_offset: Offset
-    # Exclusive: the high watermark that commits it.
-    end_offset: Offset
-    # Milliseconds; -1 where the topic keeps the producer's timestamps.
-    log_append_time_ms: int
 
 
 class Partition:
@@ -138,6 +121,24 @@ class Partition:
         """Exclusive bound of what read_committed may see."""
         return self.log.last_stable_offset(self.high_watermark)
 
+    @property
+    def log_start_offset(self) -> Offset:
+        return self.log.start_offset
+
+    @property
+    def known_leader(self) -> NodeId | None:
+        """Who leads, for all this node knows."""
+        return self.group.known_leader
+
+    def offsets(self) -> tuple[Offset, Offset, Offset]:
+        """High watermark, last stable offset, log start offset."""
+        high_watermark = self.high_watermark
+        return high_watermark, self.log.last_stable_offset(high_watermark), self.log.start_offset
+
+    def has_offset(self, offset: int) -> bool:
+        """Whether the offset is between log start and log end."""
+        return self.log.start_offset <= offset <= self.log.end_offset
+
     def check_leader(self, epoch: int = -1) -> None:
         """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
         if self._closed is not None:
@@ -187,6 +188,14 @@ class Partition:
             replica.node == node and replica.end_offset >= self.high_watermark
             for replica in self.group.replicas()
         )
+
+    def replica_progress(self) -> Sequence[Replica]:
+        """On the leader: how far each replica is, this one first. Empty on others."""
+        return self.group.replicas()
+
+    def transfer(self, to: NodeId) -> None:
+        """On the leader: begin to hand over to a replica that keeps up. Raises as `Group.transfer`."""
+        self.group.transfer(to)
 
     # Produce.
 
@@ -238,6 +247,7 @@ class Partition:
             base_offset=result.base_offset,
             end_offset=result.end_offset,
             log_append_time_ms=batch.header.max_timestamp if self._rules.is_log_append_time else -1,
+            log_start_offset=self.log.start_offset,
         )
 
     def _first_append(self, duplicate: Duplicate) -> Appended:
@@ -245,6 +255,7 @@ class Partition:
             base_offset=Offset(duplicate.base_offset),
             end_offset=Offset(duplicate.last_offset + 1),
             log_append_time_ms=duplicate.timestamp if self._rules.is_log_append_time else -1,
+            log_start_offset=self.log.start_offset,
         )
 
     def wait_committed(self, end_offset: Offset, waiter: CommitWaiter) -> bool:
@@ -281,19 +292,34 @@ class Partition:
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record that is so new. Raises KafkaError CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR."""
-        return _on_disk(lambda: self.log.offset_for_timestamp(timestamp))
+        return on_disk(lambda: self.log.offset_for_timestamp(timestamp))
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
         """The first record with the greatest timestamp. Raises as `offset_for_timestamp`."""
-        return _on_disk(self.log.offset_of_max_timestamp)
+        return on_disk(self.log.offset_of_max_timestamp)
 
     def aborted_txns(self, offset: int, end_offset: int) -> Sequence[AbortedTxn]:
         """The aborted transactions with records between both. Raises KafkaError KAFKA_STORAGE_ERROR."""
-        return _on_disk(lambda: self.log.aborted_txns(offset, end_offset))
+        return on_disk(lambda: self.log.aborted_txns(offset, end_offset))
+
+    def epoch_at(self, offset: int) -> LeaderEpoch:
+        """Of the record at `offset`; at the end the leader's own, which the next record will have."""
+        return self.group.leader_epoch if offset >= self.log.end_offset else self.log.epoch_at(offset)
+
+    def end_of_epoch(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch that is not above `epoch`, and where it ends; -1, -1 when nothing is known."""
+        # As far as a consumer may read. A new leader does not know how far that is, and must not look as if
+        # it had lost something.
+        reach = self.high_watermark if self.is_own_term_committed else self.log.end_offset
+        return end_of_epoch(self.log, epoch, current=self.leader_epoch, reach=reach)
+
+    def active_producers(self) -> Sequence[ProducerEntry]:
+        """The idempotent producers the log remembers."""
+        return self.log.producers.active()
 
     def size(self) -> int:
         """Bytes of all segments. Raises KafkaError KAFKA_STORAGE_ERROR."""
-        return _on_disk(lambda: self.log.size)
+        return on_disk(lambda: self.log.size)
 
     # Administration.
 
@@ -307,7 +333,7 @@ class Partition:
         if not 0 <= target <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if target > self.log.start_offset:
-            _on_disk(lambda: self.log.advance_start(Offset(target)))
+            on_disk(lambda: self.log.advance_start(Offset(target)))
         await self._tidy()
         return self.log.start_offset
 
@@ -319,7 +345,7 @@ class Partition:
         """
         if self._closed is not None:
             raise KafkaError(self._closed)
-        _on_disk(self.log.maybe_roll)
+        on_disk(self.log.maybe_roll)
         try:
             await self.log.mend_indexes()
         except OSError as error:
@@ -327,7 +353,7 @@ class Partition:
         if self._closed is not None:
             raise KafkaError(self._closed)
         # By times that the log bears out.
-        removed = _on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
+        removed = on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
         if self.log.has_unsynced:
             # Nobody may write to this log for long: the segment it rolled would stay open until then.
             self.group.sync_soon()
@@ -424,15 +450,3 @@ class Partition:
         if self._fetch_waiters:
             for waiter in tuple(self._fetch_waiters):
                 waiter.on_progress()
-
-
-def storage_error(error: OSError) -> KafkaError:
-    """What a client is told when the disk fails."""
-    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
-
-
-def _on_disk(work: Callable[[], _Result]) -> _Result:
-    try:
-        return work()
-    except OSError as error:
-        raise storage_error(error) from error

@@ -53,7 +53,7 @@ class Quorum:
     @property
     def leader(self) -> NodeId | None:
         """Who leads `__meta`, for all this node knows. Raises KafkaError while it is not open."""
-        return self._find().group.known_leader
+        return self._find().known_leader
 
     async def describe(self, deadline: float) -> QuorumState:
         """`deadline` is on the loop's clock, in seconds. Raises KafkaError NOT_LEADER_OR_FOLLOWER while
@@ -62,7 +62,7 @@ class Quorum:
         partition = self._find()
         if partition.is_leader:
             return self._state(partition)
-        leader = partition.group.known_leader
+        leader = partition.known_leader
         if leader is None or leader == self._peers.node:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "the cluster has no controller now")
         return _decode(await self._peers.call(leader, _METHOD, b"", deadline))
@@ -77,7 +77,7 @@ class Quorum:
             leader=self._peers.node,
             leader_epoch=partition.leader_epoch,
             high_watermark=partition.high_watermark,
-            replicas=tuple(self._replica(replica) for replica in partition.group.replicas()),
+            replicas=tuple(self._replica(replica) for replica in partition.replica_progress()),
         )
 
     def _replica(self, replica: Replica) -> QuorumReplica:

@@ -6,7 +6,7 @@ what it does not have yet.
 
 from typing import TYPE_CHECKING
 
-from chronik.broker.partition import Partition
+from chronik.broker.gateway import PartitionGateway
 from chronik.raft.group import Replica
 from chronik.vocab.config.tables.replication import RACK_AWARE_SELECTORS
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -25,7 +25,7 @@ def is_rack_aware(settings: "BrokerConfig") -> bool:
     return settings.raw("replica.selector.class") in RACK_AWARE_SELECTORS
 
 
-def preferred_replica(broker: "Broker", partition: Partition, rack: str, offset: Offset) -> NodeId:
+def preferred_replica(broker: "Broker", partition: PartitionGateway, rack: str, offset: Offset) -> NodeId:
     """On the leader: the replica that a client in `rack` is to read from; NO_NODE when that is this one.
 
     As Kafka's RackAwareReplicaSelector: the leader when it is in that rack, else the one in sync that has
@@ -34,12 +34,12 @@ def preferred_replica(broker: "Broker", partition: Partition, rack: str, offset:
     brokers = broker.metadata.image.brokers
     own = brokers.get(broker.node_id)
     is_near = own is not None and own.rack == rack
-    if is_near or not partition.log.start_offset <= offset <= partition.high_watermark:
+    if is_near or not partition.log_start_offset <= offset <= partition.high_watermark:
         return NO_NODE
     in_sync = set(partition.in_sync())
     near = [
         replica
-        for replica in partition.group.replicas()
+        for replica in partition.replica_progress()
         if replica.node in in_sync
         and replica.end_offset >= offset
         and (registered := brokers.get(replica.node)) is not None
@@ -48,13 +48,13 @@ def preferred_replica(broker: "Broker", partition: Partition, rack: str, offset:
     return max(near, key=_by_end_offset).node if near else NO_NODE
 
 
-def check_follower_has(partition: Partition, offset: Offset) -> None:
+def check_follower_has(partition: PartitionGateway, offset: Offset) -> None:
     """Raises KafkaError OFFSET_NOT_AVAILABLE where a follower cannot tell whether the offset exists.
 
     The client then asks the leader, who knows. Between high watermark and log end it simply waits: it was
     told of the offset by somebody who had it committed.
     """
-    if not partition.log.start_offset <= offset <= partition.log.end_offset:
+    if not partition.has_offset(offset):
         raise KafkaError(ErrorCode.OFFSET_NOT_AVAILABLE, f"this replica does not have offset {offset}")
 
 

@@ -14,7 +14,8 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from chronik.broker.partition import Partition, storage_error
+from chronik.broker.partition import Partition
+from chronik.broker.storage_errors import storage_error
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.cluster.metadata.topics import TopicImage, TopicPartitionImage

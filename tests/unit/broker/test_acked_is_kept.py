@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import TopicTraffic
 from chronik.log.config import LogConfig
@@ -40,10 +41,10 @@ class Acknowledgements:
         self._base_offset = base_offset
         self._into = into
 
-    def on_committed(self, partition: Partition) -> None:
+    def on_committed(self, partition: PartitionGateway) -> None:
         self._into[self._value] = self._base_offset
 
-    def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
+    def on_commit_failed(self, partition: PartitionGateway, code: ErrorCode) -> None:
         """Not acknowledged: nothing is promised."""
 
 

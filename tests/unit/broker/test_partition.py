@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.partition import Partition
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -21,10 +22,10 @@ class Waiter:
         self._name = name
         self._told = told
 
-    def on_committed(self, partition: Partition) -> None:
+    def on_committed(self, partition: PartitionGateway) -> None:
         self._told.append(f"{self._name} committed")
 
-    def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
+    def on_commit_failed(self, partition: PartitionGateway, code: ErrorCode) -> None:
         self._told.append(f"{self._name} {code.name}")
 
     def on_progress(self) -> None:

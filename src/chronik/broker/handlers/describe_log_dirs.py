@@ -3,9 +3,11 @@
 Version 5 says whether a directory takes no new partitions (KIP-1066): never so here.
 """
 
+from collections.abc import Sequence
+
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.needs import Needs, on_cluster
-from chronik.broker.partition import Partition
 from chronik.broker.slices import Steps
 from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -45,11 +47,11 @@ def on_error(
     return DescribeLogDirsResponse(error_code=code)
 
 
-def _asked(broker: Broker, request: DescribeLogDirsRequest) -> Steps[list[Partition]]:
+def _asked(broker: Broker, request: DescribeLogDirsRequest) -> Steps[Sequence[PartitionGateway]]:
     """All partitions for a null list, else those of the named that are here."""
     if request.topics is None:
         return broker.replicas.partitions()
-    found: list[Partition] = []
+    found: list[PartitionGateway] = []
     number = 0
     for topic in request.topics:
         for index in topic.partitions:
@@ -62,7 +64,7 @@ def _asked(broker: Broker, request: DescribeLogDirsRequest) -> Steps[list[Partit
     return found
 
 
-def _topics(partitions: list[Partition]) -> Steps[list[DescribeLogDirsTopic]]:
+def _topics(partitions: Sequence[PartitionGateway]) -> Steps[list[DescribeLogDirsTopic]]:
     topics: dict[str, DescribeLogDirsTopic] = {}
     for number, partition in enumerate(partitions):
         if not number % _STEP:

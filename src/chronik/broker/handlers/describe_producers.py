@@ -87,6 +87,6 @@ def _describe(broker: Broker, topic: str, index: int) -> PartitionResponse:
                 if producer.txn_first_offset is None
                 else producer.txn_first_offset,
             )
-            for producer in partition.log.producers.active()
+            for producer in partition.active_producers()
         ],
     )

@@ -11,8 +11,8 @@ the earliest offset is told (KIP-207).
 from collections import Counter
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.needs import Needs, each_topic
-from chronik.broker.partition import Partition
 from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.messages.list_offsets import (
@@ -90,16 +90,10 @@ def _answer(
         timestamp, offset = _find(partition, wanted.timestamp, is_read_committed)
     except KafkaError as error:
         return _failed(wanted, error.code)
-    epoch = _UNKNOWN if offset == _UNKNOWN else _epoch_at(partition, offset)
+    epoch = _UNKNOWN if offset == _UNKNOWN else partition.epoch_at(offset)
     return ListOffsetsPartitionResponse(
         partition_index=wanted.partition_index, timestamp=timestamp, offset=offset, leader_epoch=epoch
     )
-
-
-def _epoch_at(partition: Partition, offset: int) -> int:
-    """At the end it is the leader's own: the next record will have it. So it is from Kafka."""
-    is_end = offset >= partition.log.end_offset
-    return partition.leader_epoch if is_end else partition.log.epoch_at(offset)
 
 
 def _not_settled(api_version: int) -> ErrorCode:
@@ -108,13 +102,13 @@ def _not_settled(api_version: int) -> ErrorCode:
     return ErrorCode.OFFSET_NOT_AVAILABLE
 
 
-def _find(partition: Partition, timestamp: int, is_read_committed: bool) -> tuple[int, int]:
+def _find(partition: PartitionGateway, timestamp: int, is_read_committed: bool) -> tuple[int, int]:
     """(timestamp, offset); -1 where there is none."""
     end_offset = partition.last_stable_offset if is_read_committed else partition.high_watermark
     if timestamp == _LATEST:
         return _UNKNOWN, end_offset
     if timestamp in (_EARLIEST, _EARLIEST_LOCAL):
-        return _UNKNOWN, partition.log.start_offset
+        return _UNKNOWN, partition.log_start_offset
     if timestamp in _TIERED_KINDS:
         return _UNKNOWN, _UNKNOWN
     if timestamp == _MAX_TIMESTAMP:

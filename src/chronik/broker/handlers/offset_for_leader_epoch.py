@@ -4,10 +4,9 @@ log (KIP-320).
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.needs import Needs, each_topic
-from chronik.broker.partition import Partition
 from chronik.vocab.acl import AclOperation
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NO_EPOCH, LeaderEpoch
+from chronik.vocab.ids import NO_EPOCH
 from chronik.wire.messages.offset_for_leader_epoch import (
     EpochEndOffset,
     OffsetForLeaderEpochRequest,
@@ -57,23 +56,8 @@ def _answer(broker: Broker, topic: str, wanted: OffsetForLeaderPartition) -> Epo
         return _failed(wanted, error.code)
     if wanted.leader_epoch == NO_EPOCH:
         return _failed(wanted, ErrorCode.NONE)
-    epoch, end_offset = _find(partition, wanted.leader_epoch)
+    epoch, end_offset = partition.end_of_epoch(wanted.leader_epoch)
     return EpochEndOffset(partition=wanted.partition, leader_epoch=epoch, end_offset=end_offset)
-
-
-def _find(partition: Partition, wanted: int) -> tuple[int, int]:
-    """The largest epoch that is not above `wanted`, and where it ends; -1, -1 when nothing is known."""
-    log, current = partition.log, partition.leader_epoch
-    if wanted == current:
-        # It has not ended: it reaches as far as a consumer may read. A new leader does not know how far that
-        # is, and must not look as if it had lost something.
-        return wanted, partition.high_watermark if partition.is_own_term_committed else log.end_offset
-    latest = log.latest_epoch
-    if latest <= wanted < current and latest < current:
-        # Nothing is written in the current epoch yet. It begins where the log ends, as Kafka notes at once.
-        return (latest if latest >= 0 else wanted), log.end_offset
-    found = log.end_offset_for_epoch(LeaderEpoch(wanted))
-    return found.epoch, found.end_offset
 
 
 def _failed(wanted: OffsetForLeaderPartition, code: ErrorCode) -> EpochEndOffset:

@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 from chronik.broker.context import Broker, NoAnswer, RequestContext
 from chronik.broker.deadlines import deadline_after
+from chronik.broker.gateway import PartitionGateway
 from chronik.broker.leader_hints import endpoints_of, leader_hint
 from chronik.broker.needs import Needs, Whole, each_topic_by_name_or_id
-from chronik.broker.partition import Partition
 from chronik.cluster.leadership import Leader
 from chronik.records.batch import HEADER_BYTES, BatchHeader, Codec, parse_header
 from chronik.records.validate import RejectedRecords
@@ -157,7 +157,7 @@ class ProduceOperation:
         # Those that the answer names.
         self._leaders: list[Leader] = []
         # What is appended but not committed yet.
-        self._waiting: dict[Partition, list[PartitionProduceResponse]] = {}
+        self._waiting: dict[PartitionGateway, list[PartitionProduceResponse]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.has_failed = False
@@ -181,11 +181,11 @@ class ProduceOperation:
         self._timer = loop.call_at(deadline_after(self._request.timeout_ms), self._on_timeout)
         return self._future
 
-    def on_committed(self, partition: Partition) -> None:
+    def on_committed(self, partition: PartitionGateway) -> None:
         if self._waiting.pop(partition, None) is not None and not self._waiting:
             self._finish()
 
-    def on_commit_failed(self, partition: Partition, code: ErrorCode) -> None:
+    def on_commit_failed(self, partition: PartitionGateway, code: ErrorCode) -> None:
         for response in self._waiting.pop(partition, []):
             self._mark_failed(response, code)
             self._name_leader(response, code, partition.topic_id, "")
@@ -194,7 +194,7 @@ class ProduceOperation:
 
     def _append(self, topic: TopicProduceData, data: PartitionProduceData) -> PartitionProduceResponse:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
-        partition: Partition | None = None
+        partition: PartitionGateway | None = None
         try:
             partition = self._partition(topic, data.index)
             partition.traffic.produces += 1
@@ -211,22 +211,22 @@ class ProduceOperation:
             data.records = None
         response.base_offset = appended.base_offset
         response.log_append_time_ms = appended.log_append_time_ms
-        response.log_start_offset = partition.log.start_offset
+        response.log_start_offset = appended.log_start_offset
         if self._waits_for(partition) and partition.wait_committed(appended.end_offset, self):
             self._waiting.setdefault(partition, []).append(response)
         return response
 
-    def _waits_for(self, partition: Partition) -> bool:
+    def _waits_for(self, partition: PartitionGateway) -> bool:
         acks = self._request.acks
         return acks == _ALL or (acks == _LEADER and not partition.is_replicated)
 
-    def _partition(self, topic: TopicProduceData, index: int) -> Partition:
+    def _partition(self, topic: TopicProduceData, index: int) -> PartitionGateway:
         replicas = self._broker.replicas
         if self._context.api_version >= _FIRST_VERSION_WITH_TOPIC_IDS:
             return replicas.replica_by_id(topic.topic_id, index)
         return replicas.replica(topic.name, index)
 
-    def _check(self, partition: Partition, records: Records | None) -> None:
+    def _check(self, partition: PartitionGateway, records: Records | None) -> None:
         if self._is_old and _is_zstd(records):
             raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "Produce takes zstd from version 7 on")
         if partition.is_internal and self._context.client_id != _ADMIN_CLIENT:

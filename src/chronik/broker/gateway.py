@@ -1,0 +1,154 @@
+"""A partition as handlers see it: what they may ask, and when it is so.
+
+What changes or reads records has two stages. In the first, which ends with the call, its place in the order
+is fixed: two appends of one connection are in the log as they came. The second ends when it is done:
+committed, loaded from the device, removed durably. Nothing here says where the log is, nor how it is
+replicated, so that a partition may one day live in another worker or tier. `broker.partition.Partition` is
+the one that lives here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chronik.broker.commit_waiters import CommitWaiter
+from chronik.broker.traffic import TopicTraffic
+from chronik.log.producer_state import ProducerEntry
+from chronik.log.reading import ColdRead, LogSlice
+from chronik.log.timestamps import TimestampOffset
+from chronik.log.txn_index import AbortedTxn
+from chronik.raft.group import Replica
+from chronik.vocab.config.topic import TopicConfig
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """Where a produced batch is, or was when it came first."""
+
+    base_offset: Offset
+    # Exclusive: the high watermark that commits it.
+    end_offset: Offset
+    # Milliseconds; -1 where the topic keeps the producer's timestamps.
+    log_append_time_ms: int
+    # Of the partition, after the append.
+    log_start_offset: Offset
+
+
+class FetchWaiter(Protocol):
+    """Someone who waits for more to read."""
+
+    def on_progress(self) -> None: ...
+
+
+class PartitionGateway(Protocol):
+    """See the module. Whatever raises KafkaError has done nothing."""
+
+    name: TopicPartition
+    topic_id: TopicId
+    is_internal: bool
+    config: TopicConfig
+    traffic: TopicTraffic
+    # Exclusive bound of committed records.
+    high_watermark: Offset
+
+    @property
+    def is_replicated(self) -> bool: ...
+
+    @property
+    def is_open(self) -> bool:
+        """False once it was deleted or the node stops."""
+        ...
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node leads, and serves."""
+        ...
+
+    @property
+    def leader_epoch(self) -> LeaderEpoch: ...
+
+    @property
+    def is_own_term_committed(self) -> bool:
+        """Whether the high watermark is not behind what earlier leaders acknowledged (KIP-207)."""
+        ...
+
+    def check_leader(self, epoch: int = -1, /) -> None:
+        """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
+        ...
+
+    def check_reader(self, epoch: int = -1, /) -> None:
+        """As `check_leader`, but a follower that has a live leader will do (KIP-392)."""
+        ...
+
+    # Produce: ordered by `append`, finished when the waiter is called.
+
+    def append(self, records: bytes, /, *, needs_in_sync: bool = False) -> Appended: ...
+
+    def wait_committed(self, end_offset: Offset, waiter: CommitWaiter, /) -> bool:
+        """Have `waiter` called once `end_offset` is committed; False, and no call, when it is already."""
+        ...
+
+    # Read: what is in memory at once, the rest as a `ColdRead` to be loaded.
+
+    def read(
+        self, offset: Offset, max_bytes: int, /, *, is_read_committed: bool, at_least_one: bool
+    ) -> LogSlice | ColdRead: ...
+
+    def add_fetch_waiter(self, waiter: FetchWaiter, /) -> None: ...
+
+    def remove_fetch_waiter(self, waiter: FetchWaiter, /) -> None: ...
+
+    # Look up: as things are now.
+
+    def offsets(self) -> tuple[Offset, Offset, Offset]:
+        """High watermark, last stable offset, log start offset."""
+        ...
+
+    @property
+    def log_start_offset(self) -> Offset: ...
+
+    @property
+    def last_stable_offset(self) -> Offset:
+        """Exclusive bound of what read_committed may see."""
+        ...
+
+    def offset_for_timestamp(self, timestamp: int, /) -> TimestampOffset | None: ...
+
+    def offset_of_max_timestamp(self) -> TimestampOffset | None: ...
+
+    def epoch_at(self, offset: int, /) -> LeaderEpoch:
+        """The leader epoch of the record at an offset; at the end that of the next one."""
+        ...
+
+    def end_of_epoch(self, epoch: int, /) -> tuple[int, int]:
+        """The largest epoch that is not above `epoch`, and where it ends (KIP-320); -1, -1 when unknown."""
+        ...
+
+    def aborted_txns(self, offset: int, end_offset: int, /) -> Sequence[AbortedTxn]: ...
+
+    def active_producers(self) -> Sequence[ProducerEntry]:
+        """The idempotent producers the log remembers."""
+        ...
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    def has_offset(self, offset: int, /) -> bool:
+        """Whether a record was or can be appended at an offset here: between log start and log end."""
+        ...
+
+    # Replicas, on the leader.
+
+    def in_sync(self) -> list[NodeId]: ...
+
+    def replica_progress(self) -> Sequence[Replica]:
+        """How far each replica is, this one first; empty on followers."""
+        ...
+
+    # Administration: ordered by the call, finished when awaited.
+
+    async def delete_records(self, before: Offset, /) -> Offset:
+        """Raise the log start offset; durable when it returns the new one."""
+        ...
