@@ -8,7 +8,6 @@ state here.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import ApiKey
 
 
@@ -46,8 +45,6 @@ _ADMITTED: dict[SaslState, frozenset[int]] = {
 
 class UnauthenticatedRequest(ValueError):
     """A request that its client may not send before it has authenticated: its connection closes."""
-
-    code = ErrorCode.ILLEGAL_SASL_STATE
 
 
 class Session:

@@ -17,9 +17,9 @@ NOT_THERE = ("fresh", "absent")
 RECORDS = 3
 COMMITTED = 2
 
-# Where a setting comes from that nobody has changed.
-_DEFAULT = 5
-_TOPIC = 2
+# Where settings come from that nobody has changed: the file the broker was started with, or Kafka's defaults.
+_UNCHANGED = (4, 5)
+_TOPIC, _BROKER, _METRICS, _GROUP = 2, 4, 16, 32
 
 
 def set_up(s: Session) -> None:
@@ -44,6 +44,13 @@ def set_up(s: Session) -> None:
         assert not any(each["partitions"][0]["error_code"] for each in answer["topics"]), answer
 
 
+def _changed_settings(s: Session, kind: int, name: str) -> list[str]:
+    """Settings of a resource that somebody has changed since the broker was started."""
+    asked = {"resource_type": kind, "resource_name": name, "configuration_keys": None}
+    (described,) = s.prepare(ApiKey.DESCRIBE_CONFIGS, 1, {"resources": [asked]})["results"]
+    return [each["name"] for each in described["configs"] if each["config_source"] not in _UNCHANGED]
+
+
 def check_untouched(s: Session) -> None:
     """While everything is allowed again, after a conversation that may do nothing."""
     for base in TOPICS:
@@ -57,13 +64,8 @@ def check_untouched(s: Session) -> None:
     topics = s.prepare(ApiKey.METADATA, 12, asked)["topics"]
     mine = {each["name"]: len(each["partitions"]) for each in topics if each["name"].endswith(s.name(""))}
     assert mine == {s.name(base): 1 for base in TOPICS}
-    config = {
-        "resource_type": _TOPIC,
-        "resource_name": s.name("mine"),
-        "configuration_keys": ["retention.ms"],
-    }
-    (described,) = s.prepare(ApiKey.DESCRIBE_CONFIGS, 1, {"resources": [config]})["results"]
-    assert [each["config_source"] for each in described["configs"]] == [_DEFAULT]
+    for kind, name in ((_BROKER, ""), *((kind, s.name("mine")) for kind in (_TOPIC, _GROUP, _METRICS))):
+        assert _changed_settings(s, kind, name) == []
     for base in GROUPS:
         peer = s.coordinator(s.name(base))
         groups = [{"group_id": s.name(base), "topics": None}]
