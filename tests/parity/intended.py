@@ -27,7 +27,8 @@ _NOT_SERVED = (
         scenarios=("cluster.api_versions*", "cluster.an_empty_client*", "cluster.a_client_software_name*"),
         paths=("*_features/*",),
         reason="Features of Kafka that Chronik does not have are not among those supported and finalized, "
-        "and metadata.version has no history here to be compatible with.",
+        "metadata.version has no history here to be compatible with, and the metadata log has levels of its "
+        "own, chronik.metadata.version.",
     ),
     Known(
         scenarios=("idempotence.init_with_a_transactional_id*", "groups.finding_a_coordinator_of_type/*"),

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_between
 from chronik.cluster.image_draft import ImageDraft, apply_records
+from chronik.cluster.metadata.features import level_problem
+from chronik.cluster.metadata.passed_over import PassedOverChanges
 from chronik.cluster.metadata.subject import MetadataRecord
 from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.cluster.metadata_log import KeyValue, MetadataLog
 from chronik.cluster.offset_waiters import OffsetWaiters
-from chronik.cluster.record_codec import decode
+from chronik.cluster.record_codec import UnreadableRecord, decode
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.vocab.ids import Offset, TopicId
 from chronik.vocab.invariant import invariant
@@ -60,8 +62,10 @@ class AppliedMetadata:
             for record in self._decoded(batch):
                 draft.apply(record)
             offset = end
-        self.image, _ = draft.finish()
-        self.offset = offset
+        image, delta = draft.finish()
+        self._check_level(image)
+        self.image, self.offset = image, offset
+        _log_passed_over(delta)
 
     def follow(self) -> None:
         """Apply what is committed, batch by batch, and tell subscribers. Does not raise: see `failure`."""
@@ -88,6 +92,7 @@ class AppliedMetadata:
     def load_snapshot(self, data: bytes) -> bool:
         """Become what a snapshot says, unless it is older. Raises UnreadableSnapshot."""
         image, offset = decode_snapshot(data, self._subjects)
+        self._check_level(image)
         if offset <= self.offset:
             return False
         delta = delta_between(self.image, image)
@@ -104,16 +109,24 @@ class AppliedMetadata:
     def _apply(self, end: Offset, batch: Iterable[KeyValue]) -> None:
         records = list(self._decoded(batch))
         image, delta = apply_records(self.image, records, self._subjects)
+        self._check_level(image)
         # By the records: a delta does not mention what came and went within one batch.
         self._remember_deleted(record.topic_id for record in records if isinstance(record, TopicDeleted))
         self._become(image, end, delta)
 
     def _become(self, image: ClusterImage, offset: Offset, delta: ClusterDelta) -> None:
         self.image, self.offset = image, offset
+        _log_passed_over(delta)
         for callback in self._callbacks:
             callback(delta, image)
         self._on_applied()
         self._waiters.on_reached(offset)
+
+    def _check_level(self, image: ClusterImage) -> None:
+        """Raises UnreadableRecord where the cluster has gone to a level that this release does not know."""
+        problem = level_problem(image, self._subjects.last_level)
+        if problem is not None:
+            raise UnreadableRecord(problem)
 
     def _remember_deleted(self, topic_ids: Iterable[TopicId]) -> None:
         for topic_id in topic_ids:
@@ -123,3 +136,13 @@ class AppliedMetadata:
 
     def _decoded(self, batch: Iterable[KeyValue]) -> Iterable[MetadataRecord]:
         return (decode(key, value, self._subjects) for key, value in batch)
+
+
+def _log_passed_over(delta: ClusterDelta) -> None:
+    """Once for each kind: the first record of it that was applied."""
+    kinds = delta.of(PassedOverChanges).kinds_passed_over
+    if kinds:
+        _log.warning(
+            "metadata records passed over: a later release wrote them, and they are kept for it",
+            extra={"kinds": ", ".join(kinds)},
+        )

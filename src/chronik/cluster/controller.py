@@ -7,6 +7,7 @@ records count once they are committed and applied. What it decides on is the sub
 from collections.abc import Sequence
 
 from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.metadata.features import check_level, first_records
 from chronik.cluster.metadata.premises import Premises
 from chronik.cluster.metadata.subject import Command, MetadataRecord
 from chronik.cluster.metadata.subjects import SUBJECTS
@@ -18,10 +19,15 @@ def decide(
 ) -> Sequence[MetadataRecord]:
     """The records that carry out `command`, to be committed together; empty when it is so already.
 
-    Raises KafkaError when the command is refused.
+    Raises KafkaError when the command is refused, also because it, or a record of it, needs a later level of
+    the metadata than is in force.
     """
-    form = (SUBJECTS if subjects is None else subjects).command_form(command)
-    return form.decide(image, command, premises)
+    table = SUBJECTS if subjects is None else subjects
+    form = table.command_form(command)
+    check_level(image, form.level, form.name)
+    decided = form.decide(image, command, premises)
+    check_level(image, table.level_of(decided), form.name)
+    return [*first_records(image, command, premises), *decided]
 
 
 def change_made_already(

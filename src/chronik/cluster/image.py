@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, cast
 
 from chronik.cluster.metadata.brokers import BrokerChanges, BrokerRegistered, Brokers
 from chronik.cluster.metadata.configs import ConfigChanges, ConfigResource, Configs, topic_resource
+from chronik.cluster.metadata.features import Features
 from chronik.cluster.metadata.producer_ids import ProducerIdBlock, ProducerIdChanges, ProducerIds
 from chronik.cluster.metadata.subject import SubImage
 from chronik.cluster.metadata.topics import NodeLoad, TopicChanges, TopicImage, TopicPartitionImage, Topics
@@ -125,6 +126,11 @@ class ClusterImage(_Parts):
     @property
     def next_producer_id(self) -> ProducerId:
         return self.of(ProducerIds).next
+
+    @property
+    def metadata_level(self) -> int:
+        """Which kinds of records may be written."""
+        return self.of(Features).metadata_level
 
     def config(self, resource: ConfigResource) -> Mapping[str, str]:
         """The dynamic settings of a resource; empty when it has none."""

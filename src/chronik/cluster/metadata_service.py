@@ -16,13 +16,14 @@ from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata import subjects as metadata_subjects
 from chronik.cluster.metadata.brokers import RegisterBroker
 from chronik.cluster.metadata.premises import EpochsHeard, Premises, TopicDefaults
-from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.subject import FIRST_LEVEL, Command
 from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.metadata_log import MetadataLog
 from chronik.cluster.notifier import Notifier
 from chronik.cluster.peers import NotAsked, Peers
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import NodeId, Offset
+from chronik.vocab.features import METADATA_LEVEL, FeatureRange
+from chronik.vocab.ids import NO_NODE, NodeId, Offset
 from chronik.vocab.seams import Randomness
 
 # How long a command waits for a leader and its answer when its sender does not say: some elections.
@@ -64,11 +65,13 @@ class MetadataService:
         spread: Spread | None = None,
         epochs_heard: EpochsHeard = lambda topic_id: {},
         subjects: SubjectTable | None = None,
+        node: NodeId = NO_NODE,
     ) -> None:
         """Without `peers` the node is its own cluster. `epochs_heard`: see `Premises`. `subjects`: all that
         this release has, where None.
         """
         self._log = log
+        self._node = node
         self.subjects = metadata_subjects.SUBJECTS if subjects is None else subjects
         self._defaults = defaults
         self._randomness = randomness
@@ -102,6 +105,16 @@ class MetadataService:
     def known_offset(self) -> Offset:
         """How far the metadata goes: what the controller said last, or what is committed here."""
         return max(self._log.high_watermark, self._controller_offset)
+
+    @property
+    def levels(self) -> FeatureRange:
+        """The levels of the metadata that this release knows."""
+        return FeatureRange(METADATA_LEVEL, FIRST_LEVEL, self.subjects.last_level)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why nothing is applied any more; None while it is."""
+        return self._applied.failure
 
     @property
     def is_controller(self) -> bool:
@@ -284,6 +297,8 @@ class MetadataService:
             randomness=self._randomness,
             live=None if self._peers is None else self._peers.live(),
             epochs_heard=self._epochs_heard,
+            node=self._node,
+            last_level=self.subjects.last_level,
         )
 
     async def _wait_for_change(self, deadline: float) -> None:

@@ -29,6 +29,7 @@ from chronik.cluster.internal_topics import internal_topic
 from chronik.cluster.leadership import Leader, LeadershipTable, PartitionKey
 from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
 from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigResource
+from chronik.cluster.metadata.features import FeatureChanges, Features
 from chronik.cluster.metadata.premises import TopicDefaults
 from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
 from chronik.cluster.peers import NoPeers
@@ -159,6 +160,7 @@ class LocalBroker:
             peers=None if runtime is None else runtime.calls,
             spread=None if runtime is None else runtime.gossip,
             epochs_heard=self._leadership.epochs,
+            node=identity.node_id,
         )
         self._registration = Registration(self._metadata, self._describe)
         self.broker = self._make_broker(machine, endpoints)
@@ -367,6 +369,9 @@ class LocalBroker:
         self._disk.sync_directory("")
         runtime.shorten_election()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
+            if isinstance(self._metadata.failure, UnreadableRecord):
+                # It will never be ready.
+                raise self._metadata.failure
             _log.info("not ready yet", extra={"reason": "; ".join(self.progress)})
         self.metadata_partition.pause()
 
@@ -389,6 +394,7 @@ class LocalBroker:
         metadata.subscribe(self._replicas.on_metadata)
         metadata.subscribe(self._registration.on_metadata)
         metadata.subscribe(_log_topics)
+        metadata.subscribe(_log_features)
         self.metadata_partition.resume()
 
     def _clear_strays(self, wanted: set[str]) -> None:
@@ -432,6 +438,8 @@ class LocalBroker:
                 await self._registration.register(loop.time() + SUBMIT_SECONDS)
                 return
             except KafkaError as error:
+                if error.code is ErrorCode.UNSUPPORTED_VERSION:
+                    raise DataDirectoryError(str(error)) from error
                 if self._runtime is None:
                     await self._on_refused(error)
                     return
@@ -469,6 +477,7 @@ class LocalBroker:
                 for endpoint in self.broker.endpoints.values()
             ],
             rack=self._config.raw("broker.rack"),
+            features=[self._metadata.levels],
         )
 
     # What the rooms ask of each other.
@@ -519,3 +528,9 @@ def _log_topics(delta: ClusterDelta, image: ClusterImage) -> None:
         _log.info("topic deleted", extra={"topic": topic.name})
     for topic in delta.topics_created:
         _log.info("topic created", extra={"topic": topic.name, "partitions": len(topic.partitions)})
+
+
+def _log_features(delta: ClusterDelta, image: ClusterImage) -> None:
+    features = image.of(Features)
+    for name in delta.of(FeatureChanges).features_changed:
+        _log.info("feature level raised", extra={"feature": name, "level": features.levels[name]})

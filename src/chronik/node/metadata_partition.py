@@ -146,7 +146,9 @@ class MetadataPartition:
         UnreadableRecord.
         """
         batches = self.read(self.partition.log.start_offset)
-        records = (decode(key, value) for _, batch in batches for key, value in batch)
+        assert self._service is not None
+        subjects = self._service.subjects
+        records = (decode(key, value, subjects) for _, batch in batches for key, value in batch)
         return {record.topic_id for record in records if isinstance(record, TopicDeleted)}
 
     async def close(self) -> bool:
@@ -272,7 +274,8 @@ class MetadataPartition:
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
         """See `raft.group_setting.RestartHooks`."""
         try:
-            decode_snapshot(snapshot)
+            assert self._service is not None
+            decode_snapshot(snapshot, self._service.subjects)
         except UnreadableRecord as error:
             # It may have been damaged on its way. The next start would find it.
             raise OSError(f"a snapshot of the metadata cannot be read: {error}") from error

@@ -1,14 +1,15 @@
 """Features of the cluster (KIP-584): what Kafka's tools show as its level, and how it may change.
 
 `metadata.version` stands for the release whose behaviour and API versions are served; administrators' tools
-show it as the cluster's version. The metadata log here has a format of its own, so there is no other level to
-go to, and one level is both the lowest and the highest. Kafka's further features stand for protocols that
+show it as the cluster's version. The metadata log here has a format of its own, whose level has a name and
+numbers of its own: `chronik.metadata.version` (`cluster.metadata.features`). Of Kafka's there is no other
+level to go to, so one is both the lowest and the highest. Kafka's further features stand for protocols that
 are not served (`group.version` for KIP-848, `transaction.version` for KIP-890, `share.version`,
 `streams.version`), for what Raft has no need of (`eligible.leader.replicas.version`) and for changes of
 controllers by Kafka's own means (`kraft.version`): a feature that is not named is not supported.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -16,15 +17,22 @@ from typing import Final, NamedTuple
 METADATA_VERSION: Final = 33
 
 
-class FeatureLevels(NamedTuple):
-    """Levels that every node knows, and the one that is in force."""
+# The level of the metadata log.
+METADATA_LEVEL: Final = "chronik.metadata.version"
 
+
+class FeatureRange(NamedTuple):
+    """The levels of a feature that somebody knows."""
+
+    name: str
     first: int
     last: int
-    finalized: int
 
 
-FEATURES: Final = {"metadata.version": FeatureLevels(METADATA_VERSION, METADATA_VERSION, METADATA_VERSION)}
+# With one level each, which is in force.
+KAFKA_FEATURES: Final = {
+    "metadata.version": FeatureRange("metadata.version", METADATA_VERSION, METADATA_VERSION)
+}
 
 
 class UpgradeType(IntEnum):
@@ -43,25 +51,25 @@ class FeatureUpdate(NamedTuple):
     upgrade_type: int
 
 
-def update_problem(updates: Iterable[FeatureUpdate], controller: int) -> str | None:
-    """Returns why the first level that cannot be in force cannot, in Kafka's words; None when all can."""
-    for update in updates:
-        problem = _problem(update, controller)
-        if problem is not None:
-            return f"Invalid update version {update.level} for feature {update.feature}. {problem}"
-    return None
+def update_problem(update: FeatureUpdate, controller: str, known: Mapping[str, FeatureRange]) -> str | None:
+    """Returns why a level cannot be in force whatever is now, in Kafka's words; None when it can.
 
-
-def _problem(update: FeatureUpdate, controller: int) -> str | None:
+    `controller` says who decides, and `known` what it knows.
+    """
     if update.upgrade_type not in list(UpgradeType):
         return "The controller does not support the given upgrade type."
     if update.level < 0:
         return "A feature version cannot be less than 0."
-    levels = FEATURES.get(update.feature)
+    levels = known.get(update.feature)
     if levels is None:
         if update.level == 0:
             return f"Feature {update.feature} not found."
-        return f"Local controller {controller} does not support this feature."
-    if not levels.first <= update.level <= levels.last:
-        return f"Local controller {controller} only supports versions {levels.first}-{levels.last}"
-    return None
+        return f"{controller} does not support this feature."
+    return not_supported(update.level, controller, levels)
+
+
+def not_supported(level: int, who: str, known: FeatureRange) -> str | None:
+    """Returns why `who` cannot go to a level; None when it can."""
+    if known.first <= level <= known.last:
+        return None
+    return f"{who} only supports versions {known.first}-{known.last}"

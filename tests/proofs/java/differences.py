@@ -83,8 +83,10 @@ DIFFERENCES: Sequence[Intended] = (
     Intended(
         case="cluster",
         command=r"kafka-features describe",
-        text=r"(-Feature: .*\n)+\+Feature: metadata\.version .* FinalizedVersionLevel: 4\.4-IV2 .*",
-        reason="the other features are not served; the metadata version cannot be lowered",
+        text=r"(-Feature: .*\n)+\+Feature: chronik\.metadata\.version .* FinalizedVersionLevel: 1 .*\n"
+        r"\+Feature: metadata\.version .* FinalizedVersionLevel: 4\.4-IV2 .*",
+        reason="the other features are not served; the metadata version cannot be lowered, and the metadata "
+        "log has levels of its own",
     ),
     Intended(
         case="cluster",
@@ -102,8 +104,9 @@ DIFFERENCES: Sequence[Intended] = (
     ),
     _methods(
         "describeFeatures",
-        r"-finalized=.*\n\+finalized=\[metadata\.version\] supported=\[metadata\.version\]",
-        "the other features are not served",
+        r"-finalized=.*\n\+finalized=\[chronik\.metadata\.version, metadata\.version\] "
+        r"supported=\[chronik\.metadata\.version, metadata\.version\]",
+        "the other features are not served; the metadata log has levels of its own",
     ),
     _methods("describeClientQuotas|alterClientQuotas", _REFUSED, "quotas are not served"),
     _methods(

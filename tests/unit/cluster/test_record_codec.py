@@ -6,14 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronik.cluster.image import ClusterDelta, ClusterImage
+from chronik.cluster.image_draft import apply_records
+from chronik.cluster.metadata import passed_over
 from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerFenced, BrokerRegistered
 from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
+from chronik.cluster.metadata.passed_over import PassedOverChanges, UnknownRecord
 from chronik.cluster.metadata.producer_ids import ProducerIdsAllocated
 from chronik.cluster.metadata.subject import MetadataRecord
+from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.cluster.metadata.topics import EpochFloorRaised, PartitionCreated, TopicCreated, TopicDeleted
 from chronik.cluster.record_codec import UnreadableRecord, decode, encode
 from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, ProducerId, TopicId
+
+from .flags_subject import FlagSet, flags_subject
 
 nodes = st.integers(0, 2**31 - 1).map(NodeId)
 topic_ids = st.binary(min_size=16, max_size=16).map(TopicId)
@@ -138,3 +146,41 @@ def test_damage_is_named(value: bytes) -> None:
 def test_a_damaged_key_is_shown() -> None:
     with pytest.raises(UnreadableRecord, match="not known"):
         decode(b"\xff\xfe", b"{}")
+
+
+IGNORABLE = SUBJECTS.with_subject(flags_subject(is_ignorable=True))
+
+
+def test_a_record_says_in_its_stored_form_that_it_may_be_passed_over() -> None:
+    key, value = encode(FlagSet(name="a", value=1), IGNORABLE)
+    assert (key, value) == (b"FlagSet", b'{"v":1,"ignorable":true,"name":"a","value":1}')
+    passed = decode(key, value)
+    assert passed == UnknownRecord(name="FlagSet", version=1, key=key, value=value)
+    # Kept as it is.
+    assert encode(passed) == (key, value)
+    assert decode(*encode(passed), IGNORABLE) == FlagSet(name="a", value=1)
+
+
+def test_a_later_version_of_a_known_record_may_be_passed_over() -> None:
+    passed = decode(b"TopicDeleted", b'{"v":2,"ignorable":true}')
+    assert passed == UnknownRecord(
+        name="TopicDeleted", version=2, key=b"TopicDeleted", value=b'{"v":2,"ignorable":true}'
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b'{"v":1}', b'{"v":1,"ignorable":false}', b'{"v":1,"ignorable":1}', b'{"ignorable":true}', b"[]", b"x"],
+)
+def test_what_does_not_say_so_is_not_passed_over(value: bytes) -> None:
+    with pytest.raises(UnreadableRecord, match="'FlagSet' is not known"):
+        decode(b"FlagSet", value)
+
+
+def test_no_more_is_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passed_over, "PASSED_OVER_MAX", 3)
+    record = decode(*encode(FlagSet(name="a", value=1), IGNORABLE))
+    image, delta = apply_records(ClusterImage(), [record] * 3)
+    assert delta == ClusterDelta.made_of(PassedOverChanges(kinds_passed_over=("FlagSet",)))
+    with pytest.raises(KafkaError, match="more than 3 metadata records of later releases, the last one Flag"):
+        apply_records(image, [record])

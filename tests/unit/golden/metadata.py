@@ -1,15 +1,19 @@
 """`__meta`: its records, its snapshot, and the commands that lead to them."""
 
+from collections.abc import Iterable
+
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerFenced, BrokerRegistered
 from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
+from chronik.cluster.metadata.features import FeatureLevel
 from chronik.cluster.metadata.producer_ids import ProducerIdsAllocated
 from chronik.cluster.metadata.subject import MetadataRecord
 from chronik.cluster.metadata.topics import EpochFloorRaised, PartitionCreated, TopicCreated, TopicDeleted
 from chronik.cluster.record_codec import decode, encode
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
 from chronik.vocab.config.definition import ResourceType
+from chronik.vocab.features import FeatureRange
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, ProducerId, TopicId
 
 from .sample import Sample
@@ -34,7 +38,12 @@ PARTITION = PartitionCreated(
 
 RECORDS: dict[str, MetadataRecord] = {
     "BrokerRegistered": BrokerRegistered(
-        node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS, rack="a", epoch=7
+        node=ONE,
+        directory_id=DIRECTORIES[0],
+        endpoints=ENDPOINTS,
+        rack="a",
+        epoch=7,
+        features=(FeatureRange("chronik.metadata.version", 1, 3),),
     ),
     "BrokerRegistered.plain": BrokerRegistered(node=TWO, directory_id=DIRECTORIES[1], endpoints=()),
     "BrokerFenced": BrokerFenced(node=TWO),
@@ -54,11 +63,15 @@ RECORDS: dict[str, MetadataRecord] = {
     "ConfigChanged.client_metrics": ConfigChanged(
         resource=ConfigResource(ResourceType.CLIENT_METRICS, "s"), key="interval.ms", value="1000"
     ),
+    "FeatureLevel": FeatureLevel(name="chronik.metadata.version", level=2),
     "ProducerIdsAllocated": ProducerIdsAllocated(node=TWO, first=ProducerId(1000), end=ProducerId(2000)),
 }
 
-# As releases before directories and epochs wrote them.
+# As releases before directories, epochs and features wrote them.
 OLDER: dict[str, MetadataRecord] = {
+    "BrokerRegistered.without_features": BrokerRegistered(
+        node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS, rack="a", epoch=7
+    ),
     "BrokerRegistered.without_epoch": BrokerRegistered(
         node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS[:1]
     ),
@@ -78,32 +91,43 @@ def _read_line(line: bytes) -> MetadataRecord:
     return decode(key, value)
 
 
-def _image() -> ClusterImage:
-    image, _ = apply_records(
-        ClusterImage(),
-        [
-            RECORDS["BrokerRegistered"],
-            RECORDS["BrokerRegistered.plain"],
-            BrokerRegistered(node=THREE, directory_id=DIRECTORIES[2], endpoints=ENDPOINTS[:1]),
-            RECORDS["BrokerFenced"],
-            TopicCreated(name="gone", topic_id=OTHER_TOPIC_ID),
-            TopicDeleted(topic_id=OTHER_TOPIC_ID, last_epoch=LeaderEpoch(11)),
-            RECORDS["TopicCreated"],
-            PartitionCreated(
-                topic_id=TOPIC_ID,
-                partition=0,
-                replicas=(ONE, TWO),
-                leader=ONE,
-                directories=DIRECTORIES[:2],
-                first_epoch=LeaderEpoch(12),
-            ),
-            PARTITION,
-            RECORDS["ConfigChanged"],
-            ConfigChanged(resource=CLUSTER_DEFAULT, key="log.retention.ms", value="1000"),
-            ProducerIdsAllocated(node=ONE, first=ProducerId(0), end=ProducerId(1000)),
-            RECORDS["ProducerIdsAllocated"],
-        ],
-    )
+_HISTORY: list[MetadataRecord] = [
+    RECORDS["BrokerRegistered"],
+    RECORDS["BrokerRegistered.plain"],
+    BrokerRegistered(node=THREE, directory_id=DIRECTORIES[2], endpoints=ENDPOINTS[:1]),
+    RECORDS["BrokerFenced"],
+    TopicCreated(name="gone", topic_id=OTHER_TOPIC_ID),
+    TopicDeleted(topic_id=OTHER_TOPIC_ID, last_epoch=LeaderEpoch(11)),
+    RECORDS["TopicCreated"],
+    PartitionCreated(
+        topic_id=TOPIC_ID,
+        partition=0,
+        replicas=(ONE, TWO),
+        leader=ONE,
+        directories=DIRECTORIES[:2],
+        first_epoch=LeaderEpoch(12),
+    ),
+    PARTITION,
+    RECORDS["ConfigChanged"],
+    ConfigChanged(resource=CLUSTER_DEFAULT, key="log.retention.ms", value="1000"),
+    ProducerIdsAllocated(node=ONE, first=ProducerId(0), end=ProducerId(1000)),
+    RECORDS["ProducerIdsAllocated"],
+    RECORDS["FeatureLevel"],
+]
+_OLDER = [
+    OLDER["BrokerRegistered.without_features"] if record is RECORDS["BrokerRegistered"] else record
+    for record in _HISTORY
+    if record is not RECORDS["FeatureLevel"]
+]
+
+
+def whole_image() -> ClusterImage:
+    """An image with something of everything."""
+    return _image(_HISTORY)
+
+
+def _image(history: Iterable[MetadataRecord]) -> ClusterImage:
+    image, _ = apply_records(ClusterImage(), history)
     return image
 
 
@@ -118,14 +142,14 @@ SAMPLES = [
     ),
     Sample(
         name="snapshot/whole",
-        value=(_image(), Offset(77)),
-        encoded=encode_snapshot(_image(), Offset(77)),
+        value=(whole_image(), Offset(77)),
+        encoded=encode_snapshot(whole_image(), Offset(77)),
         decode=decode_snapshot,
     ),
-    # Before there were subjects, the epoch floor followed the settings.
+    # Before there were subjects, the epoch floor followed the settings, and there were no features.
     Sample(
         name="snapshot/whole.before_subjects",
-        value=(_image(), Offset(77)),
+        value=(_image(_OLDER), Offset(77)),
         encoded=None,
         decode=decode_snapshot,
     ),

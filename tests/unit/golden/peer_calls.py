@@ -23,6 +23,7 @@ from chronik.cluster.metadata.configs import (
     IncrementalAlterConfigs,
     topic_resource,
 )
+from chronik.cluster.metadata.features import FeatureLevel, UpdateFeatures
 from chronik.cluster.metadata.producer_ids import AllocateProducerIds, ProducerIdsAllocated
 from chronik.cluster.metadata.subject import Command, MetadataRecord
 from chronik.cluster.metadata.topics import (
@@ -36,10 +37,21 @@ from chronik.cluster.metadata.topics import (
 from chronik.node.bootstrap import QuorumBootstrap
 from chronik.node.loss_reports import format_report, parse_report
 from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.features import FeatureRange, FeatureUpdate
 from chronik.vocab.ids import LeaderEpoch, Offset, ProducerId
 
-from .metadata import DIRECTORIES, ENDPOINTS, ONE, OTHER_TOPIC_ID, RECORDS, THREE, TOPIC_ID, TWO
-from .metadata import _image as whole_image
+from .metadata import (
+    DIRECTORIES,
+    ENDPOINTS,
+    OLDER,
+    ONE,
+    OTHER_TOPIC_ID,
+    RECORDS,
+    THREE,
+    TOPIC_ID,
+    TWO,
+    whole_image,
+)
 from .raft_state import GROUP
 from .sample import Sample
 
@@ -71,9 +83,19 @@ COMMANDS: dict[str, Command] = {
         resource=CLUSTER_DEFAULT, entries={"log.retention.ms": "1000", "log.retention.bytes": None}
     ),
     "RegisterBroker": RegisterBroker(node=ONE, directory_id=DIRECTORIES[0], endpoints=ENDPOINTS, rack="a"),
+    "RegisterBroker.with_features": RegisterBroker(
+        node=ONE,
+        directory_id=DIRECTORIES[0],
+        endpoints=ENDPOINTS,
+        features=(FeatureRange("chronik.metadata.version", 1, 3),),
+    ),
     "FenceBroker": FenceBroker(node=TWO, epoch=7),
+    "UpdateFeatures": UpdateFeatures(updates=(FeatureUpdate("chronik.metadata.version", 3, 1),)),
     "AllocateProducerIds": AllocateProducerIds(node=TWO),
 }
+
+
+OLDER_COMMANDS: dict[str, Command] = {"RegisterBroker.without_features": COMMANDS["RegisterBroker"]}
 
 
 def _delta(*records: MetadataRecord) -> ClusterDelta:
@@ -84,14 +106,17 @@ def _delta(*records: MetadataRecord) -> ClusterDelta:
 OTHER_PARTITION = PartitionCreated(
     topic_id=OTHER_TOPIC_ID, partition=0, replicas=(ONE,), leader=ONE, directories=DIRECTORIES[:1]
 )
-EVERYTHING = _delta(
-    RECORDS["BrokerRegistered"],
+_EVERYTHING: list[MetadataRecord] = [
     BrokerFenced(node=THREE),
     TopicCreated(name="new", topic_id=OTHER_TOPIC_ID),
     OTHER_PARTITION,
     TopicDeleted(topic_id=TOPIC_ID, last_epoch=LeaderEpoch(1012)),
     ProducerIdsAllocated(node=TWO, first=ProducerId(2000), end=ProducerId(3000)),
+]
+EVERYTHING = _delta(
+    RECORDS["BrokerRegistered"], *_EVERYTHING, FeatureLevel(name="chronik.metadata.version", level=3)
 )
+OLDER_EVERYTHING = _delta(OLDER["BrokerRegistered.without_features"], *_EVERYTHING)
 GROWN = _delta(
     PartitionCreated(topic_id=TOPIC_ID, partition=2, replicas=(ONE,), leader=ONE, directories=DIRECTORIES[:1])
 )
@@ -105,6 +130,11 @@ ANSWERS: dict[str, Answer] = {
     "NOT_DECIDED": NOT_DECIDED,
     "UNKNOWN": UNKNOWN,
     "UNKNOWN.with_error": unknown(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "another leads")),
+}
+
+OLDER_ANSWERS = {
+    "DONE": Answer(fate=Outcome.DONE, offset=Offset(77), delta=OLDER_EVERYTHING),
+    "NOT_DECIDED": NOT_DECIDED,
 }
 
 QUORUM = quorum.QuorumState(
@@ -159,6 +189,10 @@ SAMPLES = [
         )
         for name, command in COMMANDS.items()
     ),
+    *(
+        Sample(name=f"commands/{name}", value=_question(command), encoded=None, decode=decode_question)
+        for name, command in OLDER_COMMANDS.items()
+    ),
     Sample(
         name="commands/DeleteTopic.to_validate",
         value=Question(COMMANDS["DeleteTopic"], True, 0),
@@ -171,10 +205,8 @@ SAMPLES = [
     ),
     # Before there were subjects, an outcome had all fields of all changes.
     *(
-        Sample(
-            name=f"outcomes/{name}.before_subjects", value=ANSWERS[name], encoded=None, decode=decode_answer
-        )
-        for name in ("DONE", "NOT_DECIDED")
+        Sample(name=f"outcomes/{name}.before_subjects", value=answer, encoded=None, decode=decode_answer)
+        for name, answer in OLDER_ANSWERS.items()
     ),
     # What `commands` and `outcomes` have, for one of them.
     _sample(

@@ -11,7 +11,7 @@ import re
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.needs import Needs
 from chronik.vocab.errors import ErrorCode
-from chronik.vocab.features import FEATURES
+from chronik.vocab.features import KAFKA_FEATURES, METADATA_LEVEL
 from chronik.wire.apis import SUPPORTED, ApiKey
 from chronik.wire.messages.api_versions import (
     ApiVersion,
@@ -43,15 +43,13 @@ async def handle(broker: Broker, context: RequestContext, request: ApiVersionsRe
     return ApiVersionsResponse(
         api_keys=[_range(key) for key in sorted(SUPPORTED)],
         supported_features=[
-            SupportedFeatureKey(name=name, min_version=levels.first, max_version=levels.last)
-            for name, levels in FEATURES.items()
+            SupportedFeatureKey(name=known.name, min_version=known.first, max_version=known.last)
+            for known in (*KAFKA_FEATURES.values(), broker.metadata.levels)
         ],
         finalized_features_epoch=broker.metadata.applied_offset,
         finalized_features=[
-            FinalizedFeatureKey(
-                name=name, min_version_level=levels.finalized, max_version_level=levels.finalized
-            )
-            for name, levels in FEATURES.items()
+            *(_finalized(known.name, known.last) for known in KAFKA_FEATURES.values()),
+            _finalized(METADATA_LEVEL, broker.metadata.image.metadata_level),
         ],
     )
 
@@ -60,6 +58,10 @@ def on_error(request: ApiVersionsRequest, code: ErrorCode, message: str | None) 
     """An unknown version is answered with what helps to choose again, anything else without ranges."""
     ranges = [_range(ApiKey.API_VERSIONS)] if code is ErrorCode.UNSUPPORTED_VERSION else []
     return ApiVersionsResponse(error_code=code, api_keys=ranges)
+
+
+def _finalized(name: str, level: int) -> FinalizedFeatureKey:
+    return FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
 
 
 def _range(key: ApiKey) -> ApiVersion:

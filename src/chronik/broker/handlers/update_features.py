@@ -1,15 +1,16 @@
 """UpdateFeatures (key 57), versions 0 to 2: change levels of features (KIP-584).
 
-Every feature has one level here (see `vocab/features.py`), so an update either asks for what is so, which is
-answered as done, or is refused with the reason; all of them together, as by Kafka. `validate_only` makes no
-difference.
+The controller decides, on all of them together, as Kafka's does (`cluster/metadata/features.py`). Kafka's own
+features have one level each here; what asks for that is answered as done.
 """
 
 from chronik.broker.context import Broker, RequestContext
+from chronik.broker.deadlines import deadline_after
 from chronik.broker.needs import Needs, on_cluster
+from chronik.cluster.metadata.features import UpdateFeatures
 from chronik.vocab.acl import AclOperation
-from chronik.vocab.errors import ErrorCode
-from chronik.vocab.features import FeatureUpdate, UpgradeType, update_problem
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.features import FeatureUpdate, UpgradeType
 from chronik.wire.messages.update_features import (
     FeatureUpdateKey,
     UpdatableFeatureResult,
@@ -30,11 +31,16 @@ async def handle(
         FeatureUpdate(asked.feature, asked.max_version_level, _upgrade_type(context.api_version, asked))
         for asked in request.feature_updates
     ]
-    controller = broker.quorum.leader
-    problem = update_problem(updates, broker.node_id if controller is None else controller)
-    if problem is not None:
-        message = "The update failed for all features since the following feature had an error: " + problem
-        return on_error(request, ErrorCode.INVALID_UPDATE_VERSION, message)
+    deadline = deadline_after(request.timeout_ms)
+    try:
+        await broker.metadata.submit(
+            UpdateFeatures(updates=updates), validate_only=request.validate_only, deadline=deadline
+        )
+    except KafkaError as error:
+        if error.code is not ErrorCode.INVALID_UPDATE_VERSION:
+            raise
+        message = f"The update failed for all features since the following feature had an error: {error}"
+        return on_error(request, error.code, message)
     return UpdateFeaturesResponse(
         error_message=None,
         # Kafka's text for each one that went well, in the versions that have it.

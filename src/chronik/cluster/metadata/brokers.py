@@ -4,8 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from chronik.cluster.metadata.subject import CommandForm, Edits, MetadataRecord, RecordForm, Subject
+from chronik.cluster.metadata.subject import (
+    FIRST_LEVEL,
+    CommandForm,
+    Edits,
+    MetadataRecord,
+    RecordForm,
+    Subject,
+)
 from chronik.cluster.shared_map import SharedMap
+from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.features import METADATA_LEVEL, FeatureRange
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
@@ -39,6 +48,8 @@ class BrokerRegistered:
     rack: str | None = None
     # Counts the registrations of this node: what was decided about an earlier one does not concern this one.
     epoch: int = 0
+    # The levels that it knows. None: those of a release that had no levels.
+    features: tuple[FeatureRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +138,7 @@ class RegisterBroker:
     directory_id: str
     endpoints: Sequence[BrokerEndpoint]
     rack: str | None = None
+    features: Sequence[FeatureRange] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,19 +158,38 @@ class FenceBroker:
 def register_broker(
     image: "ClusterImage", command: RegisterBroker, premises: "Premises"
 ) -> list[MetadataRecord]:
-    """The registration, one more than the last. None when it is known."""
+    """The registration, one more than the last. None when it is known. Raises UNSUPPORTED_VERSION."""
     record = BrokerRegistered(
         node=command.node,
         directory_id=command.directory_id,
         endpoints=tuple(command.endpoints),
         rack=command.rack,
+        features=tuple(command.features),
     )
+    _check_level(image, command)
     before = image.brokers.get(command.node)
     if before is None:
         return [record]
     if replace(record, epoch=before.epoch) == before and command.node not in image.fenced:
         return []
     return [replace(record, epoch=before.epoch + 1)]
+
+
+def level_range(features: Sequence[FeatureRange]) -> FeatureRange:
+    """The levels of the metadata that a node knows which registered these features."""
+    found = (known for known in features if known.name == METADATA_LEVEL)
+    return next(found, FeatureRange(METADATA_LEVEL, FIRST_LEVEL, FIRST_LEVEL))
+
+
+def _check_level(image: "ClusterImage", command: RegisterBroker) -> None:
+    level, known = image.metadata_level, level_range(command.features)
+    if not known.first <= level <= known.last:
+        raise KafkaError(
+            ErrorCode.UNSUPPORTED_VERSION,
+            f"Unable to register because the broker does not support finalized version {level} of "
+            f"{METADATA_LEVEL}. The broker wants a version between {known.first} and {known.last}, "
+            f"inclusive: start a release on node {command.node} that knows level {level}",
+        )
 
 
 def fence_broker(image: "ClusterImage", command: FenceBroker, premises: "Premises") -> list[MetadataRecord]:

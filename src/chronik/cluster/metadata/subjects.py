@@ -3,7 +3,7 @@
 The order is that of records in snapshots, where settings must come after the topics that have them.
 """
 
-from chronik.cluster.metadata import brokers, config_decisions, producer_ids, topic_decisions
+from chronik.cluster.metadata import brokers, config_decisions, features, producer_ids, topic_decisions
 from chronik.cluster.metadata.table import SubjectTable
 
 SUBJECTS = SubjectTable(
@@ -12,5 +12,6 @@ SUBJECTS = SubjectTable(
         topic_decisions.SUBJECT,
         config_decisions.SUBJECT,
         producer_ids.SUBJECT,
+        features.SUBJECT,
     )
 )

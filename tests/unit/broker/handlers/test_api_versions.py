@@ -78,10 +78,12 @@ async def test_features_are_what_can_be_used() -> None:
     await room.create("t")
     response = await ask(room, VERSIONS.last)
     assert [(f.name, f.min_version, f.max_version) for f in response.supported_features] == [
-        ("metadata.version", 33, 33)
+        ("metadata.version", 33, 33),
+        ("chronik.metadata.version", 1, 1),
     ]
     assert [(f.name, f.min_version_level, f.max_version_level) for f in response.finalized_features] == [
-        ("metadata.version", 33, 33)
+        ("metadata.version", 33, 33),
+        ("chronik.metadata.version", 1, 1),
     ]
     assert 0 <= before < response.finalized_features_epoch
     assert response.zk_migration_ready is False

@@ -33,12 +33,16 @@ async def ask(version: int, *updates: FeatureUpdateKey) -> UpdateFeaturesRespons
 @virtual
 async def test_what_is_so_is_answered_as_done(version: int) -> None:
     response = await ask(
-        version, update("metadata.version", 33), update("metadata.version", 33, 2, downgrade=True)
+        version,
+        update("metadata.version", 33),
+        update("metadata.version", 33, 2, downgrade=True),
+        update("chronik.metadata.version", 1),
     )
     assert (response.error_code, response.error_message) == (ErrorCode.NONE, None)
     # Version 2 has no results; before it Kafka writes its name of "no error" into them.
     told = [(r.feature, r.error_code, r.error_message) for r in response.results]
-    assert told == [("metadata.version", 0, "NONE")] * (2 if version < 2 else 0)
+    done = [("metadata.version", 0, "NONE")] * 2 + [("chronik.metadata.version", 0, "NONE")]
+    assert told == (done if version < 2 else [])
     assert (await ask(version)).error_code == ErrorCode.NONE
 
 
@@ -51,6 +55,8 @@ async def test_what_is_so_is_answered_as_done(version: int) -> None:
         ("group.version", 1, "Local controller 1 does not support this feature."),
         ("metadata.version", 34, "Local controller 1 only supports versions 33-33"),
         ("metadata.version", 0, "Local controller 1 only supports versions 33-33"),
+        ("chronik.metadata.version", 2, "Local controller 1 only supports versions 1-1"),
+        ("chronik.metadata.version", 0, "Local controller 1 only supports versions 1-1"),
         ("metadata.version", -1, "A feature version cannot be less than 0."),
     ],
 )
