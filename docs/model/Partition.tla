@@ -76,7 +76,7 @@ Names(m, n) ==
     /\ m.dirs[n] = dir[n]
     /\ m.revs[n] = rev[n] \/ Mutant = "returns_unrevised"
 
-(* RaftCore.is_directory_committed: what an earlier replica promised can do no harm any more. *)
+(* RaftCore.is_replica_committed: what an earlier replica promised can do no harm any more. *)
 MayVote(n) == Names(IF Mutant = "membership_in_force" THEN Current(n) ELSE Settled(n), n)
 Votes(n) == MayVote(n) \/ Mutant = "wiped_votes"
 Counts(n) == MayVote(n) \/ Mutant = "wiped_counts"

@@ -18,7 +18,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class QuorumBootstrap:
 
     def know(self, membership: Membership) -> None:
         """This node is not new: it has its `__meta`, which began with `membership`."""
-        self._decide(dict(membership.directories))
+        self._decide(membership.directories)
 
     def on_peer(self, node: NodeId, directory_id: str, said: bytes) -> None:
         """A peer came up and said this in its handshake."""
@@ -104,7 +104,7 @@ class QuorumBootstrap:
             _log.info("waiting for the other voters of a new cluster", extra={"missing": missing})
         await self._decided.wait()
         founders = self._founders or {}
-        return Membership(voters=frozenset(founders), directories=frozenset(founders.items()))
+        return Membership(voters=frozenset(founders), replicas=founding_replicas(founders))
 
     def _decide(self, founders: Directories) -> None:
         self._founders = founders

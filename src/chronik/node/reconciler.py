@@ -4,7 +4,7 @@ voters, and in again when caught up.
 What such a replica voted for and acknowledged went with its files, so it must not vote as if it remembered
 (KIP-853; decisions 0009, "Lost disks", and 0013). The leader of each group sees to it, one step at a time:
 the member becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught
-up and can prove that it may be one (`RaftCore.is_directory_committed`).
+up and can prove that it may be one (`RaftCore.is_replica_committed`).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from chronik.cluster.image import ClusterImage
 from chronik.node.loss_reports import LossReports
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, ReplicaId
 from chronik.raft.directories import losses_of, node_directory
 from chronik.raft.group_id import GroupId
 from chronik.raft.host import RaftHost
@@ -110,21 +110,23 @@ class ReplicaReconciler:
                 yield Membership(
                     voters=membership.voters | {node},
                     learners=membership.learners - {node},
-                    directories=membership.directories,
+                    replicas=membership.replicas,
                 )
 
     def _demotions(
         self, group: GroupId, membership: Membership, registered: Mapping[NodeId, str]
     ) -> Iterator[Membership]:
-        named = dict(membership.directories)
+        named = membership.directories
         for node in sorted(membership.members & registered.keys()):
             reported = self._reports.directory(group, node)
             directory = present_directory(named.get(node, ""), registered[node], reported)
             if directory != named.get(node, "") and len(membership.voters) > 1:
+                known = membership.replica(node)
+                moved = ReplicaId(node, directory, known.revision if known is not None else 0)
                 yield Membership(
                     voters=membership.voters - {node},
                     learners=membership.learners | {node},
-                    directories=frozenset({**named, node: directory}.items()),
+                    replicas=membership.replicas - {known} | {moved},
                 )
 
 

@@ -13,7 +13,14 @@ from chronik.log.damage import Damage, DamageKind
 from chronik.log.names import LOG, offset_name
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.memberships import Memberships
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, HardState, Membership
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    FIRST_TERM,
+    NO_TERM,
+    HardState,
+    Membership,
+    founding_replicas,
+)
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
@@ -74,7 +81,7 @@ class Replication:
             topic_id=created.topic.topic_id,
             membership=Membership(
                 voters=frozenset(image.replicas),
-                directories=frozenset(zip(image.replicas, image.directories, strict=True)),
+                replicas=founding_replicas(dict(zip(image.replicas, image.directories, strict=True))),
             ),
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,

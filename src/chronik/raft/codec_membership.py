@@ -1,26 +1,32 @@
-"""A membership as bytes: the voters, the learners, and the directories that are known."""
+"""A membership as bytes: the voters, the learners, and the replicas that are known."""
 
 from struct import Struct
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, ReplicaId
 from chronik.raft.transport import MalformedFrame
 from chronik.vocab.ids import NodeId
 
-# How many voters, learners and directories.
+# How many voters, learners and replicas.
 _COUNTS = Struct(">HHH")
+# In the count of replicas: each has a revision. Without it all are founders, as in earlier releases.
+_ARE_REVISED = 0x8000
 # A node, and the bytes of its directory's name.
 _DIRECTORY = Struct(">iH")
+# Behind the name.
+_REVISION = Struct(">i")
 
 
 def encode_membership(membership: Membership) -> bytes:
     """Equal memberships are equal bytes."""
     voters, learners = sorted(membership.voters), sorted(membership.learners)
-    directories = sorted(membership.directories)
-    parts = [_COUNTS.pack(len(voters), len(learners), len(directories))]
+    replicas, are_revised = sorted(membership.replicas), membership.has_revisions
+    parts = [_COUNTS.pack(len(voters), len(learners), len(replicas) | _ARE_REVISED * are_revised)]
     parts += [node.to_bytes(4, "big", signed=True) for node in voters + learners]
-    for node, directory in directories:
+    for node, directory, revision in replicas:
         name = directory.encode()
         parts += [_DIRECTORY.pack(node, len(name)), name]
+        if are_revised:
+            parts.append(_REVISION.pack(revision))
     return b"".join(parts)
 
 
@@ -29,23 +35,34 @@ def decode_membership(data: memoryview, at: int) -> tuple[Membership, int]:
 
     Raises MalformedFrame, also when nobody votes or a learner does; struct.error at the frame's end.
     """
-    voter_count, learner_count, directory_count = _COUNTS.unpack_from(data, at)
+    voter_count, learner_count, replica_count = _COUNTS.unpack_from(data, at)
     voters, at = _nodes(data, at + _COUNTS.size, voter_count)
     learners, at = _nodes(data, at, learner_count)
     if not voters or voters & learners:
         raise MalformedFrame("a membership without voters, or with one who also learns")
-    directories = set()
-    for _ in range(directory_count):
-        node, size = _DIRECTORY.unpack_from(data, at)
-        at += _DIRECTORY.size
-        directories.add((NodeId(node), _text(data, at, size)))
-        at += size
-    return Membership(voters=voters, learners=learners, directories=frozenset(directories)), at
+    replicas = set()
+    for _ in range(replica_count & ~_ARE_REVISED):
+        replica, at = _replica(data, at, is_revised=bool(replica_count & _ARE_REVISED))
+        replicas.add(replica)
+    return Membership(voters=voters, learners=learners, replicas=frozenset(replicas)), at
 
 
 def _nodes(data: memoryview, at: int, count: int) -> tuple[frozenset[NodeId], int]:
     nodes = Struct(f">{count}i").unpack_from(data, at)
     return frozenset(map(NodeId, nodes)), at + 4 * count
+
+
+def _replica(data: memoryview, at: int, *, is_revised: bool) -> tuple[ReplicaId, int]:
+    node, size = _DIRECTORY.unpack_from(data, at)
+    at += _DIRECTORY.size
+    directory = _text(data, at, size)
+    at += size
+    if not is_revised:
+        return ReplicaId(NodeId(node), directory), at
+    (revision,) = _REVISION.unpack_from(data, at)
+    if revision < 0:
+        raise MalformedFrame(f"a replica of revision {revision}")
+    return ReplicaId(NodeId(node), directory, revision), at + _REVISION.size
 
 
 def _text(data: memoryview, at: int, size: int) -> str:

@@ -79,5 +79,5 @@ class FollowerStatus:
         """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
         if node not in membership.voters:
             return False
-        directory, named = self._setting.host.directory(node), dict(membership.directories).get(node)
-        return directory is None or not named or node_directory(named) == directory
+        directory, named = self._setting.host.directory(node), membership.replica(node)
+        return directory is None or named is None or node_directory(named.directory) == directory

@@ -27,7 +27,7 @@ from chronik.raft.core.messages import (
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, Term
+from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, ReplicaId, Term
 from chronik.raft.directories import replica_directory
 from chronik.raft.follower_status import FollowerStatus
 from chronik.raft.group import GroupListener, Replica
@@ -199,7 +199,7 @@ class ReplicatedGroup:
     @property
     def is_named(self) -> bool:
         """Whether the membership in force knows this replica's files."""
-        return dict(self._core.membership.directories).get(self._setting.node) == self.directory
+        return self._core.membership.directories.get(self._setting.node) == self.directory
 
     @property
     def has_vote(self) -> bool:
@@ -646,7 +646,7 @@ class ReplicatedGroup:
         return has_appended
 
     def _judge_vote(self, ready: Ready) -> None:
-        """See `RaftCore.is_directory_committed`: a new membership may change it, now or when committed."""
+        """See `RaftCore.is_replica_committed`: a new membership may change it, now or when committed."""
         core = self._core
         if ready.membership is not None:
             self._membership_end = self._raft_log.last_index
@@ -661,8 +661,8 @@ class ReplicatedGroup:
         """Not with other files than those that others know: on another disk, or since some were lost."""
         if core.is_alone:
             return True
-        is_named = self.losses == 0 or self._setting.node in dict(core.committed_membership.directories)
-        return is_named and core.is_directory_committed(self.directory)
+        is_named = self.losses == 0 or core.committed_membership.replica(self._setting.node) is not None
+        return is_named and core.is_replica_committed(ReplicaId(self._setting.node, self.directory))
 
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import HardState, Membership, RaftIndex, ReplicaId, Term
 from chronik.raft.group_id import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.vocab.ids import NodeId, Offset, TopicId
@@ -22,7 +22,10 @@ FILE_MAGIC = b"CHRNKRST"
 # 2 has a generation in its header, log ends and losses. A file of version 1 is written anew when it is
 # opened.
 VERSION = 2
-VERSIONS_READ = (1, VERSION)
+# Replicas have revisions. A file becomes one of this version with the first of them: an earlier release goes
+# on with one that has none, and refuses one that has.
+REVISED_VERSION = 3
+VERSIONS_READ = (1, VERSION, REVISED_VERSION)
 # Magic, version, CRC of the rest, bytes of the records that were durable when the file got its name.
 _FILE_HEADER = struct.Struct(">8sHxxIQ")
 # From version 2 on, behind that: the file's generation, raised whenever the file is written anew.
@@ -49,7 +52,10 @@ _MARKER = struct.Struct(">qqiI")
 # Index, offset, term, index of the membership, its bytes.
 _BASE = struct.Struct(">qqiqI")
 _MEMBERSHIP = struct.Struct(">HHH")
+# In the count of replicas: each has a revision behind its name. Only in files of version 3.
+_ARE_REVISED = 0x8000
 _DIRECTORY = struct.Struct(">iB")
+_REVISION = struct.Struct(">i")
 # Log end offset.
 _LOG_END = struct.Struct(">q")
 # How often files were lost, log end offset.
@@ -107,11 +113,11 @@ class GroupImage(NamedTuple):
 # Writing.
 
 
-def format_file_header(state_bytes: int, generation: int) -> bytes:
+def format_file_header(state_bytes: int, generation: int, version: int = VERSION) -> bytes:
     """`state_bytes` of records are synced together with it."""
     behind = _GENERATION.pack(generation)
-    crc = _header_crc(VERSION, state_bytes, behind)
-    return _FILE_HEADER.pack(FILE_MAGIC, VERSION, crc, state_bytes) + behind
+    crc = _header_crc(version, state_bytes, behind)
+    return _FILE_HEADER.pack(FILE_MAGIC, version, crc, state_bytes) + behind
 
 
 def _header_crc(version: int, state_bytes: int, behind: bytes) -> int:
@@ -196,13 +202,16 @@ def _format_markers(markers: Sequence[MarkerRecord]) -> bytes:
 def format_membership(membership: Membership) -> bytes:
     """Never empty."""
     voters, learners = sorted(membership.voters), sorted(membership.learners)
+    are_revised = membership.has_revisions
     parts = [
-        _MEMBERSHIP.pack(len(voters), len(learners), len(membership.directories)),
+        _MEMBERSHIP.pack(len(voters), len(learners), len(membership.replicas) | _ARE_REVISED * are_revised),
         struct.pack(f">{len(voters) + len(learners)}i", *voters, *learners),
     ]
-    for node, directory in sorted(membership.directories):
+    for node, directory, revision in sorted(membership.replicas):
         name = directory.encode()
         parts += _DIRECTORY.pack(node, len(name)), name
+        if are_revised:
+            parts.append(_REVISION.pack(revision))
     return b"".join(parts)
 
 
@@ -339,21 +348,25 @@ def _parse_markers(body: memoryview, position: int) -> list[MarkerRecord]:
 @lru_cache(maxsize=1024)
 def parse_membership(content: bytes) -> Membership:
     """The inverse of `format_membership`; the same object for the same bytes."""
-    voter_count, learner_count, directory_count = _MEMBERSHIP.unpack_from(content)
+    voter_count, learner_count, replica_count = _MEMBERSHIP.unpack_from(content)
     position = _MEMBERSHIP.size
     nodes = struct.unpack_from(f">{voter_count + learner_count}i", content, position)
     position += 4 * len(nodes)
-    directories = set()
-    for _ in range(directory_count):
+    replicas = set()
+    for _ in range(replica_count & ~_ARE_REVISED):
         node, size = _DIRECTORY.unpack_from(content, position)
         position += _DIRECTORY.size
-        directories.add((NodeId(node), content[position : position + size].decode()))
+        directory, revision = content[position : position + size].decode(), 0
         position += size
+        if replica_count & _ARE_REVISED:
+            (revision,) = _REVISION.unpack_from(content, position)
+            position += _REVISION.size
+        replicas.add(ReplicaId(NodeId(node), directory, revision))
     if position != len(content):
         raise ValueError("a membership of another length")
     voters, learners = nodes[:voter_count], nodes[voter_count:]
     return Membership(
         voters=frozenset(map(NodeId, voters)),
         learners=frozenset(map(NodeId, learners)),
-        directories=frozenset(directories),
+        replicas=frozenset(replicas),
     )

@@ -26,9 +26,8 @@ class StoreTooNew(Exception):
     """The journal is a later release's; nothing is wrong with it."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(
-            f"the Raft state file has version {version}, and this release reads up to {codec.VERSION}"
-        )
+        latest = codec.VERSIONS_READ[-1]
+        super().__init__(f"the Raft state file has version {version}, and this release reads up to {latest}")
 
 
 class Replayed(NamedTuple):

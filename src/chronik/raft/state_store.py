@@ -6,14 +6,14 @@ it is made and durable after the next sync; nothing that depends on it may leave
 is in memory. When the file has grown to a multiple of what it says it is written anew, one record per group.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Self
 
 from chronik.log.checkpoint import read_file
 from chronik.log.disk import Disk, File, Syncable
 from chronik.raft import state_codec as codec
-from chronik.raft.core.types import HardState, RaftIndex
+from chronik.raft.core.types import HardState, Membership, RaftIndex
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
@@ -70,9 +70,12 @@ class StateStore:
         generation: int,
         witness: Witness | None,
         is_new: bool,
+        version: int = codec.VERSION,
     ) -> None:
         self._disk = disk
         self._generation = generation
+        # The file's. Never decreases.
+        self._version = version
         # What the witness file says.
         self._witness = witness
         self._journal = _Journal(file)
@@ -114,9 +117,17 @@ class StateStore:
             # Synced before anything is written: it must not come back behind a later record.
             file.truncate(end)
         file.sync()
-        store = cls(disk, file, groups, generation=header.generation, witness=witness, is_new=False)
-        if header.version != codec.VERSION:
-            store._rewrite(file)
+        store = cls(
+            disk,
+            file,
+            groups,
+            generation=header.generation,
+            witness=witness,
+            is_new=False,
+            version=max(header.version, codec.VERSION),
+        )
+        if header.version < codec.VERSION:
+            store._try_rewrite(file)
         store.note_size(is_durable=witness is None)
         return store
 
@@ -148,7 +159,7 @@ class StateStore:
 
     @classmethod
     def _make(cls, disk: Disk, generation: int) -> Self:
-        file = _write_temporary(disk, {}, generation)
+        file = _write_temporary(disk, {}, generation, codec.VERSION)
         _replace(disk)
         store = cls(disk, file, {}, generation=generation, witness=None, is_new=True)
         store._write_witness(is_durable=True)
@@ -167,6 +178,7 @@ class StateStore:
     def create(self, group: GroupId, base: MarkerBase) -> GroupState:
         """A group that is not known yet."""
         invariant(group not in self._groups, "group {} exists", group)
+        self._raise_version([base.membership])
         state = GroupState(base)
         self._write(codec.format_state(group, state.image()))
         self._groups[group] = state
@@ -221,6 +233,7 @@ class StateStore:
             markers = self._groups[group].markers
             # Before they are written: a node does not start on a journal that makes no sense.
             markers.check(records)
+            self._raise_version([record.membership for record in records])
             self._write(codec.format_markers(group, records))
             for record in records:
                 markers.append(record)
@@ -236,6 +249,7 @@ class StateStore:
     def restart(self, group: GroupId, base: MarkerBase) -> None:
         """Throw all markers away, for a log that starts at `base`. Then `sync_now`, then reset the log."""
         state = self._groups[group]
+        self._raise_version([base.membership])
         self._write(codec.format_restart(group, base))
         state.restart(base)
 
@@ -312,7 +326,7 @@ class StateStore:
         try:
             self.sync_now()
             self.note_size(is_durable=True)
-            file = _write_states(self._disk, COPY_FILE, self._groups, self._generation + 1)
+            file = _write_states(self._disk, COPY_FILE, self._groups, self._generation + 1, self._version)
             file.close()
             self._disk.sync_directory("")
         finally:
@@ -331,7 +345,7 @@ class StateStore:
         self._check()
         file = self._journal.file
         if file.size() >= self._rewrite_at:
-            file = self._rewrite(file)
+            file = self._try_rewrite(file)
         size = file.size()
         try:
             file.append([codec.frame(body, self._durable_bytes) for body in bodies])
@@ -356,17 +370,34 @@ class StateStore:
 
     # Writing anew.
 
-    def _rewrite(self, old: File) -> File:
-        """Replace the file by one that says the same in one record per group; in place, blocking.
-
-        Memory says what the file does: this comes before a change, never in the middle of one.
+    def _raise_version(self, memberships: Iterable[Membership | None]) -> None:
+        """Before the first of them that names a revision is written: to a release that does not know of
+        revisions it would be damage. Raises OSError, and then the file is as it was or the store has failed.
         """
+        if self._version < codec.REVISED_VERSION and any(
+            membership is not None and membership.has_revisions for membership in memberships
+        ):
+            self._check()
+            self._rewrite(codec.REVISED_VERSION)
+
+    def _try_rewrite(self, old: File) -> File:
+        """The file to go on with."""
         try:
-            file = _write_temporary(self._disk, self._groups, self._generation + 1)
+            return self._rewrite(self._version)
         except OSError:
+            if self.failure is not None:
+                raise
             # Nothing is lost, the old file goes on.
             self._rewrite_at = 2 * old.size()
             return old
+
+    def _rewrite(self, version: int) -> File:
+        """Replace the file by one that says the same in one record per group; in place, blocking. Raises
+        OSError.
+
+        Memory says what the file does: this comes before a change, never in the middle of one.
+        """
+        file = _write_temporary(self._disk, self._groups, self._generation + 1, version)
         try:
             _replace(self._disk)
         except OSError as error:
@@ -374,6 +405,7 @@ class StateStore:
             raise
         # The old one may be being synced; it closes itself.
         self._journal = _Journal(file)
+        self._version = version
         self._generation += 1
         self._rewrite_at = _size_to_rewrite(file.size())
         self._on_all_durable()
@@ -389,17 +421,19 @@ def _states(groups: Mapping[GroupId, GroupState]) -> Iterator[bytes]:
     return (codec.frame(codec.format_state(group, state.image()), 0) for group, state in groups.items())
 
 
-def _write_temporary(disk: Disk, groups: Mapping[GroupId, GroupState], generation: int) -> File:
+def _write_temporary(disk: Disk, groups: Mapping[GroupId, GroupState], generation: int, version: int) -> File:
     """The whole state in a file of its own, durably."""
-    return _write_states(disk, _TEMPORARY, groups, generation)
+    return _write_states(disk, _TEMPORARY, groups, generation, version)
 
 
-def _write_states(disk: Disk, path: str, groups: Mapping[GroupId, GroupState], generation: int) -> File:
+def _write_states(
+    disk: Disk, path: str, groups: Mapping[GroupId, GroupState], generation: int, version: int
+) -> File:
     if disk.exists(path):
         disk.remove(path)
     file = disk.open(path, create=True)
     states = b"".join(_states(groups))
-    file.append([codec.format_file_header(len(states), generation), states])
+    file.append([codec.format_file_header(len(states), generation, version), states])
     file.sync()
     return file
 

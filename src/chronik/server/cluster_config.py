@@ -79,8 +79,8 @@ def _check_voters(settings: Settings, store: StateStore) -> None:
 def _directories(store: StateStore) -> dict[NodeId, str]:
     """Those of the members of the metadata's group, as this node knows it."""
     state = store.get(METADATA_GROUP)
-    named = () if state is None else state.markers.memberships()[-1][1].directories
-    return {node: node_directory(name) for node, name in named}
+    named = {} if state is None else state.markers.memberships()[-1][1].directories
+    return {node: node_directory(name) for node, name in named.items()}
 
 
 def _transports(settings: Settings, store: StateStore, sockets: list[socket.socket]) -> MakeTransport:

@@ -101,7 +101,7 @@ def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
     led = {group.id: group.membership for group in groups if group.is_own_term_committed}
     own = {group.id: group.directory for group in runtime_of(found).host.groups()}
     return all(group in led for group in own) and all(
-        node in led[group].voters and dict(led[group].directories).get(node) == directory
+        node in led[group].voters and led[group].directories.get(node) == directory
         for group, directory in own.items()
     )
 

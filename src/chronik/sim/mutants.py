@@ -204,7 +204,7 @@ def _restart_at_offset(original: Any) -> Any:
 
 def _forget_membership(self: Any, index: RaftIndex, membership: Any) -> None:
     current = self.current
-    _RESTART_MEMBERSHIPS(self, index, type(membership)(voters=current.voters, directories=frozenset()))
+    _RESTART_MEMBERSHIPS(self, index, type(membership)(voters=current.voters, replicas=frozenset()))
 
 
 _RESTART_MEMBERSHIPS = Memberships.restart

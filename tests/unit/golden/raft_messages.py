@@ -26,7 +26,7 @@ from chronik.raft.transport import Buffer
 from chronik.vocab.ids import NodeId, Offset
 
 from .metadata import ONE, OTHER_TOPIC_ID, TWO
-from .raft_state import GROUP, MEMBERSHIP
+from .raft_state import GROUP, MEMBERSHIP, REVISED
 from .sample import Sample
 
 TERM = Term(5)
@@ -87,6 +87,13 @@ MESSAGES: dict[str, Message] = {
         index=RaftIndex(40),
         index_term=Term(3),
         membership=MEMBERSHIP,
+        payload=RestartPayload(Offset(37), None),
+    ),
+    "RestartLog.revised": RestartLog(
+        **ENDS,
+        index=RaftIndex(40),
+        index_term=Term(3),
+        membership=REVISED,
         payload=RestartPayload(Offset(37), None),
     ),
     "TimeoutNow": TimeoutNow(**ENDS),

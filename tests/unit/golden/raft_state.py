@@ -4,7 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from chronik.raft import state_codec as codec
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    NO_TERM,
+    HardState,
+    Membership,
+    RaftIndex,
+    ReplicaId,
+    Term,
+    founding_replicas,
+)
 from chronik.raft.group_id import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage, Kind
@@ -22,7 +31,13 @@ DURABLE_BYTES = 4711
 MEMBERSHIP = Membership(
     voters=frozenset({ONE, TWO}),
     learners=frozenset({THREE}),
-    directories=frozenset(zip((ONE, TWO, THREE), (*DIRECTORIES[:2], DIRECTORIES[2] + "+1"), strict=True)),
+    replicas=founding_replicas({ONE: DIRECTORIES[0], TWO: DIRECTORIES[1], THREE: DIRECTORIES[2] + "+1"}),
+)
+# After the first, as its third change.
+REVISED = Membership(
+    voters=frozenset({ONE}),
+    learners=frozenset({THREE}),
+    replicas=frozenset({ReplicaId(ONE, DIRECTORIES[0]), ReplicaId(THREE, DIRECTORIES[2], 3)}),
 )
 BASE = MarkerBase(RaftIndex(40), Offset(37), Term(3), MEMBERSHIP, RaftIndex(39))
 BEGINNING = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, Membership(voters=frozenset({ONE})), BEFORE_FIRST)
@@ -32,6 +47,7 @@ MARKERS = [
 ]
 HARD_STATE = HardState(term=Term(5), voted_for=TWO)
 IMAGE = GroupImage(HARD_STATE, BASE, MARKERS, True, 2, Offset(36))
+REVISED_MARKERS = [MarkerRecord(RaftIndex(60), Offset(54), Term(5), REVISED)]
 FIRST_IMAGE = GroupImage(HardState(), BEGINNING, [], False, 0, Offset(0))
 
 Parse = Callable[[memoryview], Any]
@@ -119,6 +135,13 @@ SAMPLES = [
     # Only read: of version 1.
     _sample(Kind.WIPED, "", None, True, codec.parse_wiped),
     _sample(Kind.MARKERS, "", codec.format_markers(GROUP, MARKERS), MARKERS, codec.parse_markers),
+    _sample(
+        Kind.MARKERS,
+        ".revised",
+        codec.format_markers(GROUP, REVISED_MARKERS),
+        REVISED_MARKERS,
+        codec.parse_markers,
+    ),
     _sample(
         Kind.TRUNCATE,
         "",

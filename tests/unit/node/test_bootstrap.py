@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.node.bootstrap import QuorumBootstrap, knows_founders
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.sim.cluster import NODES, SimCluster, SimNode
 from chronik.sim.process import on_processes
 from chronik.sim.virtual_time import virtual, wait_until_idle
@@ -13,7 +13,7 @@ from chronik.vocab.ids import NodeId
 
 ONE, TWO, THREE = NODES
 NAMES = {ONE: "one", TWO: "two", THREE: "three"}
-FOUNDERS = Membership(voters=frozenset(NODES), directories=frozenset(NAMES.items()))
+FOUNDERS = Membership(voters=frozenset(NODES), replicas=founding_replicas(NAMES))
 
 
 def bootstrap(node: NodeId) -> QuorumBootstrap:

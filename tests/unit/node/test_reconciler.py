@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerRegistered
 from chronik.node.reconciler import ReplicaReconciler, present_directory
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, ReplicaId, founding_replicas
 from chronik.raft.group_id import GroupId
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
@@ -25,7 +26,7 @@ def members(voters: str, learners: str = "", **replaced: str) -> Membership:
     return Membership(
         voters=frozenset(NodeId(int(digit)) for digit in voters),
         learners=frozenset(NodeId(int(digit)) for digit in learners),
-        directories=frozenset(named.items()),
+        replicas=founding_replicas(named),
     )
 
 
@@ -122,6 +123,18 @@ def test_a_disk_that_is_replaced_again_learns_again() -> None:
     assert room.group.membership == members("12", "3", d3="newer")
 
 
+def test_another_directory_is_of_the_same_revision() -> None:
+    def named(membership: Membership, third: str) -> Membership:
+        replicas = membership.replicas - {ReplicaId(THREE, third)} | {ReplicaId(THREE, third, 7)}
+        return replace(membership, replicas=replicas)
+
+    room = room_of_three(named(members("123"), "d3")).register(n3="new")
+    for _ in range(3):
+        room.disks.look()
+    assert room.group.proposed[0] == named(members("12", "3", d3="new"), "new")
+    assert room.group.membership == named(members("123", d3="new"), "new")
+
+
 def test_a_learner_has_it_twice_before_it_votes() -> None:
     learning = members("12", "3", d3="new")
     room = room_of_three(learning).register(n3="new")
@@ -188,7 +201,7 @@ def test_the_last_voter_stays_one() -> None:
 
 
 def test_who_is_not_registered_or_was_never_named_is_left_alone() -> None:
-    unnamed = Membership(voters=frozenset({ONE, TWO, THREE}), directories=frozenset({(TWO, "d2")}))
+    unnamed = Membership(voters=frozenset({ONE, TWO, THREE}), replicas=founding_replicas({TWO: "d2"}))
     room = Room(unnamed).register(n1="any")
     room.disks.look()
     assert room.group.proposed == []

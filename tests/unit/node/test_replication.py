@@ -9,7 +9,15 @@ from chronik.cluster.metadata.topics import PartitionImage, TopicImage, TopicPar
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.node.replication import NewReplica, Replication
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    NO_TERM,
+    HardState,
+    Membership,
+    RaftIndex,
+    Term,
+    founding_replicas,
+)
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
@@ -86,7 +94,7 @@ async def test_a_replica_is_as_the_metadata_describes_it() -> None:
         name=TopicPartition("t", 0),
         topic_id=TOPIC,
         membership=Membership(
-            voters=frozenset({ONE, THREE}), directories=frozenset({(ONE, "a"), (THREE, "c")})
+            voters=frozenset({ONE, THREE}), replicas=founding_replicas({ONE: "a", THREE: "c"})
         ),
         first_leader=THREE,
         least_epoch=LeaderEpoch(7),

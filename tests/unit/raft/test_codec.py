@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronik.raft.codec import VERSION, decode, encode
+from chronik.raft.codec_membership import decode_membership, encode_membership
 from chronik.raft.core.entries import Entries, Marker, TermStart, check
 from chronik.raft.core.messages import (
     AppendAccepted,
@@ -24,7 +25,7 @@ from chronik.raft.core.messages import (
     TimeoutNow,
     VoteReply,
 )
-from chronik.raft.core.types import Membership, RaftIndex, Term
+from chronik.raft.core.types import Membership, RaftIndex, ReplicaId, Term
 from chronik.raft.group_id import GroupId
 from chronik.raft.restart import RestartPayload
 from chronik.raft.transport import Buffer, MalformedFrame
@@ -43,8 +44,10 @@ groups = st.builds(GroupId, st.binary(min_size=16, max_size=16).map(TopicId), st
 def memberships(draw: st.DrawFn) -> Membership:
     voters = draw(st.frozensets(nodes, min_size=1, max_size=5))
     learners = draw(st.frozensets(nodes, max_size=3)) - voters
-    directories = draw(st.dictionaries(st.sampled_from(sorted(voters | learners)), st.text(max_size=30)))
-    return Membership(voters=voters, learners=learners, directories=frozenset(directories.items()))
+    named = st.tuples(st.text(max_size=30), st.sampled_from([0, 0, 1, 1 << 20, (1 << 31) - 1]))
+    names = draw(st.dictionaries(st.sampled_from(sorted(voters | learners)), named))
+    replicas = frozenset(ReplicaId(node, *name) for node, name in names.items())
+    return Membership(voters=voters, learners=learners, replicas=replicas)
 
 
 @st.composite
@@ -201,7 +204,27 @@ def test_the_fields_of_variable_messages_are_those_that_are_tried() -> None:
     assert fields_of(Entries) == {"first", "last", "starts", "markers", "payload", "size"}
     assert fields_of(Marker) == {"index", "membership"}
     assert fields_of(TermStart) == {"index", "term"}
-    assert fields_of(Membership) == {"voters", "learners", "directories"}
+    assert fields_of(Membership) == {"voters", "learners", "replicas"}
+
+
+def test_the_bytes_of_a_membership_with_revisions() -> None:
+    """Four more for each name, and a bit in their count; the founders have none of them."""
+    voters, founders = frozenset({ONE, TWO}), {ReplicaId(ONE, "ab"), ReplicaId(TWO, "c")}
+    head = b"\x00\x02\x00\x00%b\x02" + bytes((0, 0, 0, 1, 0, 0, 0, 2))
+    plain = Membership(voters=voters, replicas=frozenset(founders))
+    assert encode_membership(plain) == head % b"\x00" + b"\x00\x00\x00\x01\x00\x02ab\x00\x00\x00\x02\x00\x01c"
+    revised = Membership(voters=voters, replicas=frozenset({ReplicaId(ONE, "ab"), ReplicaId(TWO, "c", 258)}))
+    one, two = b"\x00\x00\x00\x01\x00\x02ab" + bytes(4), b"\x00\x00\x00\x02\x00\x01c\x00\x00\x01\x02"
+    written = encode_membership(revised)
+    assert written == head % b"\x80" + one + two
+    assert decode_membership(memoryview(written), 0) == (revised, len(written))
+
+
+def test_a_revision_below_those_of_founders_is_none() -> None:
+    named = Membership(voters=frozenset({ONE}), replicas=frozenset({ReplicaId(ONE, "a", 1)}))
+    written = encode_membership(named)[:-4] + b"\xff" * 4
+    with pytest.raises(MalformedFrame, match="revision -1"):
+        decode_membership(memoryview(written), 0)
 
 
 def test_batches_are_views_of_the_frame() -> None:

@@ -108,10 +108,12 @@ async def test_a_learner_and_an_empty_disk_in_a_voters_place_are_not_in_sync() -
     replica.directories[THREE] = "another"
     assert replica.group.look_for_laggards()
     assert replica.group.lagging() == {THREE}
-    replica.directories[THREE] = dict(NAMED)[THREE]
+    replica.directories[THREE] = NAMED[THREE]
     assert replica.group.look_for_laggards()
     assert replica.group.lagging() == frozenset()
-    learner = Membership(voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), directories=NAMED)
+    learner = Membership(
+        voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), replicas=FOUNDERS.replicas
+    )
     assert replica.group.propose_membership(learner)
     await replica.run()
     assert replica.group.look_for_laggards()
@@ -130,7 +132,9 @@ async def test_a_disk_that_is_not_named_or_not_known_may_be_the_right_one() -> N
 @virtual
 async def test_who_was_a_learner_is_in_sync_when_its_vote_is_committed() -> None:
     replica = await leading()
-    learner = Membership(voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), directories=NAMED)
+    learner = Membership(
+        voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), replicas=FOUNDERS.replicas
+    )
     assert replica.group.propose_membership(learner)
     await replica.run()
     for node in (TWO, THREE):

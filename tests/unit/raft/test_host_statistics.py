@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.raft.latency import LatencyFigures
 from chronik.raft.transport import PeerInfo
 from chronik.sim.virtual_time import virtual
@@ -133,18 +133,16 @@ async def test_a_node_that_returns_with_another_disk_is_in_sync_when_it_may_vote
     trio = await Trio().start()
     leader = await trio.writable_leader()
     named = {node: f"directory-{node}" for node in NODES}
-    await change_members(leader, Membership(voters=frozenset(NODES), directories=frozenset(named.items())))
+    await change_members(leader, Membership(voters=frozenset(NODES), replicas=founding_replicas(named)))
     before = leader.host.statistics()
     leader.host.on_peer_down(THREE)
     leader.host.on_peer_up(PeerInfo(THREE, "another", 1))
     lost = leader.host.statistics()
     assert (lost.shrinks - before.shrinks, lost.expands - before.expands) == (1, 0)
-    directories = frozenset({**named, THREE: "another"}.items())
+    replicas = founding_replicas({**named, THREE: "another"})
     voters = frozenset(NODES) - {THREE}
-    await change_members(
-        leader, Membership(voters=voters, learners=frozenset({THREE}), directories=directories)
-    )
-    await change_members(leader, Membership(voters=frozenset(NODES), directories=directories))
+    await change_members(leader, Membership(voters=voters, learners=frozenset({THREE}), replicas=replicas))
+    await change_members(leader, Membership(voters=frozenset(NODES), replicas=replicas))
     back = leader.host.statistics()
     assert (back.shrinks - before.shrinks, back.expands - before.expands) == (1, 1)
 

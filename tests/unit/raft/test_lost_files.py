@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, ReplicaId, founding_replicas
 from chronik.sim.disk import CrashDisk
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.trio import NODES, ReplicaNode, Trio
 
 NAMED = Membership(
-    voters=frozenset(NODES), directories=frozenset((node, f"directory-{node}") for node in NODES)
+    voters=frozenset(NODES), replicas=founding_replicas({node: f"directory-{node}" for node in NODES})
 )
 # Several elections, and looks at whose files are which.
 SECONDS = 3.0
@@ -30,8 +30,8 @@ async def until_voter(trio: Trio, node: NodeId) -> None:
         while True:
             leader = trio.leader()
             settled = None if leader is None else leader.group._core.committed_membership
-            name = (node, trio.nodes[node].group.directory)
-            if settled is not None and node in settled.voters and name in settled.directories:
+            name = ReplicaId(node, trio.nodes[node].group.directory)
+            if settled is not None and node in settled.voters and name in settled.replicas:
                 return
             if leader is not None and node not in leader.group.voters:
                 assert not trio.nodes[node].group.has_vote

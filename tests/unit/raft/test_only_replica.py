@@ -11,7 +11,7 @@ from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
 from chronik.raft.core.messages import RestartLog
-from chronik.raft.core.types import HardState, Membership
+from chronik.raft.core.types import HardState, Membership, founding_replicas
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
 from chronik.records.record import decode_records
@@ -22,7 +22,7 @@ from tests.support.held_disk import HeldDisk
 from tests.unit.raft.lone import NAMED, ONE, TWO, LoneReplica, batch, pass_ticks
 from tests.unit.raft.trio import GROUP
 
-ALONE = Membership(voters=frozenset({ONE}), directories=frozenset({(ONE, dict(NAMED)[ONE])}))
+ALONE = Membership(voters=frozenset({ONE}), replicas=founding_replicas({ONE: NAMED[ONE]}))
 CACHING = FlushPolicy(bytes_max=1_000_000, interval_ms=1_000_000)
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BROKEN = OSError(errno.EIO, "Input/output error")
@@ -337,7 +337,7 @@ async def test_a_log_of_a_release_without_terms_for_it_is_taken_over() -> None:
 async def test_another_replica_can_be_added_and_is_sent_all() -> None:
     replica = await leading()
     replica.group.propose([batch("b")])
-    wanted = Membership(voters=ALONE.voters, learners=frozenset({TWO}), directories=NAMED)
+    wanted = Membership(voters=ALONE.voters, learners=frozenset({TWO}), replicas=founding_replicas(NAMED))
     assert replica.group.propose_membership(wanted)
     await replica.run()
     assert replica.told.high_watermark == 2

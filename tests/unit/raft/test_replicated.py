@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.transport import PeerInfo
 from chronik.sim.virtual_time import virtual
@@ -123,19 +123,17 @@ async def test_a_follower_on_another_disk_is_not_in_sync_until_it_votes_with_it(
     leader = await trio.writable_leader()
     other = THREE
     named = {node: f"directory-{node}" for node in NODES}
-    await change_members(leader, Membership(voters=frozenset(NODES), directories=frozenset(named.items())))
+    await change_members(leader, Membership(voters=frozenset(NODES), replicas=founding_replicas(named)))
     assert leader.group.lagging() == frozenset()
     leader.host.on_peer_up(PeerInfo(other, "another", 1))
     assert leader.group.lagging() == {other}
-    directories = frozenset({**named, other: "another"}.items())
+    replicas = founding_replicas({**named, other: "another"})
     voters = frozenset(NODES) - {other}
-    await change_members(
-        leader, Membership(voters=voters, learners=frozenset({other}), directories=directories)
-    )
+    await change_members(leader, Membership(voters=voters, learners=frozenset({other}), replicas=replicas))
     # It has the whole log, and a majority does not count it yet.
     assert {replica.end_offset for replica in leader.group.replicas()} == {leader.log.end_offset}
     assert leader.group.lagging() == {other}
-    await change_members(leader, Membership(voters=frozenset(NODES), directories=directories))
+    await change_members(leader, Membership(voters=frozenset(NODES), replicas=replicas))
     assert leader.group.lagging() == frozenset()
 
 

@@ -24,7 +24,6 @@ from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import InvariantViolation
 from tests.unit.raft.lone import (
     FOUNDERS,
-    NAMED,
     ONE,
     THREE,
     TWO,
@@ -198,7 +197,9 @@ async def test_a_leader_whose_log_fails_tells_all_others() -> None:
 @virtual
 async def test_a_leader_that_fails_names_nobody_who_is_not_there_or_does_not_vote() -> None:
     replica = await LoneReplica().open().lead()
-    learner = Membership(voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), directories=NAMED)
+    learner = Membership(
+        voters=frozenset({ONE, TWO}), learners=frozenset({THREE}), replicas=FOUNDERS.replicas
+    )
     assert replica.group.propose_membership(learner)
     await replica.run()
     replica.accept(replica.last)

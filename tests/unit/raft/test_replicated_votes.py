@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.raft.core.messages import AppendAccepted, Heartbeat, Message, RequestVote
-from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import HardState, Membership, RaftIndex, Term, founding_replicas
 from chronik.raft.solo import FlushPolicy
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -20,9 +20,9 @@ BROKEN = OSError("broken")
 
 def members(voters: set[NodeId], directory: str) -> Membership:
     """All three, node 1 under `directory`."""
-    named = {**dict(NAMED), ONE: directory}
+    named = {**NAMED, ONE: directory}
     learners = frozenset({ONE, TWO, THREE}) - voters
-    return Membership(voters=frozenset(voters), learners=learners, directories=frozenset(named.items()))
+    return Membership(voters=frozenset(voters), learners=learners, replicas=founding_replicas(named))
 
 
 def ask_for_vote(replica: LoneReplica, term: int) -> None:

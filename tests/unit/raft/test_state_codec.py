@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronik.raft import state_codec as codec
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    NO_TERM,
+    HardState,
+    Membership,
+    RaftIndex,
+    ReplicaId,
+    Term,
+    founding_replicas,
+)
 from chronik.raft.group_id import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage, Kind
@@ -21,7 +30,10 @@ memberships = st.builds(
     Membership,
     voters=st.frozensets(nodes, min_size=1, max_size=5),
     learners=st.frozensets(nodes, max_size=3),
-    directories=st.frozensets(st.tuples(nodes, st.text(max_size=30)), max_size=3),
+    replicas=st.frozensets(
+        st.builds(ReplicaId, nodes, st.text(max_size=30), st.sampled_from([0, 0, 1, 1 << 20, (1 << 31) - 1])),
+        max_size=3,
+    ),
 )
 indexes = st.integers(-1, 2**62).map(RaftIndex)
 offsets = st.integers(0, 2**62).map(Offset)
@@ -94,7 +106,7 @@ def test_every_record_names_its_kind_and_group(body: bytes, kind: Kind) -> None:
 
 
 def test_the_bytes_of_a_small_state() -> None:
-    alone = Membership(voters=frozenset({NodeId(1)}), directories=frozenset({(NodeId(1), "ab")}))
+    alone = Membership(voters=frozenset({NodeId(1)}), replicas=founding_replicas({NodeId(1): "ab"}))
     base = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, alone, BEFORE_FIRST)
     start = MarkerRecord(RaftIndex(0), Offset(0), Term(1))
     image = GroupImage(HardState(term=Term(1), voted_for=NodeId(1)), base, [start], True, 2, Offset(9))
@@ -106,12 +118,22 @@ def test_the_bytes_of_a_small_state() -> None:
         b"\x00\x00\x00\x02" + bytes(7) + b"\x09",
         # The base's index, offset, term, index of the membership, bytes of it.
         b"\xff" * 8 + bytes(8) + bytes(4) + b"\xff" * 8 + b"\x00\x00\x00\x11",
-        # Counts of voters, learners, directories; the voter; node and name of the directory.
+        # Counts of voters, learners, replicas; the voter; node and name of the directory.
         b"\x00\x01\x00\x00\x00\x01" + b"\x00\x00\x00\x01" + b"\x00\x00\x00\x01\x02ab",
         # Markers; index, offset and term of the one, and no membership.
         b"\x00\x00\x00\x01" + bytes(8) + bytes(8) + b"\x00\x00\x00\x01" + bytes(4),
     )
     assert codec.format_state(GROUP, image) == b"".join(fields)
+
+
+def test_the_bytes_of_a_membership_with_revisions() -> None:
+    """Four more for each name, and a bit in their count; the founders have none of them."""
+    voters = frozenset(map(NodeId, (1, 2)))
+    replicas = frozenset({ReplicaId(NodeId(1), "ab"), ReplicaId(NodeId(2), "c", 258)})
+    written = codec.format_membership(Membership(voters=voters, replicas=replicas))
+    counts, nodes = b"\x00\x02\x00\x00\x80\x02", b"\x00\x00\x00\x01\x00\x00\x00\x02"
+    first, second = b"\x00\x00\x00\x01\x02ab" + bytes(4), b"\x00\x00\x00\x02\x01c\x00\x00\x01\x02"
+    assert written == counts + nodes + first + second
 
 
 def test_the_bytes_of_log_ends_and_losses() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from chronik.raft import state_codec as codec
 from chronik.raft import state_store
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, ReplicaId, Term
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
@@ -32,6 +32,7 @@ from chronik.vocab.invariant import InvariantViolation
 ALONE = Membership(voters=frozenset({NodeId(1)}))
 THREE = Membership(voters=frozenset({NodeId(1), NodeId(2), NodeId(3)}))
 BASE = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, ALONE, BEFORE_FIRST)
+REVISED = Membership(voters=ALONE.voters, replicas=frozenset({ReplicaId(NodeId(1), "d", 2)}))
 LATER = MarkerBase(RaftIndex(50), Offset(40), Term(7), THREE, RaftIndex(50))
 GROUP = GroupId(TopicId(b"g" * 16), 0)
 OTHER = GroupId(TopicId(b"g" * 16), 1)
@@ -404,6 +405,65 @@ class TestFailure:
         assert StateStore.open(disk).is_new
 
 
+class TestRevisions:
+    """A release that does not know of them must not take them for damage."""
+
+    third = MarkerRecord(RaftIndex(7), Offset(5), Term(3), REVISED)
+
+    def version(self, disk: CrashDisk) -> int:
+        header = codec.parse_file_header(disk.content(STATE_FILE))
+        assert header is not None
+        return header.version
+
+    def test_without_any_an_earlier_release_can_read_the_file(
+        self, disk: CrashDisk, store: StateStore
+    ) -> None:
+        store.create(GROUP, BASE)
+        store.append_markers(GROUP, [FIRST, SECOND])
+        store.restart(GROUP, LATER)
+        store.close_cleanly()
+        assert self.version(disk) == 2
+
+    @pytest.mark.parametrize("where", ["base", "marker", "restart"])
+    def test_the_first_one_makes_it_a_file_of_the_next_version(
+        self, disk: CrashDisk, store: StateStore, where: str
+    ) -> None:
+        store.create(OTHER, LATER)
+        store.create(GROUP, BASE._replace(membership=REVISED) if where == "base" else BASE)
+        store.append_markers(GROUP, [FIRST, SECOND])
+        if where == "marker":
+            store.append_markers(GROUP, [self.third])
+        elif where == "restart":
+            store.restart(GROUP, LATER._replace(membership=REVISED))
+        before = image_of(store)
+        assert self.version(disk) == 3
+        again = reopen(disk)
+        assert image_of(again) == before
+        again.close_cleanly()
+        assert self.version(disk) == 3
+        assert image_of(StateStore.open(disk)) == before
+
+    def test_what_was_there_is_durable_before_it(self, disk: CrashDisk, store: StateStore) -> None:
+        store.create(GROUP, BASE)
+        store.append_markers(GROUP, [FIRST, SECOND])
+        store.append_markers(GROUP, [self.third])
+        assert store.synced == store.written - 1
+
+    def test_a_disk_without_room_refuses_it_and_loses_nothing(
+        self, disk: CrashDisk, store: StateStore
+    ) -> None:
+        store.create(GROUP, BASE)
+        store.append_markers(GROUP, [FIRST, SECOND])
+        before = image_of(store)
+        disk.fail("write", f"{STATE_FILE}.tmp", EIO)
+        with pytest.raises(OSError, match="input/output"):
+            store.append_markers(GROUP, [self.third])
+        assert (self.version(disk), store.failure, image_of(store)) == (2, None, before)
+        disk.heal()
+        store.append_markers(GROUP, [self.third])
+        assert state_of(reopen(disk)).markers.last == self.third
+
+
 class TestRewriting:
     @pytest.fixture(autouse=True)
     def early(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,9 +596,8 @@ class TestDamage:
             StateStore.open(disk)
 
     def test_a_later_release(self, disk: CrashDisk) -> None:
-        with patch.object(codec, "VERSION", 3):
-            disk.write(STATE_FILE, codec.format_file_header(0, 1))
-        with pytest.raises(StoreTooNew, match="version 3"):
+        disk.write(STATE_FILE, codec.format_file_header(0, 1, version=4))
+        with pytest.raises(StoreTooNew, match="version 4"):
             StateStore.open(disk)
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from chronik.node.log_end_recorder import LogEndRecorder
 from chronik.node.loss_reports import LossReports
 from chronik.node.reconciler import ReplicaReconciler
 from chronik.raft.core.options import RaftOptions
-from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership
+from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, founding_replicas
 from chronik.raft.directories import node_directory
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting
@@ -41,7 +41,7 @@ TICK_MS = 20
 # As of a release that did not name directories.
 FOUNDERS = Membership(voters=frozenset(NODES))
 NAMED_FOUNDERS = Membership(
-    voters=frozenset(NODES), directories=frozenset((node, f"directory-{node}") for node in NODES)
+    voters=frozenset(NODES), replicas=founding_replicas({node: f"directory-{node}" for node in NODES})
 )
 
 
@@ -116,7 +116,7 @@ class ReplicaNode:
         self.recorder.start()
         reports = LossReports(self.node, self.host, self.calls)
         self.replaced = ReplicaReconciler(self.host, self.trio.image, reports)
-        if self.trio.founders.directories:
+        if self.trio.founders.replicas:
             self.replaced.start()
         await self.transport.start(self)
         return self
@@ -238,7 +238,7 @@ class Trio:
         if leader is None or not leader.group.is_own_term_committed:
             return True
         membership = leader.group._core.committed_membership
-        named = dict(membership.directories)
+        named = membership.directories
         return any(
             node not in membership.voters or node_directory(named.get(node, name)) != name
             for node, name in self.directories.items()

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from unittest.mock import patch
 
 import pytest
 
@@ -101,8 +100,7 @@ def test_a_node_whose_store_is_damaged_goes_on_as_another(caplog: pytest.LogCapt
 def test_a_store_of_a_later_release_is_refused() -> None:
     disk = CrashDisk()
     take(disk).store.close()
-    with patch.object(codec, "VERSION", codec.VERSION + 1):
-        disk.write(STATE_FILE, codec.format_file_header(0, 9))
+    disk.write(STATE_FILE, codec.format_file_header(0, 9, version=codec.VERSIONS_READ[-1] + 1))
     assert "Start the release that wrote it" in refused(disk)
 
 

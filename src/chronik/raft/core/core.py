@@ -37,7 +37,15 @@ from chronik.raft.core.roles import (
     Transition,
 )
 from chronik.raft.core.tail import LogTail
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    FIRST_TERM,
+    HardState,
+    Membership,
+    RaftIndex,
+    ReplicaId,
+    Term,
+)
 from chronik.raft.core.voting import answer_pre_vote
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
@@ -164,7 +172,7 @@ class RaftCore:
         would be lost. That a leader counted what the earlier incarnation accepted is no worse than the loss
         of a disk after a commit; but it must forget it (`on_peer_found`), or it never sends that again.
 
-        Set it by `is_directory_committed`. A leader or candidate that may not vote any more follows.
+        Set it by `is_replica_committed`. A leader or candidate that may not vote any more follows.
         """
         return self._replica.may_vote
 
@@ -175,25 +183,29 @@ class RaftCore:
             self._replica.may_vote = may_vote
             self._change(self._role_state.on_may_vote())
 
-    def is_directory_committed(self, directory: str) -> bool:
-        """Whether this node is a member by the last membership that is surely committed, with `directory` or
-        none: then what an earlier directory promised can do no harm any more. It changes only with
-        `Ready.membership` and `Ready.committed`.
+    def is_replica_committed(self, own: ReplicaId) -> bool:
+        """Whether this node is a member by the last membership that is surely committed, as `own`, or as a
+        founder that it does not name: then what an earlier replica of the node promised can do no harm any
+        more. It changes only with `Ready.membership` and `Ready.committed`.
 
         That the membership in force names it is not enough: without knowing, the leader that proposed this
         may have been replaced by one that the lost disk had voted for. Committed by a majority that did not
         count this node, it has met every majority that did. The first membership of a group counts as
-        committed, so it must name the directories of when the group was made, also when it is given to a
-        replica that is made later. A disk that comes back after it was replaced is like a restored backup:
-        it knows no better, and no replica can tell.
+        committed, so it must name the replicas of when the group was made, also when it is given to one that
+        is made later. A disk that comes back after it was replaced is like a restored backup: it knows no
+        better, and no replica can tell.
 
         The safe and lively order for a leader is to make the voter a learner with its new directory, and a
         voter again when it has caught up: two memberships in a log prove even after a crash that the first
         is committed. A voter whose own log has only one of them cannot vote after a crash of all, so the
         learner is better given both before.
         """
-        node, settled = self._replica.node, self.committed_membership
-        return node in settled.members and dict(settled.directories).get(node, directory) == directory
+        invariant(own.node == self._replica.node, "a replica of node {} asks", own.node)
+        settled = self.committed_membership
+        if own.node not in settled.members:
+            return False
+        named = settled.replica(own.node)
+        return own.revision == 0 if named is None else named == own
 
     @property
     def is_quiesced(self) -> bool:

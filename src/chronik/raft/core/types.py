@@ -1,7 +1,8 @@
 """The core's own numbers and small values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId
 
@@ -32,6 +33,25 @@ class HardState:
     voted_for: NodeId | None = None
 
 
+class ReplicaId(NamedTuple):
+    """What a member of a group is known by. A node that lost its disk, or whose replica was removed and made
+    again, is another replica, which must not vote on what the lost one knew (as KIP-853). See
+    `RaftCore.is_replica_committed`.
+    """
+
+    node: NodeId
+    # The name of its files (`raft.directories`).
+    directory: str
+    # 0 of those that founded the group. Metadata gives each later one a higher number than any before it, so
+    # that one that was removed does not come back under its old name.
+    revision: int = 0
+
+
+def founding_replicas(directories: Mapping[NodeId, str]) -> frozenset[ReplicaId]:
+    """Those that found a group in these directories."""
+    return frozenset(ReplicaId(node, directory) for node, directory in directories.items())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """Who votes, and who only receives. In force from the moment it is in the log (section 6)."""
@@ -40,9 +60,8 @@ class Membership:
     voters: frozenset[NodeId]
     # Invariant: disjoint from voters.
     learners: frozenset[NodeId] = frozenset()
-    # The data directory of each member, where it is known: a node that lost its disk is another replica,
-    # which must not vote on what the lost one knew (as KIP-853). See `RaftCore.is_directory_committed`.
-    directories: frozenset[tuple[NodeId, str]] = frozenset()
+    # Each member's, where it is known. Invariant: at most one of a node.
+    replicas: frozenset[ReplicaId] = frozenset()
 
     @property
     def members(self) -> frozenset[NodeId]:
@@ -51,6 +70,20 @@ class Membership:
     @property
     def majority(self) -> int:
         return len(self.voters) // 2 + 1
+
+    @property
+    def directories(self) -> dict[NodeId, str]:
+        """The names of the members' files, where they are known."""
+        return {replica.node: replica.directory for replica in self.replicas}
+
+    @property
+    def has_revisions(self) -> bool:
+        """Whether it names a replica that is no founder's."""
+        return any(replica.revision for replica in self.replicas)
+
+    def replica(self, node: NodeId) -> ReplicaId | None:
+        """What it knows a node's replica by; None when it does not say."""
+        return next((replica for replica in self.replicas if replica.node == node), None)
 
     def is_majority(self, nodes: frozenset[NodeId]) -> bool:
         """Whether `nodes` has a majority of the voters; others in it do not count."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.connections import ConnectedGroup
 from tests.unit.raft.core.group import Shell
@@ -75,7 +75,7 @@ class ConnectedSchedule(Schedule):
             return False
         core = self.group.leader().core
         members = [self.group[n] for n in core.membership.members]
-        named = dict(core.membership.directories)
+        named = core.membership.directories
         return all(named[s.id] == s.directory and s.core.may_vote and s.core.is_quiesced for s in members)
 
     # Events.
@@ -162,7 +162,7 @@ class ConnectedSchedule(Schedule):
         return all(self.group[node].core.may_vote for node in members if but is None or node != but.id)
 
     def _reconciled(self, current: Membership) -> Membership | None:
-        named = dict(current.directories)
+        named = current.directories
         for node in sorted(current.members):
             directory = self.group[node].directory
             if named[node] != directory:
@@ -178,20 +178,20 @@ class ConnectedSchedule(Schedule):
             return Membership(
                 voters=current.voters - one,
                 learners=current.learners - one,
-                directories=frozenset((n, d) for n, d in current.directories if n != node),
+                replicas=frozenset(replica for replica in current.replicas if replica.node != node),
             )
         return self._with(current, node, is_voter=self.random.random() < 0.6)
 
     def _with(self, current: Membership, node: NodeId, *, is_voter: bool) -> Membership:
         one = frozenset({node})
         directory = self.group[node].directory
-        named = dict(current.directories)
+        named = current.directories
         if is_voter and node in current.voters and named[node] != directory:
             self._is_renamed = True
         return Membership(
             voters=current.voters | one if is_voter else current.voters - one,
             learners=current.learners - one if is_voter else current.learners | one,
-            directories=frozenset({**named, node: directory}.items()),
+            replicas=founding_replicas({**named, node: directory}),
         )
 
     def _crash(self, shell: Shell) -> None:

@@ -10,7 +10,15 @@ from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, HardState, Membership, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    FIRST_TERM,
+    HardState,
+    Membership,
+    ReplicaId,
+    Term,
+    founding_replicas,
+)
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.invariants import Invariants
 from tests.unit.raft.core.model_log import Content, ModelLog, Unit
@@ -31,7 +39,7 @@ def directory_of(node: int, number: int) -> str:
 
 def with_directories(plain: Membership) -> Membership:
     """All of them on their first disks."""
-    return replace(plain, directories=frozenset((n, directory_of(n, 0)) for n in plain.members))
+    return replace(plain, replicas=founding_replicas({n: directory_of(n, 0) for n in plain.members}))
 
 
 class Shell:
@@ -65,6 +73,7 @@ class Shell:
         self.is_up = True
         # The name of its disk; memberships with directories are of `directory_of`.
         self.directory = directory_of(node, 0)
+        self.revision = 0
         self.core = self._open()
 
     def _open(self) -> RaftCore:
@@ -79,8 +88,12 @@ class Shell:
             may_vote=False,
             first_term=self.first_term,
         )
-        core.may_vote = core.is_directory_committed(self.directory)
+        core.may_vote = core.is_replica_committed(self.replica_id)
         return core
+
+    @property
+    def replica_id(self) -> ReplicaId:
+        return ReplicaId(self.id, self.directory, self.revision)
 
     def run(self) -> None:
         """Take `ready` and do it, but for the sync."""
@@ -97,7 +110,7 @@ class Shell:
             self.invariants.on_commit(self.id, self.log, self.committed, ready.committed)
             self.committed = ready.committed
         if ready.membership is not None or ready.committed is not None:
-            self.core.may_vote = self.core.is_directory_committed(self.directory)
+            self.core.may_vote = self.core.is_replica_committed(self.replica_id)
         if ready.leadership is not None and ready.leadership.role is Role.LEADER:
             self.invariants.on_leader(self.id, self.log, ready.leadership.term)
 
@@ -142,6 +155,16 @@ class Shell:
     def wipe(self, first: Membership) -> None:
         """While it is down: a new disk, with the membership with which the group was made."""
         self.directory = directory_of(self.id, int(self.directory.partition("-")[2]) + 1)
+        self._forget(first)
+
+    def make_again(self, first: Membership, revision: int) -> None:
+        """While it is down: it was removed, and with it all it had; and is made again where it was, with the
+        membership with which the group was made.
+        """
+        self.revision = revision
+        self._forget(first)
+
+    def _forget(self, first: Membership) -> None:
         self.log = ModelLog(first)
         self.hard_state = self.durable_hard_state = HardState()
         self.committed = self.checkpoint = BEFORE_FIRST

@@ -11,7 +11,7 @@ from chronik.raft.core.entries import Append, Entries
 from chronik.raft.core.messages import AppendEntries, Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.ready import Ready
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, ReplicaId, founding_replicas
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, membership, with_directories
 from tests.unit.raft.core.model_log import units_of
@@ -70,8 +70,8 @@ class Play:
         self._group = Group(first, options=options)
 
     def _on_disks(self, plain: Membership) -> Membership:
-        named = frozenset((node, self._group[node].directory) for node in plain.members)
-        return replace(plain, directories=named)
+        named = founding_replicas({node: self._group[node].directory for node in plain.members})
+        return replace(plain, replicas=named)
 
     def _resign(self, node: int) -> None:
         self._group.core(node).resign()
@@ -127,10 +127,14 @@ def _entries(entries: Entries) -> str:
     return ",".join(f"{u.first}-{u.last}@{u.term}:{_value(u.value)}" for u in units_of(entries))
 
 
+def _disk(replica: ReplicaId) -> str:
+    return f"{replica.directory}r{replica.revision}" if replica.revision else replica.directory
+
+
 def _value(value: str | Membership | None) -> str:
     if isinstance(value, Membership):
         learners = "|" + "".join(map(str, sorted(value.learners))) if value.learners else ""
-        disks = " on " + " ".join(sorted(name for _, name in value.directories)) if value.directories else ""
+        disks = " on " + " ".join(sorted(map(_disk, value.replicas))) if value.replicas else ""
         return "<" + "".join(map(str, sorted(value.voters))) + learners + disks + ">"
     return "<start>" if value is None else value
 

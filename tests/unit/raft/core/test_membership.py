@@ -5,7 +5,7 @@ import pytest
 from chronik.raft.core.progress import Mode
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, founding_replicas
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, membership
 
@@ -201,8 +201,8 @@ def test_a_member_of_nothing_is_not_listened_to_by_a_leader() -> None:
 
 def test_6_learners_and_directories_change_freely() -> None:
     group = led(1, 2, 3, extra=(4, 5))
-    names = frozenset({(NodeId(1), "1-0"), (NodeId(2), "2-0")})
-    to = Membership(voters=membership(1, 2, 3).voters, directories=names)
+    names = founding_replicas({NodeId(1): "1-0", NodeId(2): "2-0"})
+    to = Membership(voters=membership(1, 2, 3).voters, replicas=names)
     group.change(1, to)
     assert group.core(1).membership == to != membership(1, 2, 3)
     assert refusal(group, 1, membership(1, 2, 3)) is Refusal.CHANGE_PENDING

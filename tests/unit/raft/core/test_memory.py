@@ -12,7 +12,7 @@ from chronik.raft.core.messages import (
     VoteReply,
 )
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import Membership, RaftIndex, Term
+from chronik.raft.core.types import Membership, RaftIndex, ReplicaId, Term, founding_replicas
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.connections import ConnectedGroup
 from tests.unit.raft.core.group import Group, directory_of, membership, nodes, with_directories
@@ -26,7 +26,7 @@ def named(voters: set[int], learners: set[int], third: int) -> Membership:
     return Membership(
         voters=nodes(*voters),
         learners=nodes(*learners),
-        directories=frozenset((NodeId(n), directory_of(n, disk)) for n, disk in disks.items()),
+        replicas=founding_replicas({NodeId(n): directory_of(n, disk) for n, disk in disks.items()}),
     )
 
 
@@ -170,13 +170,13 @@ def test_who_may_not_vote_any_more_follows(role: Role) -> None:
 
 def test_the_directory_of_the_founding_membership_is_settled() -> None:
     group = Group(THREE)
-    assert group.core(3).is_directory_committed("3-0")
-    assert not group.core(3).is_directory_committed("3-1")
+    assert group.core(3).is_replica_committed(ReplicaId(NodeId(3), "3-0"))
+    assert not group.core(3).is_replica_committed(ReplicaId(NodeId(3), "3-1"))
 
 
 def test_without_a_name_any_directory_is_settled() -> None:
     group = Group(membership(1, 2, 3))
-    assert group.core(3).is_directory_committed("3-7")
+    assert group.core(3).is_replica_committed(ReplicaId(NodeId(3), "3-7"))
 
 
 def test_a_stranger_waits_until_it_is_a_member() -> None:
@@ -199,11 +199,11 @@ def test_an_uncommitted_membership_settles_nothing() -> None:
     group.change(1, named({1, 2}, {3}, 1))
     group.wait_until_idle()
     assert group.core(3).membership == named({1, 2}, {3}, 1)
-    assert not group.core(3).is_directory_committed("3-1")
+    assert not group.core(3).is_replica_committed(ReplicaId(NodeId(3), "3-1"))
     group.heal()
     group.tick(1, times=2)
     group.wait_until_idle()
-    assert group.core(3).is_directory_committed("3-1")
+    assert group.core(3).is_replica_committed(ReplicaId(NodeId(3), "3-1"))
     assert group.core(3).may_vote
 
 
@@ -229,8 +229,10 @@ def test_a_leader_that_is_replaced_leads_until_that_is_committed() -> None:
     group = Group(THREE)
     group.bootstrap(1)
     group.wait_until_idle()
-    others = named({2, 3}, {1}, 0).directories - {(NodeId(1), "1-0")}
-    elsewhere = Membership(voters=nodes(2, 3), learners=nodes(1), directories=others | {(NodeId(1), "1-1")})
+    others = named({2, 3}, {1}, 0).replicas - {ReplicaId(NodeId(1), "1-0")}
+    elsewhere = Membership(
+        voters=nodes(2, 3), learners=nodes(1), replicas=others | {ReplicaId(NodeId(1), "1-1")}
+    )
     group.change(1, elsewhere)
     assert group.core(1).may_vote
     assert group.leaders() == [1]
