@@ -130,7 +130,7 @@ class ShardHost(Generic[S]):
         # Invariant: not None exactly in ACTIVE.
         self._shard: S | None = None
         self.state = CoordinatorState.LOADING
-        # Why loading has stopped. Invariant: not None exactly in FAILED.
+        # Why loading has stopped, or is to be tried again. Invariant: not None exactly in FAILED.
         self._failure: KafkaError | None = None
         self._waiting: dict[Ticket, asyncio.Future[Any]] = {}
         self._tickets = cast(Iterator[Ticket], count(NO_TICKET + 1))
@@ -233,6 +233,11 @@ class ShardHost(Generic[S]):
                 _log.error(
                     "could not load coordinator; the load is tried again", extra=self._extra(error=str(error))
                 )
+                # As Kafka: who waits, and who comes, is sent to look for the coordinator elsewhere. From a
+                # part of the partition nothing is answered: offsets would be missing.
+                self.state = CoordinatorState.FAILED
+                self._failure = KafkaError(ErrorCode.NOT_COORDINATOR, "the log cannot be read for now")
+                self._has_loaded.set()
                 await asyncio.sleep(LOAD_RETRY_SECONDS)
                 continue
             if records:
@@ -252,7 +257,7 @@ class ShardHost(Generic[S]):
             await asyncio.sleep(LOAD_RETRY_SECONDS)
 
     def _activate(self, shard: S) -> None:
-        self._shard = shard
+        self._shard, self._failure = shard, None
         self.state = CoordinatorState.ACTIVE
         self._is_taking_over = True
         now = self._now()

@@ -111,6 +111,9 @@ class GroupService:
             elif answer.code is not ErrorCode.NOT_COORDINATOR:
                 # A shard that has just left is another node's to list; this one is not ready.
                 error = answer.code
+        if self.runtime.states()[CoordinatorState.FAILED]:
+            # Kafka leaves the groups of a failed load out; they would seem to be gone.
+            error = ErrorCode.COORDINATOR_NOT_AVAILABLE
         return GroupListing(groups=tuple(groups), error=error)
 
     def new_member_id(self, prefix: str) -> str:

@@ -138,9 +138,12 @@ def test_a_log_that_cannot_be_read_is_tried_again(failure: KafkaError | OSError)
         log = HeldLog()
         log.read_failure = failure
         toys = await leading(log)
-        assert await code(toys.runtime.run(0, Add("a"))) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        for _ in range(2):
+            assert await code(toys.runtime.run(0, Add("a"))) is ErrorCode.NOT_COORDINATOR
+        assert toys.runtime.states()[CoordinatorState.FAILED] == 1
         await asyncio.sleep(5)
         assert await toys.runtime.run(0, Add("a")) == 1
+        assert toys.runtime.states()[CoordinatorState.FAILED] == 0
         await toys.runtime.close()
 
     run()
