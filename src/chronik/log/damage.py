@@ -16,7 +16,7 @@ DAMAGES_MAX = 1_000
 class DamageKind(Enum):
     """The values are what log lines and metrics say."""
 
-    CORRUPT_BATCH = "corrupt batch read; its readers get CORRUPT_MESSAGE"
+    CORRUPT_BATCH = "corrupt batch"
     CUT_SEGMENT = "segment cut short"
     MISSING_SEGMENT = "missing segment"
     MISSING_DIRECTORY = "missing directory"

@@ -350,7 +350,7 @@ def test_who_is_refused_says_so_once_and_dials_less_often(caplog: pytest.LogCapt
                 assert passed > 2 * 10 * 0.75 * PATIENT.redial_ms / 1000
 
     asyncio.run(test())
-    assert errors(caplog) == ["no connection with a node: the other node refuses: go away [31m and do this"]
+    assert errors(caplog) == ["peer connection refused: the other node refuses: go away [31m and do this"]
 
 
 def test_a_peer_that_is_away_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

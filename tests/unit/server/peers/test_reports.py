@@ -48,7 +48,7 @@ def test_a_peer_that_is_away_is_told_of_once_until_it_was_there(stage: Stage) ->
 def test_a_refusal_is_repeated_after_a_minute_or_a_connection(stage: Stage) -> None:
     for _ in range(5):
         stage.reports.refused(TWO, REFUSED, "h:1", by_peer=False)
-    assert stage.said() == ["no connection with a node: this node refuses: why, and what to do"]
+    assert stage.said() == ["peer connection refused: this node refuses: why, and what to do"]
     stage.reports.refused(TWO, REFUSED, "h:1", by_peer=True)
     stage.reports.refused(TWO, Refused(Refusal.ID_IN_USE, "else"), "h:1", by_peer=False)
     assert len(stage.said()) == 2
