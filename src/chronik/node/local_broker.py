@@ -389,7 +389,7 @@ class LocalBroker:
             self._runtime.forget_unknown(delta.partitions_created)
         await self._replicas.start(delta, image)
         metadata.subscribe(self._on_configuration)
-        # Before replicas: those of a topic that was deleted and made again may lead at once.
+        # Before replicas: an internal topic is lost before one that was made again can have leaders.
         metadata.subscribe(self._coordinators.on_metadata)
         metadata.subscribe(self._replicas.on_metadata)
         metadata.subscribe(self._registration.on_metadata)

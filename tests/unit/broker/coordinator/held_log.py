@@ -20,6 +20,8 @@ class HeldLog:
         self.committed: defaultdict[int, list[LoggedBatch]] = defaultdict(list)
         self.is_held = False
         self._pending: deque[Pending] = deque()
+        # How many appends to come have no room.
+        self.refusals = 0
         # What the next append, or the next read, raises.
         self.refusal: KafkaError | None = None
         self.read_failure: KafkaError | OSError | None = None
@@ -41,6 +43,9 @@ class HeldLog:
         return self._append(partition, marker_batch(marker))
 
     def _append(self, partition: int, batch: LoggedBatch) -> asyncio.Future[None]:
+        if self.refusals:
+            self.refusals -= 1
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
         if self.refusal is not None:
             refusal, self.refusal = self.refusal, None
             raise refusal

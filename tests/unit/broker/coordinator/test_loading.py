@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from chronik.broker.coordinator.host import CoordinatorState
-from chronik.broker.coordinator.loading import SLICE_RECORDS, replay
+from chronik.broker.coordinator.loading import replay
 from chronik.broker.coordinator.log import EndOfTransaction, ProducerStamp
 from chronik.broker.coordinator.registry import Coordinators
 from chronik.broker.coordinator.shard import UnknownRecordKind
@@ -69,8 +69,8 @@ def test_a_load_lets_others_run_every_few_records(records_in_batch: int) -> None
         watching = start(others())
         assert await replay(log, NAME, shard) == records
         watching.cancel()
-        assert most <= SLICE_RECORDS
-        assert turns >= records // SLICE_RECORDS - 1
+        assert most <= 256
+        assert turns >= records // 256 - 1
 
     run()
 
@@ -147,6 +147,23 @@ def test_a_log_that_cannot_be_read_is_tried_again(failure: KafkaError | OSError)
         await toys.runtime.close()
 
     run()
+
+
+@virtual
+async def test_what_a_load_has_to_write_is_not_tried_without_end() -> None:
+    """On a full disk it fails at once, and would again."""
+    log = HeldLog()
+    toys = Toys(log, writes_on_load=True)
+    log.refusals = 1_000
+    toys.runtime.on_leader(0, EPOCH)
+    for _ in range(10):
+        assert await code(toys.runtime.run(0, Read("a"))) is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    # Twenty seconds, every five.
+    assert 3 <= log.reads <= 6
+    log.refusals = 0
+    await asyncio.sleep(6)
+    assert await toys.runtime.run(0, Read("loads")) == 1
+    await toys.runtime.close()
 
 
 @virtual

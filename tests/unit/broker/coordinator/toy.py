@@ -117,6 +117,7 @@ class ToyShard:
     # What it was told, in order.
     told: list[str] = field(default_factory=list)
     required: int = 0
+    writes_on_load: bool = False
     # Called when it is loaded; raises what a defect would.
     defect: Callable[[], None] | None = None
 
@@ -154,7 +155,7 @@ class ToyShard:
         if self.defect is not None:
             self.defect()
         self.committed = dict(self.counters)
-        return Outcome()
+        return self._write("loads", 1, NO_TICKET) if self.writes_on_load else Outcome()
 
     def handle(self, command: Command[int], ticket: Ticket, now: Now) -> Outcome[int]:
         match command:
@@ -276,6 +277,7 @@ class Toys:
     # What the next shards are made with.
     required: int = 0
     defect: Callable[[], None] | None = None
+    writes_on_load: bool = False
 
     def __post_init__(self) -> None:
         self.runtime = CoordinatorRuntime(
@@ -294,5 +296,7 @@ class Toys:
         return self.partitions
 
     def _make(self, partition: int, epoch: LeaderEpoch) -> ToyShard:
-        self.made.append(ToyShard(epoch, required=self.required, defect=self.defect))
+        shard = ToyShard(epoch, required=self.required, defect=self.defect)
+        shard.writes_on_load = self.writes_on_load
+        self.made.append(shard)
         return self.made[-1]
