@@ -74,7 +74,7 @@ def test_a_node_alone_gives_none_rather_than_some(own_broker_room: BrokerProcess
         assert raised.value.args[0].name() in ("NOT_COORDINATOR", "_TIMED_OUT")
     said = broker.log_path.read_text()
     assert "durable records damaged or missing; their readers get CORRUPT_MESSAGE" in said
-    assert "could not load groups; the load is tried again" in said
+    assert "could not load coordinator; the load is tried again" in said
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_a_corrupt_byte_in_a_closed_segment_is_told_and_named(own_broker: Broker
         sum("durable records damaged or missing; their readers get CORRUPT_MESSAGE" in line for line in lines)
         == 1
     )
-    (line,) = [line for line in lines if "corrupt batch file=" in line]
+    (line,) = [line for line in lines if "corrupt batch read; its readers get CORRUPT_MESSAGE file=" in line]
     assert f"{name}-0/{first.name}" in line
     assert f"position={split_batches(first.read_bytes())[0].header.size * 2}" in line
 
