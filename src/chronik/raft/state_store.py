@@ -11,7 +11,7 @@ from itertools import count
 from typing import Self
 
 from chronik.log.checkpoint import read_file
-from chronik.log.disk import Disk, File, Syncable
+from chronik.log.disk import Disk, File, Syncable, is_out_of_space
 from chronik.raft import state_codec as codec
 from chronik.raft.core.types import HardState, Membership, RaftIndex
 from chronik.raft.group_id import GroupId
@@ -401,7 +401,11 @@ class StateStore:
         try:
             _replace(self._disk)
         except OSError as error:
-            self.fail(error)
+            if is_out_of_space(error) and self._disk.exists(_TEMPORARY):
+                # A directory can want a block for a name. It was not renamed.
+                file.close()
+            else:
+                self.fail(error)
             raise
         # The old one may be being synced; it closes itself.
         self._journal = _Journal(file)

@@ -499,11 +499,14 @@ class TestRewriting:
         again.set_hard_state(groups[0], VOTED)
         assert size < len(disk.content(STATE_FILE)) < size + 100
 
-    def test_a_full_disk_only_puts_it_off(self, disk: CrashDisk, store: StateStore) -> None:
+    @pytest.mark.parametrize(("operation", "path"), [("create", f"{STATE_FILE}.tmp"), ("rename", STATE_FILE)])
+    def test_a_full_disk_only_puts_it_off(
+        self, disk: CrashDisk, store: StateStore, operation: str, path: str
+    ) -> None:
         store.create(GROUP, BASE)
         self.grow(store, disk)
         (old,) = store.files_to_sync()
-        disk.fail("create", f"{STATE_FILE}.tmp", OSError(errno.ENOSPC, "no space left on device"))
+        disk.fail(operation, path, OSError(errno.ENOSPC, "no space left on device"))
         store.append_markers(GROUP, [FIRST])
         assert store.failure is None
         assert store.files_to_sync() == [old]

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from chronik.raft.state_store import STATE_FILE
 from chronik.sim.cluster import SimNode
 from chronik.sim.faults.stage import Stage
 from chronik.sim.process import ProcessDied, outside
@@ -95,10 +96,14 @@ class Lives:
         """Nothing of a node may have failed for good by what passes: `text` is in the error it makes."""
         if not life.is_open or self._cluster.nodes.get(life.node) is not life:
             return
-        failures = {str(each.name): each.log.failure for each in life.broker.replicas.partitions()}
-        failures["the store of terms and markers"] = life.store.failure
+        logs = {str(each.name): each.log.failure for each in life.broker.replicas.partitions()}
+        # A log that was cut, and whose markers could not be, stays closed until the next start: indexes and
+        # offsets would part. A real node has a reserve for its store (`server.reserve`), and this one none.
+        failures = {name: error for name, error in logs.items() if error and STATE_FILE not in str(error)}
+        if life.store.failure is not None:
+            failures["the store of terms and markers"] = life.store.failure
         for what, failure in failures.items():
-            if failure is not None and text in str(failure):
+            if text in str(failure):
                 self._stage.problems.append(
                     f"{what} of node {life.node} ended for want of {cause}: {failure}"
                 )
