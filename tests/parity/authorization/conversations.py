@@ -17,9 +17,10 @@ NOT_THERE = ("fresh", "absent")
 RECORDS = 3
 COMMITTED = 2
 
-# Where settings come from that nobody has changed: the file the broker was started with, or Kafka's defaults.
-_UNCHANGED = (4, 5)
 _TOPIC, _BROKER, _METRICS, _GROUP = 2, 4, 16, 32
+
+# Values by name, by type of resource.
+Settings = dict[int, dict[str, str | None]]
 
 
 def set_up(s: Session) -> None:
@@ -44,14 +45,22 @@ def set_up(s: Session) -> None:
         assert not any(each["partitions"][0]["error_code"] for each in answer["topics"]), answer
 
 
-def _changed_settings(s: Session, kind: int, name: str) -> list[str]:
-    """Settings of a resource that somebody has changed since the broker was started."""
-    asked = {"resource_type": kind, "resource_name": name, "configuration_keys": None}
-    (described,) = s.prepare(ApiKey.DESCRIBE_CONFIGS, 1, {"resources": [asked]})["results"]
-    return [each["name"] for each in described["configs"] if each["config_source"] not in _UNCHANGED]
+def settings(s: Session) -> Settings:
+    """What `Requests.alter_configs` asks to change, while everything is allowed: of all brokers, and of the
+    topic, the group and the client metrics "mine".
+    """
+    named = [(_BROKER, ""), *((kind, s.name("mine")) for kind in (_TOPIC, _GROUP, _METRICS))]
+    resources = [
+        {"resource_type": kind, "resource_name": name, "configuration_keys": None} for kind, name in named
+    ]
+    found = s.prepare(ApiKey.DESCRIBE_CONFIGS, 1, {"resources": resources})["results"]
+    return {
+        described["resource_type"]: {config["name"]: config["value"] for config in described["configs"]}
+        for described in found
+    }
 
 
-def check_untouched(s: Session) -> None:
+def check_untouched(s: Session, settings_before: Settings) -> None:
     """While everything is allowed again, after a conversation that may do nothing."""
     for base in TOPICS:
         wanted = [{"partition_index": 0, "timestamp": timestamp} for timestamp in (-2, -1)]
@@ -64,8 +73,7 @@ def check_untouched(s: Session) -> None:
     topics = s.prepare(ApiKey.METADATA, 12, asked)["topics"]
     mine = {each["name"]: len(each["partitions"]) for each in topics if each["name"].endswith(s.name(""))}
     assert mine == {s.name(base): 1 for base in TOPICS}
-    for kind, name in ((_BROKER, ""), *((kind, s.name("mine")) for kind in (_TOPIC, _GROUP, _METRICS))):
-        assert _changed_settings(s, kind, name) == []
+    assert settings(s) == settings_before
     for base in GROUPS:
         peer = s.coordinator(s.name(base))
         groups = [{"group_id": s.name(base), "topics": None}]

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterable
 
 from tests.parity.authorization import permissions
-from tests.parity.authorization.conversations import CONVERSATIONS, ENDS, TOPICS, check_untouched, set_up
+from tests.parity.authorization.conversations import (
+    CONVERSATIONS,
+    ENDS,
+    TOPICS,
+    check_untouched,
+    set_up,
+    settings,
+)
 from tests.parity.authorization.permissions import EVERYTHING, Permission
 from tests.parity.authorization.requests import Requests
 from tests.parity.golden import Transcript
@@ -21,11 +28,12 @@ def play(name: str, where: Target, allow: Allow) -> Transcript:
         allow(EVERYTHING)
         set_up(session)
         ids = {base: session.topic_id(session.name(base)) for base in TOPICS}
+        settings_before = settings(session)
         allow(permissions.some(session) if conversation == "some" else ())
         CONVERSATIONS[conversation](session, Requests(session, ENDS[end], ids))
         allow(EVERYTHING)
         if conversation == "nobody":
-            check_untouched(session)
+            check_untouched(session, settings_before)
         return session.transcript
     finally:
         session.close_all()
