@@ -69,7 +69,9 @@ def _unled(broker: "Broker", topic: TopicImage) -> Iterator[int]:
 async def wait_until_led(broker: "Broker", unled: Unled, now: float, deadline: float) -> None:
     """`now` and `deadline` are on the loop's clock, in seconds; elections are not waited for so long."""
     await wait_until_elected(broker, unled.electing, min(now + election_seconds(broker), deadline))
-    await broker.leadership.wait_for(unled.created, deadline)
+    # Nobody is going to lead those of a topic that was deleted meanwhile.
+    known = broker.metadata.image.topics_by_id
+    await broker.leadership.wait_for([key for key in unled.created if key.topic_id in known], deadline)
 
 
 def election_seconds(broker: "Broker") -> float:

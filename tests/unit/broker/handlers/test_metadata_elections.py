@@ -175,6 +175,19 @@ async def test_the_first_leader_of_a_new_partition_is_waited_for_longer() -> Non
 
 
 @virtual
+async def test_the_first_leader_of_a_topic_that_is_deleted_meanwhile_is_not() -> None:
+    it = ClusterStage()
+    it.create("t", partitions=2)
+    it.group("t", 0).lead(1)
+    it.group("t", 0).follow(None, 1)
+    asking = asyncio.create_task(leaders(it))
+    await asyncio.sleep(0.1)
+    it.delete("t")
+    assert await asking == []
+    assert now() < 1
+
+
+@virtual
 async def test_the_first_leader_of_a_partition_of_lost_nodes_is_not() -> None:
     it = ClusterStage()
     it.create("t", replicas=(2,))
