@@ -1,6 +1,6 @@
 """One node answers as Apache Kafka did, but for what is listed. The broker runs in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -29,12 +29,21 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]
         yield Comparison(where)
 
 
-@pytest.mark.parametrize("scenario", [pytest.param(each, id=each.name) for each in scenarios_on(1)])
+def marks(name: str) -> Sequence[pytest.MarkDecorator]:
+    """Requests for very many things take seconds together, and `./check --fast` has few."""
+    return [pytest.mark.long] if "large." in name else []
+
+
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(each, id=each.name, marks=marks(each.name)) for each in scenarios_on(1)]
+)
 def test_scenario(comparison: Comparison, scenario: Scenario) -> None:
     assert comparison.unknown(scenario) == []
 
 
-@pytest.mark.parametrize("entry", [pytest.param(each, id=str(each)) for each in on(1, INTENDED)])
+@pytest.mark.parametrize(
+    "entry", [pytest.param(each, id=str(each), marks=marks(str(each))) for each in on(1, INTENDED)]
+)
 def test_an_intended_difference_is_there(comparison: Comparison, entry: Known) -> None:
     assert comparison.is_seen(entry), "nothing differs any more: remove the entry"
 

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,6 +108,7 @@ async def live(disk: CrashDisk, epoch: int, turns: list[int], acknowledged: dict
         await syncer.drain()
 
 
+@pytest.mark.long
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(
     lives=st.lists(

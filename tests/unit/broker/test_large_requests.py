@@ -43,6 +43,8 @@ from chronik.wire.schema import Message
 from tests.support.broker_room import BrokerRoom, batch_of, produce_request, records_of, values_in
 from tests.support.client_session import client_session
 
+pytestmark = pytest.mark.long
+
 
 class Stopwatch:
     """A timer by which every look takes longer than a slice: work pauses wherever it can."""

@@ -468,6 +468,7 @@ def _fill(chance: Random) -> tuple[CrashDisk, PartitionLog]:
     return disk, log
 
 
+@pytest.mark.long
 @settings(
     max_examples=300,
     derandomize=True,
@@ -510,6 +511,7 @@ def _check_batch(log: PartitionLog, batch: Batch, is_hit: bool) -> None:
         assert error.value.code is ErrorCode.CORRUPT_MESSAGE
 
 
+@pytest.mark.long
 @settings(
     max_examples=200,
     derandomize=True,

@@ -18,6 +18,8 @@ from chronik.sim.process import on_processes
 from chronik.vocab.errors import KafkaError
 from tests.support.cluster_scene import ClusterScene
 
+pytestmark = pytest.mark.long
+
 # Registration, two looks at the members, and the log's way over: some seconds at most.
 VOTES_AGAIN_SECONDS = 20.0
 # Several election timeouts.

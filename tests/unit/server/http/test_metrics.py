@@ -191,6 +191,7 @@ def test_readiness(is_ready: bool, shown: int) -> None:
     assert samples(statistics(), is_ready=is_ready)["chronik_ready", labels()] == shown
 
 
+@pytest.mark.long
 def test_rows_are_bounded_and_what_is_left_out_is_counted() -> None:
     too_many = ROWS_MAX + 5
     group = GroupFigures(id="g", members=0, offsets={("orders", index): 0 for index in range(too_many)})

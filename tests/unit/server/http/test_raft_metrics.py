@@ -140,6 +140,7 @@ def test_led_partitions_show_replicas_and_lag_and_followed_ones_do_not() -> None
     assert ("chronik_raft_replication_lag", labels(topic="followed", partition="0")) not in found
 
 
+@pytest.mark.long
 def test_rows_of_led_partitions_are_bounded() -> None:
     rows = [partition("orders", index) for index in range(ROWS_MAX + 5)]
     found = samples(statistics(partitions=rows, raft=RAFT))

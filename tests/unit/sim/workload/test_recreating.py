@@ -13,6 +13,8 @@ from chronik.sim.workload.history import History
 from chronik.sim.workload.recreating import STEP, TOPIC, SimRecreator
 from chronik.vocab.ids import TopicId
 
+pytestmark = pytest.mark.long
+
 
 def recreator(history: History) -> SimRecreator:
     """Of which nothing is asked."""
