@@ -46,7 +46,8 @@ class StorageFaults:
             return
         disk = self._cluster.disks[node]
         segments = middle_segments(disk)
-        if segments:
+        # While it stopped, another node's disk may have begun to rot, or to be replaced.
+        if segments and not self._stage.is_wiping and not self._cluster.rotten - {node}:
             path = self._random.choice(segments)
             self._stage.begin("missing segment", f"{node}: {path}")
             self._cluster.rotten.add(node)
