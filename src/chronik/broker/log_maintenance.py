@@ -19,7 +19,7 @@ OFFLINE_RETRY_SECONDS = 5.0
 OFFLINE_RETRY_SECONDS_MAX = 300.0
 
 
-class Upkeep:
+class LogMaintenance:
     """Made and ended by the node. `interval_ms` is asked for before each round
     (log.retention.check.interval.ms).
     """
@@ -30,8 +30,8 @@ class Upkeep:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._start(self._keep_up(), "upkeep")
-        self._start(self._retry_offline(), "upkeep-offline")
+        self._start(self._maintain(), "maintenance")
+        self._start(self._retry_offline(), "maintenance-offline")
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -46,11 +46,11 @@ class Upkeep:
         """One round now; how many segments it removed."""
         removed = 0
         for partition in self._replicas.partitions():
-            removed += await self._keep_up_one(partition)
+            removed += await self._maintain_one(partition)
             await asyncio.sleep(0)
         return removed
 
-    async def _keep_up_one(self, partition: Partition) -> int:
+    async def _maintain_one(self, partition: Partition) -> int:
         try:
             return await self._replicas.run_maintenance(partition)
         except Exception as error:  # one partition's trouble must not end the retention of all others
@@ -61,7 +61,7 @@ class Upkeep:
             )
             return 0
 
-    async def _keep_up(self) -> None:
+    async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(self._interval_ms() / 1000)
             await self.run_once()

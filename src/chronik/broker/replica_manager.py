@@ -364,7 +364,7 @@ class ReplicaManager:
         for topic in self._image.topics.values():
             self._reconfigure(topic)
 
-    # Upkeep.
+    # LogMaintenance.
 
     async def run_maintenance(self, partition: Partition) -> int:
         """Roll by time, then remove segments past retention; how many were removed. Followers too."""

@@ -36,7 +36,7 @@ SUBMIT = "metadata.submit"
 OFFSET = "metadata.offset"
 
 
-class Spread(Protocol):
+class Propagation(Protocol):
     """How far the other nodes are. `gossip.Gossip` knows."""
 
     def on_applied(self, offset: Offset) -> None:
@@ -62,7 +62,7 @@ class MetadataService:
         randomness: Randomness,
         *,
         peers: Peers | None = None,
-        spread: Spread | None = None,
+        propagation: Propagation | None = None,
         epochs_heard: EpochsHeard = lambda topic_id: {},
         subjects: SubjectTable | None = None,
         node: NodeId = NO_NODE,
@@ -77,7 +77,7 @@ class MetadataService:
         self._randomness = randomness
         self._epochs_heard = epochs_heard
         self._peers = peers
-        self._spread = spread
+        self._propagation = propagation
         self._applied = AppliedMetadata(log, self._on_applied, self.subjects)
         self._decider = ControllerWriter(log, self._applied, self._premises, self.subjects)
         self._changes = Notifier()
@@ -166,12 +166,12 @@ class MetadataService:
 
     def on_stalled(self) -> None:
         """This node cannot write to its log, so it does not follow: nobody is to wait for it."""
-        if self._spread is not None and self._is_serving:
-            self._spread.on_stalled()
+        if self._propagation is not None and self._is_serving:
+            self._propagation.on_stalled()
 
     def _on_applied(self) -> None:
-        if self._spread is not None and self._is_serving:
-            self._spread.on_applied(self._applied.offset)
+        if self._propagation is not None and self._is_serving:
+            self._propagation.on_applied(self._applied.offset)
 
     # Commands.
 
@@ -234,7 +234,9 @@ class MetadataService:
 
     async def wait_applied_everywhere(self, deadline: float) -> bool:
         """Whether every node that is there has applied what this one has, before `deadline`."""
-        return self._spread is None or await self._spread.wait_applied(self.applied_offset, deadline)
+        return self._propagation is None or await self._propagation.wait_applied(
+            self.applied_offset, deadline
+        )
 
     async def close(self) -> None:
         """Take no more commands and wait until those that were taken are answered."""

@@ -158,7 +158,7 @@ class LocalBroker:
             self._topic_creation_defaults,
             machine.randomness,
             peers=None if runtime is None else runtime.calls,
-            spread=None if runtime is None else runtime.gossip,
+            propagation=None if runtime is None else runtime.gossip,
             epochs_heard=self._leadership.epochs,
             node=identity.node_id,
         )

@@ -1,3 +1,1 @@
-"""The real world: sockets, files, threads, clock, HTTP. Objects are wired together in `local_broker.py` and
-`node.py`, and nowhere else.
-"""
+"""The real world: sockets, files, threads, clock, HTTP. `node.py` wires them around a `node.local_broker`."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher, import_handlers
-from chronik.broker.log_maintenance import Upkeep
+from chronik.broker.log_maintenance import LogMaintenance
 from chronik.broker.replica_manager import DiskUsage
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.log.damage import DamageKind
@@ -154,7 +154,7 @@ class Node:
         # Behind those of the broker itself: its settings have changed by then.
         self.broker.metadata.subscribe(self._on_metadata)
         self._listeners.set_limits(self._connection_limits())
-        self._start_upkeep()
+        self._start_maintenance()
         self._start_reserve(disk)
         self._closing.push_async_callback(self._stop_serving)
         await self._listeners.serve(sockets)
@@ -242,11 +242,13 @@ class Node:
             await disk.run_blocking(disk.keep_reserve)
             await asyncio.sleep(_RESERVE_SECONDS)
 
-    def _start_upkeep(self) -> None:
+    def _start_maintenance(self) -> None:
         config = self.settings.config
-        upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
-        upkeep.start()
-        self._closing.push_async_callback(upkeep.stop)
+        maintenance = LogMaintenance(
+            self.broker.replicas, lambda: config.int("log.retention.check.interval.ms")
+        )
+        maintenance.start()
+        self._closing.push_async_callback(maintenance.stop)
 
     async def _stop_serving(self) -> None:
         """Have others lead what this node leads. Then accept nobody, and give what is open a moment to be

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from chronik.broker.context import Broker, Endpoint
 from chronik.broker.dispatch import Dispatcher
-from chronik.broker.log_maintenance import Upkeep
+from chronik.broker.log_maintenance import LogMaintenance
 from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.session import Session
@@ -69,7 +69,7 @@ class SimNode:
         self.store: StateStore
         self.local: LocalBroker
         self.dispatcher: Dispatcher
-        self._upkeep: Upkeep
+        self._maintenance: LogMaintenance
         # Of the client that all requests come from.
         self._session = Session(connection_id=1, listener="PLAINTEXT", client_host="192.0.2.1")
         self._chance = Random(room.random.randrange(1 << 60))
@@ -112,8 +112,10 @@ class SimNode:
         self.room.on_made(self)
         self.dispatcher = Dispatcher(self.broker, asyncio.get_running_loop().time)
         await self.local.open()
-        self._upkeep = Upkeep(self.broker.replicas, lambda: config.int("log.retention.check.interval.ms"))
-        self._upkeep.start()
+        self._maintenance = LogMaintenance(
+            self.broker.replicas, lambda: config.int("log.retention.check.interval.ms")
+        )
+        self._maintenance.start()
         self.is_open = True
 
     def _make_transport(self, own: PeerInfo, cluster_id: str, extra: Callable[[], bytes]) -> ProcessTransport:
@@ -130,7 +132,7 @@ class SimNode:
     async def _close(self) -> None:
         was_open, self.is_open = self.is_open, False
         if was_open:
-            await self._upkeep.stop()
+            await self._maintenance.stop()
         if self.is_made:
             await self.local.close()
 

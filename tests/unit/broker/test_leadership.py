@@ -210,7 +210,7 @@ async def test_who_waits_for_settlement_learns_of_the_end() -> None:
     assert refused.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-# Upkeep.
+# LogMaintenance.
 
 
 @virtual

@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from chronik.broker.log_maintenance import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, Upkeep
+from chronik.broker.log_maintenance import OFFLINE_RETRY_SECONDS, OFFLINE_RETRY_SECONDS_MAX, LogMaintenance
 from chronik.broker.partition import Partition
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
@@ -37,13 +37,13 @@ def hinder_opening(room: BrokerRoom, directory: str) -> None:
 async def test_old_records_go_at_the_next_round() -> None:
     room = await room_with_old_records("t", "u")
     intervals = iter([500, 700, 1_000_000])
-    upkeep = Upkeep(room.broker.replicas, lambda: next(intervals))
-    upkeep.start()
+    maintenance = LogMaintenance(room.broker.replicas, lambda: next(intervals))
+    maintenance.start()
     await asyncio.sleep(0.6)
     assert starts(room, "t", "u") == [0, 0]
     await asyncio.sleep(0.7)
     assert starts(room, "t", "u") == [1, 1]
-    await upkeep.stop()
+    await maintenance.stop()
     await room.close()
 
 
@@ -57,15 +57,15 @@ async def test_one_partitions_trouble_is_its_own(monkeypatch: pytest.MonkeyPatch
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(room.partition("u"), "run_maintenance", fail)
-    upkeep = Upkeep(room.broker.replicas, lambda: 1000)
-    upkeep.start()
+    maintenance = LogMaintenance(room.broker.replicas, lambda: 1000)
+    maintenance.start()
     await asyncio.sleep(1.5)
     assert starts(room, "v") == [1]
     monkeypatch.undo()
     room.disk.heal()
     await asyncio.sleep(1)
     assert starts(room, "t", "u") == [1, 1]
-    await upkeep.stop()
+    await maintenance.stop()
     await room.close()
 
 
@@ -95,8 +95,8 @@ async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_ca
     room = await BrokerRoom().open()
     hinder_opening(room, "t-0")
     await room.create("t")
-    upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
-    upkeep.start()
+    maintenance = LogMaintenance(room.broker.replicas, lambda: 10**9)
+    maintenance.start()
     await asyncio.sleep(OFFLINE_RETRY_SECONDS + 0.1)
     assert room.broker.replicas.find("t", 0) is None
     room.disk.heal()
@@ -111,7 +111,7 @@ async def test_what_could_not_be_opened_is_tried_less_and_less_often_until_it_ca
     room.disk.heal()
     await asyncio.sleep(OFFLINE_RETRY_SECONDS + 0.1)
     assert room.broker.replicas.find("u", 0) is not None
-    await upkeep.stop()
+    await maintenance.stop()
     await room.close()
 
 
@@ -120,18 +120,18 @@ async def test_the_time_between_tries_has_a_bound() -> None:
     room = await BrokerRoom().open()
     hinder_opening(room, "t-0")
     await room.create("t")
-    upkeep = Upkeep(room.broker.replicas, lambda: 10**9)
-    upkeep.start()
+    maintenance = LogMaintenance(room.broker.replicas, lambda: 10**9)
+    maintenance.start()
     await asyncio.sleep(24 * 3600)
     room.disk.heal()
     await asyncio.sleep(OFFLINE_RETRY_SECONDS_MAX + 1)
     assert room.broker.replicas.find("t", 0) is not None
-    await upkeep.stop()
+    await maintenance.stop()
     await room.close()
 
 
 @virtual
 async def test_it_can_be_stopped_before_it_was_started() -> None:
     room = await BrokerRoom().open()
-    await Upkeep(room.broker.replicas, lambda: 1).stop()
+    await LogMaintenance(room.broker.replicas, lambda: 1).stop()
     await room.close()

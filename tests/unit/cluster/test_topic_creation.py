@@ -55,7 +55,7 @@ class Scene:
     def __init__(self) -> None:
         self.log = FakeMetadataLog()
         self.others = Others()
-        self.metadata = MetadataService(self.log, lambda: DEFAULTS, random.Random(0), spread=self.others)
+        self.metadata = MetadataService(self.log, lambda: DEFAULTS, random.Random(0), propagation=self.others)
         self.leadership = LeadershipTable()
         self.leads = True
         self.metadata.subscribe(self._on_metadata)
@@ -286,7 +286,7 @@ def test_the_others_hear_how_far_a_node_is_once_it_has_registered() -> None:
 
     async def unregistered(scene: Scene) -> None:
         again = Others()
-        service = MetadataService(scene.log, lambda: DEFAULTS, random.Random(0), spread=again)
+        service = MetadataService(scene.log, lambda: DEFAULTS, random.Random(0), propagation=again)
         service.replay()
         await service.submit(CreateTopic(name="a"))
         assert again.applied == []

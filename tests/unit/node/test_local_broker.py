@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from chronik.broker.log_maintenance import Upkeep
+from chronik.broker.log_maintenance import LogMaintenance
 from chronik.node.data_directory import DataDirectoryError
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.sim.virtual_time import virtual, wait_until_idle
@@ -59,7 +59,7 @@ async def test_metadata_outlives_every_retention() -> None:
     room = await BrokerRoom(clock=clock, log_retention_ms="1000").open()
     await room.create("t")
     clock.advance(400 * DAY_MS)
-    await Upkeep(room.broker.replicas, lambda: 1).run_once()
+    await LogMaintenance(room.broker.replicas, lambda: 1).run_once()
     again = await room.restart()
     assert list(again.broker.metadata.image.topics) == ["t"]
     await again.close()

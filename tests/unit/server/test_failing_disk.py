@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chronik.broker.log_maintenance import Upkeep
+from chronik.broker.log_maintenance import LogMaintenance
 from chronik.sim.disk import CrashDisk
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -67,7 +67,7 @@ class Life:
         await self._produce("u", 2)
         await self._delete_records("t", 1)
         await self._produce("t", 3)
-        await Upkeep(self.room.broker.replicas, lambda: 1).run_once()
+        await LogMaintenance(self.room.broker.replicas, lambda: 1).run_once()
         await self._create("doomed")
         await self._delete("doomed")
         await self._produce("u", 2)
