@@ -276,21 +276,26 @@ class LocalPartitions:
                 partition.log.on_synced(partition.log.end_offset)
             except OSError as error:
                 failures[partition] = error
-        if self._replication is not None:
-            closed = [partition for partition in partitions if partition not in failures]
-            self._replication.on_closed(
-                {
-                    replica.id: partition.log.end_offset
-                    for partition in closed
-                    if (replica := replicas[partition]) is not None
-                }
-            )
+        closed = {each: replica for each, replica in replicas.items() if replica and each not in failures}
+        failures.update(self._record_ends(closed))
         for partition in partitions:
             vouched = None if partition in failures else partition.log.vouch()
             if vouched is not None:
                 self.closed[str(partition.name)] = vouched
             partition.log.close()
         return failures
+
+    def _record_ends(self, closed: Mapping[Partition, "ReplicatedGroup"]) -> dict[Partition, OSError]:
+        """Record in the store how far the logs go. One whose end could not be recorded is not closed
+        cleanly: a loss of its end could not be found later.
+        """
+        ends = {replica.id: partition.log.end_offset for partition, replica in closed.items()}
+        try:
+            if self._replication is not None:
+                self._replication.on_closed(ends)
+        except OSError as error:
+            return dict.fromkeys(closed, error)
+        return {}
 
     def _leave(self, partition: Partition) -> OSError:
         """Close a log as it is, because the stop takes too long; why the next start must look at it."""

@@ -146,10 +146,13 @@ class Replication:
             self.store.forget(group.id)
 
     def forget_others(self, known: Collection[GroupId]) -> None:
-        """Drop what the store has of groups that the metadata does not know."""
-        for group in list(self.store.groups()):
-            if group not in known:
-                self.store.forget(group)
+        """Drop what the store has of groups that the metadata does not know. What the store does not take,
+        because it finds no room, is forgotten at a later start.
+        """
+        with suppress(OSError):
+            for group in list(self.store.groups()):
+                if group not in known:
+                    self.store.forget(group)
 
     def _report(self, new: NewReplica, log: PartitionLog, found: Reconciled) -> None:
         name = str(new.name)

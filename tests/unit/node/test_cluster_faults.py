@@ -5,10 +5,13 @@ import logging
 
 import pytest
 
+from chronik.cluster.metadata.topics import DeleteTopic
+from chronik.node.data_directory import has_clean_mark
 from chronik.raft.state_store import STATE_FILE
 from chronik.sim.cluster import SimNode
 from chronik.sim.process import on_processes
 from chronik.vocab.errors import ErrorCode
+from chronik.vocab.ids import TopicId
 from tests.support.cluster_scene import ClusterScene
 
 FULL = OSError(errno.ENOSPC, "no space left on device")
@@ -129,4 +132,41 @@ async def test_a_node_that_cannot_roll_steps_aside(operation: str) -> None:
     await scene.acknowledged(12, 3 * GO_ON_SECONDS)
     node.disk.heal()
     await scene.restart(node.node)
+    await scene.check()
+
+
+@on_processes
+async def test_a_node_whose_store_finds_no_room_stops_in_order_and_its_next_start_recovers() -> None:
+    scene = await ClusterScene().open()
+    node = scene.leader()
+    fail(node, "write", *STATE, error=FULL)
+    await scene.room.stop(node.node)
+    assert not has_clean_mark(node.disk)
+    node.disk.heal()
+    await scene.room.open_node(node.node)
+    await scene.check()
+
+
+@on_processes
+async def test_a_node_that_cannot_forget_deleted_replicas_starts_and_forgets_them_at_the_next_start() -> None:
+    scene = await ClusterScene().open()
+    await scene.create("gone", GO_ON_SECONDS)
+    node = next(one for one in scene.room.nodes.values() if one is not scene.controller())
+    others = [one for one in scene.room.nodes.values() if one is not node]
+    await scene.until(lambda: "gone" in node.broker.metadata.image.topics)
+    gone = node.broker.metadata.image.topics["gone"].topic_id
+    await scene.room.stop(node.node)
+    await others[0].do(others[0].broker.metadata.submit(DeleteTopic(topic_id=gone)))
+
+    def known() -> set[TopicId]:
+        runtime = scene.room.nodes[node.node].local.runtime
+        assert runtime is not None
+        return {group.topic_id for group in runtime.member.store.groups()}
+
+    fail(node, "write", *STATE, error=FULL)
+    await scene.room.open_node(node.node)
+    assert gone in known()
+    node.disk.heal()
+    await scene.restart(node.node)
+    assert gone not in known()
     await scene.check()
