@@ -262,6 +262,7 @@ class RaftHost:
     def on_peer_down(self, node: NodeId) -> None:
         self._up.pop(node, None)
         self._outboxes.pop(node, None)
+        self._early.forget(node)
         for group in self._members_of(node):
             self._shrinks += group.is_leader and node not in group.laggards
             self._guard(group, lambda group=group: group.on_peer_lost(node))  # type: ignore[misc]

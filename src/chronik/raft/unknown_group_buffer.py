@@ -4,10 +4,11 @@ A leader may apply the record of a new topic a moment before this node does, and
 is kept for a moment, so that its first entries need not be lost, noticed by a heartbeat and sent again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chronik.raft.core.messages import AppendEntries, Message
 from chronik.raft.group_id import GroupId
+from chronik.vocab.ids import NodeId
 
 # A topic of a few thousand partitions is created in one record batch; each leader sends a message or two.
 _MESSAGES_MAX = 20_000
@@ -42,11 +43,25 @@ class UnknownGroupBuffer:
         """In the order in which they came."""
         return [*self._older.pop(group, ()), *self._kept.pop(group, ())]
 
+    def forget(self, source: NodeId) -> None:
+        """Drop messages of a peer whose connection has ended: a group added later would take their sender for
+        a leader that is alive.
+        """
+        self._older = _without(self._older, source)
+        self._kept = _without(self._kept, source)
+
     def tick(self) -> None:
         self._ticks += 1
         if self._ticks >= _TICKS_MAX:
             self._older, self._kept = self._kept, {}
             self._count = self._bytes = self._ticks = 0
+
+
+def _without(
+    kept: Mapping[GroupId, Sequence[EarlyMessage]], source: NodeId
+) -> dict[GroupId, list[EarlyMessage]]:
+    of_others = {group: [each for each in all_ if each[0].source != source] for group, all_ in kept.items()}
+    return {group: messages for group, messages in of_others.items() if messages}
 
 
 def _size(message: Message) -> int:

@@ -48,6 +48,8 @@ class FakeGroup:
         self.found_laggards: list[frozenset[NodeId]] = []
         self.elections = self.leader_changes = self.handed_over = 0
         self.heard: list[object] = []
+        # Of the messages.
+        self.sources: list[NodeId] = []
         # Done in `run`.
         self.work: list[Callable[[], None]] = []
         self.failure: OSError | None = None
@@ -60,6 +62,7 @@ class FakeGroup:
             raise ZeroDivisionError(what)
 
     def step(self, message: Message, log_start: int) -> None:
+        self.sources.append(message.source)
         self.hear("step", type(message), log_start)
 
     def tick(self) -> None:
@@ -161,10 +164,10 @@ def pre_vote(target: NodeId, source: NodeId = ONE) -> RequestPreVote:
     )
 
 
-def frame(*groups: GroupId) -> memoryview:
+def frame(*groups: GroupId, source: NodeId = TWO) -> memoryview:
     out: list[Buffer] = []
     for group in groups:
-        encode(group, TimeoutNow(source=TWO, target=ONE, term=Term(1)), -1, out)
+        encode(group, TimeoutNow(source=source, target=ONE, term=Term(1)), -1, out)
     return memoryview(b"".join(out))
 
 
@@ -188,6 +191,22 @@ async def test_what_came_before_a_group_is_given_to_it() -> None:
     group = room.add(A)
     await wait_until_idle()
     assert group.heard == [("step", TimeoutNow, -1), "run"]
+
+
+@virtual
+async def test_what_came_over_a_connection_that_ended_is_not_given_to_a_later_group() -> None:
+    # It would hear a leader that is gone, and be quiet for ever.
+    room = Room()
+    room.up(TWO)
+    room.up(THREE)
+    room.host.on_frame(TWO, frame(A))
+    room.host.on_frame(THREE, frame(A, source=THREE))
+    room.host.on_peer_down(TWO)
+    room.up(TWO, incarnation=2)
+    group = room.add(A)
+    await wait_until_idle()
+    assert group.heard == [("step", TimeoutNow, -1), "run"]
+    assert group.sources == [THREE]
 
 
 @virtual

@@ -55,6 +55,19 @@ def test_they_are_forgotten_after_two_generations() -> None:
     assert kept.take(ONE) == []
 
 
+def test_those_of_one_peer_are_forgotten_when_it_is_lost() -> None:
+    kept = UnknownGroupBuffer()
+    other = TimeoutNow(source=NodeId(3), target=NodeId(2), term=Term(2))
+    kept.keep(ONE, message(1), -1)
+    pass_ticks(kept, TICKS)
+    kept.keep(ONE, message(1), -1)
+    kept.keep(ONE, other, -1)
+    kept.keep(TWO, message(1), -1)
+    kept.forget(NodeId(1))
+    assert kept.take(ONE) == [(other, -1)]
+    assert kept.take(TWO) == []
+
+
 def test_their_number_is_bounded_in_a_generation() -> None:
     kept = UnknownGroupBuffer()
     for number in range(early._MESSAGES_MAX + 5):
