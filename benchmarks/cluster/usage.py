@@ -39,12 +39,12 @@ class UsageMeter:
     def _read(self) -> Usage:
         return Usage(
             seconds=time.perf_counter(),
-            cpu_seconds=sum(map(_cpu_seconds, self._pids)),
+            cpu_seconds=sum(map(cpu_seconds, self._pids)),
             syncs=sum(sync_count(url) or 0.0 for url in self._urls),
         )
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system time of all threads, as Linux counts it; 0 elsewhere."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():

@@ -1,0 +1,1 @@
+"""How long records wait for their acknowledgement while a cluster is given a steady load."""
