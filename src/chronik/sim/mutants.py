@@ -42,6 +42,7 @@ from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
+from chronik.raft.unknown_group_buffer import UnknownGroupBuffer
 
 Planting = Callable[[], AbstractContextManager[Any]]
 
@@ -480,6 +481,10 @@ MUTANTS: dict[str, Mutant] = {
             _replace(Segment, "_is_borne_out", lambda *_: True),
             _replace(reading, "ends_at", lambda *_: True),
         ),
+    ),
+    "early-messages-outlive-connections": Mutant(
+        what="a group that is made hears what its peers said over connections that have ended",
+        planted=_replace(UnknownGroupBuffer, "forget", _nothing),
     ),
     "step-over-gaps": Mutant(
         what="a read goes on behind records that are missing",
