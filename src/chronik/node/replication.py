@@ -19,8 +19,10 @@ from chronik.raft.core.types import (
     NO_TERM,
     HardState,
     Membership,
+    ReplicaId,
     founding_replicas,
 )
+from chronik.raft.directories import replica_directory
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
@@ -42,6 +44,10 @@ class NewReplica:
     name: TopicPartition
     topic_id: TopicId
     membership: Membership
+    # Which of the node's replicas of the partition: 0 for a founder's, see `raft.core.types.ReplicaId`.
+    revision: int = 0
+    # Nobody else has a replica, or is getting one, for all the metadata says.
+    is_only: bool = False
     # Leads the first term without an election; None where somebody must be elected.
     first_leader: NodeId | None
     first_epoch: LeaderEpoch = FIRST_TERM
@@ -83,6 +89,7 @@ class Replication:
                 voters=frozenset(image.replicas),
                 replicas=founding_replicas(dict(zip(image.replicas, image.directories, strict=True))),
             ),
+            is_only=image.replicas == (self._setting.node,),
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
             least_epoch=LeaderEpoch(start_epoch + image.first_epoch - FIRST_TERM),
@@ -120,7 +127,7 @@ class Replication:
         """Its partition is there: from now on it takes part, and leads if there is nobody else."""
         if not group.lead_alone() and group.id in self._unbegun:
             self._unbegun.discard(group.id)
-            if new.first_leader is not None:
+            if new.first_leader is not None and new.revision == 0:
                 group.bootstrap(new.first_leader)
         self.host.add(group)
 
@@ -196,13 +203,25 @@ class Replication:
         log.reset(0)
 
     def _is_only_replica(self, new: NewReplica) -> bool:
-        state, node = self.store.get(new.group_id), self._setting.node
-        known = [(BEFORE_FIRST, new.membership)] if state is None else state.markers.memberships()
-        return Memberships(known).is_alone(node, BEFORE_FIRST)
+        """The store may know it by another name, when the metadata bears it out."""
+        state = self.store.get(new.group_id)
+        if state is None:
+            return new.is_only
+        known = Memberships(state.markers.memberships())
+        named = known.current.replica(self._setting.node) if new.is_only else None
+        return known.is_alone(named or self._own_replica(new), BEFORE_FIRST)
+
+    def _own_replica(self, new: NewReplica) -> ReplicaId:
+        """What memberships are to call it."""
+        state, setting = self.store.get(new.group_id), self._setting
+        losses, revision = (0, new.revision) if state is None else (state.losses, state.revision)
+        return ReplicaId(setting.node, replica_directory(setting.directory_id, losses), revision)
 
     def _prepare_only_replica(self, new: NewReplica, log: PartitionLog) -> None:
         """Have the store agree with the log."""
-        found = adopt(log, self.store, new.group_id, new.membership, new.least_epoch)
+        own = self._own_replica(new)
+        membership = Membership(voters=frozenset({own.node}), replicas=frozenset({own}))
+        found = adopt(log, self.store, new.group_id, membership, new.least_epoch, own.revision)
         if found.is_loss:
             _log.error(
                 "records lost: they were durable, and this was the only replica",
@@ -226,7 +245,7 @@ class Replication:
                 extra = {"partition": str(new.name), "end_offset": log.end_offset}
                 _log.warning("records dropped: their terms are not known; the leader sends them", extra=extra)
                 log.reset(0)
-            self.store.create(group, _beginning(new))
+            self.store.create(group, _beginning(new), new.revision)
         else:
             # The metadata's log stands on a snapshot, and on its own rules: what it lacks ends the start.
             found = reconcile(log, self.store, group, may_be_incomplete=new.hooks is not None)

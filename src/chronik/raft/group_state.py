@@ -9,11 +9,14 @@ from chronik.vocab.ids import Offset
 class GroupState:
     """Owned and changed by `raft.state_store.StateStore`; others read."""
 
-    __slots__ = ("hard_state", "is_restarted", "log_end", "losses", "markers")
+    __slots__ = ("hard_state", "is_restarted", "log_end", "losses", "markers", "revision")
 
-    def __init__(self, base: MarkerBase) -> None:
+    def __init__(self, base: MarkerBase, revision: int = 0) -> None:
         self.hard_state = HardState()
         self.markers = Markers(base)
+        # Which of the node's replicas of this partition it is (`core.types.ReplicaId`). Never changes: the
+        # next one has a state of its own.
+        self.revision = revision
         # How often files of this replica were lost: each time it is another replica to its group
         # (`raft.directories`), which must catch up before it votes.
         self.losses = 0
@@ -31,11 +34,12 @@ class GroupState:
             self.is_restarted,
             self.losses,
             self.log_end,
+            self.revision,
         )
 
     @classmethod
     def of(cls, image: GroupImage) -> "GroupState":
-        state = cls(image.base)
+        state = cls(image.base, image.revision)
         state.hard_state = image.hard_state
         state.is_restarted = image.is_restarted
         state.losses = image.losses

@@ -141,22 +141,29 @@ def _first_lacking(log: PartitionLog, state: GroupState) -> Offset | None:
 
 
 def adopt(
-    log: PartitionLog, store: StateStore, group: GroupId, membership: Membership, least_term: Term
+    log: PartitionLog,
+    store: StateStore,
+    group: GroupId,
+    membership: Membership,
+    least_term: Term,
+    revision: int = 0,
 ) -> Reconciled:
     """As `reconcile`, for a partition's only replica: nothing that its log has is dropped. Where the store
     does not bear the log out, or knows nothing of the group, it is told what the log says: after the store
     was lost, or a release wrote the log that kept no state for groups of one. No sync is needed, for until
     there is one this comes out again.
 
-    `membership` and `least_term`, which is not below any that clients were told, are for a group that is not
-    known, or not as it is. Raises OSError.
+    `membership` names this replica as it is now, of `revision`: one that is known by another name, because
+    the store was lost and its node is another to its peers, is described anew, or it would not be alone.
+    `least_term` is not below any that clients were told. Raises OSError.
     """
     state = store.get(group)
     expected = Offset(0) if state is None else state.log_end
-    if state is not None and log.end_offset >= expected and _is_borne_out(log, state.markers):
+    is_known = state is not None and state.markers.memberships()[-1][1] == membership
+    if state is not None and is_known and log.end_offset >= expected and _is_borne_out(log, state.markers):
         store.rebase(group, state.markers.index_before(log.first_offset))
         return Reconciled(Finding.SOUND, log.end_offset, expected)
-    adopted = _describe(log, membership)
+    adopted = _describe(log, membership, revision)
     known = HardState() if state is None else state.hard_state
     term = Term(max(known.term, least_term, log.latest_epoch))
     adopted.hard_state = known if term == known.term else HardState(term=term)
@@ -173,19 +180,19 @@ def _is_borne_out(log: PartitionLog, markers: Markers) -> bool:
     return last <= log.end_offset and _first_contradiction(log, markers) is None
 
 
-def _describe(log: PartitionLog, membership: Membership) -> GroupState:
+def _describe(log: PartitionLog, membership: Membership, revision: int) -> GroupState:
     """A state in which each epoch of the log begins with the start of a leader's term.
 
     The first epoch may be that of no term, and may have begun before the log does: the description begins
     behind an entry of that epoch, so that whoever lacks it is sent the log from there on.
     """
     if log.end_offset == 0:
-        return GroupState(MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST))
+        return GroupState(MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST), revision)
     starts = log.epoch_starts()
     offset = starts[0].start_offset if starts else log.end_offset
     term = Term(starts[0].epoch if starts else NO_TERM)
     index = RaftIndex(offset)
-    state = GroupState(MarkerBase(index, Offset(offset), term, membership, index))
+    state = GroupState(MarkerBase(index, Offset(offset), term, membership, index), revision)
     for epoch, start in starts[1:]:
         at = Offset(start)
         state.markers.append(MarkerRecord(state.markers.index_of(at), at, Term(epoch)))

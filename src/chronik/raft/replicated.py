@@ -28,12 +28,12 @@ from chronik.raft.core.ready import Ready
 from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, ReplicaId, Term
-from chronik.raft.directories import replica_directory
 from chronik.raft.follower_status import FollowerStatus
 from chronik.raft.group import GroupListener, Replica
 from chronik.raft.group_id import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.notifications import ListenerNotifier
+from chronik.raft.own_replica import OwnReplica
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.restart import RestartPayload
@@ -84,6 +84,7 @@ class ReplicatedGroup:
         # Whether the log lacks records: this replica neither votes, accepts nor leads.
         self.is_suspended = on_leader_found is not None
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
+        self._own = OwnReplica(group_id, setting, self._raft_log.last_index)
         self._core = self._make_core()
         self._following = FollowerStatus(self._core, self._raft_log, setting)
         commits = setting.commits if hooks is None else setting.metadata_commits
@@ -108,10 +109,6 @@ class ReplicatedGroup:
         self._failed_loads = 0
         # Where the leader's log starts, as far as was heard.
         self._leader_log_start = 0
-        # Where the log ended when the last membership came, and whether `may_vote` may still change by a
-        # commit.
-        self._membership_end = self._raft_log.last_index
-        self._is_vote_open = True
 
     def _make_core(self) -> RaftCore:
         setting = self._setting
@@ -120,6 +117,7 @@ class ReplicatedGroup:
         assert state is not None
         core = RaftCore(
             node=setting.node,
+            name=self._own.id,
             options=setting.options,
             randomness=setting.randomness,
             log=self._raft_log,
@@ -128,7 +126,7 @@ class ReplicatedGroup:
             salt=self.id.topic_id[-1] + self.id.partition,
             first_term=self.first_epoch,
         )
-        core.may_vote = self._may_vote(core)
+        core.may_vote = self._own.may_vote(core)
         return core
 
     # What the partition asks.
@@ -188,18 +186,22 @@ class ReplicatedGroup:
     @property
     def losses(self) -> int:
         """How often files of this replica were lost."""
-        state = self._store.get(self.id)
-        return 0 if state is None else state.losses
+        return self._own.losses
 
     @property
     def directory(self) -> str:
         """What memberships call the files of this replica; see `raft.directories`."""
-        return replica_directory(self._setting.directory_id, self.losses)
+        return self._own.directory
+
+    @property
+    def replica_id(self) -> ReplicaId:
+        """What memberships call this replica."""
+        return self._own.id
 
     @property
     def is_named(self) -> bool:
-        """Whether the membership in force knows this replica's files."""
-        return self._core.membership.directories.get(self._setting.node) == self.directory
+        """Whether the membership in force knows this replica, and its files."""
+        return self._own.is_named(self._core.membership)
 
     @property
     def has_vote(self) -> bool:
@@ -589,8 +591,10 @@ class ReplicatedGroup:
             self._persistence.on_write_failed()
             self._on_write_failed(ready, error)
             return False
-        if ready.membership is not None or (ready.committed is not None and self._is_vote_open):
-            self._judge_vote(ready)
+        is_judged = ready.membership is not None or (ready.committed is not None and self._own.is_vote_open)
+        if is_judged and self._own.judge(self._core, ready, self._raft_log.last_index):
+            # It has something to say.
+            self._has_inputs = True
         if ready.leadership is not None or ready.membership is not None:
             self._may_append_alone = self._core.is_alone and self._core.role is Role.LEADER
         for message in ready.messages:
@@ -644,25 +648,6 @@ class ReplicatedGroup:
                 self._persistence.on_appended(append.entries.size)
                 self._resting_ticks = 0
         return has_appended
-
-    def _judge_vote(self, ready: Ready) -> None:
-        """See `RaftCore.is_replica_committed`: a new membership may change it, now or when committed."""
-        core = self._core
-        if ready.membership is not None:
-            self._membership_end = self._raft_log.last_index
-        may_vote = self._may_vote(core)
-        self._is_vote_open = not may_vote or core.committed < self._membership_end
-        if may_vote != core.may_vote:
-            core.may_vote = may_vote
-            # It has something to say.
-            self._has_inputs = True
-
-    def _may_vote(self, core: RaftCore) -> bool:
-        """Not with other files than those that others know: on another disk, or since some were lost."""
-        if core.is_alone:
-            return True
-        is_named = self.losses == 0 or core.committed_membership.replica(self._setting.node) is not None
-        return is_named and core.is_replica_committed(ReplicaId(self._setting.node, self.directory))
 
     def _send(self, message: Message) -> None:
         self._host.send(self.id, message, self._log.start_offset)

@@ -67,6 +67,8 @@ _IS_WIPED = 1
 _IS_RESTARTED = 2
 # A loss record's fields follow the flags.
 _HAS_LOSS = 4
+# Behind them the replica's revision, which is not 0. Only in files of version 3.
+_HAS_REVISION = 8
 
 
 class Kind(IntEnum):
@@ -108,6 +110,8 @@ class GroupImage(NamedTuple):
     losses: int
     # The log is durable up to here at least; 0 when nothing is known.
     log_end: Offset
+    # The replica's own (`core.types.ReplicaId`).
+    revision: int = 0
 
 
 # Writing.
@@ -130,13 +134,14 @@ def frame(body: bytes, durable_bytes: int) -> bytes:
 
 
 def format_state(group: GroupId, image: GroupImage) -> bytes:
-    flags = _HAS_LOSS | _IS_RESTARTED * image.is_restarted
+    flags = _HAS_LOSS | _IS_RESTARTED * image.is_restarted | _HAS_REVISION * bool(image.revision)
     return b"".join(
         (
             _group(Kind.STATE, group),
             _format_hard_state(image.hard_state),
             _FLAGS.pack(flags),
             _LOSS.pack(image.losses, image.log_end),
+            _REVISION.pack(image.revision) if image.revision else b"",
             _format_base(image.base),
             _format_markers(image.markers),
         )
@@ -281,9 +286,20 @@ def parse_state(body: memoryview) -> GroupImage:
     if flags & _HAS_LOSS:
         losses, log_end = _LOSS.unpack_from(body, position)
         position += _LOSS.size
+    revision = 0
+    if flags & _HAS_REVISION:
+        (revision,) = _REVISION.unpack_from(body, position)
+        position += _REVISION.size
     base, position = _parse_base(body, position)
-    markers = _parse_markers(body, position)
-    return GroupImage(hard_state, base, markers, bool(flags & _IS_RESTARTED), losses, Offset(log_end))
+    return GroupImage(
+        hard_state,
+        base,
+        _parse_markers(body, position),
+        bool(flags & _IS_RESTARTED),
+        losses,
+        Offset(log_end),
+        revision,
+    )
 
 
 def parse_hard_state(body: memoryview) -> HardState:

@@ -175,17 +175,18 @@ class StateStore:
 
     # Changes. Each raises OSError, and then the store has failed.
 
-    def create(self, group: GroupId, base: MarkerBase) -> GroupState:
-        """A group that is not known yet."""
+    def create(self, group: GroupId, base: MarkerBase, revision: int = 0) -> GroupState:
+        """A group that is not known yet, of which this node's replica is of `revision`."""
         invariant(group not in self._groups, "group {} exists", group)
-        self._raise_version([base.membership])
-        state = GroupState(base)
+        state = GroupState(base, revision)
+        self._raise_version([base.membership], revision)
         self._write(codec.format_state(group, state.image()))
         self._groups[group] = state
         return state
 
     def replace(self, group: GroupId, state: GroupState) -> None:
         """What is known of the group, if anything, is not so: this is. Nobody else may hold its old state."""
+        self._raise_version([state.markers.base.membership], state.revision)
         self._write(codec.format_state(group, state.image()))
         self._groups[group] = state
 
@@ -264,7 +265,9 @@ class StateStore:
             state.rebase(index)
 
     def forget(self, group: GroupId) -> None:
-        """The replica was deleted; nothing happens when it is not known."""
+        """The replica is to be deleted; nothing happens when it is not known. Then `sync_now`, before its
+        directory goes: one that is gone while this is remembered has lost its files.
+        """
         if group in self._groups:
             self._write(codec.format_forget(group))
             del self._groups[group]
@@ -370,12 +373,13 @@ class StateStore:
 
     # Writing anew.
 
-    def _raise_version(self, memberships: Iterable[Membership | None]) -> None:
-        """Before the first of them that names a revision is written: to a release that does not know of
-        revisions it would be damage. Raises OSError, and then the file is as it was or the store has failed.
+    def _raise_version(self, memberships: Iterable[Membership | None], revision: int = 0) -> None:
+        """Before the first revision, of a replica here or in a membership, is written: to a release that does
+        not know of revisions it would be damage. Raises OSError, and then the file is as it was or the store
+        has failed.
         """
-        if self._version < codec.REVISED_VERSION and any(
-            membership is not None and membership.has_revisions for membership in memberships
+        if self._version < codec.REVISED_VERSION and (
+            revision or any(membership is not None and membership.has_revisions for membership in memberships)
         ):
             self._check()
             self._rewrite(codec.REVISED_VERSION)

@@ -48,6 +48,7 @@ MARKERS = [
 HARD_STATE = HardState(term=Term(5), voted_for=TWO)
 IMAGE = GroupImage(HARD_STATE, BASE, MARKERS, True, 2, Offset(36))
 REVISED_MARKERS = [MarkerRecord(RaftIndex(60), Offset(54), Term(5), REVISED)]
+REVISED_IMAGE = IMAGE._replace(base=BASE._replace(membership=REVISED), markers=[], revision=7)
 FIRST_IMAGE = GroupImage(HardState(), BEGINNING, [], False, 0, Offset(0))
 
 Parse = Callable[[memoryview], Any]
@@ -121,6 +122,9 @@ def _read_witness(content: bytes) -> object:
 
 SAMPLES = [
     _sample(Kind.STATE, "", codec.format_state(GROUP, IMAGE), IMAGE, codec.parse_state),
+    _sample(
+        Kind.STATE, ".revised", codec.format_state(GROUP, REVISED_IMAGE), REVISED_IMAGE, codec.parse_state
+    ),
     _sample(Kind.STATE, ".first", codec.format_state(GROUP, FIRST_IMAGE), FIRST_IMAGE, codec.parse_state),
     _sample(
         Kind.HARD_STATE, "", codec.format_hard_state(GROUP, HARD_STATE), HARD_STATE, codec.parse_hard_state

@@ -52,13 +52,16 @@ class LoneReplica:
         caching: FlushPolicy | None = None,
         options: RaftOptions = OPTIONS,
         config: LogConfig | None = None,
+        revision: int = 0,
     ) -> "LoneReplica":
+        """`revision`: of the replica where it is not known yet; one of a later one is nobody's only one."""
         self.store = StateStore.open(self.disk)
         self.log = PartitionLog.open("t-0", self.disk, config or LogConfig(), LoopClock(), was_clean=False)
-        if membership.members == {ONE}:
+        if membership.members == {ONE} and not revision:
             adopt(self.log, self.store, GROUP, membership, NO_TERM)
         elif self.store.get(GROUP) is None:
-            self.store.create(GROUP, MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST))
+            base = MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST)
+            self.store.create(GROUP, base, revision)
         else:
             reconcile(self.log, self.store, GROUP)
         self.syncer = Syncer(self.disk)

@@ -11,7 +11,7 @@ from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
 from chronik.raft.core.messages import RestartLog
-from chronik.raft.core.types import HardState, Membership, founding_replicas
+from chronik.raft.core.types import HardState, Membership, ReplicaId, founding_replicas
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
 from chronik.records.record import decode_records
@@ -381,3 +381,42 @@ def _turn_of(replica: LoneReplica) -> Callable[[], Awaitable[None]]:
         await asyncio.sleep(0)
 
     return turn
+
+
+@virtual
+async def test_a_founder_that_was_moved_away_and_back_is_not_alone() -> None:
+    """It is another replica than the only founder, whose records others have now."""
+    replica = LoneReplica().open(membership=ALONE, revision=3)
+    assert replica.group.replica_id == ReplicaId(ONE, NAMED[ONE], 3)
+    assert not replica.group.is_alone
+    assert not replica.group.lead_alone()
+    assert not replica.group.has_vote
+    replica.group.campaign_soon()
+    await pass_ticks(replica, 100)
+    assert (replica.group.is_leader, replica.group.leader_epoch) == (False, 0)
+
+
+@virtual
+async def test_a_replica_of_a_later_revision_is_alone_once_it_is_the_only_member() -> None:
+    own = ReplicaId(ONE, NAMED[ONE], 3)
+    replica = LoneReplica().open(
+        membership=Membership(voters=frozenset({ONE}), replicas=frozenset({own})), revision=3
+    )
+    assert replica.group.lead_alone()
+    replica.group.propose([batch("a")])
+    await replica.run()
+    assert replica.told.high_watermark == 1
+
+
+@virtual
+async def test_the_only_replica_on_another_disk_is_another_one_unless_the_metadata_says_it_is_alone() -> None:
+    replica = LoneReplica()
+    replica.directory_id = "another"
+    replica.open(membership=ALONE)
+    assert not replica.group.lead_alone()
+    replica.group.close()
+    own = Membership(voters=frozenset({ONE}), replicas=founding_replicas({ONE: "another"}))
+    following = LoneReplica(replica.disk)
+    following.directory_id = "another"
+    following.open(membership=own)
+    assert following.group.lead_alone()

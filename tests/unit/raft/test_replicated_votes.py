@@ -208,7 +208,7 @@ async def test_a_committed_membership_that_names_its_disk_is_judged_once() -> No
     await replica.run()
     tell_commit(replica, 1)
     await replica.run()
-    assert not replica.group._is_vote_open
+    assert not replica.group._own.is_vote_open
     replica.append(records(2, 0, 1, ["a"]), prev_term=1, term=1)
     tell_commit(replica, 2)
     await replica.run()

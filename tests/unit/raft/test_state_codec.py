@@ -49,6 +49,7 @@ images = st.builds(
     st.booleans(),
     st.integers(0, 2**32 - 1),
     offsets,
+    st.sampled_from([0, 0, 1, 1 << 20, (1 << 31) - 1]),
 )
 topic_ids = st.binary(min_size=16, max_size=16).map(TopicId)
 groups = st.builds(GroupId, topic_ids, st.integers(0, 2**31 - 1))

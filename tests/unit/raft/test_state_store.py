@@ -424,6 +424,30 @@ class TestRevisions:
         store.close_cleanly()
         assert self.version(disk) == 2
 
+    @pytest.mark.parametrize("where", ["create", "replace"])
+    def test_that_of_the_replica_itself_is_kept_until_it_is_forgotten(
+        self, disk: CrashDisk, store: StateStore, where: str
+    ) -> None:
+        if where == "create":
+            store.create(GROUP, BASE, 7)
+        else:
+            store.create(GROUP, BASE)
+            store.replace(GROUP, GroupState(BASE, 7))
+        store.append_markers(GROUP, [FIRST])
+        store.record_loss(GROUP, Offset(3))
+        store.sync_now()
+        assert self.version(disk) == 3
+        again = reopen(disk)
+        state = again.get(GROUP)
+        assert state is not None
+        assert (state.revision, state.losses) == (7, 1)
+        again.forget(GROUP)
+        again.create(GROUP, BASE)
+        again.close_cleanly()
+        state = StateStore.open(disk).get(GROUP)
+        assert state is not None
+        assert state.revision == 0
+
     @pytest.mark.parametrize("where", ["base", "marker", "restart"])
     def test_the_first_one_makes_it_a_file_of_the_next_version(
         self, disk: CrashDisk, store: StateStore, where: str

@@ -73,6 +73,7 @@ class RaftCore:
         self,
         *,
         node: NodeId,
+        name: ReplicaId | None = None,
         options: RaftOptions,
         randomness: Randomness,
         log: LogView,
@@ -83,7 +84,8 @@ class RaftCore:
         salt: int = 0,
         first_term: Term = FIRST_TERM,
     ) -> None:
-        """`memberships`: those in the log, behind the one in force before its first entry, with their
+        """`name`: what memberships call this replica, if they mean it; None for whatever they call it.
+        `memberships`: those in the log, behind the one in force before its first entry, with their
         indexes. `committed`: as far as is known for sure, if only the log's beginning; one that was noted
         before must not have been beyond `persisted` then, or the log may have something else there.
         `salt`: the same on all nodes and different between groups; see `RaftOptions.peer_lost_turn_ticks`.
@@ -94,6 +96,7 @@ class RaftCore:
         invariant(known <= tail.last_index, "committed {} beyond the log's end {}", known, tail.last_index)
         self._replica = Replica(
             node=node,
+            name=name,
             options=options,
             randomness=randomness,
             hard_state=hard_state,
@@ -202,10 +205,7 @@ class RaftCore:
         """
         invariant(own.node == self._replica.node, "a replica of node {} asks", own.node)
         settled = self.committed_membership
-        if own.node not in settled.members:
-            return False
-        named = settled.replica(own.node)
-        return own.revision == 0 if named is None else named == own
+        return own.node in settled.members and settled.means(own)
 
     @property
     def is_quiesced(self) -> bool:
@@ -219,7 +219,7 @@ class RaftCore:
 
     @property
     def is_alone(self) -> bool:
-        """True if this node is the only member, and surely so."""
+        """True if this replica is the only member, and surely so."""
         return self._replica.is_alone
 
     @property

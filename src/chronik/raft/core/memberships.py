@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chronik.raft.core.entries import Entries
-from chronik.raft.core.types import Membership, RaftIndex
+from chronik.raft.core.types import Membership, RaftIndex, ReplicaId
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 
@@ -41,10 +41,16 @@ class Memberships:
         """
         return node in self.current.voters or node in self.settled(committed).voters
 
-    def is_alone(self, node: NodeId, committed: RaftIndex) -> bool:
-        """True if `node` is the only member, and no other membership can come to be in force instead."""
-        only = {node}
-        return self.current.members == only and self.settled(committed).members == only
+    def is_alone(self, own: ReplicaId, committed: RaftIndex) -> bool:
+        """True if `own` is the only member, and no other membership can come to be in force instead.
+
+        A member of its node under another name is another replica, which others may have joined and outlived:
+        a founder that was alone, moved away and came back is not alone.
+        """
+        only, current, settled = {own.node}, self.current, self.settled(committed)
+        if current.members != only or settled.members != only:
+            return False
+        return current.means(own) and settled.means(own)
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Take those of `entries` from `first` on into force."""

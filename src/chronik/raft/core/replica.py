@@ -5,7 +5,7 @@ from chronik.raft.core.memberships import Memberships
 from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.tail import LogTail
-from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
+from chronik.raft.core.types import HardState, Membership, RaftIndex, ReplicaId, Term
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Randomness
@@ -18,6 +18,7 @@ class Replica:
         self,
         *,
         node: NodeId,
+        name: ReplicaId | None,
         options: RaftOptions,
         randomness: Randomness,
         hard_state: HardState,
@@ -29,6 +30,8 @@ class Replica:
         first_term: Term,
     ) -> None:
         self.node = node
+        # None: what memberships call it, whatever that is.
+        self._name = name
         self.salt = salt
         self.first_term = first_term
         self.options = options
@@ -63,7 +66,10 @@ class Replica:
     @property
     def is_alone(self) -> bool:
         """True if there is no other member whom anything could be asked or sent."""
-        return self.memberships.is_alone(self.node, self.committed)
+        memberships, name = self.memberships, self._name
+        if name is None:
+            name = memberships.current.replica(self.node) or ReplicaId(self.node, "")
+        return memberships.is_alone(name, self.committed)
 
     @property
     def may_campaign(self) -> bool:

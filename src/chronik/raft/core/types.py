@@ -85,6 +85,11 @@ class Membership:
         """What it knows a node's replica by; None when it does not say."""
         return next((replica for replica in self.replicas if replica.node == node), None)
 
+    def means(self, replica: ReplicaId) -> bool:
+        """Whether it is this replica that a member of its node is. One without a name is a founder's."""
+        named = self.replica(replica.node)
+        return replica.revision == 0 if named is None else named == replica
+
     def is_majority(self, nodes: frozenset[NodeId]) -> bool:
         """Whether `nodes` has a majority of the voters; others in it do not count."""
         return len(self.voters & nodes) >= self.majority

@@ -1,0 +1,68 @@
+"""What memberships call this node's replica of a group, and whether it may vote by what they say.
+
+A replica is known by its node, its files and its revision. One whose files were lost, whose node came back
+with another disk, or that was removed and made again, goes by another name than the one that made promises.
+"""
+
+from chronik.raft.core.core import RaftCore
+from chronik.raft.core.ready import Ready
+from chronik.raft.core.types import Membership, RaftIndex, ReplicaId
+from chronik.raft.directories import replica_directory
+from chronik.raft.group_id import GroupId
+from chronik.raft.group_setting import GroupSetting
+
+
+class OwnReplica:
+    """Owned by its group. Created before the group's core, which it judges from then on."""
+
+    def __init__(self, group: GroupId, setting: GroupSetting, last_index: RaftIndex) -> None:
+        self._group = group
+        self._setting = setting
+        # Where the log ended when the last membership came, and whether `may_vote` may still change by a
+        # commit.
+        self._membership_end = last_index
+        self.is_vote_open = True
+
+    @property
+    def losses(self) -> int:
+        """How often files of this replica were lost."""
+        state = self._setting.store.get(self._group)
+        return 0 if state is None else state.losses
+
+    @property
+    def directory(self) -> str:
+        """What memberships call its files; see `raft.directories`."""
+        return replica_directory(self._setting.directory_id, self.losses)
+
+    @property
+    def id(self) -> ReplicaId:
+        state = self._setting.store.get(self._group)
+        return ReplicaId(self._setting.node, self.directory, 0 if state is None else state.revision)
+
+    def is_named(self, membership: Membership) -> bool:
+        """Whether a membership knows it by its present name."""
+        return membership.replica(self._setting.node) == self.id
+
+    def may_vote(self, core: RaftCore) -> bool:
+        """Not with other files than those that others know, nor as another replica than they mean; one that
+        lost files needs to be named.
+        """
+        if core.is_alone:
+            return True
+        own = self.id
+        is_told = self.losses == 0 or core.committed_membership.replica(own.node) is not None
+        return is_told and core.is_replica_committed(own)
+
+    def judge(self, core: RaftCore, ready: Ready, last_index: RaftIndex) -> bool:
+        """Has the core know whether it may vote, after what it handed out. True if it learned something.
+
+        See `RaftCore.is_replica_committed`: a new membership may change it, now or when committed.
+        """
+        if ready.membership is not None:
+            self._membership_end = last_index
+        may_vote = self.may_vote(core)
+        self.is_vote_open = not may_vote or core.committed < self._membership_end
+        if may_vote == core.may_vote:
+            return False
+        core.may_vote = may_vote
+        return True
