@@ -4,6 +4,7 @@ Only the tables (`FIELDS`) are shared with the server. The codec beside this mod
 so that a fault in the server's compiled codecs shows as a difference.
 """
 
+from importlib import import_module
 from typing import NamedTuple
 
 from chronik.wire.apis import SCHEMAS, ApiKey, request_class, response_class
@@ -22,12 +23,22 @@ class Layout(NamedTuple):
 
 def request_layout(api_key: ApiKey) -> Layout:
     """KeyError for an API whose layout is not known."""
-    return Layout(request_class(api_key), SCHEMAS[api_key].flexible_from)
+    return Layout(_message_class(api_key, "Request"), SCHEMAS[api_key].flexible_from)
 
 
 def response_layout(api_key: ApiKey) -> Layout:
     """KeyError for an API whose layout is not known."""
-    return Layout(response_class(api_key), SCHEMAS[api_key].flexible_from)
+    return Layout(_message_class(api_key, "Response"), SCHEMAS[api_key].flexible_from)
+
+
+def _message_class(api_key: ApiKey, side: str) -> type[Message]:
+    """The package's own for what it serves or asks, else one that was generated for these scenarios."""
+    if SCHEMAS[api_key].module is not None:
+        return request_class(api_key) if side == "Request" else response_class(api_key)
+    module = api_key.name.lower()
+    name = module.title().replace("_", "") + side
+    found: type[Message] = getattr(import_module(f"tests.parity.messages.{module}"), name)
+    return found
 
 
 def has_flexible_request_header(api_key: int, version: int) -> bool:

@@ -109,9 +109,11 @@ class ApiKey(IntEnum):
 
 
 class ApiSchema(NamedTuple):
-    """What the message classes of one API cover. `flexible_from` is None where no version is flexible."""
+    """The versions of one API. `module` is None where it has no message classes, because nothing serves or
+    asks it; `flexible_from` where no version is flexible.
+    """
 
-    module: str
+    module: str | None
     versions: VersionRange
     flexible_from: int | None
 
@@ -167,12 +169,12 @@ SUPPORTED: dict[ApiKey, VersionRange] = {
 
 
 def request_class(api_key: ApiKey) -> type[Message]:
-    """The request class of an API. KeyError when it has none (`SCHEMAS`)."""
+    """The request class of an API. KeyError when it has none (`ApiSchema.module`)."""
     return _message_class(api_key, "Request")
 
 
 def response_class(api_key: ApiKey) -> type[Message]:
-    """The response class of an API. KeyError when it has none (`SCHEMAS`)."""
+    """The response class of an API. KeyError when it has none (`ApiSchema.module`)."""
     return _message_class(api_key, "Response")
 
 
@@ -184,6 +186,8 @@ def is_flexible(api_key: ApiKey, version: int) -> bool:
 
 def _message_class(api_key: ApiKey, side: str) -> type[Message]:
     module = SCHEMAS[api_key].module
+    if module is None:
+        raise KeyError(api_key)
     name = module.title().replace("_", "") + side
     found: type[Message] = getattr(import_module(f"chronik.wire.messages.{module}"), name)
     return found

@@ -16,10 +16,11 @@ from kio.schema.index import api_key_map, schema_name_map
 from kio.serial import entity_reader, entity_writer
 from kio.static.constants import EntityType
 
-from chronik.wire.apis import SCHEMAS, request_class, response_class
+from chronik.wire.apis import SCHEMAS
 from chronik.wire.messages.consumer_protocol_assignment import ConsumerProtocolAssignment
 from chronik.wire.messages.consumer_protocol_subscription import ConsumerProtocolSubscription
 from chronik.wire.schema import ZERO_UUID, Message, Struct, fields
+from tests.parity.schemas import request_layout, response_layout
 
 Kind = typing.Literal[EntityType.request, EntityType.response, EntityType.data]
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -41,8 +42,8 @@ class Case(NamedTuple):
 def all_cases() -> Iterator[Case]:
     """Every class and version that kio has of what we have."""
     for key in SCHEMAS:
-        yield from _cases(api_key_map[key], EntityType.request, request_class(key))
-        yield from _cases(api_key_map[key], EntityType.response, response_class(key))
+        yield from _cases(api_key_map[key], EntityType.request, request_layout(key).message)
+        yield from _cases(api_key_map[key], EntityType.response, response_layout(key).message)
     yield from _cases("consumer_protocol_assignment", EntityType.data, ConsumerProtocolAssignment)
     yield from _cases("consumer_protocol_subscription", EntityType.data, ConsumerProtocolSubscription)
 

@@ -15,7 +15,19 @@ def test_keys_are_kafkas() -> None:
     assert {key.value: key.name.lower() for key in ApiKey} == dict(api_key_map) | later
 
 
-@pytest.mark.parametrize("key", SCHEMAS, ids=lambda key: key.name)
+WITH_CLASSES = [key for key, schema in SCHEMAS.items() if schema.module is not None]
+
+
+def test_what_is_served_has_message_classes_and_so_has_what_the_client_asks_of_other_brokers() -> None:
+    assert set(WITH_CLASSES) == set(SUPPORTED) | {ApiKey.CONSUMER_GROUP_DESCRIBE}
+
+
+def test_others_have_none() -> None:
+    with pytest.raises(KeyError):
+        request_class(ApiKey.PUSH_TELEMETRY)
+
+
+@pytest.mark.parametrize("key", WITH_CLASSES, ids=lambda key: key.name)
 def test_schemas_say_what_their_classes_say(key: ApiKey) -> None:
     for message in (request_class(key), response_class(key)):
         assert SCHEMAS[key].versions == message.VERSIONS

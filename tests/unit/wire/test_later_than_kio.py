@@ -4,11 +4,12 @@ from typing import Final
 
 import pytest
 
-from chronik.wire.apis import SCHEMAS, ApiKey, request_class, response_class
+from chronik.wire.apis import SCHEMAS, ApiKey
 from chronik.wire.codec import decode, encode
 from chronik.wire.messages.api_versions import ApiVersionsRequest
 from chronik.wire.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
-from chronik.wire.messages.txn_offset_commit import (
+from chronik.wire.schema import Message
+from tests.parity.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
@@ -16,7 +17,7 @@ from chronik.wire.messages.txn_offset_commit import (
     TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
 )
-from chronik.wire.schema import Message
+from tests.parity.schemas import request_layout, response_layout
 
 TOPIC_ID: Final = bytes(range(16))
 
@@ -95,4 +96,5 @@ def test_bytes_are_kafkas(message: Message, version: int, data: str) -> None:
 )
 def test_both_sides_reach_kafkas_last_version(key: ApiKey, last: int) -> None:
     assert SCHEMAS[key].versions.last == last
-    assert request_class(key).VERSIONS == response_class(key).VERSIONS == SCHEMAS[key].versions
+    request, response = request_layout(key).message, response_layout(key).message
+    assert request.VERSIONS == response.VERSIONS == SCHEMAS[key].versions
