@@ -495,6 +495,8 @@ class LocalBroker:
     def _on_configuration(self, delta: ClusterDelta, image: ClusterImage) -> None:
         """Take over changed broker settings before partitions ask for theirs."""
         own = ConfigResource(ResourceType.BROKER, str(self._identity.node_id))
+        if own not in delta.configs_changed and CLUSTER_DEFAULT not in delta.configs_changed:
+            return
         self._config.set_dynamic(broker=image.config(own), cluster=image.config(CLUSTER_DEFAULT))
         self._topic_defaults = topic_defaults(self._config)
 

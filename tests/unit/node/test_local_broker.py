@@ -1,14 +1,18 @@
 """A node's life on its disk: what a start finds, what a stop leaves, and what clients never reach."""
 
 import errno
+from collections.abc import Mapping
 from random import Random
 
 import pytest
 
 from chronik.broker.log_maintenance import LogMaintenance
+from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, AlterConfigs, ConfigResource
 from chronik.node.data_directory import DataDirectoryError
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.sim.virtual_time import virtual, wait_until_idle
+from chronik.vocab.config.broker import BrokerConfig
+from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import METADATA_TOPIC
 from chronik.wire.messages.delete_records import (
@@ -338,3 +342,29 @@ async def test_each_start_leads_in_a_new_epoch() -> None:
     again = await room.start_again()
     assert again.partition("t").leader_epoch == 3
     await again.close()
+
+
+@virtual
+async def test_settings_are_read_again_only_when_some_of_the_brokers_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topic_command = AlterConfigs(
+        resource=ConfigResource(ResourceType.TOPIC, "t"), entries={"retention.ms": "5"}
+    )
+    cluster_command = AlterConfigs(resource=CLUSTER_DEFAULT, entries={"log.retention.ms": "7"})
+    room = await BrokerRoom().open()
+    read = []
+    set_dynamic = BrokerConfig.set_dynamic
+
+    def note(config: BrokerConfig, **layers: Mapping[str, str]) -> frozenset[str]:
+        read.append(layers["cluster"])
+        return set_dynamic(config, **layers)
+
+    monkeypatch.setattr(BrokerConfig, "set_dynamic", note)
+    await room.create("t")
+    await room.broker.metadata.submit(topic_command)
+    assert read == []
+    await room.broker.metadata.submit(cluster_command)
+    assert read == [{"log.retention.ms": "7"}]
+    assert room.broker.settings.int("log.retention.ms") == 7
+    await room.close()
