@@ -37,6 +37,14 @@ from chronik.log.names import (
     parse_offset,
 )
 from chronik.log.producer_state import ProducerState
+from chronik.log.recovery_rules import (
+    Front,
+    Joint,
+    OnDamage,
+    judge_damage,
+    judge_front,
+    judge_joint,
+)
 from chronik.log.replay import replay_producers
 from chronik.log.segment import OFFSETS_MAX, Segment
 from chronik.log.snapshots import Snapshots
@@ -421,13 +429,17 @@ class _Recovery:
 
     def _recover(self) -> None:
         first = self._segments[0].base_offset
-        if first > max(self._log_start, self._vouched_end):
-            # The first segments were never durable, but a later one was. Segments go only after the log start
-            # is durable, or, should that file be gone, behind the recovery point.
+        front = judge_front(
+            first,
+            log_start=self._log_start,
+            vouched_end=self._vouched_end,
+            is_noted=self._last_stop.vouched is not None,
+        )
+        if front is Front.REMOVED:
             self._remove_from(0)
             self._start_empty(self._log_start)
             return
-        if self._log_start < first < self._vouched_end and self._last_stop.vouched is None:
+        if front is Front.GAP:
             self._report_missing(self._log_start, self._log_start, first)
         self._scan()
 
@@ -475,19 +487,17 @@ class _Recovery:
         return max(bisect_right(bases, self._point) - 1, 0)
 
     def _follows(self, number: int) -> bool:
-        """Whether the segment belongs to the log. If it does although records before it are gone, they are
-        reported.
-        """
-        base = self._segments[number].base_offset
-        if base == self._end_offset or self._config.compacts:
-            return True
-        if not self._end_offset < base <= self._vouched_end:
-            return False
-        previous = self._segments[number - 1]
-        if previous.end_offset is not None and self._end_offset < previous.end_offset:
-            previous.report_cut(self._end_offset, previous.end_offset)
-        self._end_offset = base
-        return True
+        """True if the segment belongs to the log. Records that are missing before it are reported."""
+        base, end_offset = self._segments[number].base_offset, self._end_offset
+        joint = judge_joint(
+            base, end_offset=end_offset, vouched_end=self._vouched_end, has_gaps=self._config.compacts
+        )
+        if joint is Joint.BEHIND_GAP:
+            previous = self._segments[number - 1]
+            if previous.end_offset is not None and end_offset < previous.end_offset:
+                previous.report_cut(end_offset, previous.end_offset)
+            self._end_offset = base
+        return joint is not Joint.FOREIGN
 
     def _scan_segment(self, number: int) -> bool:
         """Read all of it; False when the log ends in it."""
@@ -499,16 +509,28 @@ class _Recovery:
         for found in iterate_intact(segment.log, self._scan_bounds(segment, size), BLOCKING):
             if isinstance(found, Intact):
                 self._take_in(segment, found)
-            elif found.first_offset >= self._vouched_end:
-                self._cut(segment, found, size)
-                return False
-            elif found.next_offset is not None and found.next_offset <= self._vouched_end:
-                segment.report(found)
-                self._end_offset = found.next_offset
-            else:
-                segment.size = size
-                return self._pass_over(number, found)
+                continue
+            found_to_be = judge_damage(found, segment_end=segment.end_offset, vouched_end=self._vouched_end)
+            if found_to_be is not OnDamage.STEP_OVER:
+                return self._end_segment(segment, found, size, found_to_be)
+            assert found.next_offset is not None
+            segment.report(found)
+            self._end_offset = found.next_offset
         segment.size = size
+        return True
+
+    def _end_segment(self, segment: Segment, found: Damaged, size: int, found_to_be: OnDamage) -> bool:
+        """Nothing after `found` is read in the segment. True if the log goes on in the next."""
+        if found_to_be is OnDamage.CUT:
+            self._cut(segment, found, size)
+            return False
+        segment.size = size
+        if found_to_be is OnDamage.END_LOST:
+            self._lost = found
+            return False
+        assert segment.end_offset is not None
+        segment.report(found, segment.end_offset)
+        self._end_offset = segment.end_offset
         return True
 
     def _scan_bounds(self, segment: Segment, size: int) -> Bounds:
@@ -540,17 +562,6 @@ class _Recovery:
         self._report.truncated_bytes += size - torn.position
         segment.log.is_pinned = True
         segment.log.open().truncate(torn.position)
-
-    def _pass_over(self, number: int, found: Damaged) -> bool:
-        """The rest of a segment is damaged; whether the log goes on in the next."""
-        segment = self._segments[number]
-        end_offset = segment.end_offset
-        if end_offset is None or end_offset > self._vouched_end:
-            self._lost = found
-            return False
-        segment.report(found, end_offset)
-        self._end_offset = end_offset
-        return True
 
     def _remove_from(self, number: int) -> None:
         for segment in reversed(self._segments[number:]):
