@@ -90,7 +90,7 @@ class Balancer:
         topic = self._image().topics_by_id.get(partition.topic_id)
         if topic is None or not partition.is_leader:
             return NO_NODE
-        first = topic.partitions[partition.name.partition].first_leader
+        first = topic.partitions[partition.name.partition].preferred_leader
         return NO_NODE if first == self._peers.node else first
 
     def _is_due(self, partition: Partition) -> bool:

@@ -42,7 +42,7 @@ def soon_led(broker: "Broker", topics: Iterable[TopicImage]) -> Unled:
     for topic in topics:
         leaders = broker.leadership.leaders(topic.topic_id)
         for index in _unled(broker, topic):
-            replicas = topic.partitions[index].replicas
+            replicas = topic.partitions[index].nodes
             key = PartitionKey(topic.topic_id, index)
             if index not in leaders:
                 if _is_majority(live, replicas):

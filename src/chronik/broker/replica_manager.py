@@ -235,7 +235,7 @@ class ReplicaManager:
 
     def _want(self, delta: ClusterDelta) -> None:
         for created in delta.partitions_created:
-            if self.node_id in created.image.replicas:
+            if self.node_id in created.image.nodes:
                 self._unopened[TopicPartition(created.topic.name, created.partition)] = None
 
     def _open_some(self) -> None:
@@ -261,7 +261,7 @@ class ReplicaManager:
         topic = self._image.topics.get(topic_name)
         if topic is None or index >= len(topic.partitions):
             self._offline.pop((topic_name, index), None)
-        elif self.node_id in topic.partitions[index].replicas and (topic_name, index) not in self._by_name:
+        elif self.node_id in topic.partitions[index].nodes and (topic_name, index) not in self._by_name:
             self._open(topic, index)
 
     def _open(self, topic: TopicImage, index: int) -> None:
@@ -282,7 +282,7 @@ class ReplicaManager:
             extra = {"partition": str(name), "error": str(error)}
             _log.error("partition is offline", extra=extra, exc_info=error if is_bug else None)
         self._offline[name] = error
-        if topic.partitions[index].replicas == (self.node_id,):
+        if topic.partitions[index].nodes == (self.node_id,):
             # Those who wait for a leader are told at once that there is none.
             self._leadership.announce(topic.topic_id, index, Leader(NO_NODE, NO_EPOCH))
 

@@ -71,6 +71,11 @@ class ClusterDelta(_Parts):
         return self.of(TopicChanges).partitions_created
 
     @property
+    def partitions_changed(self) -> tuple[TopicPartitionImage, ...]:
+        """With other replicas than before, as they are now."""
+        return self.of(TopicChanges).partitions_changed
+
+    @property
     def configs_changed(self) -> tuple[ConfigResource, ...]:
         return self.of(ConfigChanges).configs_changed
 

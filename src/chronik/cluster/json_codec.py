@@ -18,7 +18,7 @@ from enum import Enum
 from functools import cache
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from chronik.vocab.ids import TopicId, format_topic_id, parse_topic_id
 
@@ -27,6 +27,18 @@ Write = Callable[[Any], Any]
 Read = Callable[[Any], Any]
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Plain(NamedTuple):
+    """How a field is written, where that is not under its own name and always: `Annotated[..., Plain(...)]`.
+
+    Fields of what earlier releases read and write are renamed here, and added without a trace.
+    """
+
+    # None: that of the field.
+    name: str | None = None
+    # Left out when it has its default.
+    is_omitted: bool = False
 
 
 def to_plain(kind: type[T], value: T) -> Any:
@@ -75,6 +87,8 @@ def _codec(kind: Any, is_stored: bool = False) -> tuple[Write, Read]:
 def _worked_out(kind: Any, is_stored: bool) -> tuple[Write, Read]:
     if is_stored and kind is TopicId:
         return format_topic_id, lambda found: parse_topic_id(_checked(found, str))
+    if typing.get_origin(kind) is Annotated:
+        return _codec(typing.get_args(kind)[0], is_stored)
     kind = getattr(kind, "__supertype__", kind)
     if kind in _PLAIN:
         return _PLAIN[kind]
@@ -99,31 +113,53 @@ def _is_required(field: Any) -> bool:
 
 
 def _record(kind: Any, required: set[str], is_stored: bool) -> tuple[Write, Read]:
-    hints = typing.get_type_hints(kind)
-    names = tuple(hints)
-    codecs = {name: _codec(hint, is_stored) for name, hint in hints.items()}
+    # The own name of each field, its name outside and its type.
+    declared = [
+        (name, _plain(hint).name or name, hint)
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items()
+    ]
+    names = tuple(outside for _, outside, _ in declared)
+    codecs = [(name, outside, _codec(hint, is_stored)) for name, outside, hint in declared]
     # What JSON takes as it is stays: records are replayed by the ten thousand.
-    writes = [(name, codec[0]) for name, codec in codecs.items() if codec[0] is not _as_is]
-    reads = [(name, codec[1], name in required) for name, codec in codecs.items()]
-    values = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+    writes = [(outside, codec[0]) for _, outside, codec in codecs if codec[0] is not _as_is]
+    reads = [(name, outside, codec[1], name in required) for name, outside, codec in codecs]
+    defaults = _defaults(kind)
+    omitted = [(name, outside, defaults[name]) for name, outside, hint in declared if _plain(hint).is_omitted]
+    own = [name for name, _, _ in declared]
+    values = attrgetter(*own) if len(own) > 1 else lambda value: (getattr(value, own[0]),)
 
     def write(value: Any) -> dict[str, Any]:
         found = dict(zip(names, values(value), strict=True))
         for name, write in writes:
             found[name] = write(found[name])
+        for name, outside, default in omitted:
+            if getattr(value, name) == default:
+                del found[outside]
         return found
 
     def read(read: Any) -> Any:
         found = _checked(read, dict)
         arguments = {}
-        for name, read_field, is_required in reads:
-            if name in found:
-                arguments[name] = read_field(found[name])
+        for name, outside, read_field, is_required in reads:
+            if outside in found:
+                arguments[name] = read_field(found[outside])
             elif is_required:
-                raise ValueError(f"{kind.__name__} lacks {name}")
+                raise ValueError(f"{kind.__name__} lacks {outside}")
         return kind(**arguments)
 
     return write, read
+
+
+def _plain(hint: Any) -> Plain:
+    found = (extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Plain))
+    return next(found, Plain())
+
+
+def _defaults(kind: Any) -> Mapping[str, Any]:
+    if is_dataclass(kind):
+        return {field.name: field.default for field in fields(kind)}
+    defaults: Mapping[str, Any] = kind._field_defaults
+    return defaults
 
 
 def _sequence(item: Any, is_stored: bool) -> tuple[Write, Read]:

@@ -90,7 +90,7 @@ async def create_topic(
 
 def replication_notice(topic: TopicImage) -> str | None:
     """What somebody who knows Kafka would not expect of a topic's replication; None as a rule."""
-    pairs = sum(len(partition.replicas) == _PAIR for partition in topic.partitions)
+    pairs = sum(len(partition.wanted) == _PAIR for partition in topic.partitions)
     if not pairs:
         return None
     return (

@@ -62,7 +62,7 @@ def partition_views(
     """
     leaders, lost = leadership.leaders(topic.topic_id), leadership.lost
     for partition in range(first, len(topic.partitions)):
-        replicas = topic.partitions[partition].replicas
+        replicas = topic.partitions[partition].nodes
         leader = leaders.get(partition)
         error, node, epoch = ErrorCode.NONE, NO_NODE, NO_EPOCH
         if leader is None or leader.node == NO_NODE:

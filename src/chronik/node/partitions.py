@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.broker.partition import Partition
 from chronik.broker.traffic import Traffic
-from chronik.cluster.metadata.topics import PartitionImage, TopicPartitionImage
+from chronik.cluster.metadata.replicas import PartitionImage
+from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.disk import Disk, Syncable
 from chronik.log.handle_cache import HandleCache
@@ -134,12 +135,12 @@ class LocalPartitions:
         name = TopicPartition(created.topic.name, created.partition)
         image, replication = created.image, self._replication
         if replication is None:
-            invariant(len(image.replicas) == 1, "a replicated partition on a node alone")
-            return self.open_solo(name, created.topic.topic_id, config, image.replicas[0], image.first_epoch)
+            invariant(len(image.nodes) == 1, "a replicated partition on a node alone")
+            return self.open_solo(name, created.topic.topic_id, config, image.nodes[0], image.first_epoch)
         new = replication.new_replica(created, self._leader_epoch)
-        if len(image.replicas) == 1:
+        if len(image.nodes) == 1:
             self._check_only_replica(name, image, replication.directory_id)
-        return self.open_replicated(new, config, image.replicas)
+        return self.open_replicated(new, config, image.nodes)
 
     def _check_only_replica(self, name: TopicPartition, image: PartitionImage, own: str) -> None:
         """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it.

@@ -78,7 +78,7 @@ def known_offset(runtime: "ClusterRuntime", metadata: MetadataService) -> Offset
 def _opening(broker: Broker) -> str:
     done = broker.replicas.statistics()
     wanted = sum(
-        broker.node_id in partition.replicas
+        broker.node_id in partition.nodes
         for topic in broker.metadata.image.topics.values()
         for partition in topic.partitions
     )

@@ -86,10 +86,10 @@ class Replication:
             name=TopicPartition(created.topic.name, created.partition),
             topic_id=created.topic.topic_id,
             membership=Membership(
-                voters=frozenset(image.replicas),
-                replicas=founding_replicas(dict(zip(image.replicas, image.directories, strict=True))),
+                voters=frozenset(image.founders),
+                replicas=founding_replicas(dict(zip(image.founders, image.directories, strict=True))),
             ),
-            is_only=image.replicas == (self._setting.node,),
+            is_only=image.nodes == (self._setting.node,),
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
             least_epoch=LeaderEpoch(start_epoch + image.first_epoch - FIRST_TERM),

@@ -48,7 +48,7 @@ def _topic_problems(nodes: Sequence[SimNode], topic: TopicImage) -> list[str]:
     problems = []
     for index in range(len(topic.partitions)):
         name = f"{topic.name}-{index}"
-        replicas = topic.partitions[index].replicas
+        replicas = topic.partitions[index].nodes
         found = {
             node.node: node.broker.replicas.find(topic.name, index) for node in nodes if node.node in replicas
         }

@@ -162,7 +162,7 @@ class _Factory:
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
         name = TopicPartition(created.topic.name, created.partition)
-        return self.make(name, created.topic.topic_id, created.image.replicas, config)
+        return self.make(name, created.topic.topic_id, created.image.nodes, config)
 
     def make(
         self, name: TopicPartition, topic_id: TopicId, replicas: Sequence[NodeId], config: TopicConfig

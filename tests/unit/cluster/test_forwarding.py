@@ -269,12 +269,12 @@ async def test_replicas_go_first_to_brokers_the_controller_sees() -> None:
     stage = await ClusterStage().start()
     stage.cut(ONE, THREE)
     await stage.services[TWO].submit(CreateTopic(name="a", partitions=9, replication_factor=2))
-    replicas = {node for partition in stage.image(TWO).topics["a"].partitions for node in partition.replicas}
+    replicas = {node for partition in stage.image(TWO).topics["a"].partitions for node in partition.nodes}
     assert replicas == {ONE, TWO}
     await stage.services[TWO].submit(CreateTopic(name="b", partitions=9, replication_factor=3))
     partitions = stage.image(TWO).topics["b"].partitions
     assert {partition.first_leader for partition in partitions} == {ONE, TWO}
-    assert {partition.replicas[-1] for partition in partitions} == {THREE}
+    assert {partition.nodes[-1] for partition in partitions} == {THREE}
 
 
 @virtual

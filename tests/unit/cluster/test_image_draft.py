@@ -44,7 +44,7 @@ def test_a_topic_is_found_by_name_and_by_id() -> None:
     image, delta = apply_records(ClusterImage(), topic("orders", A, partitions=2))
     orders = image.topics["orders"]
     assert image.topics_by_id[A] is orders
-    assert [p.replicas for p in orders.partitions] == [(ONE,), (ONE,)]
+    assert [p.nodes for p in orders.partitions] == [(ONE,), (ONE,)]
     assert image.loads == {ONE: NodeLoad(leaders=2, replicas=2)}
     assert delta == ClusterDelta.made_of(TopicChanges(topics=(GrownTopic(orders, 0),)))
     assert delta.topics_created == (orders,)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronik.cluster.metadata.placement import PlacementNode, place
+from chronik.cluster.metadata.placement import PlacementNode, place, resize
 from chronik.cluster.metadata.topics import NodeLoad
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId
@@ -94,3 +94,52 @@ def test_three_racks_hold_a_replica_each_and_share_the_load(
     assert all(len({racks[node] for node in replicas}) == 3 for replicas in placed)
     assert spread(Counter(node for replicas in placed for node in replicas), nodes) <= 2
     assert spread(Counter(replicas[0] for replicas in placed), nodes) <= 1
+
+
+@given(
+    racks=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=3, max_size=7),
+    partitions=st.integers(1, 20),
+    seed=st.integers(0, 2**32),
+    factors=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_what_is_resized_stays_where_it_can(
+    racks: list[str | None], partitions: int, seed: int, factors: tuple[int, int]
+) -> None:
+    before, after = factors
+    nodes = [PlacementNode(NodeId(n), rack) for n, rack in enumerate(racks, 1)]
+    randomness = random.Random(seed)
+    placed = place(nodes, {}, partitions, before, randomness)
+    loads = _loads(placed)
+    resized = resize(nodes, loads, placed, after, randomness)
+    assert [len(set(replicas)) for replicas in resized] == [after] * partitions
+    for old, new in zip(placed, resized, strict=True):
+        # The leader stays, and as many of the others as there are to be.
+        assert new[0] == old[0]
+        assert len(set(old) & set(new)) == min(before, after)
+        assert new[: min(before, after)] == old if before < after else set(new) <= set(old)
+    if after > before and len(set(racks)) == 1:
+        assert spread(Counter(node for replicas in resized for node in replicas), nodes) <= 2
+
+
+def _loads(placed: list[tuple[NodeId, ...]]) -> dict[NodeId, NodeLoad]:
+    leaders = Counter(replicas[0] for replicas in placed)
+    replicas = Counter(node for replicas in placed for node in replicas)
+    return {node: NodeLoad(leaders[node], count) for node, count in replicas.items()}
+
+
+def test_replicas_on_nodes_that_are_away_go_first() -> None:
+    nodes = [PlacementNode(NodeId(n), None, n != 1) for n in (1, 2, 3)]
+    assert resize(nodes, {}, [(NodeId(1), NodeId(2), NodeId(3))], 2, random.Random(0)) == [(2, 3)]
+    # Then those of which there is most, and the leader last.
+    loads = {NodeId(1): NodeLoad(1, 9), NodeId(2): NodeLoad(0, 5), NodeId(3): NodeLoad(0, 2)}
+    everybody = [PlacementNode(NodeId(n)) for n in (1, 2, 3)]
+    present = [(NodeId(1), NodeId(2), NodeId(3))]
+    assert resize(everybody, loads, present, 2, random.Random(0)) == [(1, 3)]
+    assert resize(everybody, loads, present, 1, random.Random(0)) == [(1,)]
+
+
+@pytest.mark.parametrize("factor", [-1, 0, 4])
+def test_a_factor_that_cannot_be_is_refused(factor: int) -> None:
+    with pytest.raises(KafkaError) as caught:
+        resize(nodes_without_racks(3), {}, [(NodeId(1),)], factor, random.Random(0))
+    assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR

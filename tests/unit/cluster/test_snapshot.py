@@ -13,6 +13,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import FenceBroker
 from chronik.cluster.metadata.premises import Premises
 from chronik.cluster.metadata.subject import Command
+from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.record_codec import UnreadableRecord
@@ -24,14 +25,14 @@ from chronik.vocab.ids import NodeId, Offset
 from .builders import DEFAULTS, World, register
 from .fakes import FakeMetadataLog
 from .test_controller_properties import DEFAULTS as TIGHT
-from .test_controller_properties import check_delta, check_whole, commands
+from .test_controller_properties import check_delta, check_whole, commands, named
 
 
 def after(image: ClusterImage, history: Sequence[Command], draw: random.Random) -> ClusterImage:
-    premises = Premises(defaults=TIGHT, randomness=draw)
+    premises = Premises(defaults=TIGHT, randomness=draw, last_level=SUBJECTS.last_level)
     for command in history:
         try:
-            image, _ = apply_records(image, decide(image, command, premises))
+            image, _ = apply_records(image, decide(image, named(image, command), premises))
         except KafkaError:
             continue
     return image

@@ -117,7 +117,7 @@ def test_manual_assignment() -> None:
     world = World(3)
     world.do(CreateTopic(name="a", assignments={1: [THREE, ONE], 0: [TWO, THREE]}))
     partitions = world.image.topics["a"].partitions
-    assert [(p.replicas, p.first_leader) for p in partitions] == [((TWO, THREE), TWO), ((THREE, ONE), THREE)]
+    assert [(p.nodes, p.first_leader) for p in partitions] == [((TWO, THREE), TWO), ((THREE, ONE), THREE)]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_topic_grows_as_assigned() -> None:
     world = World(2)
     world.do(CreateTopic(name="a", assignments={0: [ONE]}))
     world.do(CreatePartitions(name="a", count=3, assignments=[[TWO], [ONE]]))
-    assert [p.replicas for p in world.image.topics["a"].partitions] == [(ONE,), (TWO,), (ONE,)]
+    assert [p.nodes for p in world.image.topics["a"].partitions] == [(ONE,), (TWO,), (ONE,)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`__meta`: its records, its snapshot, and the commands that lead to them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
@@ -8,6 +9,7 @@ from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerFenced, Broke
 from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigChanged, ConfigResource, topic_resource
 from chronik.cluster.metadata.features import FeatureLevel
 from chronik.cluster.metadata.producer_ids import ProducerIdsAllocated
+from chronik.cluster.metadata.replicas import PartitionChanged, ReplicaRef
 from chronik.cluster.metadata.subject import MetadataRecord
 from chronik.cluster.metadata.topics import EpochFloorRaised, PartitionCreated, TopicCreated, TopicDeleted
 from chronik.cluster.record_codec import decode, encode
@@ -36,6 +38,14 @@ PARTITION = PartitionCreated(
     first_epoch=LeaderEpoch(12),
 )
 
+CHANGED = PartitionChanged(
+    topic_id=TOPIC_ID,
+    partition=1,
+    replicas=(ReplicaRef(ONE, 5), ReplicaRef(TWO), ReplicaRef(THREE, 3)),
+    target=(ONE, TWO),
+    revision=5,
+)
+
 RECORDS: dict[str, MetadataRecord] = {
     "BrokerRegistered": BrokerRegistered(
         node=ONE,
@@ -49,6 +59,8 @@ RECORDS: dict[str, MetadataRecord] = {
     "BrokerFenced": BrokerFenced(node=TWO),
     "TopicCreated": TopicCreated(name="orders.eu_1", topic_id=TOPIC_ID),
     "PartitionCreated": PARTITION,
+    "PartitionChanged": CHANGED,
+    "PartitionChanged.done": replace(CHANGED, replicas=CHANGED.replicas[:2], target=(), revision=6),
     "TopicDeleted": TopicDeleted(topic_id=TOPIC_ID, last_epoch=LeaderEpoch(1012)),
     "EpochFloorRaised": EpochFloorRaised(epoch=LeaderEpoch(1012)),
     "ConfigChanged": ConfigChanged(
@@ -114,6 +126,7 @@ _HISTORY: list[MetadataRecord] = [
     RECORDS["ProducerIdsAllocated"],
     RECORDS["FeatureLevel"],
 ]
+_CHANGED = [*_HISTORY, CHANGED]
 _OLDER = [
     OLDER["BrokerRegistered.without_features"] if record is RECORDS["BrokerRegistered"] else record
     for record in _HISTORY
@@ -144,6 +157,12 @@ SAMPLES = [
         name="snapshot/whole",
         value=(whole_image(), Offset(77)),
         encoded=encode_snapshot(whole_image(), Offset(77)),
+        decode=decode_snapshot,
+    ),
+    Sample(
+        name="snapshot/whole.changed",
+        value=(_image(_CHANGED), Offset(78)),
+        encoded=encode_snapshot(_image(_CHANGED), Offset(78)),
         decode=decode_snapshot,
     ),
     # Before there were subjects, the epoch floor followed the settings, and there were no features.

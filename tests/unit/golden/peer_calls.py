@@ -25,6 +25,7 @@ from chronik.cluster.metadata.configs import (
 )
 from chronik.cluster.metadata.features import FeatureLevel, UpdateFeatures
 from chronik.cluster.metadata.producer_ids import AllocateProducerIds, ProducerIdsAllocated
+from chronik.cluster.metadata.replicas import ChangeReplicas, ReportMembers
 from chronik.cluster.metadata.subject import Command, MetadataRecord
 from chronik.cluster.metadata.topics import (
     CreatePartitions,
@@ -41,6 +42,7 @@ from chronik.vocab.features import FeatureRange, FeatureUpdate
 from chronik.vocab.ids import LeaderEpoch, Offset, ProducerId
 
 from .metadata import (
+    CHANGED,
     DIRECTORIES,
     ENDPOINTS,
     OLDER,
@@ -91,6 +93,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "FenceBroker": FenceBroker(node=TWO, epoch=7),
     "UpdateFeatures": UpdateFeatures(updates=(FeatureUpdate("chronik.metadata.version", 3, 1),)),
+    "ChangeReplicas": ChangeReplicas(topic_id=TOPIC_ID, partition=1, nodes=(ONE, TWO)),
+    "ReportMembers": ReportMembers(topic_id=TOPIC_ID, partition=1, revision=5, members=(ONE, TWO)),
     "AllocateProducerIds": AllocateProducerIds(node=TWO),
 }
 
@@ -123,6 +127,7 @@ GROWN = _delta(
 ANSWERS: dict[str, Answer] = {
     "DONE": Answer(fate=Outcome.DONE, offset=Offset(77), delta=EVERYTHING),
     "DONE.a_topic_grew": Answer(fate=Outcome.DONE, offset=Offset(77), delta=GROWN),
+    "DONE.a_partition_changed": Answer(fate=Outcome.DONE, offset=Offset(77), delta=_delta(CHANGED)),
     "DONE.nothing_changed": Answer(fate=Outcome.DONE, offset=Offset(77)),
     "REFUSED": refused(
         KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, "Topic 'orders' already exists."), Offset(76)

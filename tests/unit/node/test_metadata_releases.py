@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.metadata.features import UpdateFeatures
 from chronik.cluster.metadata.passed_over import PassedOver
+from chronik.cluster.metadata.replicas import ChangeReplicas
 from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.cluster.metadata.table import SubjectTable
 from chronik.cluster.metadata.topics import CreateTopic
@@ -29,9 +31,33 @@ ONE, TWO, THREE = NODES
 OLD = SUBJECTS
 NEW = SUBJECTS.with_subject(flags_subject())
 IGNORABLE = SUBJECTS.with_subject(flags_subject(is_ignorable=True))
-LEVEL_TWO = SUBJECTS.with_subject(flags_subject(level=2))
 
-RAISE = UpdateFeatures(updates=(FeatureUpdate(METADATA_LEVEL, 2, UpgradeType.UPGRADE),))
+# Levels that are there in this release, and what a later one adds.
+LAST = SUBJECTS.last_level
+NEXT = LAST + 1
+NEXT_LEVEL = SUBJECTS.with_subject(flags_subject(level=NEXT))
+
+
+def raise_to(level: int) -> UpdateFeatures:
+    return UpdateFeatures(updates=(FeatureUpdate(METADATA_LEVEL, level, UpgradeType.UPGRADE),))
+
+
+def _first_release() -> SubjectTable:
+    """This one as it was before there was a second level."""
+    (*subjects, _) = SUBJECTS.subjects
+    return SubjectTable(
+        [
+            replace(
+                subject,
+                records=tuple(form for form in subject.records if form.level == 1),
+                commands=tuple(form for form in subject.commands if form.level == 1),
+            )
+            for subject in subjects
+        ]
+    )
+
+
+LEVEL_ONE = _first_release()
 
 
 class Releases:
@@ -147,31 +173,31 @@ async def test_an_older_node_passes_over_what_may_be_passed_over(
 async def test_a_level_is_raised_when_all_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
     releases = Releases(monkeypatch, dict.fromkeys(NODES, OLD))
     room = await releases.room.open()
-    await releases.restart(ONE, LEVEL_TWO)
-    await releases.restart(TWO, LEVEL_TWO)
+    await releases.restart(ONE, NEXT_LEVEL)
+    await releases.restart(TWO, NEXT_LEVEL)
     while await releases.controller() == THREE:
         await releases.restart(THREE, OLD)
-    assert await levels(room.nodes[ONE]) == (1, 2, 1)
-    assert await levels(room.nodes[THREE]) == (1, 1, 1)
-    with pytest.raises(KafkaError, match="SetFlag needs level 2 of ") as said:
+    assert await levels(room.nodes[ONE]) == (1, NEXT, LAST)
+    assert await levels(room.nodes[THREE]) == (1, LAST, LAST)
+    with pytest.raises(KafkaError, match=f"SetFlag needs level {NEXT} of ") as said:
         await releases.submit(ONE, SetFlag(name="a", value=1))
     assert said.value.code is ErrorCode.UNSUPPORTED_VERSION
-    with pytest.raises(KafkaError, match="Broker 3 only supports versions 1-1") as said:
-        await releases.submit(ONE, RAISE)
+    with pytest.raises(KafkaError, match=f"Broker 3 only supports versions 1-{LAST}") as said:
+        await releases.submit(ONE, raise_to(NEXT))
     assert said.value.code is ErrorCode.INVALID_UPDATE_VERSION
-    await releases.restart(THREE, LEVEL_TWO)
-    await releases.submit(ONE, RAISE, validate_only=True)
-    assert await levels(room.nodes[ONE]) == (1, 2, 1)
-    await releases.submit(ONE, RAISE)
+    await releases.restart(THREE, NEXT_LEVEL)
+    await releases.submit(ONE, raise_to(NEXT), validate_only=True)
+    assert await levels(room.nodes[ONE]) == (1, NEXT, LAST)
+    await releases.submit(ONE, raise_to(NEXT))
     await releases.agree()
-    assert [await levels(room.nodes[node]) for node in NODES] == [(1, 2, 2)] * 3
+    assert [await levels(room.nodes[node]) for node in NODES] == [(1, NEXT, NEXT)] * 3
     await releases.submit(ONE, SetFlag(name="a", value=1))
     await releases.agree()
     # What an older release can do is to refuse, and to leave everything as it is.
-    with pytest.raises(DataDirectoryError, match=r"version is 2, .* a release that knows level 2"):
+    with pytest.raises(DataDirectoryError, match=f"version is {NEXT}, .* a release that knows level {NEXT}"):
         await releases.restart(THREE, OLD)
     room.crash(THREE, is_power_lost=False)
-    releases.of[THREE] = LEVEL_TWO
+    releases.of[THREE] = NEXT_LEVEL
     await room.open_node(THREE)
     await releases.agree()
     await room.close()
@@ -179,10 +205,35 @@ async def test_a_level_is_raised_when_all_know_it(monkeypatch: pytest.MonkeyPatc
 
 @on_processes
 async def test_a_new_cluster_begins_at_the_last_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    releases = Releases(monkeypatch, dict.fromkeys(NODES, LEVEL_TWO))
+    releases = Releases(monkeypatch, dict.fromkeys(NODES, NEXT_LEVEL))
     room = await releases.room.open()
-    assert await levels(room.nodes[ONE]) == (1, 2, 2)
+    assert await levels(room.nodes[ONE]) == (1, NEXT, NEXT)
     await releases.submit(THREE, SetFlag(name="a", value=1))
+    await releases.agree()
+    await room.close()
+
+
+@on_processes
+async def test_replicas_change_when_all_know_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    releases = Releases(monkeypatch, dict.fromkeys(NODES, LEVEL_ONE))
+    room = await releases.room.open()
+    assert await levels(room.nodes[ONE]) == (1, 1, 1)
+    (topic,) = (await releases.submit(ONE, CreateTopic(name="t", assignments={0: NODES}))).topics_created
+    change = ChangeReplicas(topic_id=topic.topic_id, partition=0, nodes=(TWO, THREE, ONE))
+    for node in NODES:
+        await releases.restart(node, SUBJECTS)
+    with pytest.raises(KafkaError, match="ChangeReplicas needs level 2 of ") as said:
+        await releases.submit(TWO, change)
+    assert said.value.code is ErrorCode.UNSUPPORTED_VERSION
+    await releases.submit(ONE, raise_to(2))
+    (changed,) = (await releases.submit(TWO, change)).partitions_changed
+    assert (changed.image.nodes, changed.image.revision) == ((TWO, THREE, ONE), 1)
+    await releases.agree()
+    with pytest.raises(DataDirectoryError, match=r"version is 2, .* a release that knows level 2"):
+        await releases.restart(THREE, LEVEL_ONE)
+    room.crash(THREE, is_power_lost=False)
+    releases.of[THREE] = SUBJECTS
+    await room.open_node(THREE)
     await releases.agree()
     await room.close()
 

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from chronik.cluster.metadata.topics import PartitionImage, TopicImage, TopicPartitionImage
+from chronik.cluster.metadata.replicas import PartitionImage
+from chronik.cluster.metadata.topics import TopicImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.node.replication import NewReplica, Replication
@@ -86,7 +87,7 @@ def new_replica(first_leader: NodeId | None = ONE) -> NewReplica:
 
 @virtual
 async def test_a_replica_is_as_the_metadata_describes_it() -> None:
-    image = PartitionImage(replicas=(THREE, ONE), directories=("c", "a"), first_leader=THREE)
+    image = PartitionImage(founders=(THREE, ONE), directories=("c", "a"), first_leader=THREE)
     topic = TopicImage(name="t", topic_id=TOPIC, partitions=(image,))
     replication = Room().replication
     new = replication.new_replica(TopicPartitionImage(topic, 0), LeaderEpoch(7))

@@ -134,7 +134,7 @@ def _success(
         # Clients look at it where there is an error, tools show it.
         error_message=replication_notice(topic),
         num_partitions=len(topic.partitions),
-        replication_factor=len(topic.partitions[0].replicas),
+        replication_factor=len(topic.partitions[0].nodes),
         configs=_configs(broker.settings, overrides),
     )
 

@@ -98,7 +98,7 @@ def _wanted(broker: Broker, name: TopicPartition, election_type: int) -> _Wanted
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such topic as {name.topic}")
     if not 0 <= name.partition < len(topic.partitions):
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such partition as {name}")
-    preferred = topic.partitions[name.partition].first_leader
+    preferred = topic.partitions[name.partition].preferred_leader
     leader = broker.leadership.leader(topic.topic_id, name.partition)
     if leader is not None and (election_type == _UNCLEAN or leader.node == preferred):
         raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, "Leader election not needed for topic partition.")

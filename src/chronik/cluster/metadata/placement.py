@@ -1,4 +1,4 @@
-"""Which nodes hold the replicas of new partitions, and which of them leads first.
+"""Which nodes hold the replicas of new partitions, or of those that get more or fewer, and which leads first.
 
 Each partition goes where the least is: its leader to the node that leads least, its followers to the nodes
 that hold least, in racks that hold no replica of it yet where there are such. Ties are drawn, so that two
@@ -8,7 +8,7 @@ Nodes that are away come last, and never lead first: as with Kafka a topic can b
 is down, as long as those that are there are a majority of its replicas.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,15 +48,37 @@ def place(
     `loads` is what the nodes carry already. Raises INVALID_REPLICATION_FACTOR when there are too few nodes,
     or too few of them are there.
     """
+    _check_reachable(nodes, replication_factor)
+    candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
+    return [_place_one(candidates, replication_factor, randomness) for _ in range(partitions)]
+
+
+def resize(
+    nodes: Sequence[PlacementNode],
+    loads: Mapping[NodeId, NodeLoad],
+    present: Sequence[Sequence[NodeId]],
+    replication_factor: int,
+    randomness: Randomness,
+) -> list[tuple[NodeId, ...]]:
+    """The replicas of partitions that have others than `replication_factor`, as `place` returns them.
+
+    `present` is where each is now, the preferred leader first. Replicas are added where the least is, and
+    removed where most is, but first from nodes that are away, and last from the preferred leader. Raises
+    INVALID_REPLICATION_FACTOR, as `place`.
+    """
+    _check_reachable(nodes, replication_factor)
+    candidates = {node.node: _candidate(node, loads.get(node.node, NodeLoad())) for node in nodes}
+    return [_resize_one(candidates, replicas, replication_factor, randomness) for replicas in present]
+
+
+def _check_reachable(nodes: Sequence[PlacementNode], replication_factor: int) -> None:
     there = sum(node.is_there for node in nodes)
-    if replication_factor > len(nodes) or there < replication_factor // 2 + 1:
+    if replication_factor < 1 or replication_factor > len(nodes) or there < replication_factor // 2 + 1:
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
             f"Replication factor {replication_factor} cannot be reached: {there} broker(s) available, "
             f"{len(nodes)} registered",
         )
-    candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
-    return [_place_one(candidates, replication_factor, randomness) for _ in range(partitions)]
 
 
 def _candidate(node: PlacementNode, load: NodeLoad) -> _Candidate:
@@ -72,8 +94,7 @@ def _candidate(node: PlacementNode, load: NodeLoad) -> _Candidate:
 def _place_one(
     candidates: list[_Candidate], replication_factor: int, randomness: Randomness
 ) -> tuple[NodeId, ...]:
-    for candidate in candidates:
-        candidate.lot = randomness.randrange(0, 1 << 16) if len(candidates) > 1 else 0
+    _draw_lots(candidates, randomness)
     leader = min(candidates, key=lambda c: (not c.is_there, c.leaders, c.replicas, c.lot))
     leader.leaders += 1
     chosen = [leader]
@@ -82,6 +103,32 @@ def _place_one(
     for candidate in chosen:
         candidate.replicas += 1
     return tuple(candidate.node for candidate in chosen)
+
+
+def _resize_one(
+    candidates: Mapping[NodeId, _Candidate],
+    present: Sequence[NodeId],
+    replication_factor: int,
+    randomness: Randomness,
+) -> tuple[NodeId, ...]:
+    _draw_lots(candidates.values(), randomness)
+    chosen = [candidates[node] for node in present]
+    while len(chosen) < replication_factor:
+        added = _next_follower(list(candidates.values()), chosen)
+        added.replicas += 1
+        chosen.append(added)
+    while len(chosen) > replication_factor:
+        # By their place, where all else is equal: those that were added last go first.
+        places = {candidate.node: place for place, candidate in enumerate(chosen)}
+        removed = max(chosen, key=lambda c: (not c.is_there, places[c.node] > 0, c.replicas, places[c.node]))
+        removed.replicas -= 1
+        chosen.remove(removed)
+    return tuple(candidate.node for candidate in chosen)
+
+
+def _draw_lots(candidates: Collection[_Candidate], randomness: Randomness) -> None:
+    for candidate in candidates:
+        candidate.lot = randomness.randrange(0, 1 << 16) if len(candidates) > 1 else 0
 
 
 def _next_follower(candidates: list[_Candidate], chosen: list[_Candidate]) -> _Candidate:

@@ -4,9 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.assignments import (
+    check_partitions_per_node,
+    check_replicas,
+    is_usable,
+    placement_nodes,
+)
 from chronik.cluster.metadata.configs import ConfigChanged, topic_resource
-from chronik.cluster.metadata.placement import PlacementNode, place
+from chronik.cluster.metadata.placement import place
 from chronik.cluster.metadata.premises import Live, Premises, TopicDefaults
+from chronik.cluster.metadata.replica_decisions import change_replicas, report_members
+from chronik.cluster.metadata.replicas import (
+    REPLICAS_LEVEL,
+    ChangeReplicas,
+    PartitionChanged,
+    ReportMembers,
+)
 from chronik.cluster.metadata.subject import CommandForm, MetadataRecord, RecordForm, Subject
 from chronik.cluster.metadata.topics import (
     USE_DEFAULT,
@@ -122,17 +135,17 @@ def create_partitions(
     current = len(topic.partitions)
     _check_growth(command.name, current, command.count)
     added = command.count - current
-    replication_factor = len(topic.partitions[0].replicas)
-    _check_partitions_per_node(image, added, replication_factor, defaults)
+    replication_factor = len(topic.partitions[0].wanted)
+    check_partitions_per_node(image, added, replication_factor, defaults)
     if command.assignments is not None:
         if len(command.assignments) != added:
             raise KafkaError(
                 ErrorCode.INVALID_REPLICA_ASSIGNMENT,
                 f"{added} partition(s) would be added, but {len(command.assignments)} assignment(s) came",
             )
-        replicas = [_check_replicas(image, nodes, replication_factor) for nodes in command.assignments]
+        replicas = [check_replicas(image, nodes, replication_factor) for nodes in command.assignments]
     else:
-        replicas = place(_placement_nodes(image, live), image.loads, added, replication_factor, randomness)
+        replicas = place(placement_nodes(image, live), image.loads, added, replication_factor, randomness)
     return _partition_records(image, topic.topic_id, current, replicas, live)
 
 
@@ -185,8 +198,8 @@ def _placed(
             ErrorCode.INVALID_REPLICATION_FACTOR,
             f"Replication factor {factor}: at least 1, or -1 for the default",
         )
-    _check_partitions_per_node(image, partitions, factor, defaults)
-    return place(_placement_nodes(image, live), image.loads, partitions, factor, randomness)
+    check_partitions_per_node(image, partitions, factor, defaults)
+    return place(placement_nodes(image, live), image.loads, partitions, factor, randomness)
 
 
 def _assigned(image: ClusterImage, command: CreateTopic, defaults: TopicDefaults) -> list[tuple[NodeId, ...]]:
@@ -202,54 +215,8 @@ def _assigned(image: ClusterImage, command: CreateTopic, defaults: TopicDefaults
             "The partitions of a manual assignment must be consecutive, beginning with 0",
         )
     factor = len(assignments[0])
-    _check_partitions_per_node(image, len(assignments), factor, defaults)
-    return [_check_replicas(image, assignments[partition], factor) for partition in range(len(assignments))]
-
-
-def _check_replicas(image: ClusterImage, nodes: Sequence[NodeId], factor: int) -> tuple[NodeId, ...]:
-    problem = None
-    unknown = [node for node in nodes if node not in image.brokers]
-    if not nodes:
-        problem = "is empty"
-    elif len(set(nodes)) != len(nodes):
-        problem = "names a broker twice"
-    elif unknown:
-        problem = f"names the broker {unknown[0]}, which is not registered"
-    elif len(nodes) != factor:
-        problem = f"has {len(nodes)} replica(s), where {factor} are expected"
-    if problem is not None:
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"The manual assignment {list(nodes)} {problem}"
-        )
-    return tuple(nodes)
-
-
-def _check_partitions_per_node(
-    image: ClusterImage, added: int, replication_factor: int, defaults: TopicDefaults
-) -> None:
-    """Refuse what the nodes together have no room for.
-
-    Checked before anything is made of so many partitions.
-    """
-    room = len(image.brokers) * defaults.partitions_per_node_max
-    held = sum(load.replicas for load in image.loads.values())
-    if image.brokers and held + added * replication_factor > room:
-        raise KafkaError(
-            ErrorCode.POLICY_VIOLATION,
-            f"{added} more partition(s) would exceed the limit of {defaults.partitions_per_node_max} "
-            f"partition replicas per broker ({held} exist on {len(image.brokers)} broker(s))",
-        )
-
-
-def _placement_nodes(image: ClusterImage, live: Live) -> list[PlacementNode]:
-    return [
-        PlacementNode(broker.node, broker.rack, _is_usable(image, broker.node, live))
-        for broker in image.brokers.values()
-    ]
-
-
-def _is_usable(image: ClusterImage, node: NodeId, live: Live) -> bool:
-    return node not in image.fenced and (live is None or node in live)
+    check_partitions_per_node(image, len(assignments), factor, defaults)
+    return [check_replicas(image, assignments[partition], factor) for partition in range(len(assignments))]
 
 
 def draw_topic_id(randomness: Randomness) -> TopicId:
@@ -291,7 +258,7 @@ def _partition_records(
 
 def _first_leader(image: ClusterImage, replicas: tuple[NodeId, ...], live: Live) -> NodeId:
     """The first that can lead at once: an assignment by hand may name brokers that are away."""
-    usable = (node for node in replicas if _is_usable(image, node, live))
+    usable = (node for node in replicas if is_usable(image, node, live))
     leader = next(usable, None)
     if leader is None:
         raise KafkaError(
@@ -308,6 +275,8 @@ SUBJECT = Subject(
     records=(
         RecordForm(kind=TopicCreated),
         RecordForm(kind=PartitionCreated),
+        # Who passed over one would take part in a group that has let it go.
+        RecordForm(kind=PartitionChanged, level=REPLICAS_LEVEL),
         RecordForm(kind=TopicDeleted),
         RecordForm(kind=EpochFloorRaised),
     ),
@@ -321,5 +290,7 @@ SUBJECT = Subject(
         ),
         CommandForm(kind=DeleteTopic, decide=delete_topic),
         CommandForm(kind=CreatePartitions, decide=create_partitions),
+        CommandForm(kind=ChangeReplicas, decide=change_replicas, level=REPLICAS_LEVEL),
+        CommandForm(kind=ReportMembers, decide=report_members, level=REPLICAS_LEVEL),
     ),
 )

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from chronik.cluster.json_codec import Plain
+from chronik.cluster.metadata.replicas import PartitionChanged, PartitionImage
 from chronik.cluster.metadata.subject import Edits, MetadataRecord
 from chronik.cluster.shared_map import SharedMap
 from chronik.vocab.config.topic_names import INTERNAL_TOPICS
@@ -66,19 +68,6 @@ class EpochFloorRaised:
 # The sub-image.
 
 
-class PartitionImage(NamedTuple):
-    """Where a partition lives.
-
-    Who leads it now is the leadership table's business; `first_leader` led its first epoch.
-    """
-
-    replicas: tuple[NodeId, ...]
-    first_leader: NodeId
-    # Where each replica began, in the order of `replicas`; empty when its record did not say.
-    directories: tuple[str, ...] = ()
-    first_epoch: LeaderEpoch = FIRST_EPOCH
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicImage:
     """One topic; partition n is at index n."""
@@ -98,15 +87,17 @@ class TopicImage:
             yield PartitionCreated(
                 topic_id=self.topic_id,
                 partition=index,
-                replicas=partition.replicas,
+                replicas=partition.founders,
                 leader=partition.first_leader,
                 directories=partition.directories,
                 first_epoch=partition.first_epoch,
             )
+            if partition.change is not None:
+                yield PartitionChanged(topic_id=self.topic_id, partition=index, **partition.change._asdict())
 
 
 class NodeLoad(NamedTuple):
-    """What a node carries: partitions it led first, and replicas of any role."""
+    """What a node carries: partitions it leads by preference, and replicas of any role."""
 
     leaders: int = 0
     replicas: int = 0
@@ -130,6 +121,13 @@ class GrownTopic(NamedTuple):
     first_new: int
 
 
+class ChangedPartitions(NamedTuple):
+    """A topic, and those of its partitions whose replicas are others than before."""
+
+    topic: TopicImage
+    partitions: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicChanges:
     """Of topics. Deletions happened before creations: a topic deleted and created again is in both, under
@@ -140,6 +138,8 @@ class TopicChanges:
     topics: tuple[GrownTopic, ...] = ()
     # As they were in the image before.
     topics_deleted: tuple[TopicImage, ...] = ()
+    # None of a partition that is new as well.
+    changed: Annotated[tuple[ChangedPartitions, ...], Plain(is_omitted=True)] = ()
 
     @property
     def topics_created(self) -> tuple[TopicImage, ...]:
@@ -152,6 +152,15 @@ class TopicChanges:
             TopicPartitionImage(topic, partition)
             for topic, first_new in self.topics
             for partition in range(first_new, len(topic.partitions))
+        )
+
+    @property
+    def partitions_changed(self) -> tuple[TopicPartitionImage, ...]:
+        """Those with other replicas than before, as they are now."""
+        return tuple(
+            TopicPartitionImage(topic, partition)
+            for topic, partitions in self.changed
+            for partition in partitions
         )
 
 
@@ -182,15 +191,26 @@ class Topics:
             yield EpochFloorRaised(epoch=self.epoch_floor)
 
     def changes_since(self, old: "Topics") -> TopicChanges:
-        grown = []
+        grown, changed = [], []
         for topic in self.by_id.values():
             before = old.by_id.get(topic.topic_id)
+            if before is topic:
+                continue
             if before is None or len(before.partitions) < len(topic.partitions):
                 grown.append(GrownTopic(topic, 0 if before is None else len(before.partitions)))
+            partitions = () if before is None else _changed_partitions(before, topic)
+            if partitions:
+                changed.append(ChangedPartitions(topic, partitions))
         return TopicChanges(
             topics=tuple(grown),
             topics_deleted=tuple(topic for topic in old.by_id.values() if topic.topic_id not in self.by_id),
+            changed=tuple(changed),
         )
+
+
+def _changed_partitions(old: TopicImage, new: TopicImage) -> tuple[int, ...]:
+    both = zip(old.partitions, new.partitions, strict=False)
+    return tuple(index for index, (before, now) in enumerate(both) if before.revision != now.revision)
 
 
 def collision_key(name: str) -> str | None:
@@ -206,34 +226,40 @@ class FoundTopic(NamedTuple):
     was_in_base: bool
 
 
-class _GrowingTopic:
-    """A topic that gets partitions in this edit.
+class _EditedTopic:
+    """A topic that gets partitions in this edit, or other replicas.
 
     A list, because a tuple per partition would cost their square.
     """
 
-    __slots__ = ("base_count", "name", "partitions", "topic_id")
+    __slots__ = ("base_count", "changed", "name", "partitions", "topic_id")
 
     def __init__(self, name: str, topic_id: TopicId, partitions: Iterable[PartitionImage]) -> None:
         self.name = name
         self.topic_id = topic_id
         self.partitions = list(partitions)
+        # 0: the topic is new.
         self.base_count = len(self.partitions)
+        # Of those there were before; a dictionary for its order.
+        self.changed: dict[int, None] = {}
 
-    def freeze(self) -> GrownTopic:
-        topic = TopicImage(name=self.name, topic_id=self.topic_id, partitions=tuple(self.partitions))
-        return GrownTopic(topic, self.base_count)
+    @property
+    def has_grown(self) -> bool:
+        return self.base_count == 0 or len(self.partitions) > self.base_count
+
+    def freeze(self) -> TopicImage:
+        return TopicImage(name=self.name, topic_id=self.topic_id, partitions=tuple(self.partitions))
 
 
 class TopicsEdit:
     """See `subject.Edit`."""
 
     def __init__(self, base: Topics) -> None:
-        # Invariant: growing topics are in these two only once `finish` has frozen them.
+        # Invariant: edited topics are in these two only once `finish` has frozen them.
         self._topics = base.by_name.edit()
         self._topics_by_id = base.by_id.edit()
-        self._growing: dict[TopicId, _GrowingTopic] = {}
-        self._growing_names: set[str] = set()
+        self._edited: dict[TopicId, _EditedTopic] = {}
+        self._edited_names: set[str] = set()
         self._collision_names = base.collision_names.edit()
         self._loads = base.loads.edit()
         self._epoch_floor = base.epoch_floor
@@ -241,20 +267,24 @@ class TopicsEdit:
 
     def has(self, name: str) -> bool:
         """Whether there is a topic of this name now."""
-        return name in self._topics or name in self._growing_names
+        return name in self._topics or name in self._edited_names
 
     def find(self, topic_id: TopicId) -> FoundTopic | None:
         """The topic of this id; None when there is none now."""
         before = self._topics_by_id.get(topic_id)
-        topic = self._growing.get(topic_id) or before
+        topic = self._edited.get(topic_id) or before
         return None if topic is None else FoundTopic(topic.name, before is not None)
 
     def apply(
-        self, record: PartitionCreated | TopicCreated | TopicDeleted | EpochFloorRaised, edits: Edits
+        self,
+        record: PartitionCreated | PartitionChanged | TopicCreated | TopicDeleted | EpochFloorRaised,
+        edits: Edits,
     ) -> None:
         match record:
             case PartitionCreated():
                 self._create_partition(record)
+            case PartitionChanged():
+                self._change_partition(record)
             case TopicCreated():
                 self._create_topic(record)
             case TopicDeleted():
@@ -263,10 +293,15 @@ class TopicsEdit:
                 self._epoch_floor = max(self._epoch_floor, record.epoch)
 
     def finish(self) -> tuple[Topics, TopicChanges]:
-        grown = [growing.freeze() for growing in self._growing.values()]
-        for topic, _ in grown:
+        grown, changed = [], []
+        for edited in self._edited.values():
+            topic = edited.freeze()
             self._topics[topic.name] = topic
             self._topics_by_id[topic.topic_id] = topic
+            if edited.has_grown:
+                grown.append(GrownTopic(topic, edited.base_count))
+            if edited.changed:
+                changed.append(ChangedPartitions(topic, tuple(edited.changed)))
         topics = Topics(
             by_name=self._topics.finish(),
             by_id=self._topics_by_id.finish(),
@@ -274,13 +309,16 @@ class TopicsEdit:
             loads=self._loads.finish(),
             epoch_floor=self._epoch_floor,
         )
-        return topics, TopicChanges(topics=tuple(grown), topics_deleted=tuple(self._deleted))
+        changes = TopicChanges(
+            topics=tuple(grown), topics_deleted=tuple(self._deleted), changed=tuple(changed)
+        )
+        return topics, changes
 
     def _create_topic(self, record: TopicCreated) -> None:
         name, topic_id = record.name, record.topic_id
         invariant(not self.has(name), "topic {} is created twice", name)
         invariant(
-            topic_id not in self._topics_by_id and topic_id not in self._growing,
+            topic_id not in self._topics_by_id and topic_id not in self._edited,
             "topic {} gets the id of another",
             name,
         )
@@ -289,11 +327,11 @@ class TopicsEdit:
             other = self._collision_names.get(key)
             invariant(other is None, "topic {} collides with {}", name, other)
             self._collision_names[key] = name
-        self._growing[topic_id] = _GrowingTopic(name, topic_id, ())
-        self._growing_names.add(name)
+        self._edited[topic_id] = _EditedTopic(name, topic_id, ())
+        self._edited_names.add(name)
 
     def _create_partition(self, record: PartitionCreated) -> None:
-        topic = self._grow(record.topic_id)
+        topic = self._edit(record.topic_id)
         index, replicas = record.partition, record.replicas
         invariant(index == len(topic.partitions), "partition {} of {} is out of order", index, topic.name)
         invariant(
@@ -308,43 +346,74 @@ class TopicsEdit:
         topic.partitions.append(partition)
         self._count(partition, 1)
 
+    def _change_partition(self, record: PartitionChanged) -> None:
+        topic, index = self._edit(record.topic_id), record.partition
+        invariant(0 <= index < len(topic.partitions), "no partition {} of {} to change", index, topic.name)
+        before = topic.partitions[index]
+        after = before.changed(record.replicas, record.target, record.revision)
+        _check_change(f"{topic.name}-{index}", before, after)
+        self._count(before, -1)
+        topic.partitions[index] = after
+        self._count(after, 1)
+        if index < topic.base_count:
+            topic.changed[index] = None
+
     def _delete_topic(self, record: TopicDeleted) -> None:
         topic_id = record.topic_id
         self._epoch_floor = max(self._epoch_floor, record.last_epoch)
         # Deleted as it was before this edit; what was added in between is not mentioned, but counted.
         before = self._topics_by_id.get(topic_id)
-        growing = self._growing.pop(topic_id, None)
-        topic = growing or before
+        edited = self._edited.pop(topic_id, None)
+        topic = edited or before
         if topic is None:
             raise InvariantViolation("an unknown topic is deleted")
         if before is not None:
             self._topics.remove(topic.name)
             self._topics_by_id.remove(topic_id)
             self._deleted.append(before)
-        self._growing_names.discard(topic.name)
+        self._edited_names.discard(topic.name)
         key = collision_key(topic.name)
         if key is not None:
             self._collision_names.remove(key)
         for partition in topic.partitions:
             self._count(partition, -1)
 
-    def _grow(self, topic_id: TopicId) -> _GrowingTopic:
-        growing = self._growing.get(topic_id)
-        if growing is None:
+    def _edit(self, topic_id: TopicId) -> _EditedTopic:
+        edited = self._edited.get(topic_id)
+        if edited is None:
             topic = self._topics_by_id.get(topic_id)
             if topic is None:
-                raise InvariantViolation("a partition of an unknown topic is created")
-            growing = self._growing[topic_id] = _GrowingTopic(topic.name, topic_id, topic.partitions)
-        return growing
+                raise InvariantViolation("a partition of an unknown topic is created or changed")
+            edited = self._edited[topic_id] = _EditedTopic(topic.name, topic_id, topic.partitions)
+        return edited
 
     def _count(self, partition: PartitionImage, sign: int) -> None:
-        for node in partition.replicas:
+        leader = partition.preferred_leader
+        for node in partition.nodes:
             load = self._loads.get(node) or NodeLoad()
-            leads = sign if node == partition.first_leader else 0
+            leads = sign if node == leader else 0
             if load.replicas + sign:
                 self._loads[node] = NodeLoad(load.leaders + leads, load.replicas + sign)
             else:
                 self._loads.remove(node)
+
+
+def _check_change(name: str, before: PartitionImage, after: PartitionImage) -> None:
+    """A snapshot leaves out changes in between: not more than this can be said of one."""
+    nodes, revision = after.nodes, after.revision
+    invariant(revision > before.revision, "{} is changed to the earlier revision {}", name, revision)
+    invariant(
+        len(nodes) > 0 and len(set(nodes)) == len(nodes), "{} is changed to the replicas {}", name, nodes
+    )
+    invariant(set(after.target) <= set(nodes), "{} shall have replicas that are none", name)
+    invariant(
+        all(
+            0 < replica.revision <= revision or (replica.revision == 0 and replica.node in before.founders)
+            for replica in after.replicas
+        ),
+        "{} has a replica of a revision that it cannot have",
+        name,
+    )
 
 
 # Commands.

@@ -4,6 +4,7 @@ from importlib import import_module
 
 import pytest
 
+from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.apis import SUPPORTED, ApiKey
@@ -79,11 +80,11 @@ async def test_features_are_what_can_be_used() -> None:
     response = await ask(room, VERSIONS.last)
     assert [(f.name, f.min_version, f.max_version) for f in response.supported_features] == [
         ("metadata.version", 33, 33),
-        ("chronik.metadata.version", 1, 1),
+        ("chronik.metadata.version", 1, SUBJECTS.last_level),
     ]
     assert [(f.name, f.min_version_level, f.max_version_level) for f in response.finalized_features] == [
         ("metadata.version", 33, 33),
-        ("chronik.metadata.version", 1, 1),
+        ("chronik.metadata.version", SUBJECTS.last_level, SUBJECTS.last_level),
     ]
     assert 0 <= before < response.finalized_features_epoch
     assert response.zk_migration_ready is False

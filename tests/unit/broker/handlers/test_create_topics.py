@@ -155,7 +155,7 @@ def test_manual_assignment() -> None:
         response = await ask(stage, topic("a", assignments=[(1, [1]), (0, [2])]))
         assert codes(response) == {"a": 0}
         partitions = stage.metadata.image.topics["a"].partitions
-        assert [partition.replicas for partition in partitions] == [(2,), (1,)]
+        assert [partition.nodes for partition in partitions] == [(2,), (1,)]
 
     play(scene)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.cluster.metadata.subjects import SUBJECTS
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode
 from chronik.wire.messages.update_features import (
@@ -11,6 +12,7 @@ from chronik.wire.messages.update_features import (
 )
 from tests.support.broker_room import BrokerRoom
 
+LAST = SUBJECTS.last_level
 PREFIX = "The update failed for all features since the following feature had an error: "
 VERSIONS = range(3)
 
@@ -36,7 +38,7 @@ async def test_what_is_so_is_answered_as_done(version: int) -> None:
         version,
         update("metadata.version", 33),
         update("metadata.version", 33, 2, downgrade=True),
-        update("chronik.metadata.version", 1),
+        update("chronik.metadata.version", LAST),
     )
     assert (response.error_code, response.error_message) == (ErrorCode.NONE, None)
     # Version 2 has no results; before it Kafka writes its name of "no error" into them.
@@ -55,8 +57,8 @@ async def test_what_is_so_is_answered_as_done(version: int) -> None:
         ("group.version", 1, "Local controller 1 does not support this feature."),
         ("metadata.version", 34, "Local controller 1 only supports versions 33-33"),
         ("metadata.version", 0, "Local controller 1 only supports versions 33-33"),
-        ("chronik.metadata.version", 2, "Local controller 1 only supports versions 1-1"),
-        ("chronik.metadata.version", 0, "Local controller 1 only supports versions 1-1"),
+        ("chronik.metadata.version", LAST + 1, f"Local controller 1 only supports versions 1-{LAST}"),
+        ("chronik.metadata.version", 0, f"Local controller 1 only supports versions 1-{LAST}"),
         ("metadata.version", -1, "A feature version cannot be less than 0."),
     ],
 )

@@ -1,0 +1,141 @@
+"""Where a partition lives: its founders, its replicas of now, and those it shall have. `replica_decisions`
+decides.
+
+A replica is named by its node and by the change of the partition that added it, because one that was removed
+has forgotten its term and its vote: made again under the same name it would vote as if it had never voted.
+In memberships the data directory is part of the name as well (`raft.core.state.ReplicaId`); the metadata does
+not follow disks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+from chronik.cluster.json_codec import Plain
+from chronik.vocab.ids import FIRST_EPOCH, LeaderEpoch, NodeId, TopicId
+
+# From this level of the metadata on replicas can change.
+REPLICAS_LEVEL = 2
+
+# What founders are of: no change has added them.
+FOUNDING_REVISION = 0
+
+
+class ReplicaRef(NamedTuple):
+    """A replica by its node and the revision that added it: 0 for founders, never the same again."""
+
+    node: NodeId
+    revision: int = FOUNDING_REVISION
+
+
+class PartitionChange(NamedTuple):
+    """What the last change of a partition's replicas left."""
+
+    # All that may hold data, leaving ones last. Invariant: one a node, and not empty.
+    replicas: tuple[ReplicaRef, ...]
+    # The nodes that shall hold data. Empty: those of `replicas`.
+    target: tuple[NodeId, ...]
+    # Counts the partition's changes, from 1 on.
+    revision: int
+
+
+class PartitionImage(NamedTuple):
+    """Where a partition lives.
+
+    Who leads it now is the leadership table's business, and who votes the group's; `first_leader`, one of the
+    founders, led its first epoch.
+    """
+
+    # Between nodes it has the name that it had before replicas could change.
+    founders: Annotated[tuple[NodeId, ...], Plain(name="replicas")]
+    first_leader: NodeId
+    # Where each founder began, in their order; empty when its record did not say.
+    directories: tuple[str, ...] = ()
+    first_epoch: LeaderEpoch = FIRST_EPOCH
+    # None, as of nearly all partitions: the founders are its replicas.
+    change: Annotated[PartitionChange | None, Plain(is_omitted=True)] = None
+
+    @property
+    def replicas(self) -> tuple[ReplicaRef, ...]:
+        """All that may hold data."""
+        return tuple(map(ReplicaRef, self.founders)) if self.change is None else self.change.replicas
+
+    @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        """Those of `replicas`, in their order. Clients see them: while replicas change, old and new ones."""
+        if self.change is None:
+            return self.founders
+        return tuple(replica.node for replica in self.change.replicas)
+
+    @property
+    def target(self) -> tuple[NodeId, ...]:
+        """The nodes that shall hold data. Empty: those of `replicas`."""
+        return () if self.change is None else self.change.target
+
+    @property
+    def wanted(self) -> tuple[NodeId, ...]:
+        """The nodes that shall hold data, whether they do already or not; the preferred leader is first."""
+        return self.target or self.nodes
+
+    @property
+    def revision(self) -> int:
+        """How many times the replicas have changed."""
+        return FOUNDING_REVISION if self.change is None else self.change.revision
+
+    @property
+    def preferred_leader(self) -> NodeId:
+        """Who leads it when everybody is there."""
+        return self.first_leader if self.change is None else self.wanted[0]
+
+    def revision_of(self, node: NodeId) -> int | None:
+        """That of the replica of `node`; None when it has none."""
+        return next((replica.revision for replica in self.replicas if replica.node == node), None)
+
+    def changed(
+        self, replicas: tuple[ReplicaRef, ...], target: tuple[NodeId, ...], revision: int
+    ) -> "PartitionImage":
+        """The partition after a change."""
+        return self._replace(change=PartitionChange(replicas, target, revision))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionChanged:
+    """The replicas of a partition, or those it shall have, are others than before.
+
+    Says all of it: one record stands for all changes before it.
+    """
+
+    topic_id: TopicId
+    partition: int
+    replicas: tuple[ReplicaRef, ...]
+    target: tuple[NodeId, ...]
+    # One above the last one; replicas that this change adds have it too.
+    revision: int
+
+
+# Commands.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeReplicas:
+    """Let a partition live on `nodes`, of which the first shall lead.
+
+    What is new is a replica at once; what is to go stays one until a leader reports that its group has let it
+    go (`ReportMembers`).
+    """
+
+    topic_id: TopicId
+    partition: int
+    nodes: Sequence[NodeId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMembers:
+    """A leader's group has no other members than `members`, and a majority confirmed it after `revision` was
+    known: whoever is neither a member nor shall be one may delete what it holds.
+    """
+
+    topic_id: TopicId
+    partition: int
+    revision: int
+    members: Sequence[NodeId]
