@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.process_disk import Death, Operation

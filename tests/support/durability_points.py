@@ -10,7 +10,7 @@ from typing import NamedTuple
 from chronik.node.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
 from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.raft import state_codec as codec
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.state_codec import Kind
 from chronik.raft.state_store import COPY_FILE, STATE_FILE
 from chronik.raft.store_witness import WITNESS_FILE

@@ -15,16 +15,15 @@ from chronik.log.config import LogConfig
 from chronik.log.disk import Buffer, Disk, Syncable
 from chronik.log.epochs import EpochEnd, EpochStart, LeaderEpochs
 from chronik.log.handle_cache import HandleCache
-from chronik.log.intake import apply_to_producer_state
 from chronik.log.log_directory import LogDirectory
 from chronik.log.partition_metadata import ensure_partition_metadata
-from chronik.log.producer_state import ProducerState
+from chronik.log.producer_state import ProducerState, apply_to_producer_state
 from chronik.log.reader import LogReader
 from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest
 from chronik.log.recovery import LastStop, Recovered, RecoveryReport, recover
-from chronik.log.replay import replay_producers
 from chronik.log.retention import count_expired
 from chronik.log.segment import Segment
+from chronik.log.snapshots import replay_producers
 from chronik.log.source import BLOCKING
 from chronik.log.syncing import SyncState
 from chronik.log.timestamps import TimestampOffset, find_max_timestamp, find_timestamp

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from chronik.log.txn_index import AbortedTxn
-from chronik.records.batch import NO_SEQUENCE, NO_TIMESTAMP, SEQUENCE_MAX, BatchHeader
+from chronik.records.batch import NO_SEQUENCE, NO_TIMESTAMP, SEQUENCE_MAX, Batch, BatchHeader
+from chronik.records.control import parse_end_txn_marker
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 # Kafka keeps five, because a producer may have max.in.flight.requests.per.connection=5 unanswered requests.
@@ -236,3 +237,17 @@ class ProducerState:
         for producer_id in expired:
             del self._entries[producer_id]
         return len(expired)
+
+
+def apply_to_producer_state(producers: ProducerState, batch: Batch, base_offset: int) -> AbortedTxn | None:
+    """Update the producers with a batch at `base_offset`; the transaction it aborts, if it does."""
+    header = batch.header
+    if header.producer_id < 0:
+        return None
+    if not header.is_control:
+        producers.on_batch(header, base_offset)
+        return None
+    marker = parse_end_txn_marker(batch)
+    if marker is None:
+        return None
+    return producers.on_end_marker(header, base_offset, marker.coordinator_epoch, is_abort=marker.is_abort)

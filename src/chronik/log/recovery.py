@@ -22,7 +22,6 @@ from chronik.log.disk import is_out_of_space
 from chronik.log.epochs import LeaderEpochs, parse_epochs
 from chronik.log.handle_cache import LazyFile
 from chronik.log.intact import Bounds, Damaged, Intact, iterate_intact
-from chronik.log.intake import apply_to_producer_state
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import (
     LEADER_EPOCHS,
@@ -36,7 +35,7 @@ from chronik.log.names import (
     offset_name,
     parse_offset,
 )
-from chronik.log.producer_state import ProducerState
+from chronik.log.producer_state import ProducerState, apply_to_producer_state
 from chronik.log.recovery_rules import (
     Front,
     Joint,
@@ -45,9 +44,8 @@ from chronik.log.recovery_rules import (
     judge_front,
     judge_joint,
 )
-from chronik.log.replay import replay_producers
 from chronik.log.segment import OFFSETS_MAX, Segment
-from chronik.log.snapshots import Snapshots
+from chronik.log.snapshots import Snapshots, replay_producers
 from chronik.log.source import BLOCKING
 from chronik.log.vouched import VouchedLog
 from chronik.records.batch import HEADER_BYTES, parse_header

@@ -6,11 +6,14 @@ empty one: so no snapshot at or before an offset means that there were no produc
 
 from bisect import bisect_left, bisect_right
 
+from chronik.log.config import LogConfig
 from chronik.log.handle_cache import LazyFile
 from chronik.log.log_directory import LogDirectory
 from chronik.log.names import SNAPSHOT, offset_name, parse_offset
 from chronik.log.producer_snapshot import format_snapshot, parse_snapshot
-from chronik.log.producer_state import ProducerState
+from chronik.log.producer_state import ProducerState, apply_to_producer_state
+from chronik.log.segment import Segment
+from chronik.log.source import BLOCKING
 
 
 class Snapshots:
@@ -71,3 +74,27 @@ class Snapshots:
         for offset in offsets:
             self._directory.file(offset_name(offset, SNAPSHOT)).remove()
             self._offsets.remove(offset)
+
+
+def replay_producers(
+    segments: list[Segment], snapshots: Snapshots, end_offset: int, config: LogConfig
+) -> ProducerState:
+    """The producers before `end_offset`: the newest snapshot at or before it, and the batches since."""
+    had_any = snapshots.has_any(end_offset)
+    loaded = snapshots.load(end_offset)
+    bases = [segment.base_offset for segment in segments]
+    if loaded is not None:
+        start, state = loaded
+    else:
+        # No snapshot means no producers before the segment; damaged ones mean that the whole log must be
+        # read.
+        state = ProducerState()
+        start = bases[0] if had_any else bases[max(bisect_right(bases, end_offset) - 1, 0)]
+    for segment in segments[max(bisect_right(bases, start) - 1, 0) :]:
+        if segment.base_offset >= end_offset:
+            break
+        segment.load(config)
+        for _, batch in segment.batches(segment.position_before(start, BLOCKING), BLOCKING):
+            if start <= batch.header.base_offset < end_offset:
+                apply_to_producer_state(state, batch, batch.header.base_offset)
+    return state

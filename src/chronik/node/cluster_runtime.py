@@ -24,7 +24,7 @@ from chronik.node.raft_ticks import RaftTicks
 from chronik.node.replication import Replication
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import Membership
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.latency import Latency, Timer

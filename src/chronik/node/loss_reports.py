@@ -12,7 +12,7 @@ from functools import partial
 
 from chronik.cluster.peer_calls import PeerCalls
 from chronik.raft.directories import losses_of, node_directory
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.host import RaftHost
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.vocab.errors import KafkaError

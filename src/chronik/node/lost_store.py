@@ -11,7 +11,7 @@ from chronik.log.disk import Disk
 from chronik.log.names import LOG
 from chronik.node.data_directory import has_identity, renew_directory_id
 from chronik.node.partition_directories import METADATA_DIRECTORY, find_partitions
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.state_store import STATE_FILE, StateStore, StoreDamaged
 
 _log = logging.getLogger(__name__)

@@ -26,8 +26,7 @@ from chronik.node.partition_directories import (
     topic_of,
 )
 from chronik.node.storage_health import StorageHealth
-from chronik.raft.group import Group, GroupListener
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import Group, GroupId, GroupListener
 from chronik.raft.solo import FlushPolicy, SoloGroup
 from chronik.raft.syncer import Syncer
 from chronik.vocab.config.topic import TopicConfig

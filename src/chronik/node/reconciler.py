@@ -15,7 +15,7 @@ from chronik.cluster.image import ClusterImage
 from chronik.node.loss_reports import LossReports
 from chronik.raft.core.types import Membership, ReplicaId
 from chronik.raft.directories import losses_of, node_directory
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.host import RaftHost
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.vocab.ids import LeaderEpoch, NodeId

@@ -23,7 +23,7 @@ from chronik.raft.core.types import (
     founding_replicas,
 )
 from chronik.raft.directories import replica_directory
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase

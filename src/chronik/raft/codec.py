@@ -32,8 +32,8 @@ from chronik.raft.core.messages import (
     TimeoutNow,
     VoteReply,
 )
-from chronik.raft.group_id import GroupId
-from chronik.raft.restart import RestartPayload
+from chronik.raft.group import GroupId
+from chronik.raft.markers import RestartPayload
 from chronik.raft.transport import Buffer, MalformedFrame
 from chronik.vocab.ids import NodeId, Offset
 

@@ -16,7 +16,7 @@ from chronik.raft.codec_membership import decode_membership, encode_membership
 from chronik.raft.core.entries import Entries, Marker, TermStart
 from chronik.raft.core.messages import AppendEntries
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.transport import Buffer, MalformedFrame
 from chronik.vocab.ids import NodeId, TopicId
 

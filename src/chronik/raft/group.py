@@ -10,7 +10,17 @@ from typing import NamedTuple, Protocol
 from chronik.log.partition_log import AppendResult
 from chronik.records.batch import Batch
 from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
+from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, format_topic_id
+
+
+class GroupId(NamedTuple):
+    """One partition, by its topic's id: a topic deleted and made anew is another group."""
+
+    topic_id: TopicId
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{format_topic_id(self.topic_id)}-{self.partition}"
 
 
 class GroupListener(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from chronik.log.reading import ColdRead
 from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.latency import Latency
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer

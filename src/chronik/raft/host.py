@@ -14,7 +14,7 @@ from typing import NamedTuple
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.codec import decode, encode
 from chronik.raft.core.messages import REPLIES, AppendEntries, Heartbeat, Message, RestartLog
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.transport import Buffer, FrameKind, PeerInfo, Transport
 from chronik.raft.unknown_group_buffer import UnknownGroupBuffer

@@ -205,3 +205,12 @@ class Markers:
 
 def _term_of(record: MarkerRecord) -> Term:
     return record.term
+
+
+class RestartPayload(NamedTuple):
+    """Where the follower's log goes on, in offsets, which the core does not know."""
+
+    # The first offset after `RestartLog.index`: base offset of the next batch.
+    offset: Offset
+    # The state machine's state before that offset, for groups that keep one (`__meta`).
+    snapshot: bytes | None

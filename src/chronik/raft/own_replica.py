@@ -8,7 +8,7 @@ from chronik.raft.core.core import RaftCore
 from chronik.raft.core.ready import Ready
 from chronik.raft.core.types import Membership, RaftIndex, ReplicaId
 from chronik.raft.directories import replica_directory
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 
 

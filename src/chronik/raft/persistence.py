@@ -8,13 +8,13 @@ durable when it is written, what is in the store never does.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from chronik.log.disk import Syncable
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.messages import Message
 from chronik.raft.core.types import BEFORE_FIRST, RaftIndex, Term
-from chronik.raft.held import Durability
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
@@ -48,6 +48,64 @@ class Persisted(Protocol):
     def on_sync_failed(self, error: OSError) -> None:
         """What is on the device is not known any more."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRound:
+    """One round of syncs of a group: what is durable when it ends well."""
+
+    # The group's count of writes when the round began.
+    writes: int
+    # The log as it ended then.
+    last_index: RaftIndex
+    term: Term
+    # The store's sequence number then.
+    store_written: int
+    # How often the log was restarted, and how often it was cut in any way. A restart ends what the log may be
+    # told of the round, any cut what the core may.
+    restarts: int
+    cuts: int
+    # What may leave when the round ends.
+    messages: tuple[Message, ...]
+
+
+@dataclass(slots=True)
+class Durability:
+    """Counts the writes of a group. Whatever it hands out waits until those before it are durable."""
+
+    # Writes to log and store so far, and up to which all are durable (or, with write caching, as good as).
+    # Invariant: durable <= writes.
+    writes: int = 0
+    durable: int = 0
+    restarts: int = 0
+    # Restarts and truncations.
+    cuts: int = 0
+    # Messages since the running round began.
+    waiting: list[Message] = field(default_factory=list)
+    round: SyncRound | None = None
+
+    @property
+    def is_durable(self) -> bool:
+        return self.durable == self.writes
+
+    def begin(self, last_index: RaftIndex, term: Term, store_written: int) -> None:
+        """A round begins. One that failed is replaced: the group has failed with it."""
+        self.round = SyncRound(
+            self.writes, last_index, term, store_written, self.restarts, self.cuts, tuple(self.waiting)
+        )
+        self.waiting.clear()
+
+    def end(self) -> SyncRound | None:
+        done, self.round = self.round, None
+        if done is not None:
+            self.durable = max(self.durable, done.writes)
+        return done
+
+    def skip(self) -> list[Message]:
+        """All writes count as durable now; what waited for them."""
+        self.durable = self.writes
+        released, self.waiting = self.waiting, []
+        return released
 
 
 class Persistence:

@@ -27,7 +27,7 @@ from chronik.raft.core.types import (
     RaftIndex,
     Term,
 )
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord, Markers
 from chronik.raft.state_store import StateStore

@@ -25,18 +25,26 @@ from chronik.raft.core.messages import (
     TimeoutNow,
 )
 from chronik.raft.core.ready import Ready
-from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import BEFORE_FIRST, FIRST_TERM, NO_TERM, Membership, RaftIndex, ReplicaId, Term
+from chronik.raft.core.types import (
+    BEFORE_FIRST,
+    FIRST_TERM,
+    NO_TERM,
+    Membership,
+    RaftIndex,
+    Refusal,
+    Refused,
+    ReplicaId,
+    Term,
+)
 from chronik.raft.follower_status import FollowerStatus
-from chronik.raft.group import GroupListener, Replica
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId, GroupListener, Replica
 from chronik.raft.group_setting import GroupSetting, RestartHooks
+from chronik.raft.markers import RestartPayload
 from chronik.raft.notifications import ListenerNotifier
 from chronik.raft.own_replica import OwnReplica
 from chronik.raft.persistence import Persistence
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.restart import RestartPayload
 from chronik.raft.solo import FlushPolicy
 from chronik.records.batch import Batch, stamp_batches
 from chronik.vocab.errors import ErrorCode, KafkaError

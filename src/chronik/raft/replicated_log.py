@@ -13,9 +13,8 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.entries import Append, Entries, Marker
 from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.group_id import GroupId
-from chronik.raft.markers import MarkerBase, MarkerRecord
-from chronik.raft.restart import RestartPayload
+from chronik.raft.group import GroupId
+from chronik.raft.markers import MarkerBase, MarkerRecord, RestartPayload
 from chronik.raft.state_store import StateStore
 from chronik.records.batch import split_batches
 from chronik.vocab.errors import ErrorCode, KafkaError

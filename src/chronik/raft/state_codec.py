@@ -14,7 +14,7 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from chronik.raft.core.types import HardState, Membership, RaftIndex, ReplicaId, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.vocab.ids import NodeId, Offset, TopicId
 

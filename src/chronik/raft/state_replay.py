@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple, assert_never
 
 from chronik.raft import state_codec as codec
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.state_codec import Kind
 from chronik.vocab.invariant import InvariantViolation

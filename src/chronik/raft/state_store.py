@@ -14,7 +14,7 @@ from chronik.log.checkpoint import read_file
 from chronik.log.disk import Disk, File, Syncable, is_out_of_space
 from chronik.raft import state_codec as codec
 from chronik.raft.core.types import HardState, Membership, RaftIndex
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_replay import StoreDamaged, StoreTooNew, replay

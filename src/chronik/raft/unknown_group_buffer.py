@@ -7,7 +7,7 @@ is kept for a moment, so that its first entries need not be lost, noticed by a h
 from collections.abc import Mapping, Sequence
 
 from chronik.raft.core.messages import AppendEntries, Message
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.vocab.ids import NodeId
 
 # A topic of a few thousand partitions is created in one record batch; each leader sends a message or two.

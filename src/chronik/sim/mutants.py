@@ -31,13 +31,11 @@ from chronik.node import local_broker, lost_store
 from chronik.raft import reconcile
 from chronik.raft.core import accepting, leader, voting
 from chronik.raft.core.follower import Follower
-from chronik.raft.core.memberships import Memberships
-from chronik.raft.core.quorum import majority_index
+from chronik.raft.core.memberships import Memberships, majority_index
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.types import BEFORE_FIRST, RaftIndex
-from chronik.raft.held import Durability
 from chronik.raft.notifications import ListenerNotifier
-from chronik.raft.persistence import Persistence
+from chronik.raft.persistence import Durability, Persistence
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import StateStore

@@ -20,8 +20,8 @@ from chronik.raft.core.messages import (
     VoteReply,
 )
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.group_id import GroupId
-from chronik.raft.restart import RestartPayload
+from chronik.raft.group import GroupId
+from chronik.raft.markers import RestartPayload
 from chronik.raft.transport import Buffer
 from chronik.vocab.ids import NodeId, Offset
 

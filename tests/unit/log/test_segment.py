@@ -2,8 +2,7 @@
 
 from chronik.log.config import LogConfig
 from chronik.log.handle_cache import HandleCache
-from chronik.log.intake import apply_to_producer_state
-from chronik.log.producer_state import ProducerState
+from chronik.log.producer_state import ProducerState, apply_to_producer_state
 from chronik.log.segment import Segment
 from chronik.log.source import BLOCKING
 from chronik.records.build import BatchOptions, build_batch

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chronik.cluster.metadata.topics import CreateTopic
 from chronik.log.disk import Disk
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.state_store import STATE_FILE, StateStore
 from chronik.sim.agreement import runtime_of, values, wait_for_agreement
 from chronik.sim.cluster import SimCluster

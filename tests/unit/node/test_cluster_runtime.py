@@ -7,7 +7,7 @@ import pytest
 from chronik.cluster.metadata.topics import CreateTopic
 from chronik.node.cluster_runtime import METADATA_GROUP
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase
 from chronik.raft.state_store import STATE_FILE
 from chronik.raft.transport import FrameKind, MalformedFrame

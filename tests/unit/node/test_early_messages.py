@@ -7,7 +7,7 @@ import pytest
 
 from chronik.node.local_broker import LocalBroker
 from chronik.raft.core.messages import Message
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.unknown_group_buffer import UnknownGroupBuffer
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.process import on_processes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chronik.node.loss_reports import REPORTED_AT_ONCE_MAX, LossReports, format_report, parse_report
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, TopicId

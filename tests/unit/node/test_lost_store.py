@@ -10,7 +10,7 @@ from chronik.node.data_directory import load_identity
 from chronik.node.lost_store import is_new_member, open_store
 from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase
 from chronik.raft.state_store import COPY_FILE, STATE_FILE, StateStore
 from chronik.raft.store_witness import WITNESS_FILE

@@ -13,7 +13,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerRegistered
 from chronik.node.reconciler import ReplicaReconciler, present_directory
 from chronik.raft.core.types import Membership, ReplicaId, founding_replicas
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
 

@@ -19,7 +19,7 @@ from chronik.raft.core.types import (
     Term,
     founding_replicas,
 )
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase

@@ -18,10 +18,10 @@ from chronik.raft.core.messages import (
     VoteReply,
 )
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, RaftIndex, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.host import RaftHost
+from chronik.raft.markers import RestartPayload
 from chronik.raft.replicated import ReplicatedGroup
-from chronik.raft.restart import RestartPayload
 from chronik.raft.transport import Buffer, FrameKind, MalformedFrame, PeerInfo
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -10,7 +10,7 @@ import pytest
 
 from chronik.log.partition_log import PartitionLog
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.reconcile import Finding, Reconciled, judge, reconcile

@@ -17,11 +17,10 @@ from chronik.raft import state_store
 from chronik.raft.core.entries import Append
 from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, RaftIndex, Term
-from chronik.raft.group_id import GroupId
-from chronik.raft.markers import MarkerBase
+from chronik.raft.group import GroupId
+from chronik.raft.markers import MarkerBase, RestartPayload
 from chronik.raft.reconcile import reconcile
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.restart import RestartPayload
 from chronik.raft.state_store import GroupState, StateStore
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.ids import NodeId, Offset, TopicId

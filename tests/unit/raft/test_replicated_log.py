@@ -7,8 +7,8 @@ from chronik.log.reading import ColdRead
 from chronik.raft.core.entries import Append, Entries
 from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import RaftIndex, Term
+from chronik.raft.markers import RestartPayload
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.restart import RestartPayload
 from chronik.raft.state_store import STATE_FILE
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -18,7 +18,7 @@ from chronik.raft.core.types import (
     Term,
     founding_replicas,
 )
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage, Kind
 from chronik.vocab.ids import NodeId, Offset, TopicId

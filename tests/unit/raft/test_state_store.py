@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chronik.raft import state_codec as codec
 from chronik.raft import state_store
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, RaftIndex, ReplicaId, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_state import GroupState
 from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.raft.state_codec import GroupImage

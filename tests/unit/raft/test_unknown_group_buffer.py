@@ -3,7 +3,7 @@
 from chronik.raft import unknown_group_buffer as early
 from chronik.raft.core.messages import AppendEntries, Message, TimeoutNow
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.unknown_group_buffer import UnknownGroupBuffer
 from chronik.vocab.ids import NodeId, TopicId
 from tests.unit.raft.lone import records

@@ -16,7 +16,7 @@ from chronik.node.reconciler import ReplicaReconciler
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, founding_replicas
 from chronik.raft.directories import node_directory
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase

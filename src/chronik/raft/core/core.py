@@ -24,7 +24,6 @@ from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.pre_candidate import PreCandidate
 from chronik.raft.core.progress import FollowerState
 from chronik.raft.core.ready import Leadership, Ready
-from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import (
@@ -43,6 +42,8 @@ from chronik.raft.core.types import (
     HardState,
     Membership,
     RaftIndex,
+    Refusal,
+    Refused,
     ReplicaId,
     Term,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from chronik.raft.core.entries import Entries
+from chronik.raft.core.memberships import majority_index
 from chronik.raft.core.messages import (
     AppendAccepted,
     AppendEntries,
@@ -15,13 +16,11 @@ from chronik.raft.core.messages import (
     TimeoutNow,
 )
 from chronik.raft.core.progress import FollowerState, Mode, Progress
-from chronik.raft.core.quorum import majority_index
-from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import BecomeFollower, Role, Transition
 from chronik.raft.core.sending import next_probe, send_heartbeat, send_to, tell_commit
-from chronik.raft.core.types import Membership, RaftIndex
+from chronik.raft.core.types import Membership, RaftIndex, Refusal, Refused
 from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
 from chronik.vocab.invariant import invariant

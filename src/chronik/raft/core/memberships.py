@@ -70,3 +70,9 @@ class Memberships:
         """Forget those that a committed one replaced."""
         while len(self._known) > 1 and self._known[1][0] <= committed:
             del self._known[0]
+
+
+def majority_index(matches: Sequence[RaftIndex]) -> RaftIndex:
+    """The highest index that a majority of `matches`, one per voter, has reached."""
+    ranked = sorted(matches, reverse=True)
+    return ranked[len(ranked) // 2]

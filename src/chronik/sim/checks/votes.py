@@ -6,7 +6,7 @@ Promises are seen as they leave a node. A node on a replaced disk has promised n
 
 from chronik.broker.partition import Partition
 from chronik.raft.core.messages import AppendAccepted, Message, VoteReply
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.sim.agreement import runtime_of
 from chronik.sim.checks.problems import Problems
 from chronik.sim.cluster import SimNode

@@ -6,9 +6,8 @@ from random import Random
 
 from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
-from chronik.raft.core.refusals import Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import Membership
+from chronik.raft.core.types import Membership, Refused
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, Shell
 

@@ -3,9 +3,8 @@
 import pytest
 
 from chronik.raft.core.progress import Mode
-from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import Membership, founding_replicas
+from chronik.raft.core.types import Membership, Refusal, Refused, founding_replicas
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, membership
 

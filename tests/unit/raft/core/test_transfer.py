@@ -3,9 +3,8 @@
 import pytest
 
 from chronik.raft.core.messages import AppendEntries, TimeoutNow
-from chronik.raft.core.refusals import Refusal, Refused
 from chronik.raft.core.roles import Role
-from chronik.raft.core.types import Term
+from chronik.raft.core.types import Refusal, Refused, Term
 from chronik.vocab.ids import NodeId
 from tests.unit.raft.core.group import Group, membership
 

@@ -2,7 +2,7 @@
 
 from chronik.raft.core.progress import FollowerState, Mode
 from chronik.raft.core.types import RaftIndex
-from chronik.raft.lag import QUIET_MS, LagWatch
+from chronik.raft.follower_status import QUIET_MS, LagWatch
 from chronik.vocab.ids import NodeId
 
 TWO, THREE = NodeId(2), NodeId(3)

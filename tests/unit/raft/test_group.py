@@ -1,6 +1,6 @@
 """How a group is named in log lines."""
 
-from chronik.raft.group_id import GroupId
+from chronik.raft.group import GroupId
 from chronik.vocab.ids import TopicId
 
 

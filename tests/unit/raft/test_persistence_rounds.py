@@ -2,7 +2,7 @@
 
 from chronik.raft.core.messages import Message, TimeoutNow
 from chronik.raft.core.types import RaftIndex, Term
-from chronik.raft.held import Durability
+from chronik.raft.persistence import Durability
 from chronik.vocab.ids import NodeId
 
 
