@@ -154,7 +154,7 @@ class _Register:
         return offset == (-1 if self.acknowledged is None else self.acknowledged) or offset in self.perhaps
 
     def may_begin_at(self, offset: int) -> bool:
-        """Whether a member may be sent there: without a commit it is sent to the beginning."""
+        """True if a member may be sent there: without a commit it is sent to the beginning."""
         return self.may_be(offset) or (self.acknowledged is None and offset == 0)
 
 

@@ -68,7 +68,7 @@ def _fault(each: Befallen, outcome: Outcome, pauses: Pauses) -> Figures:
 
 
 def _is_near(each: Befallen, other: Befallen) -> bool:
-    """Whether another fault may have a part in what one did."""
+    """True if another fault may have a part in what one did."""
     is_apart = other.ended + _NEAR_SECONDS < each.began or each.ended + _NEAR_SECONDS < other.began
     return other is not each and other.left_out is None and not is_apart
 

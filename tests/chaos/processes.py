@@ -51,7 +51,7 @@ class ClientProcess:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it has seen something, or will never."""
+        """True if it has seen something, or will never."""
         return not self.is_running or (self.history.exists() and self.history.stat().st_size > 0)
 
     def tell(self, ends: Mapping[Place, int] | None = None) -> None:

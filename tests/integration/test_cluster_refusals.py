@@ -88,7 +88,7 @@ def both_say(one: OneNode, cluster: Cluster, text: str) -> None:
 
 
 def is_whole(cluster: Cluster) -> bool:
-    """Whether every node is ready and connected to both others."""
+    """True if every node is ready and connected to both others."""
     for node in cluster.nodes:
         if reasons_of(node.http_url):
             return False

@@ -79,7 +79,7 @@ class Peer:
     def ask(
         self, api_key: ApiKey, version: int, fields: Values | None = None, *, hide: Collection[str] = ()
     ) -> Answer:
-        """The answer, as it was decoded; CLOSED when the broker ended the connection, which is made anew.
+        """The answer, as it was decoded; CLOSED when the broker ended the connection, which is created again.
 
         `hide` names fields whose values depend on what else the broker has done.
         """

@@ -190,7 +190,7 @@ def _add(outcome: Outcome, report: LifeReport) -> None:
 
 
 def is_good(cell: Cell | None, outcome: Outcome) -> bool:
-    """Whether every life of a cell came by its point, and nothing was wrong in it."""
+    """True if every life of a cell came by its point, and nothing was wrong in it."""
     is_reached = cell is None or outcome.reached == outcome.runs > 0
     return is_reached and outcome.clean == outcome.runs
 

@@ -47,7 +47,7 @@ class Point(Enum):
     TRUNCATE_FSYNC = "truncate, fsync"
     TRUNCATE_BESIDE = "truncate, what is beside the log"
     TRUNCATE_MARKERS = "truncate, markers"
-    # A log begins anew, where its leader's begins.
+    # A log starts over, where its leader's begins.
     RESTART_MARKERS = "restart, markers"
     RESTART_START = "restart, log start"
     RESTART_REMOVE = "restart, removal of segments"
@@ -144,7 +144,7 @@ class Classifier:
         return Step(Point.STATE_SIZE, METADATA_GROUP, "")
 
     def _is_beside(self, operation: Operation) -> bool:
-        """Whether it is no record of the journal in use, whose file keeps the path it was made with."""
+        """True if it is no record of the journal in use, whose file keeps the path it was made with."""
         if operation.change is Change.CREATE:
             self._is_state_rewritten = True
         return operation.change is not Change.WRITE or self._is_state_rewritten

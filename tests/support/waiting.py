@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 20.0) -> 
 
 
 def stays(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` holds all the time for `seconds`; for what must not happen. Keep it short."""
+    """True if `condition` holds all the time for `seconds`; for what must not happen. Keep it short."""
     deadline = time.monotonic() + seconds
     while condition():
         if time.monotonic() > deadline:

@@ -42,7 +42,7 @@ class Authorizer(Protocol):
     def authorize_by_type(
         self, session: Session, operation: AclOperation, resource_type: AclResourceType
     ) -> bool:
-        """Whether it is allowed on any resource of the type, there or not."""
+        """True if it is allowed on any resource of the type, there or not."""
         ...
 
 
@@ -84,7 +84,7 @@ class Access:
     def is_allowed_by_type(
         self, session: Session, operation: AclOperation, resource_type: AclResourceType
     ) -> bool:
-        """Whether it is allowed on any resource of the type."""
+        """True if it is allowed on any resource of the type."""
         return self.allows_all or self._authorizer.authorize_by_type(session, operation, resource_type)
 
     def denied(

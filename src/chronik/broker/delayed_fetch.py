@@ -188,7 +188,7 @@ def is_enough(
     limits: FetchLimits,
     wanted: Mapping[PartitionKey, FetchedPartition],
 ) -> bool:
-    """Whether there is nothing to wait for."""
+    """True if there is nothing to wait for."""
     return (
         reading.available >= limits.min_bytes
         or reading.has_news

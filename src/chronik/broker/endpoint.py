@@ -73,7 +73,7 @@ class Endpoint:
         return response
 
     def cannot_be_encoded(self, error: Exception) -> NoAnswer:
-        """A handler's bug: its client may not wait for ever."""
+        """A handler's bug: its client may not wait forever."""
         _log.error(
             "response could not be encoded; the connection is closed",
             extra={"api": self.api_key.name},

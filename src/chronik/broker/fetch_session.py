@@ -131,7 +131,7 @@ class FetchSessionCache:
     def update(self, session: FetchSession, wanted: Wanted, forgotten: Iterable[PartitionKey]) -> None:
         """What the session's next request changes. One that is empty afterwards, or too much, is closed.
 
-        Raises KafkaError FETCH_SESSION_ID_NOT_FOUND when it was too much: the client then begins anew, and
+        Raises KafkaError FETCH_SESSION_ID_NOT_FOUND when it was too much: the client then starts over, and
         goes on without a session.
         """
         self._grow(session, session.update(wanted, forgotten))

@@ -62,7 +62,7 @@ class PartitionGateway(Protocol):
 
     @property
     def is_leader(self) -> bool:
-        """Whether this node leads, and serves."""
+        """True if this node leads, and serves."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class PartitionGateway(Protocol):
 
     @property
     def is_own_term_committed(self) -> bool:
-        """Whether the high watermark is not behind what earlier leaders acknowledged (KIP-207)."""
+        """True if the high watermark is not behind what earlier leaders acknowledged (KIP-207)."""
         ...
 
     def check_leader(self, epoch: int = -1, /) -> None:
@@ -136,7 +136,7 @@ class PartitionGateway(Protocol):
         ...
 
     def has_offset(self, offset: int, /) -> bool:
-        """Whether a record was or can be appended at an offset here: between log start and log end."""
+        """True if a record was or can be appended at an offset here: between log start and log end."""
         ...
 
     # Replicas, on the leader.

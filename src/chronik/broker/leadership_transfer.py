@@ -66,8 +66,8 @@ class LeadershipTransfer:
         return [node for node in partition.in_sync() if node in live and self.may_be_heir(node)]
 
     def may_be_heir(self, node: NodeId) -> bool:
-        """Whether it is another node, and not on its way out itself: nodes that stop together would hand over
-        to each other for ever.
+        """True if it is another node, and not on its way out itself: nodes that stop together would hand over
+        to each other forever.
         """
         return node != self._peers.node and not self._replicas.is_leaving(node)
 

@@ -100,7 +100,7 @@ class Partition:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this node leads, and serves."""
+        """True if this node leads, and serves."""
         return self._closed is None and self.group.is_leader
 
     @property
@@ -136,7 +136,7 @@ class Partition:
         return high_watermark, self.log.last_stable_offset(high_watermark), self.log.start_offset
 
     def has_offset(self, offset: int) -> bool:
-        """Whether the offset is between log start and log end."""
+        """True if the offset is between log start and log end."""
         return self.log.start_offset <= offset <= self.log.end_offset
 
     def check_leader(self, epoch: int = -1) -> None:

@@ -151,7 +151,7 @@ def check_uncut(api_key: ApiKey, request: Message, elements: int) -> Steps[None]
 
 
 def is_cut(api_key: ApiKey, request: Message) -> bool:
-    """Whether a request is of those that are cut when they are large."""
+    """True if a request is of those that are cut when they are large."""
     return _layout(api_key, request) is not None
 
 

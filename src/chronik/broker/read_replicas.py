@@ -21,7 +21,7 @@ NO_RACK = ""
 
 
 def is_rack_aware(settings: "BrokerConfig") -> bool:
-    """Whether consumers are sent to replicas in their racks."""
+    """True if consumers are sent to replicas in their racks."""
     return settings.raw("replica.selector.class") in RACK_AWARE_SELECTORS
 
 

@@ -160,7 +160,7 @@ class ReplicaManager:
         return self._leadership.leader(TopicId(topic_id), index)
 
     def is_leaving(self, node: NodeId) -> bool:
-        """Whether a node stops, or is taken for lost: nothing is to be given to it."""
+        """True if a node stops, or is taken for lost: nothing is to be given to it."""
         return node in self._image.fenced
 
     def partitions(self) -> list[Partition]:
@@ -331,7 +331,7 @@ class ReplicaManager:
         self._leadership.forget(topic.topic_id)
 
     def replace(self, partition: Partition) -> None:
-        """Open a replica whose log is incomplete anew, on an empty log, unless it is gone meanwhile."""
+        """Open a replica whose log is incomplete again, on an empty log, unless it is gone meanwhile."""
         name = partition.name
         if self._by_name.get(name) is not partition or self._is_closed:
             return

@@ -14,7 +14,7 @@ from chronik.vocab.ids import ProducerId
 # tick.
 DOUBT_MS = 1_500
 
-# Producers with a hole at one time; beyond, all are doubted anew.
+# Producers with a hole at one time; beyond, all are doubted again.
 _PRODUCERS_MAX = 1_000
 
 

@@ -66,7 +66,7 @@ class ClusterReport:
 
     @property
     def is_led(self) -> bool:
-        """Whether nothing lacks a leader, the metadata included."""
+        """True if nothing lacks a leader, the metadata included."""
         return self.controller is not None and not self.without_leader
 
 

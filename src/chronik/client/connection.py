@@ -66,7 +66,7 @@ class Connection:
         self._socket.close()
 
     def serves(self, api_key: ApiKey) -> bool:
-        """Whether both sides know a version of an API."""
+        """True if both sides know a version of an API."""
         return self._version(api_key) is not None
 
     def version(self, api_key: ApiKey) -> int:

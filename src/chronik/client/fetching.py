@@ -89,7 +89,7 @@ class Fetcher:
                     yield from self._take(data)
 
     def is_readable(self, partition: int, offset: int) -> bool:
-        """Whether the broker gives records at an offset, or none, rather than CORRUPT_MESSAGE.
+        """True if the broker gives records at an offset, or none, rather than CORRUPT_MESSAGE.
 
         Raises ClientError.
         """

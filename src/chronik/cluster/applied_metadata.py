@@ -101,7 +101,7 @@ class AppliedMetadata:
         return True
 
     async def wait(self, offset: Offset, deadline: float) -> bool:
-        """Whether everything below `offset` is applied before `deadline`."""
+        """True if everything below `offset` is applied before `deadline`."""
         if self.offset >= offset:
             return True
         return self.failure is None and await self._waiters.wait(offset, deadline)

@@ -87,7 +87,7 @@ class ControllerWriter:
 
     @property
     def can_decide(self) -> bool:
-        """Whether it is worth asking. True also while an append is on its way: commands queue behind it."""
+        """True if it is worth asking. True also while an append is on its way: commands queue behind it."""
         return self._applied.failure is None and (bool(self._writing) or self._log.can_decide)
 
     async def decide(self, command: Command, *, validate_only: bool) -> Answer:
@@ -179,7 +179,7 @@ class ControllerWriter:
         if failure is None and not writer.cancelled():
             return
         self._writer = None
-        # A bug, or the loop is closing. Nobody may wait for ever, and nothing may be decided on an image that
+        # A bug, or the loop is closing. Nobody may wait forever, and nothing may be decided on an image that
         # may be wrong.
         if failure is not None:
             _log.critical("metadata service failed; no change is accepted until a restart", exc_info=failure)

@@ -228,7 +228,7 @@ class Gossip:
         return {node: offset for node, offset in self._applied.items() if node in self._up}
 
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
-        """Whether every peer that is connected and serves has applied all below `offset` before `deadline`.
+        """True if every peer that is connected and serves has applied all below `offset` before `deadline`.
 
         `deadline` is on the loop's clock, in seconds. A peer that is lost meanwhile holds nobody. Returns
         without yielding when there is nothing to wait for.

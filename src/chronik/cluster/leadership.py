@@ -42,7 +42,7 @@ LaggingCallback = Callable[[PartitionKey, Leader, Lagging], None]
 
 _NO_LEADERS: Mapping[int, Leader] = {}
 
-# What a node says of a topic that it does not yet know to be deleted must not stay for ever. It learns of it
+# What a node says of a topic that it does not yet know to be deleted must not stay forever. It learns of it
 # before so many others are deleted, or is lost.
 _FORGOTTEN_MAX = 10_000
 

@@ -17,7 +17,7 @@ class MetadataLog(Protocol):
 
     @property
     def can_decide(self) -> bool:
-        """Whether this node leads, and all records of earlier leaders are committed and were told by
+        """True if this node leads, and all records of earlier leaders are committed and were told by
         `on_committed`.
 
         It may be False while an append is under way. After an `append` that failed it is False until whatever

@@ -48,7 +48,7 @@ class Propagation(Protocol):
         ...
 
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
-        """Whether all who are there have applied everything below `offset` before `deadline`."""
+        """True if all who are there have applied everything below `offset` before `deadline`."""
         ...
 
 
@@ -118,7 +118,7 @@ class MetadataService:
 
     @property
     def is_controller(self) -> bool:
-        """Whether commands are decided here."""
+        """True if commands are decided here."""
         return self._decider.can_decide
 
     @property
@@ -227,13 +227,13 @@ class MetadataService:
         return True
 
     async def wait_applied(self, offset: Offset, seconds: float) -> bool:
-        """Whether everything below `offset` is applied here within `seconds`. False at once when nothing is
+        """True if everything below `offset` is applied here within `seconds`. False at once when nothing is
         applied any more.
         """
         return await self._applied.wait(offset, asyncio.get_running_loop().time() + seconds)
 
     async def wait_applied_everywhere(self, deadline: float) -> bool:
-        """Whether every node that is there has applied what this one has, before `deadline`."""
+        """True if every node that is there has applied what this one has, before `deadline`."""
         return self._propagation is None or await self._propagation.wait_applied(
             self.applied_offset, deadline
         )

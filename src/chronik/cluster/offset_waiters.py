@@ -27,7 +27,7 @@ class OffsetWaiters:
         self._waiting.clear()
 
     async def wait(self, offset: Offset, deadline: float) -> bool:
-        """Whether `offset` is reached before `deadline`, on the loop's clock in seconds."""
+        """True if `offset` is reached before `deadline`, on the loop's clock in seconds."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         heappush(self._waiting, (offset, next(self._numbers), waiter))

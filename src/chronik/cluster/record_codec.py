@@ -96,7 +96,7 @@ def _parse(name: str, value: bytes) -> Fields:
 
 @cache
 def _codec(form: RecordForm) -> _Codec:
-    """Worked out at its first use: a node that starts anew needs few of them."""
+    """Worked out at its first use: a node that starts again needs few of them."""
     kind: type[Any] = form.kind
     write, read = stored_codec(kind)
     head = {_VERSION: form.version, **({_IGNORABLE: True} if form.is_ignorable else {})}

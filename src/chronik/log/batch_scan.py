@@ -139,7 +139,7 @@ def iterate_batches(
 
 
 def ends_at(chunk: bytes | memoryview, last_offset: int) -> bool:
-    """Whether the chunk begins with a batch that has this last offset, by its header."""
+    """True if the chunk begins with a batch that has this last offset, by its header."""
     if len(chunk) < _BOUNDS_BYTES:
         return False
     base, length, _, magic, _, last_delta = _unpack_bounds(chunk, 0)

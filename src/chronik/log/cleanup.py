@@ -48,7 +48,7 @@ class Cleanup:
             self._doomed.append(snapshots)
 
     def on_reset(self, start_offset: int) -> None:
-        """The log begins at `start_offset`, durably; a run under way may yet write an older start."""
+        """The log begins at `start_offset`, durably; a run under way may still write an older start."""
         if self._start_offset is not None:
             self._start_offset = start_offset
 

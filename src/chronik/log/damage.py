@@ -37,7 +37,7 @@ class Damage(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """Whether records are concerned, and not only what can be worked out from them."""
+        """True if records are concerned, and not only what can be worked out from them."""
         return self.kind is not DamageKind.INDEX
 
 
@@ -77,7 +77,7 @@ class Damages:
 
     @property
     def has_loss(self) -> bool:
-        """Whether any records are concerned."""
+        """True if any records are concerned."""
         return bool(self._found) and any(damage.is_loss for damage in list(self._found.values()))
 
     def forget_before(self, start_offset: int) -> None:

@@ -133,7 +133,7 @@ class DirectorySync:
 
 
 def is_out_of_space(error: OSError) -> bool:
-    """Whether there may be room later: the disk is full, or a quota or limit on sizes is reached."""
+    """True if there may be room later: the disk is full, or a quota or limit on sizes is reached."""
     return error.errno in _OUT_OF_SPACE
 
 

@@ -34,7 +34,7 @@ class EntryFile:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether entries are in memory only."""
+        """True if entries are in memory only."""
         return bool(self._tail)
 
     def load(self) -> bool:

@@ -3,7 +3,7 @@
 Every file of a log is a `LazyFile`: opened when first used, closed by the cache when it was not used for
 long. A file with unsynced writes is pinned, because its descriptor is about to be synced: it stays open
 longer than others. When all are pinned, the oldest is let go of all the same. A sync that runs holds its own
-reference to the open file; one that comes later opens the file anew, which syncs what any descriptor wrote.
+reference to the open file; one that comes later opens the file again, which syncs what any descriptor wrote.
 """
 
 import errno

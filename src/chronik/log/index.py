@@ -42,7 +42,7 @@ class SparseIndex(EntryFile):
         return self._floor_in_file(key, source) if self._flushed else None
 
     def is_in_memory(self, key: int) -> bool:
-        """Whether `floor` takes the entry of `key` from memory, so that no disk can have damaged it."""
+        """True if `floor` takes the entry of `key` from memory, so that no disk can have damaged it."""
         tail = self._tail
         return bool(tail) and self._unpack(tail, 0)[0] <= key
 

@@ -33,5 +33,5 @@ def parse_offset(name: str, suffix: str) -> int | None:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a crash left this file in the middle of a replacement or removal."""
+    """True if a crash left this file in the middle of a replacement or removal."""
     return name.endswith(_LEFTOVERS)

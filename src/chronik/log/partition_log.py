@@ -320,7 +320,7 @@ class PartitionLog:
 
     @property
     def has_unsynced(self) -> bool:
-        """Whether a sync round would find something to do; after a roll or a flush without an append, too."""
+        """True if a sync round would find something to do; after a roll or a flush without an append, too."""
         return self._syncs.is_waiting or self._syncs.synced_offset < self._end_offset
 
     def vouch(self) -> VouchedLog | None:
@@ -486,7 +486,7 @@ class PartitionLog:
         return removed
 
     async def mend_indexes(self) -> int:
-        """Work out anew the indexes of closed segments that the log does not bear out; of how many. Raises
+        """Work out again the indexes of closed segments that the log does not bear out; of how many. Raises
         OSError. That of the active segment comes when the segment is closed: until then lookups do without
         what is damaged in it.
         """

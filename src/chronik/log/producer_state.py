@@ -86,7 +86,7 @@ class ProducerEntry:
         return None
 
     def adopt_epoch(self, epoch: int) -> None:
-        """A new epoch starts its sequences anew."""
+        """A new epoch starts its sequences again."""
         if epoch != self.epoch:
             self.epoch = epoch
             self.batches.clear()

@@ -262,7 +262,7 @@ class _Recovery:
             self._begin_behind(last, end_offset)
 
     def _is_noted(self, base_offset: int) -> bool:
-        """Whether a segment began there: then that one is missing."""
+        """True if a segment began there: then that one is missing."""
         vouched = self._last_stop.vouched
         return vouched is not None and any(one.base_offset == base_offset for one in vouched.segments)
 
@@ -361,7 +361,7 @@ class _Recovery:
     # After a clean close.
 
     def _open_clean(self) -> bool:
-        """Take the files at their word; False when the epochs are to be worked out anew."""
+        """Take the files at their word; False when the epochs are to be worked out again."""
         active = self._segments[-1]
         active.load(self._config)
         epochs = self._load_epochs()
@@ -416,7 +416,7 @@ class _Recovery:
         return LeaderEpochs() if content is None else parse_epochs(content)
 
     def _reach_the_start(self, epochs: LeaderEpochs) -> bool:
-        """Whether they are known from the log start on, so that none is missing in front."""
+        """True if they are known from the log start on, so that none is missing in front."""
         return epochs.epoch_at(self._start_offset()) >= 0
 
     def _load_producers(self, end_offset: int) -> None:
@@ -593,7 +593,7 @@ class _Recovery:
         logs = [segment.log for segment in self._segments[first:] if segment.size or segment.log.is_pinned]
         if not logs:
             return
-        # Only where the recovery point passes what it describes: else recovery reads that anew, and
+        # Only where the recovery point passes what it describes: else recovery reads that again, and
         # thousands of logs of one segment would wait for the device each.
         content = self._epochs.format()
         if content != self._epochs_on_disk and len(self._segments) > 1:

@@ -169,7 +169,7 @@ class Segment:
     # Writing.
 
     def must_roll(self, size: int, last_offset: int, max_timestamp: int, config: LogConfig) -> bool:
-        """Whether batches of `size` bytes that end at `last_offset` belong into a new segment."""
+        """True if batches of `size` bytes that end at `last_offset` belong into a new segment."""
         if not self.size:
             return False
         first = self.first_timestamp
@@ -267,7 +267,7 @@ class Segment:
         return self.position_before(self.base_offset + RELATIVE_OFFSET_MAX, source)
 
     def _is_borne_out(self, key: int, position: int, source: Source) -> bool:
-        """Whether a batch that ends at this relative offset begins there."""
+        """True if a batch that ends at this relative offset begins there."""
         if not 0 < position < self.size:
             return False
         return read_last_offset(self.log, position, source) == self.base_offset + key
@@ -302,7 +302,7 @@ class Segment:
         return None
 
     def confirm_times(self, source: Source) -> bool:
-        """Whether `max_timestamp` can be believed: else the index is to be rebuilt first."""
+        """True if `max_timestamp` can be believed: else the index is to be rebuilt first."""
         if not self.is_time_confirmed:
             last = self.times.last(source)
             if last is not None and self._confirm_time(*last, source) is None:
@@ -518,7 +518,7 @@ class Segment:
         )
 
     def _needs_entries(self, config: LogConfig) -> bool:
-        """Whether an index of this segment has entries: a batch begins behind the first interval."""
+        """True if an index of this segment has entries: a batch begins behind the first interval."""
         if self.size <= config.index_interval_bytes:
             return False
         for position, _ in iterate_batches(self.log, 0, self.size, BLOCKING, chunk_bytes=SEEK_CHUNK_BYTES):

@@ -47,7 +47,7 @@ class SyncState:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether anything but the active segment waits for a sync; names alone do not."""
+        """True if anything but the active segment waits for a sync; names alone do not."""
         return bool(self._files or self._segments)
 
     def first_waiting(self, active: Segment) -> Segment:

@@ -112,7 +112,7 @@ class QuorumBootstrap:
 
 
 def knows_founders(said: bytes) -> bool:
-    """Whether a node that says this in its handshake knows with which directories the cluster began."""
+    """True if a node that says this in its handshake knows with which directories the cluster began."""
     return _parse(said) is not None
 
 

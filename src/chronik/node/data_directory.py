@@ -1,4 +1,4 @@
-"""A node's data directory: one identity for ever.
+"""A node's data directory: one identity forever.
 
 Files as Kafka names them: `meta.properties`, `.kafka_cleanshutdown`, and `.lock` (`server.directory_lock`).
 Our own: `leader-epoch`, the term of this node's groups of one, raised at every start so that an epoch never
@@ -58,7 +58,7 @@ def check_contents(disk: Disk) -> None:
 
 
 def has_identity(disk: Disk) -> bool:
-    """Whether a node ever started here."""
+    """True if a node ever started here."""
     return disk.exists(_META)
 
 
@@ -149,12 +149,12 @@ def _last_epoch(disk: Disk) -> int:
 
 
 def has_clean_mark(disk: Disk) -> bool:
-    """Whether the last stop was clean; for whoever looks at a directory that nobody uses."""
+    """True if the last stop was clean; for whoever looks at a directory that nobody uses."""
     return disk.exists(_CLEAN)
 
 
 def take_clean_mark(disk: Disk) -> bool:
-    """Whether the last stop was clean. The mark is gone for good before anything is written."""
+    """True if the last stop was clean. The mark is gone for good before anything is written."""
     if not disk.exists(_CLEAN):
         return False
     disk.remove(_CLEAN)

@@ -23,11 +23,11 @@ class Outlook(Protocol):
     """What the node knows of itself and the others."""
 
     def is_cut_off(self) -> bool:
-        """Whether nobody is known who leads the metadata."""
+        """True if nobody is known who leads the metadata."""
         ...
 
     def are_others_ahead(self) -> bool:
-        """Whether a node that is connected has applied more of the metadata than this one."""
+        """True if a node that is connected has applied more of the metadata than this one."""
         ...
 
 

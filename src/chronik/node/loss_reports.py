@@ -47,7 +47,7 @@ class LossReports:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no replica has said anything."""
+        """True if no replica has said anything."""
         return not self._directories
 
     def forget_except(self, groups: Sequence[ReplicatedGroup]) -> None:

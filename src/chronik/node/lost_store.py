@@ -47,7 +47,7 @@ def _open_store(disk: Disk) -> StateStore:
 
 
 def is_new_member(disk: Disk, store: StateStore, metadata_group: GroupId) -> bool:
-    """Whether this node has never taken part in a cluster, as far as its disk says. One that has lost its
+    """True if this node has never taken part in a cluster, as far as its disk says. One that has lost its
     store did, and must not found another cluster.
     """
     if store.get(metadata_group) is not None:

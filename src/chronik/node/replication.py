@@ -259,7 +259,7 @@ class Replication:
         return finding
 
     def _has_begun(self, new: NewReplica, log: PartitionLog) -> bool:
-        """Whether the replica ever took part in its group."""
+        """True if the replica ever took part in its group."""
         state = self.store.get(new.group_id)
         invariant(state is not None, "no state of {}", new.group_id)
         assert state is not None

@@ -44,7 +44,7 @@ class LagWatch:
         lag_ms: int,
         voteless: Set[NodeId] = frozenset(),
     ) -> bool:
-        """Judge anew; whether `lagging` changed. Those without a vote are not in sync, whatever they have."""
+        """Judge again; True if `lagging` changed. Those without a vote are not in sync, whatever they have."""
         if now_ms - self._looked_ms > QUIET_MS:
             self._followers.clear()
         self._looked_ms = now_ms
@@ -127,7 +127,7 @@ class FollowerStatus:
         )
 
     def _has_vote(self, node: NodeId, membership: Membership) -> bool:
-        """Whether a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
+        """True if a majority may count on it: not on a learner, nor on an empty disk in a voter's place."""
         if node not in membership.voters:
             return False
         directory, named = self._setting.host.directory(node), membership.replica(node)

@@ -14,7 +14,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, format_topic
 
 
 class GroupId(NamedTuple):
-    """One partition, by its topic's id: a topic deleted and made anew is another group."""
+    """One partition, by its topic's id: a topic deleted and created again is another group."""
 
     topic_id: TopicId
     partition: int
@@ -77,8 +77,8 @@ class Group(Protocol):
 
     @property
     def is_own_term_committed(self) -> bool:
-        """Whether this node leads and has committed an entry of its own term: only then is the high
-        watermark not behind what earlier leaders acknowledged (KIP-207).
+        """True if this node leads and has committed an entry of its own term: only then is the high watermark
+        not behind what earlier leaders acknowledged (KIP-207).
         """
         ...
 

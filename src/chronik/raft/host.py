@@ -233,7 +233,7 @@ class RaftHost:
     async def _load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
         try:
             read = await self._load_cold(cold)
-        except Exception as error:  # whatever it is, the follower is not to wait for ever
+        except Exception as error:  # whatever it is, the follower is not to wait forever
             is_gone = isinstance(error, KafkaError) and error.code is ErrorCode.OFFSET_OUT_OF_RANGE
             if not is_gone:
                 extra = {"group": str(group.id), "error": str(error)}

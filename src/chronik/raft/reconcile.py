@@ -59,7 +59,7 @@ class Reconciled(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """Whether files of the replica were lost, and what is left may be gone on with."""
+        """True if files of the replica were lost, and what is left may be gone on with."""
         return self.finding in (Finding.SHORTER, Finding.BEFORE_MARKERS)
 
 
@@ -175,7 +175,7 @@ def adopt(
 
 
 def _is_borne_out(log: PartitionLog, markers: Markers) -> bool:
-    """Whether the log has all that the markers speak of, in the terms they say."""
+    """True if the log has all that the markers speak of, in the terms they say."""
     last = markers.base.offset if markers.last is None else markers.last.offset
     return last <= log.end_offset and _first_contradiction(log, markers) is None
 

@@ -375,7 +375,7 @@ class ReplicatedGroup:
         return True
 
     def propose_membership(self, membership: Membership) -> bool:
-        """Whether it is in the log now; it is not while another change, or the start of the term, is not
+        """True if it is in the log now; it is not while another change, or the start of the term, is not
         committed, or a new voter lacks more than is on its way to it.
         """
         if self._failed is not None:
@@ -592,7 +592,7 @@ class ReplicatedGroup:
             self._is_appending_alone = True
 
     def _carry_out(self, ready: Ready) -> bool:
-        """Whether it could be."""
+        """True if it could be."""
         try:
             has_written = self._write(ready)
         except (OSError, KafkaError) as error:

@@ -19,7 +19,7 @@ from chronik.raft.markers import MarkerBase, MarkerRecord
 from chronik.vocab.ids import NodeId, Offset, TopicId
 
 FILE_MAGIC = b"CHRNKRST"
-# 2 has a generation in its header, log ends and losses. A file of version 1 is written anew when it is
+# 2 has a generation in its header, log ends and losses. A file of version 1 is written again when it is
 # opened.
 VERSION = 2
 # Replicas have revisions. A file becomes one of this version with the first of them: an earlier release goes
@@ -28,7 +28,7 @@ REVISED_VERSION = 3
 VERSIONS_READ = (1, VERSION, REVISED_VERSION)
 # Magic, version, CRC of the rest, bytes of the records that were durable when the file got its name.
 _FILE_HEADER = struct.Struct(">8sHxxIQ")
-# From version 2 on, behind that: the file's generation, raised whenever the file is written anew.
+# From version 2 on, behind that: the file's generation, raised whenever the file is written again.
 _GENERATION = struct.Struct(">Q")
 FILE_HEADER_BYTES = _FILE_HEADER.size + _GENERATION.size
 

@@ -3,7 +3,7 @@ file `raft-state`.
 
 A journal, so that an election of a thousand groups costs one sync. Every change is one record, written when
 it is made and durable after the next sync; nothing that depends on it may leave the node earlier. All state
-is in memory. When the file has grown to a multiple of what it says it is written anew, one record per group.
+is in memory. When the file has grown to a multiple of what it says it is written again, one record per group.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _TEMPORARY = STATE_FILE + ".tmp"
 # What a clean stop leaves beside the journal, as the journal that comes after it.
 COPY_FILE = STATE_FILE + ".copy"
 
-# Below this a file is not worth the syncs of writing it anew.
+# Below this a file is not worth the syncs of writing it again.
 REWRITE_BYTES_MIN = 1 << 20
 # How many times what it says a file may grow to: each byte is then written at most 4/3 times.
 _GROWTH_MAX = 4
@@ -371,7 +371,7 @@ class StateStore:
         self._durable_bytes = self._journal.file.size()
         self._asked = None
 
-    # Writing anew.
+    # Writing again.
 
     def _raise_version(self, memberships: Iterable[Membership | None], revision: int = 0) -> None:
         """Before the first revision, of a replica here or in a membership, is written: to a release that does

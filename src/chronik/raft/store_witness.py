@@ -1,10 +1,10 @@
 """How long the state journal is, in another file: a journal that was cut between two records looks whole.
 
 `raft-state-checkpoint` says how much of which generation of the file was durable; less cannot be there later.
-It is made durable at a clean stop and when the journal is written anew. In between it is written without a
-sync, so that the death of a process costs nothing and the loss of power only the latest sizes. Its last
-line is a CRC-32C: a crash left 559 of an unsynced 556 in the place of 469, and a whole journal passed for a
-cut one.
+It is made durable at a clean stop and when the journal is written again. In between it is written without a
+sync, so that the death of a process costs nothing and the loss of power only the latest sizes. Its last line
+is a CRC-32C: a crash left 559 of an unsynced 556 in the place of 469, and a whole journal passed for a cut
+one.
 """
 
 from contextlib import suppress

@@ -33,7 +33,7 @@ class PeerInfo(NamedTuple):
     node: NodeId
     # Names its data directory: another one is another replica.
     directory_id: str
-    # Drawn anew at each start of the process: what an earlier one had only in memory may be gone.
+    # Drawn again at each start of the process: what an earlier one had only in memory may be gone.
     incarnation: int
 
 

@@ -59,7 +59,7 @@ def cluster_member(
 
 
 def _has_store(disk: Disk) -> bool:
-    """Whether there is a store, or was one."""
+    """True if there is a store, or was one."""
     return disk.exists(STATE_FILE) or disk.exists(COPY_FILE) or read_witness(disk) is not None
 
 

@@ -210,7 +210,7 @@ class Connection(asyncio.BufferedProtocol):
             self.last_active = self._now()
 
     def is_late(self, now: float) -> bool:
-        """Whether the frame in progress should have ended long ago."""
+        """True if the frame in progress should have ended long ago."""
         if self.frame_started is None:
             return False
         seconds_max = FRAME_SECONDS_MAX + self._accounted_bytes / _FRAME_BYTES_PER_SECOND_MIN

@@ -192,7 +192,7 @@ class Listeners:
             connection.abort(DEAF)
         elif connection.is_idle and idle_seconds > self._limits.idle_seconds_max:
             self.statistics.closed_idle += 1
-            # Not `close`, which would wait for ever for a client that does not read.
+            # Not `close`, which would wait forever for a client that does not read.
             connection.abort(IDLE)
 
     def on_received_too_much(self) -> None:

@@ -86,7 +86,7 @@ class Node:
 
     @property
     def is_ready(self) -> bool:
-        """Whether clients can connect and use it."""
+        """True if clients can connect and use it."""
         return self._is_started and not self.reasons
 
     @property

@@ -2,7 +2,7 @@
 
 One file of the data directory, allocated and never written. When a write of the metadata or of Raft's state
 finds no room, a piece of it is given back to the file system and the write is tried again. It is allocated
-anew when there is room.
+again when there is room.
 """
 
 import os

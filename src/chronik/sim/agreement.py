@@ -93,7 +93,7 @@ def _contents(log: PartitionLog, start: Offset) -> dict[int, bytes]:
 
 
 def votes_everywhere(room: SimCluster, node: NodeId) -> bool:
-    """Whether the leader of each of its groups counts the node, with the files it has now."""
+    """True if the leader of each of its groups counts the node, with the files it has now."""
     found = room.nodes.get(node)
     if found is None or not found.is_open or len(open_nodes(room)) < len(room.all_nodes):
         return False

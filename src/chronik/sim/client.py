@@ -72,11 +72,11 @@ class SimClient:
         return self._network.cluster.all_nodes
 
     def was_paused(self, node: NodeId, since: float) -> bool:
-        """Whether its process was stopped at any time since then. No client knows; a test must."""
+        """True if its process was stopped at any time since then. No client knows; a test must."""
         return self._network.cluster.paused_until.get(node, 0.0) > since
 
     def may_be_rotten(self, node: NodeId) -> bool:
-        """Whether its disk gives back other bits than it was given. No client knows; a test must."""
+        """True if its disk gives back other bits than it was given. No client knows; a test must."""
         return node in self._network.cluster.rotten
 
     def topic_id_known(self, node: NodeId, topic: str) -> TopicId | None:

@@ -190,7 +190,7 @@ class SimNode:
 
     @property
     def has_failed_logs(self) -> bool:
-        """Whether its disk failed it: such logs stay closed until its process begins anew."""
+        """True if its disk failed it: such logs stay closed until its process starts over."""
         if not self.is_open:
             return False
         partitions = [self.local.metadata_partition.partition, *self.broker.replicas.partitions()]

@@ -177,7 +177,7 @@ class SimNetwork:
         return (source, target) in self._cuts
 
     def runs(self, node: NodeId) -> bool:
-        """Whether a process of it does."""
+        """True if a process of it does."""
         return not self._nodes[node].is_ended
 
     def delay(self, source: NodeId | None = None, target: NodeId | None = None) -> float:

@@ -237,7 +237,7 @@ class Simulation:
         await self._check_all()
 
     def _is_broken(self) -> bool:
-        """Whether there is nothing to hope for any more."""
+        """True if there is nothing to hope for any more."""
         return bool(self._problems.found or self._history.problems)
 
     def _is_done(self) -> bool:

@@ -75,7 +75,7 @@ class Trap:
     _committed: dict[tuple[NodeId, Term], RaftIndex] = field(default_factory=dict)
 
     def step(self, node: SimNode) -> bool:
-        """Whether this is its death."""
+        """True if this is its death."""
         if self.victim is not None or not node.is_open:
             return False
         found = node.broker.replicas.find(*self.partition)
@@ -99,7 +99,7 @@ class Trap:
 
 
 def _is_half_way(leader: RaftCore, committed: RaftIndex) -> bool:
-    """Whether a follower has accepted what is of an earlier term, and was not `committed` at the election."""
+    """True if a follower has accepted what is of an earlier term, and was not `committed` at the election."""
     term_at = leader._replica.log.term_at
     matches = [follower.match for follower in leader.followers.values()]
     return any(match > committed and term_at(match) < leader.term for match in matches)

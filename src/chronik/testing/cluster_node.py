@@ -59,7 +59,7 @@ class ClusterNode:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process; a paused one is."""
+        """True if there is a process; a paused one is."""
         return self._process is not None and self._process.code is None
 
     @property

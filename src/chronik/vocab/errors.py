@@ -147,7 +147,7 @@ class ErrorCode(IntEnum):
 
     @property
     def is_retriable(self) -> bool:
-        """Whether a client may send the same request again and hope."""
+        """True if a client may send the same request again and hope."""
         return self in _RETRIABLE
 
 

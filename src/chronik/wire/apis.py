@@ -179,7 +179,7 @@ def response_class(api_key: ApiKey) -> type[Message]:
 
 
 def is_flexible(api_key: ApiKey, version: int) -> bool:
-    """Whether a version has compact lengths and tagged fields (KIP-482). KeyError as above."""
+    """True if a version has compact lengths and tagged fields (KIP-482). KeyError as above."""
     flexible_from = SCHEMAS[api_key].flexible_from
     return flexible_from is not None and version >= flexible_from
 

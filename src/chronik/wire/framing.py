@@ -41,7 +41,7 @@ class FrameReader:
 
     @property
     def is_inside_frame(self) -> bool:
-        """Whether a frame has begun and not ended."""
+        """True if a frame has begun and not ended."""
         return self._end > self._start
 
     def space(self) -> memoryview | None:

@@ -31,7 +31,7 @@ def packer(formats: str) -> struct.Struct:
 
 
 def is_flexible(message: type[Message], version: int) -> bool:
-    """Whether a version has compact lengths and tagged fields."""
+    """True if a version has compact lengths and tagged fields."""
     return message.FLEXIBLE_FROM is not None and version >= message.FLEXIBLE_FROM
 
 

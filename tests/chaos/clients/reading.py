@@ -54,7 +54,7 @@ class Reader:
             self._ask_at = now + _ASK_SECONDS
 
     def has_reached(self, ends: Mapping[Place, int]) -> bool:
-        """Whether it has committed all before these."""
+        """True if it has committed all before these."""
         return all(self._committed.get(place, 0) >= end for place, end in ends.items())
 
     def _forget(self) -> None:

@@ -192,7 +192,7 @@ def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs. One that has ended and waits for its parent does not."""
+    """True if the process runs. One that has ended and waits for its parent does not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")
 

@@ -49,7 +49,7 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
 
 
 def is_whole(cluster: Cluster) -> bool:
-    """Whether each node says of every partition that all its replicas are in sync and one leads."""
+    """True if each node says of every partition that all its replicas are in sync and one leads."""
     return all(says_whole(node.bootstrap_servers) for node in cluster.nodes)
 
 
@@ -325,6 +325,6 @@ def test_nodes_die_with_the_process_that_started_them(tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs. One that has ended and waits for its parent does not."""
+    """True if the process runs. One that has ended and waits for its parent does not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")

@@ -1,4 +1,4 @@
-"""usage: python -m tests.parity.authorization --jars DIR      records golden.json anew
+"""usage: python -m tests.parity.authorization --jars DIR      records golden.json again
 
 Starts Apache Kafka with an authorizer (Java 17, Maven; DIR is filled when empty).
 """

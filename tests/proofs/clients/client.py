@@ -18,7 +18,7 @@ class Member(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether it is to leave its group and return."""
+        """True if it is to leave its group and return."""
         ...
 
     def take(self, partition: int, offset: int, value: bytes) -> None: ...
@@ -49,12 +49,12 @@ class Client(Protocol):
 
     @property
     def drops_records_when_it_leaves(self) -> bool:
-        """Whether it commits records that it throws away when told to leave while it reads."""
+        """True if it commits records that it throws away when told to leave while it reads."""
         ...
 
     @property
     def has_groups(self) -> bool:
-        """Whether it has consumer groups; without, it reads every partition, whatever the group."""
+        """True if it has consumer groups; without, it reads every partition, whatever the group."""
         ...
 
     def open_writer(self, bootstrap_servers: str, codec: str) -> Writer: ...

@@ -46,7 +46,7 @@ class Ledger:
         self.times[partition].append(at)
 
     def is_everywhere_past(self, marks: Sequence[int]) -> bool:
-        """Whether each partition has acknowledged a record that was sent when `sent` had been `marks`."""
+        """True if each partition has acknowledged a record that was sent when `sent` had been `marks`."""
         return all(
             any(number >= mark for number in list(self.offsets[partition])[-1:])
             for partition, mark in enumerate(marks)

@@ -42,7 +42,7 @@ class Client(Protocol):
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether its producers are by default."""
+        """True if its producers are by default."""
         ...
 
     def write(

@@ -51,7 +51,7 @@ class Written:
         return sum(map(len, self.acknowledged))
 
     def is_everywhere_past(self, counts: Sequence[int]) -> bool:
-        """Whether each partition has more acknowledged records than it had."""
+        """True if each partition has more acknowledged records than it had."""
         return all(len(now) > then for now, then in zip(self.acknowledged, counts, strict=True))
 
     def longest_pause(self) -> float:
@@ -86,7 +86,7 @@ class Taken:
         return all(self.records.values())
 
     def has_all(self, written: Written) -> bool:
-        """Whether every acknowledged record was read."""
+        """True if every acknowledged record was read."""
         return not any(self._missing(written, partition) for partition in range(len(written.sent)))
 
     def read_again(self) -> int:

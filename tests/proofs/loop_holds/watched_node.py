@@ -71,7 +71,7 @@ class Watch:
             self.longest_seconds = 0.0
             self.stacks.clear()
             with open("/proc/self/clear_refs", "w") as peak:
-                peak.write("5")  # the peak of resident memory starts anew
+                peak.write("5")  # the peak of resident memory starts again
         return {
             "longest_ms": self.longest_seconds * 1000,
             "peak_mb": _status_mb("VmHWM"),

@@ -44,7 +44,7 @@ def jobs(mutant: str, configuration: str | None) -> list[Job]:
 
 
 def is_good(one: Run) -> bool:
-    """Whether nothing was found in the protocol as built, or what was planted was."""
+    """True if nothing was found in the protocol as built, or what was planted was."""
     found = one.outcome
     if found.errors:
         return False

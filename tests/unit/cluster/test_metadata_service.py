@@ -149,7 +149,7 @@ def test_a_failed_append_changes_nothing_and_all_who_wait_are_told() -> None:
         assert not heard
         await wait_until_idle()
         log.commit()
-        # Decided anew, on the image without its predecessor.
+        # Decided again, on the image without its predecessor.
         assert (await later).topics_created == (service.image.topics["a"],)
 
     run(play)

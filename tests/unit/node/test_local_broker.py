@@ -166,7 +166,7 @@ def test_a_power_loss_at_any_moment_of_a_start_or_stop_loses_nothing(was_clean: 
 
 
 def lose_power_in_second_life(step: int, *, was_clean: bool) -> bool:
-    """Whether the second life ended before the power did."""
+    """True if the second life ended before the power did."""
     survived = []
 
     @virtual

@@ -211,7 +211,7 @@ async def test_cached_bytes_are_synced_when_they_are_many_or_old() -> None:
     await wait_until_idle()
     assert len(group.disk.rounds) == 2
     await group.end_round()
-    # The count begins anew, and the timer is not the last one's.
+    # The count starts over, and the timer is not the last one's.
     group.persistence.on_proposed(10)
     await asyncio.sleep(1)
     assert len(group.disk.rounds) == 2

@@ -361,7 +361,7 @@ _CHOICES = [operation for operation, weight in OPERATIONS for _ in range(weight)
 def test_a_crash_leaves_the_beginning_of_a_leaders_log(
     seed: int, script: list[tuple[int, int | None]]
 ) -> None:
-    # So that the journal is written anew many times in a run.
+    # So that the journal is written again many times in a run.
     with patch.object(state_store, "REWRITE_BYTES_MIN", 600):
         play(World(Random(seed)), script)
 

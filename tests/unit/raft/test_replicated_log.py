@@ -97,7 +97,7 @@ async def test_a_slice_that_is_not_in_memory_is_there_once_it_was_loaded() -> No
     (cold,) = room.loads
     room.log.on_loaded(cold.load())
     assert (room.slice(1).first, room.slice(1).last) == (1, 4)
-    # Another place is loaded anew.
+    # Another place is loaded again.
     assert room.log.slice(RaftIndex(2), MAX) is None
     assert len(room.loads) == 2
 

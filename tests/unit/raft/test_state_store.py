@@ -41,7 +41,7 @@ VOTED = HardState(term=Term(3), voted_for=NodeId(2))
 FIRST = MarkerRecord(RaftIndex(0), Offset(0), Term(1))
 SECOND = MarkerRecord(RaftIndex(6), Offset(5), Term(3))
 
-# A file of so many bytes is written anew in tests.
+# A file of so many bytes is written again in tests.
 SMALL = 5000
 
 EIO = OSError(errno.EIO, "input/output error")

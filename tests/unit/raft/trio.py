@@ -233,7 +233,7 @@ class Trio:
 
     @property
     def has_replaced(self) -> bool:
-        """Whether a node does not vote under its present directory, for all the leader knows for sure."""
+        """True if a node does not vote under its present directory, for all the leader knows for sure."""
         leader = self.leader()
         if leader is None or not leader.group.is_own_term_committed:
             return True

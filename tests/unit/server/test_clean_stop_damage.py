@@ -96,7 +96,7 @@ async def test_a_topic_made_again_does_not_lack_what_the_old_one_had() -> None:
     room = await stopped("t")
     room = await next_life(room)
     await room.delete("t")
-    # Chance begins anew with each life here, and gives the first topic the same id.
+    # Chance starts over with each life here, and gives the first topic the same id.
     await room.create("u")
     await room.create("t")
     again = await room.start_again()

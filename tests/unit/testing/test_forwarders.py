@@ -55,7 +55,7 @@ def passes(connection: Dialled) -> bool:
 
 
 def is_silent(end: socket.socket) -> bool:
-    """Whether nothing has come, now."""
+    """True if nothing has come, now."""
     end.setblocking(False)
     try:
         return not end.recv(1)

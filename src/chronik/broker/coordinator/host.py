@@ -79,7 +79,7 @@ class AppliedMetadata(Protocol):
         ...
 
     async def wait_applied(self, metadata_offset: Offset, seconds: float) -> bool:
-        """Whether everything below `metadata_offset` is applied within `seconds`."""
+        """True if everything below `metadata_offset` is applied within `seconds`."""
         ...
 
 

@@ -50,8 +50,8 @@ class CoordinatorLog(Protocol):
     ) -> asyncio.Future[None]:
         """Append `records` as one batch, in the order of calls; the future is done when they are committed.
 
-        Raises KafkaError, or the future does. After a failure the coordinator waits until all its appends
-        are done, and reads the partition anew: by then no append that failed may still come to be committed.
+        Raises KafkaError, or the future does. After a failure the coordinator waits until all its appends are
+        done, and reads the partition again: by then no append that failed may still come to be committed.
         """
         ...
 

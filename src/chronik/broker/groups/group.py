@@ -94,7 +94,7 @@ class Group:
             self.leader_id = member.member_id
 
     def remove(self, member_id: str) -> Member:
-        """The leadership passes to any other member; who leads is settled anew when the join completes."""
+        """The leadership passes to any other member; who leads is settled again when the join completes."""
         member = self.members.pop(member_id)
         self._count_protocols(member.protocols, -1)
         if member.instance_id is not None:
@@ -158,7 +158,7 @@ class Group:
     # Protocols
 
     def supports(self, protocol_type: str, protocols: Protocols) -> bool:
-        """Whether a member with these could be in the group: one protocol must be known to all members."""
+        """True if a member with these could be in the group: one protocol must be known to all members."""
         if not protocol_type or not protocols:
             return False
         if self.state is GroupState.EMPTY or not self.members:

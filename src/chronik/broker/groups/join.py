@@ -220,7 +220,7 @@ def _take_over_quietly(
 
 
 def _leader_answer(group: Group, answer: JoinAnswer, old_member_id: str, *, can_skip: bool) -> JoinAnswer:
-    """A returning leader must not assign anew. KIP-814 tells it so; older clients are told that their former
+    """A returning leader must not assign again. KIP-814 tells it so; older clients are told that their former
     id leads.
     """
     return JoinAnswer(

@@ -53,7 +53,7 @@ def _leave_one(turn: Turn, group: Group, leaving: LeavingMember) -> ErrorCode:
 
 def abandon(turn: Turn, command: Abandon, ticket: Ticket) -> None:
     """A new dynamic member that is gone before its first answer would hold up the group for a session
-    timeout: remove it. If its client lives after all, it finds its id unknown and joins anew. Any other
+    timeout: remove it. If its client lives after all, it finds its id unknown and joins again. Any other
     member is as good as its session.
     """
     group = turn.groups.get(command.group_id)

@@ -117,7 +117,7 @@ def _topic_meant(turn: Turn, offset: OffsetToCommit) -> TopicId | None:
 
 
 def _expiry(now_ms: int, retention_ms: int | None) -> int | None:
-    """A retention beyond what the record's 64 bits can say is for ever."""
+    """A retention beyond what the record's 64 bits can say is forever."""
     return None if retention_ms is None else min(now_ms + retention_ms, _TIMESTAMP_MS_MAX)
 
 

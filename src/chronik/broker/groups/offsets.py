@@ -46,7 +46,7 @@ class GroupOffsets:
         self.by_topic.setdefault(partition.topic, {})[partition.partition] = committed
 
     def remove(self, partition: TopicPartition) -> bool:
-        """Whether there was one."""
+        """True if there was one."""
         partitions = self.by_topic.get(partition.topic)
         if partitions is None or partitions.pop(partition.partition, None) is None:
             return False

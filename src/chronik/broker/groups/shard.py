@@ -164,7 +164,7 @@ class Shard:
         turn = self._turn(now)
         self._stale.extend(self._of_deleted_topics())
         if self._stale:
-            # Not at once: where the log takes nothing the shard is loaded again, and would be for ever.
+            # Not at once: where the log takes nothing the shard is loaded again, and would be forever.
             self._deadlines.set(offset_commands.FORGET_KEY, now.monotonic_ms + FORGET_AFTER_LOAD_MS)
         self._deadlines.set(EXPIRY_KEY, now.monotonic_ms + self._config.expiry_interval_ms)
         for group in list(self.groups.values()):

@@ -51,7 +51,7 @@ class MetadataTopics:
 
 
 def is_of_deleted_topic(topics: Topics, partition: TopicPartition, committed: "CommittedOffset") -> bool:
-    """Whether the present metadata says so."""
+    """True if the present metadata says so."""
     topic_id = topics.id_of(partition.topic)
     if committed.topic_id != NO_TOPIC_ID:
         return committed.topic_id != topic_id
@@ -59,5 +59,5 @@ def is_of_deleted_topic(topics: Topics, partition: TopicPartition, committed: "C
 
 
 def is_of_earlier_topic(topics: Topics, partition: TopicPartition, leader_epoch: int) -> bool:
-    """Whether an epoch cannot be one of the present topic's. A group of one may begin one epoch lower."""
+    """True if an epoch cannot be one of the present topic's. A group of one may begin one epoch lower."""
     return 0 <= leader_epoch < topics.first_epoch(partition) - 1

@@ -72,7 +72,7 @@ class Turn:
         self.outcome.records.append((record_format.encode_group_key(group.group_id), value))
 
     def fits_in_record(self, group: Group) -> bool:
-        """Whether the group can be written at all."""
+        """True if the group can be written at all."""
         size = len(record_format.encode_group_value(group.snapshot())) + len(group.group_id)
         return size + RECORD_OVERHEAD_BYTES <= RECORDS_BYTES_MAX
 

@@ -3,7 +3,7 @@ features (KIP-584).
 
 An unknown version is answered by the dispatcher with a version 0 body that names the range of this API alone,
 as Kafka does (KIP-511). From version 5 a client says which cluster and node it takes this one for (KIP-1242):
-where that is another, it is to begin anew from its bootstrap servers. Answers with an error name no ranges.
+where that is another, it is to start over from its bootstrap servers. Answers with an error name no ranges.
 """
 
 import re

@@ -212,7 +212,7 @@ class _IncrementalAnswer:
         return (yield from _response_in_steps(self._broker, self._context, session_id, news))
 
     def _take(self, one: Fetched) -> bool:
-        """Whether it is news; then it is remembered as told."""
+        """True if it is news; then it is remembered as told."""
         is_news = _is_news(one)
         if is_news:
             _remember(one)

@@ -7,7 +7,7 @@ leaders. An election of the one that is asked for is waited for, shortly.
 
 Transactions are not served yet. From version 4 a transactional id is answered UNSUPPORTED_VERSION, as
 InitProducerId answers it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would let them try for
-a minute. librdkafka, which asks in versions up to 2, tries for ever whatever the error, unless the id is not
+a minute. librdkafka, which asks in versions up to 2, tries forever whatever the error, unless the id is not
 authorized: that it raises at once, with our message. Share groups (KIP-932) are answered INVALID_REQUEST, as
 by a Kafka that has them switched off.
 """

@@ -3,7 +3,7 @@
 A producer without a transactional id always gets a new id at epoch 0, also when it asks to go on with the one
 it has (KIP-360), as from Kafka. Transactions are not served yet: a transactional id is answered
 UNSUPPORTED_VERSION, which Java and Python producers raise at once ("the version of API is not supported"); a
-retriable code would let them try for ever, an authorization error would send the user to look for ACLs.
+retriable code would let them try forever, an authorization error would send the user to look for ACLs.
 """
 
 from chronik.broker.context import Broker, RequestContext

@@ -288,5 +288,5 @@ def _is_zstd(records: Records | None) -> bool:
 
 
 def _has(records: Records | None, is_so: Callable[[BatchHeader], bool]) -> bool:
-    """Whether the batch says so; what is too short for a batch is refused elsewhere."""
+    """True if the batch says so; what is too short for a batch is refused elsewhere."""
     return isinstance(records, bytes) and len(records) >= HEADER_BYTES and is_so(parse_header(records))

@@ -37,7 +37,7 @@ def busy(ports: Iterable[int]) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a listener could have it; connections that have just ended do not count."""
+    """True if a listener could have it; connections that have just ended do not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

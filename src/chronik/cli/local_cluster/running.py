@@ -49,7 +49,7 @@ class RunningCluster:
         return self._processes[node.id].pid
 
     def wait_ready(self, seconds: float, on_progress: Callable[[int], None]) -> bool:
-        """Whether all are ready; False when somebody wants it to stop first.
+        """True if all are ready; False when somebody wants it to stop first.
 
         `on_progress` is told how many are. Raises Failure when one ends, or when time runs out.
         """
@@ -107,7 +107,7 @@ class RunningCluster:
         return killed
 
     def _ends(self, process: NodeProcess, signals_before: int) -> bool:
-        """Whether it has ended by itself, after it was asked to."""
+        """True if it has ended by itself, after it was asked to."""
         process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         while self._signals.count == signals_before and time.monotonic() < deadline:

@@ -145,7 +145,7 @@ class RegisterBroker:
 class FenceBroker:
     """Take a node out of what clients see and out of placement: it is lost, or about to stop.
 
-    Leaves no record when the node has registered anew since registration `epoch`, or is unknown or fenced.
+    Leaves no record when the node has registered again since registration `epoch`, or is unknown or fenced.
     """
 
     node: NodeId

@@ -59,7 +59,7 @@ def restart(replica: Replica, message: RestartLog) -> None:
 
 
 def _is_joined(replica: Replica, message: AppendEntries) -> bool:
-    """Whether the log is the leader's up to `prev_index`; it always is up to what is committed."""
+    """True if the log is the leader's up to `prev_index`; it always is up to what is committed."""
     if message.prev_index > replica.committed:
         return replica.log.has(message.prev_index, message.prev_term)
     if message.prev_index >= replica.log.first_index - 1:

@@ -167,7 +167,7 @@ class RaftCore:
 
     @property
     def may_vote(self) -> bool:
-        """Whether this replica remembers all it ever promised as a member of this group.
+        """True if this replica remembers all it ever promised as a member of this group.
 
         One on a wiped disk does not, though the group still counts it as a voter. It follows and catches up;
         but it neither votes nor campaigns, and says with each acceptance that it counts for no commit. Not
@@ -188,7 +188,7 @@ class RaftCore:
             self._change(self._role_state.on_may_vote())
 
     def is_replica_committed(self, own: ReplicaId) -> bool:
-        """Whether this node is a member by the last membership that is surely committed, as `own`, or as a
+        """True if this node is a member by the last membership that is surely committed, as `own`, or as a
         founder that it does not name: then what an earlier replica of the node promised can do no harm any
         more. It changes only with `Ready.membership` and `Ready.committed`.
 
@@ -200,9 +200,9 @@ class RaftCore:
         better, and no replica can tell.
 
         The safe and lively order for a leader is to make the voter a learner with its new directory, and a
-        voter again when it has caught up: two memberships in a log prove even after a crash that the first
-        is committed. A voter whose own log has only one of them cannot vote after a crash of all, so the
-        learner is better given both before.
+        voter again when it has caught up: two memberships in a log prove even after a crash that the first is
+        committed. A voter whose own log has only one of them cannot vote after a crash of all, so the learner
+        is better given both before.
         """
         invariant(own.node == self._replica.node, "a replica of node {} asks", own.node)
         settled = self.committed_membership
@@ -210,12 +210,12 @@ class RaftCore:
 
     @property
     def is_quiesced(self) -> bool:
-        """Whether it need not be ticked (`RaftOptions.is_quiescence_used`)."""
+        """True if it need not be ticked (`RaftOptions.is_quiescence_used`)."""
         return self._role_state.is_quiesced
 
     @property
     def is_own_term_committed(self) -> bool:
-        """Whether it leads and has committed an entry of its own term, and so all that was before it."""
+        """True if it leads and has committed an entry of its own term, and so all that was before it."""
         return isinstance(self._role_state, Leader) and self._role_state.is_own_term_committed
 
     @property
@@ -281,7 +281,7 @@ class RaftCore:
             self._leader().open_term()
 
     def begin_own_appends(self) -> bool:
-        """Whether the shell may append record batches by itself, because all that the core would do is count
+        """True if the shell may append record batches by itself, because all that the core would do is count
         to one: this node leads alone, and what opened its term is committed. Until it says so with
         `end_own_appends`, before any other input, it gives none and takes no `ready`.
         """
@@ -391,7 +391,7 @@ class RaftCore:
 
     @property
     def has_news(self) -> bool:
-        """Whether a tick led to anything; after other inputs `ready` is to be taken in any case."""
+        """True if a tick led to anything; after other inputs `ready` is to be taken in any case."""
         replica, told = self._replica, self._told_leadership
         return bool(
             replica.messages
@@ -460,7 +460,7 @@ class RaftCore:
     # Terms.
 
     def _is_pre_vote(self, message: Message) -> bool:
-        """Whether it says yes to this node's own question about the next term."""
+        """True if it says yes to this node's own question about the next term."""
         is_mine = self.role is Role.PRE_CANDIDATE and message.term == self._replica.next_term
         return is_mine and isinstance(message, PreVoteReply) and message.is_granted
 
@@ -470,7 +470,7 @@ class RaftCore:
         answer_pre_vote(self._replica, message, has_live_leader=self._has_live_leader_against(message.source))
 
     def _has_live_leader_against(self, candidate: NodeId) -> bool:
-        """Whether it has a leader that it hears; who asks for votes does not lead any more."""
+        """True if it has a leader that it hears; who asks for votes does not lead any more."""
         return self._role_state.has_live_leader and candidate != self._replica.leader
 
     def _on_present_term(self, message: Message) -> None:
@@ -494,7 +494,7 @@ class RaftCore:
 
     def _on_earlier_term(self, message: Message) -> None:
         """Section 5.1: refused, with the present term. An old leader must hear of it even if no follower
-        would vote for anyone, or it would lead nobody for ever.
+        would vote for anyone, or it would lead nobody forever.
         """
         replica = self._replica
         match message:
@@ -554,5 +554,5 @@ class RaftCore:
 
 
 def _is_leaders(message: Message) -> bool:
-    """Whether only the leader of its term sends it."""
+    """True if only the leader of its term sends it."""
     return isinstance(message, AppendEntries | Heartbeat | RestartLog)

@@ -39,7 +39,7 @@ class ElectionTimer:
             self._timeout = max(self._drawn(), self.elapsed + self._options.peer_lost_turn_ticks)
 
     def tick(self) -> bool:
-        """Whether it fired."""
+        """True if it fired."""
         self.elapsed += 1
         return self.elapsed >= self._drawn()
 

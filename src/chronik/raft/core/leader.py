@@ -54,7 +54,7 @@ class Leader(RoleState):
 
     @property
     def is_quiesced(self) -> bool:
-        """Whether those that can be reached have everything, and are a majority with this node. Without one,
+        """True if those that can be reached have everything, and are a majority with this node. Without one,
         ticks let CheckQuorum end this.
         """
         replica = self.replica
@@ -68,7 +68,7 @@ class Leader(RoleState):
 
     @property
     def is_own_term_committed(self) -> bool:
-        """Whether an entry of its own term is committed, or all that was there before it is in any case."""
+        """True if an entry of its own term is committed, or all that was there before it is in any case."""
         return self._is_elected_alone or self.has_committed_start
 
     @property
@@ -235,7 +235,7 @@ class Leader(RoleState):
         return None if all(self._is_caught_up(node) for node in added) else Refusal.NOT_CAUGHT_UP
 
     def _is_caught_up(self, node: NodeId) -> bool:
-        """Whether all it lacks is on the way to it, which flow control bounds."""
+        """True if all it lacks is on the way to it, which flow control bounds."""
         progress = self._progress.get(node)
         if progress is None or node in self.replica.lost_peers or progress.mode is not Mode.REPLICATE:
             return False
@@ -324,7 +324,7 @@ class Leader(RoleState):
         return None
 
     def _is_cut_off(self) -> bool:
-        """Whether those that are connected are no majority with this node."""
+        """True if those that are connected are no majority with this node."""
         replica = self.replica
         lost = replica.lost_peers
         return bool(lost) and not replica.memberships.current.is_majority(

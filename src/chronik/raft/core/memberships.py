@@ -9,7 +9,7 @@ from chronik.vocab.invariant import invariant
 
 
 class Memberships:
-    """The memberships that may yet be the one in force, by index."""
+    """The memberships that may still be the one in force, by index."""
 
     def __init__(self, known: Sequence[tuple[RaftIndex, Membership]]) -> None:
         invariant(known, "a log without a membership")
@@ -36,7 +36,7 @@ class Memberships:
         return self._known[-1 if is_current else -2][1]
 
     def may_campaign(self, node: NodeId, committed: RaftIndex) -> bool:
-        """Whether `node` votes in the one in force, or did before it and it is not committed: until then the
+        """True if `node` votes in the one in force, or did before it and it is not committed: until then the
         group may need a leader with this log to commit it (thesis 4.2.2).
         """
         return node in self.current.voters or node in self.settled(committed).voters

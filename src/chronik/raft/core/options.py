@@ -9,7 +9,7 @@ from chronik.vocab.invariant import invariant
 class RaftOptions:
     """The same on all nodes of a cluster, or leader stickiness and CheckQuorum lose their meaning."""
 
-    # A follower waits between election_ticks and twice as many, drawn anew each time (section 5.2).
+    # A follower waits between election_ticks and twice as many, drawn again each time (section 5.2).
     election_ticks: int = 10
     # Three of them must fit below an election timeout, so that one lost heartbeat elects nobody.
     heartbeat_ticks: int = 2

@@ -70,7 +70,7 @@ class Progress:
         return self.match if self.is_counted else BEFORE_FIRST
 
     def is_complete(self, last: RaftIndex) -> bool:
-        """Whether it has everything up to `last`, and was told that this is committed."""
+        """True if it has everything up to `last`, and was told that this is committed."""
         return self.match == last == self.told_commit and self.mode is Mode.REPLICATE
 
     def state(self, *, is_lost: bool) -> FollowerState:

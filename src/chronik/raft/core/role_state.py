@@ -23,7 +23,7 @@ class RoleState(ABC):
 
     @property
     def has_live_leader(self) -> bool:
-        """Whether it knows a living leader, and so refuses to elect another (section 6; thesis 4.2.3)."""
+        """True if it knows a living leader, and so refuses to elect another (section 6; thesis 4.2.3)."""
         return False
 
     @property

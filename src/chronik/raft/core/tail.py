@@ -43,7 +43,7 @@ class LogTail:
         return self._log.term_at(index)
 
     def has(self, index: RaftIndex, term: Term) -> bool:
-        """Whether the entry at `index` is known and of `term`: then all before it are the same, too (section
+        """True if the entry at `index` is known and of `term`: then all before it are the same, too (section
         5.3, log matching).
         """
         return self.first_index - 1 <= index <= self.last_index and self.term_at(index) == term

@@ -79,7 +79,7 @@ class Membership:
 
     @property
     def has_revisions(self) -> bool:
-        """Whether it names a replica that is no founder's."""
+        """True if it names a replica that is no founder's."""
         return any(replica.revision for replica in self.replicas)
 
     def replica(self, node: NodeId) -> ReplicaId | None:
@@ -92,7 +92,7 @@ class Membership:
         return replica.revision == 0 if named is None else named == replica
 
     def is_majority(self, nodes: frozenset[NodeId]) -> bool:
-        """Whether `nodes` has a majority of the voters; others in it do not count."""
+        """True if `nodes` has a majority of the voters; others in it do not count."""
         return len(self.voters & nodes) >= self.majority
 
 

@@ -44,6 +44,6 @@ def answer_vote(replica: Replica, request: RequestVote) -> bool:
 
 
 def _is_up_to_date(replica: Replica, request: RequestPreVote | RequestVote) -> bool:
-    """Whether the candidate's log is at least as good as this node's (section 5.4.1)."""
+    """True if the candidate's log is at least as good as this node's (section 5.4.1)."""
     own = (replica.log.last_term, replica.log.last_index)
     return (request.last_term, request.last_index) >= own

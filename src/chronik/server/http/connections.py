@@ -105,7 +105,7 @@ class HttpConnection(H11Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether it is owed an answer, or the rest of one."""
+        """True if it is owed an answer, or the rest of one."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property

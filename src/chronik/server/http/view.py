@@ -214,7 +214,7 @@ class NodeView(Protocol):
 
     @property
     def is_ready(self) -> bool:
-        """Whether clients can connect and use it."""
+        """True if clients can connect and use it."""
         ...
 
     @property

@@ -272,7 +272,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         return secret.prove(side, *self._hellos)
 
     def _is_proved(self, proof: bytes) -> bool:
-        """Whether the other side knows the secret, if there is one; else it is refused."""
+        """True if the other side knows the secret, if there is one; else it is refused."""
         secret = self._owner.secret
         side = Side.DIALLER if self.dialled is None else Side.LISTENER
         if secret is None or secret.is_proof(proof, side, *self._hellos):

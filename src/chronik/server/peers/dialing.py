@@ -55,7 +55,7 @@ class Dialer:
             return links[-1]
 
         try:
-            # Each attempt asks anew, so that a network that is whole again is noticed at once.
+            # Each attempt asks again, so that a network that is whole again is noticed at once.
             async with asyncio.timeout(self._timings.silence_ms / 1000):
                 await self._network.connect(make, self._host, self._port)
         except OSError as error:

@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def is_same_place(one: Address, other: Address) -> bool:
-    """Whether two addresses to listen at cannot both be had, as far as their texts say."""
+    """True if two addresses to listen at cannot both be had, as far as their texts say."""
     if one.port != other.port or not one.port:
         return False
     hosts = {one.host, other.host}

@@ -1,11 +1,11 @@
-"""A cluster at rest holds nothing for anybody, and what it keeps for ever does not grow with what it did."""
+"""A cluster at rest holds nothing for anybody, and what it keeps forever does not grow with what it did."""
 
 from collections.abc import Sequence
 
 from chronik.sim.checks.problems import Problems
 from chronik.sim.cluster import SimNode
 
-# So often the limit at which it is written anew: the rewrite takes a while, and the live part counts too,
+# So often the limit at which it is written again: the rewrite takes a while, and the live part counts too,
 # which in a journal grows with each disk that was replaced.
 _JOURNAL_SLACK = 12
 _METADATA_SLACK = 6
@@ -15,7 +15,7 @@ def check_bounds(
     nodes: Sequence[SimNode], journal_bytes: int, metadata_bytes: int, problems: Problems
 ) -> None:
     """After all clients have ended. `journal_bytes` and `metadata_bytes`: at which terms and markers are
-    written anew, and a snapshot of the metadata is taken.
+    written again, and a snapshot of the metadata is taken.
     """
     for node in nodes:
         where = f"node {node.node}"

@@ -89,7 +89,7 @@ class LostFiles:
         return is_spared and votes_everywhere(self._cluster, node)
 
     async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
-        """Whether it came to be so."""
+        """True if it came to be so."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_so():
             if asyncio.get_running_loop().time() > deadline:
@@ -150,7 +150,7 @@ class LostFiles:
         return _Others(chosen.name, leader, self._random.choice(rest))
 
     def _lacks_records(self, others: _Others) -> bool:
-        """Whether the replica that is cut off lacks something that is committed."""
+        """True if the replica that is cut off lacks something that is committed."""
         away, leader = (
             self._replica(others.away, others.partition),
             self._replica(others.leader, others.partition),

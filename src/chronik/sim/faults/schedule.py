@@ -139,7 +139,7 @@ class Faults:
             if node in cluster.nodes:
                 cluster.nodes[node].crash(is_power_lost=True)
             cluster.replace_disk(node)
-        # A log that failed stays closed until its process begins anew, as an operator would have it.
+        # A log that failed stays closed until its process starts over, as an operator would have it.
         for node in cluster.all_nodes:
             running_now = cluster.nodes.get(node)
             if running_now is not None and running_now.has_failed_logs:

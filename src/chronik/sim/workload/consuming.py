@@ -1,4 +1,4 @@
-"""Members of consumer groups: they join, share the partitions, read, commit, and begin anew after trouble."""
+"""Members of consumer groups: they join, share the partitions, read, commit, and start over after trouble."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ _PROTOCOL = "sim"
 
 
 class _Again(Exception):
-    """Something has to be done anew, from the coordinator on."""
+    """Something has to be done again, from the coordinator on."""
 
 
 @dataclass(slots=True)
@@ -246,7 +246,7 @@ class SimConsumer:
     def _take(
         self, membership: _Membership, node: NodeId, partition: TopicPartition, found: PartitionData
     ) -> bool:
-        """Whether the node that was asked was the right one."""
+        """True if the node that was asked was the right one."""
         if found.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
             self._on_out_of_range(membership, partition, found)
             return True

@@ -205,7 +205,7 @@ class SimRecreator:
                 self._problem(f"partition {partition} is at {offset}, {least} was committed (node {node})")
 
     async def _commit(self, node: NodeId, partition: int) -> bool:
-        """Whether it is acknowledged."""
+        """True if it is acknowledged."""
         self._tried += 1
         number = len(self._ids) - 1
         offset = STEP * number + self._tried

@@ -40,5 +40,5 @@ def validate_topic_name(name: str) -> None:
 
 
 def names_collide(first: str, second: str) -> bool:
-    """Whether metrics, which cannot tell `.` from `_`, would take both for one topic."""
+    """True if metrics, which cannot tell `.` from `_`, would take both for one topic."""
     return first.replace(".", "_") == second.replace(".", "_")

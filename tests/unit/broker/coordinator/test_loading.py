@@ -213,7 +213,7 @@ async def test_a_record_of_a_later_release_stops_the_load_for_good(caplog: pytes
     assert len(log.committed[0]) == 2
     assert toys.runtime.states() == {CoordinatorState.FAILED: 1}
     assert Coordinators([toys.runtime]).failed() == [(TOPIC, 0)]
-    # Each epoch tries anew: this node may be of a later release by then.
+    # Each epoch tries again: this node may be of a later release by then.
     toys.runtime.on_follower(0)
     assert Coordinators([toys.runtime]).failed() == []
     log.committed[0].pop()

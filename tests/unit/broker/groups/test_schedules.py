@@ -280,7 +280,7 @@ class Schedules(RuleBasedStateMachine):
 
     @invariant()
     def whoever_can_be_lost_has_a_deadline(self) -> None:
-        """Nobody stays for ever without being heard of, and no rebalance is without an end."""
+        """Nobody stays forever without being heard of, and no rebalance is without an end."""
         group = self.shard.groups.get("g")
         if group is None:
             return

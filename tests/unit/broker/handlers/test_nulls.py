@@ -76,7 +76,7 @@ async def test_answers_are_held_to_the_table(api_key: ApiKey) -> None:
 
 
 async def answer_is_good(room: BrokerRoom, asked: Request) -> bool:
-    """Whether there was an answer: what acks=0 asks for, or garbage, has none."""
+    """True if there was an answer: what acks=0 asks for, or garbage, has none."""
     try:
         reply = room.dispatcher.dispatch(memoryview(asked.frame)[4:], client_session())
         parts = reply

@@ -157,7 +157,7 @@ class ConnectedSchedule(Schedule):
         return [m for shell in self.group.shells.values() for _, m in shell.log.memberships()]
 
     def _is_remembered(self, but: Shell | None = None) -> bool:
-        """Whether all members, with the exception of one, remember what they promised."""
+        """True if all members, with the exception of one, remember what they promised."""
         members = {node for m in self._known() for node in m.members}
         return all(self.group[node].core.may_vote for node in members if but is None or node != but.id)
 

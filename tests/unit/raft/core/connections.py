@@ -57,7 +57,7 @@ class ConnectedGroup(Group):
             self.lose_peer(node, peer)
 
     def may_connect(self, pair: Pair) -> bool:
-        """Whether both ends are up, and know that they are not connected."""
+        """True if both ends are up, and know that they are not connected."""
         is_up = all(self.shells[node].is_up for node in pair)
         return pair not in self.connected and not self.untold.get(pair) and is_up
 

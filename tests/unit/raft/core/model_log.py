@@ -105,7 +105,7 @@ class ModelLog:
 
     @property
     def may_be_cached(self) -> bool:
-        """Whether what is not synced is neither a restart nor has memberships."""
+        """True if what is not synced is neither a restart nor has memberships."""
         synced = self.synced.units
         is_same_start = self.content.before == self.synced.before
         return is_same_start and all(

@@ -131,7 +131,7 @@ def test_localhost_answers_on_both_families() -> None:
 
 
 def has_address(host: str) -> bool:
-    """Whether this machine has a loopback address."""
+    """True if this machine has a loopback address."""
     try:
         with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return True

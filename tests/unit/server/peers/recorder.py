@@ -6,7 +6,7 @@ from collections.abc import Callable
 from chronik.raft.transport import FrameKind, PeerInfo
 from chronik.vocab.ids import NodeId
 
-# Against a test that waits for ever. Nothing it waits for takes a second.
+# Against a test that waits forever. Nothing it waits for takes a second.
 SECONDS_MAX = 20.0
 
 
