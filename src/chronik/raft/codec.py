@@ -1,7 +1,7 @@
-"""Messages of the core as bytes, those of many groups in one frame.
+"""Encodes messages of the core as bytes, those of many groups in one frame.
 
-A frame is a version byte and messages, each beginning with its kind, its group and its term. Who sent it
-and to whom is known from the connection. All numbers are big-endian, as in the Kafka protocol.
+A frame is a version byte and messages, each beginning with its kind, its group and its term. Sender and
+target follow from the connection. All numbers are big-endian, as in the Kafka protocol.
 """
 
 import struct
@@ -71,10 +71,11 @@ def encode(group: GroupId, message: Message, log_start: int, out: list[Buffer]) 
 def decode(
     payload: memoryview, source: NodeId, target: NodeId
 ) -> Iterator[tuple[GroupId, Message, int, int]]:
-    """The messages of a frame, each with its group, the log start offset sent along (else -1) and its bytes.
+    """Yields the messages of a frame, each with its group, the log start offset sent along (else -1) and its
+    size in bytes.
 
     Lazily: a frame may hold millions of small ones. Payloads of entries are slices of `payload`. Raises
-    MalformedFrame when it comes to what is none; what was before it stands.
+    MalformedFrame at the first malformed message; those before it stand.
     """
     end = len(payload)
     if not end or payload[0] != VERSION:

@@ -1,10 +1,10 @@
-"""AppendEntries as bytes: heads packed in one go, record batches untouched on either side.
+"""Encodes AppendEntries as bytes: heads packed in one go, record batches untouched on either side.
 
 By this project's convention `Entries.payload` is a sequence of buffers which, joined, are whole stamped
 record batches in order, or None when the entries are only markers. Decoded, it is one slice of the frame.
 
 Almost every message has one piece of one term without markers; it has a layout of its own, which is packed
-and unpacked in one call. Where a piece begins is not said: pieces follow each other and `prev_index`.
+and unpacked in one call. The start of a piece is not encoded: pieces follow each other and `prev_index`.
 """
 
 from collections.abc import Sequence
@@ -185,7 +185,7 @@ def _check(last: int, starts: Sequence[TermStart]) -> None:
 
 
 def _check_markers(first: int, last: int, markers: Sequence[Marker], *, has_payload: bool) -> None:
-    """As above; batches and markers have all places between them."""
+    """Checks the same for the general layout; batches and markers have all places between them."""
     if first > last or has_payload is (last - first + 1 == len(markers)):
         raise MalformedFrame("entries without their batches, or batches without a place")
     if markers:

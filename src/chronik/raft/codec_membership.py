@@ -31,9 +31,10 @@ def encode_membership(membership: Membership) -> bytes:
 
 
 def decode_membership(data: memoryview, at: int) -> tuple[Membership, int]:
-    """The membership that begins at `at`, and where it ends.
+    """Returns the membership that begins at `at`, and the position after it.
 
-    Raises MalformedFrame, also when nobody votes or a learner does; struct.error at the frame's end.
+    Raises MalformedFrame, also for no voters or an overlap of voters and learners; struct.error at the
+    frame's end.
     """
     voter_count, learner_count, replica_count = _COUNTS.unpack_from(data, at)
     voters, at = _nodes(data, at + _COUNTS.size, voter_count)

@@ -10,7 +10,7 @@ _SEPARATOR = "+"
 
 
 def replica_directory(directory_id: str, losses: int) -> str:
-    """As memberships name it, of a replica that lost files so many times."""
+    """Returns a replica's name in memberships; `losses`: how often it lost files."""
     return f"{directory_id}{_SEPARATOR}{losses}" if losses else directory_id
 
 
@@ -20,6 +20,6 @@ def node_directory(name: str) -> str:
 
 
 def losses_of(name: str) -> int:
-    """How often the replica of this name lost files."""
+    """Returns how often the replica of this name lost files."""
     losses = name.partition(_SEPARATOR)[2]
     return int(losses) if losses.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Who follows, and how well, as the leader sees it: for in-sync replicas, DescribeQuorum and metrics."""
+"""The leader's view of its followers: for in-sync replicas, DescribeQuorum and metrics."""
 
 from collections.abc import Mapping, Sequence, Set
 
@@ -17,12 +17,13 @@ class _Follower:
     __slots__ = ("caught_up_ms", "target")
 
     def __init__(self, target: RaftIndex, now_ms: int) -> None:
-        # Invariant: when it reaches `target`, it had at that time everything there was at `caught_up_ms`.
+        # Invariant: a follower that reaches `target` then has everything that the log had at `caught_up_ms`.
         self.target = target
         self.caught_up_ms = now_ms
 
 
-# Between two looks at a group that is not quiet, at most. A longer time was quiet: everybody had everything.
+# Longest time between two checks of a group that is not quiesced. After a longer time the group was quiesced,
+# and every follower had everything.
 QUIET_MS = 2_000
 
 
@@ -44,7 +45,9 @@ class LagWatch:
         lag_ms: int,
         voteless: Set[NodeId] = frozenset(),
     ) -> bool:
-        """Judge again; True if `lagging` changed. Those without a vote are not in sync, whatever they have."""
+        """Checks all followers again; True if `lagging` changed. Replicas without a vote are never in
+        sync.
+        """
         if now_ms - self._looked_ms > QUIET_MS:
             self._followers.clear()
         self._looked_ms = now_ms
@@ -66,7 +69,7 @@ class LagWatch:
 
 
 class FollowerStatus:
-    """Made with its group. Only what its core says, seen from outside; it changes nothing."""
+    """Created with its group. A read-only view of what the core knows."""
 
     def __init__(self, core: RaftCore, log: ReplicatedLog, setting: GroupSetting) -> None:
         self._core = core
@@ -80,11 +83,11 @@ class FollowerStatus:
 
     @property
     def laggards(self) -> frozenset[NodeId]:
-        """What `look` found last."""
+        """The result of the last `look`."""
         return self._lag.lagging
 
     def look(self) -> bool:
-        """Every so often, on a leader; whether the replicas in sync are others than before."""
+        """Called periodically on a leader; True if the set of in-sync replicas changed."""
         now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
         followers = self._core.followers
         core = self._core
@@ -97,13 +100,13 @@ class FollowerStatus:
         """See `raft.group.Group.lagging`."""
         if self._core.role is not Role.LEADER:
             return frozenset()
-        # Asked for each produce: who follows is not looked at one by one.
+        # Called for each produce, so followers are not checked one by one.
         own, is_up = self._setting.node, self._setting.host.is_up
         lost = {node for node in self._core.membership.members if node != own and not is_up(node)}
         return self._lag.lagging | lost if lost else self._lag.lagging
 
     def has_membership(self, node: NodeId) -> bool:
-        """On a leader: whether `node` has the membership in force in its log, durably."""
+        """On a leader: True if `node` has the membership in force in its log, durably."""
         state = self._core.followers.get(node)
         return state is not None and state.match >= self._core.membership_index
 

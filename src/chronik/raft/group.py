@@ -1,7 +1,7 @@
 """The seam between a partition and consensus.
 
-A partition proposes batches and is told when they are committed. It neither knows nor cares how many voters
-there are: `raft.solo.SoloGroup` commits after this node's own sync, a replicated group after a majority's.
+A partition proposes batches and is notified when they are committed. The number of voters is invisible to it:
+`raft.solo.SoloGroup` commits after this node's own sync, a replicated group after a majority's.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, format_topic
 
 
 class GroupId(NamedTuple):
-    """One partition, by its topic's id: a topic deleted and created again is another group."""
+    """Identifies one partition by its topic's id: a topic deleted and created again is another group."""
 
     topic_id: TopicId
     partition: int
@@ -24,7 +24,7 @@ class GroupId(NamedTuple):
 
 
 class GroupListener(Protocol):
-    """What a group tells its partition. Called on the event loop, never from inside `propose`."""
+    """Notifications of a group to its partition. Called on the event loop, never from inside `propose`."""
 
     def on_commit(self, high_watermark: Offset) -> None:
         """Records below `high_watermark` are committed. Never decreases. Also on followers, later."""
@@ -33,7 +33,7 @@ class GroupListener(Protocol):
     def on_truncated(self, end_offset: Offset) -> None:
         """Records from `end_offset` on are gone from the log and will never be committed.
 
-        Until this comes, what was proposed may still be committed after leadership was lost.
+        Until this call, proposed records may still be committed after leadership was lost.
         """
         ...
 
@@ -59,7 +59,7 @@ class Replica(NamedTuple):
     is_voter: bool
     # -1 while it is not known.
     end_offset: int
-    # On the monotonic clock; the last time it had everything, and was heard. -1: never in this term.
+    # On the monotonic clock; the last time it had everything, and was connected. -1: never in this term.
     caught_up_ms: int
     heard_ms: int
 
@@ -84,13 +84,13 @@ class Group(Protocol):
 
     @property
     def known_leader(self) -> NodeId | None:
-        """Who leads this term, for all this node knows."""
+        """The leader of this term, as far as this node knows."""
         ...
 
     def refusal(self) -> KafkaError:
-        """Why this node does not lead; only while `is_leader` is false.
+        """Returns the error for requests to a leader; only while `is_leader` is false.
 
-        NOT_LEADER_OR_FOLLOWER when another node does, KAFKA_STORAGE_ERROR when the log failed.
+        NOT_LEADER_OR_FOLLOWER when another node leads, KAFKA_STORAGE_ERROR when the log failed.
         """
         ...
 
@@ -100,16 +100,16 @@ class Group(Protocol):
         ...
 
     def propose(self, batches: Sequence[Batch]) -> AppendResult:
-        """Append to the leader's log and start replication; `on_commit` follows, also when `high_watermark`
-        says already that the records are committed.
+        """Appends to the leader's log and starts replication; `on_commit` follows, also when `high_watermark`
+        already covers the records.
 
-        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead or hands over,
+        Raises KafkaError NOT_LEADER_OR_FOLLOWER when this node does not lead or transfers leadership,
         KAFKA_STORAGE_ERROR when its log failed.
         """
         ...
 
     def sync_soon(self) -> None:
-        """Have what the log wrote beside records, such as a roll, made durable with the next round."""
+        """Requests a sync of changes to the log besides records, such as a roll, in the next round."""
         ...
 
     def on_tidied(self) -> None:
@@ -125,7 +125,7 @@ class Group(Protocol):
         ...
 
     def transfer(self, to: NodeId) -> None:
-        """Begin to hand leadership over; `on_leadership` tells when it is done, and it may fail silently.
+        """Starts a leadership transfer; `on_leadership` reports its success, and it may fail silently.
 
         Raises KafkaError NOT_LEADER_OR_FOLLOWER, ELIGIBLE_LEADERS_NOT_AVAILABLE when `to` is not a voter.
         """

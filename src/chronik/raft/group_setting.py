@@ -1,4 +1,4 @@
-"""What a replicated group stands on, and what it asks of those around it."""
+"""Dependencies shared by all replicated groups of a node, and the callbacks they need."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GroupHost(Protocol):
-    """What a group asks of the node's host."""
+    """Services of the node's host that a group uses."""
 
     def mark(self, group: "ReplicatedGroup") -> None:
         """Have `group.run` called at the end of this turn of the loop."""
@@ -39,10 +39,12 @@ class GroupHost(Protocol):
 
 
 class RestartHooks(Protocol):
-    """For a group with a state beside its log: `__meta`."""
+    """Hooks of a group with a state besides its log: `__meta`."""
 
     def snapshot(self) -> tuple[Offset, bytes]:
-        """What stands for all records below the offset, to be sent to a follower that lacks some of them."""
+        """Returns a snapshot that replaces all records below the offset, for a follower that lacks some of
+        them.
+        """
         ...
 
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
@@ -50,7 +52,7 @@ class RestartHooks(Protocol):
         ...
 
     def on_received(self, records: int) -> None:
-        """The leader sent so many records, and the log took them."""
+        """The leader sent this many records, and they were appended."""
         ...
 
     def on_append_failed(self) -> None:
@@ -60,7 +62,7 @@ class RestartHooks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSetting:
-    """What all groups of a node have in common."""
+    """Settings and services shared by all groups of a node."""
 
     node: NodeId
     directory_id: str

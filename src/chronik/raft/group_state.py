@@ -1,4 +1,4 @@
-"""What a node knows of one group besides its records."""
+"""A node's state of one group besides its records."""
 
 from chronik.raft.core.types import HardState, RaftIndex
 from chronik.raft.markers import MarkerBase, Markers
@@ -20,8 +20,8 @@ class GroupState:
         # How often files of this replica were lost: each time it is another replica to its group
         # (`raft.directories`), which must catch up before it votes.
         self.losses = 0
-        # Invariant: the log is durable up to here, whatever a crash takes. Lowered, durably, before the log
-        # is cut. 0: nothing is known.
+        # Invariant: the log is durable up to here and survives any crash. Lowered, durably, before the log is
+        # cut. 0: unknown.
         self.log_end = Offset(0)
         # The base is where a leader had the log restarted: a log that begins before it is an older one.
         self.is_restarted = False

@@ -1,8 +1,8 @@
-"""All replicated groups of a node: their ticks, their messages, their peers.
+"""Runs all replicated groups of a node: their ticks, their messages, their peers.
 
-Made by the server with the transport, for the node's life. Groups are ticked only while they are not quiet;
-what the groups say in one turn of the loop leaves in one frame for each peer. Connections that come and go
-are told to every group that has the peer as a member.
+Created by the server with the transport, for the node's life. Groups are ticked only while they are not
+quiesced; messages of all groups in one turn of the loop leave in one frame for each peer. Connections that
+open and close are reported to every group that has the peer as a member.
 """
 
 import asyncio
@@ -38,19 +38,19 @@ _RELOAD_SECONDS = 0.5
 
 
 class HostStatistics(NamedTuple):
-    """At one moment, and totals since start."""
+    """Values at one moment, and totals since start."""
 
     groups: int
-    # Those that are ticked.
+    # Groups that are ticked.
     active: int
     led: int
     # Those in which this node's replica has no vote (`ReplicatedGroup.has_vote`).
     voteless: int
     # Won by this node's replicas.
     elections: int
-    # Of its replicas: somebody else leads than the last leader they knew.
+    # How often a replica here saw a leader other than the last one it knew.
     leader_changes: int
-    # Leaderships that went to whom they were given.
+    # Leadership transfers that succeeded.
     handed_over: int
     # How often a replica of a led group fell out of sync, or came to be in sync again.
     shrinks: int
@@ -60,7 +60,9 @@ class HostStatistics(NamedTuple):
 
 @dataclass(slots=True)
 class ChannelCounters:
-    """Messages of one group, as Kafka's raft-channel-metrics count those of the metadata's. Only added to."""
+    """Counters for the messages of one group, as Kafka's raft-channel-metrics count those of the
+    metadata's. Only increased.
+    """
 
     bytes_in: int = 0
     bytes_out: int = 0
@@ -82,8 +84,8 @@ class RaftHost:
         on_lag: Callable[[ReplicatedGroup], None],
         metered: GroupId | None = None,
     ) -> None:
-        """`on_lag` is told of led groups whose replicas in sync changed; `channel` counts what `metered`
-        sends and receives.
+        """`on_lag` is called with led groups whose in-sync replicas changed; `channel` counts the messages
+        that `metered` sends and receives.
         """
         self.channel = ChannelCounters()
         self._metered = metered
@@ -101,7 +103,7 @@ class RaftHost:
         self._is_scheduled = False
         # Invariant: every group that is not quiet.
         self._active: dict[ReplicatedGroup, None] = {}
-        # What goes to each peer at the end of this turn, and its bytes.
+        # Buffers to send to each peer at the end of this turn, and their size in bytes.
         self._outboxes: dict[NodeId, list[Buffer]] = {}
         self._outbox_bytes: dict[NodeId, int] = {}
         # Peers that a frame was not queued for, since this was last made up for.
@@ -125,7 +127,9 @@ class RaftHost:
         self._look_later()
 
     def add(self, group: ReplicatedGroup) -> None:
-        """From now on it hears its peers, time, and what came for it a moment too early."""
+        """Registers a group: from now on it receives ticks and messages, first those that arrived before
+        it existed.
+        """
         self._groups[group.id] = group
         for node in group.members - self._up.keys() - {self._node}:
             self._guard(group, lambda node=node: group.on_peer_lost(node))  # type: ignore[misc]
@@ -163,7 +167,7 @@ class RaftHost:
         )
 
     def _totals(self, groups: Iterable[ReplicatedGroup]) -> tuple[int, int, int]:
-        """Elections, leader changes and hand-overs of `groups` and of those that are gone."""
+        """Elections, leader changes and transfers of `groups` and of those that were removed."""
         elections, leader_changes, handed_over = self._past
         for group in groups:
             elections += group.elections
@@ -172,7 +176,7 @@ class RaftHost:
         return elections, leader_changes, handed_over
 
     async def close(self) -> None:
-        """No more ticks and frames; groups are closed by whoever opened them."""
+        """Stops ticks and frames; groups are closed by their owners."""
         self._is_closed = True
         for timer in (self._timer, self._lag_timer):
             if timer is not None:
@@ -182,7 +186,7 @@ class RaftHost:
         if self._loads:
             await asyncio.wait(self._loads)
 
-    # What groups ask.
+    # Services for groups.
 
     def mark(self, group: ReplicatedGroup) -> None:
         """See `GroupHost.mark`."""
@@ -233,7 +237,7 @@ class RaftHost:
     async def _load(self, group: ReplicatedGroup, cold: ColdRead) -> None:
         try:
             read = await self._load_cold(cold)
-        except Exception as error:  # whatever it is, the follower is not to wait forever
+        except Exception as error:  # whatever the error, the follower must not wait forever
             is_gone = isinstance(error, KafkaError) and error.code is ErrorCode.OFFSET_OUT_OF_RANGE
             if not is_gone:
                 extra = {"group": str(group.id), "error": str(error)}
@@ -299,7 +303,7 @@ class RaftHost:
         self._run()
 
     def _run(self) -> None:
-        """Have every marked group do its work, then send what they all said. Work leads to more work."""
+        """Runs every marked group, then sends all their messages. A group's work can mark others."""
         while self._marked and not self._is_closed:
             marked, self._marked = self._marked, {}
             for group in marked:
@@ -350,7 +354,7 @@ class RaftHost:
         self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
 
     def _tick(self) -> None:
-        # One tick however late it is: after a pause of this process the others must be heard first.
+        # One tick however late: after a pause of this process the messages of peers must be read first.
         self._tick_later()
         self._ticks += 1
         self._early.tick()
@@ -368,10 +372,10 @@ class RaftHost:
             self._guard(group, lambda group=group: self._look_at(group))  # type: ignore[misc]
 
     def _look_at(self, group: ReplicatedGroup, returned: NodeId | None = None) -> None:
-        """`returned` was not in sync until now, whatever is found: it was not connected."""
+        """`returned` was not connected and so counts as not in sync until now, whatever the check finds."""
         before = group.laggards
         if group.look_for_laggards():
-            # Those that are not connected fell out of sync when they were lost.
+            # Peers that are not connected fell out of sync when their connection was lost.
             counted = self._up.keys() - {returned}
             self._shrinks += len((group.laggards - before) & counted)
             self._expands += len((before - group.laggards) & counted)

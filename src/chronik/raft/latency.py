@@ -1,4 +1,4 @@
-"""How long something takes: in buckets as Prometheus counts them, and lately as Kafka's metrics say it."""
+"""Latencies: in buckets as Prometheus counts them, and over a recent window as Kafka's metrics do."""
 
 import asyncio
 from bisect import bisect_left
@@ -33,7 +33,7 @@ WINDOW_SECONDS = 30.0
 
 
 class LatencyFigures(NamedTuple):
-    """At one moment. `counts` has one number for each of BOUNDS, and one for what took longer."""
+    """Values at one moment. `counts` has one number for each of BOUNDS, and one for longer times."""
 
     counts: Sequence[int] = (0,) * (len(BOUNDS) + 1)
     # Of all together.
@@ -58,7 +58,7 @@ class Latency:
     """
 
     def __init__(self, timer: Timer | None = None) -> None:
-        """Without a `timer` it is the running loop's clock."""
+        """`timer`: defaults to the running loop's clock."""
         self.now: Timer = timer or _loop_time
         self._counts = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
@@ -103,12 +103,12 @@ class Latency:
 
 
 class Rate:
-    """How many a second, lately, as Kafka's `Rate` of a windowed sum says it: over the present window and the
-    one before it, and never over less than one.
+    """A recent rate per second, computed as Kafka's `Rate` of a windowed sum: over the present window and
+    the one before it, and never over less than one.
     """
 
     def __init__(self, timer: Timer | None = None) -> None:
-        """Without a `timer` it is the running loop's clock."""
+        """`timer`: defaults to the running loop's clock."""
         self._now: Timer = timer or _loop_time
         self._count = 0
         self._count_before = 0

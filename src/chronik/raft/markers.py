@@ -28,7 +28,7 @@ class MarkerRecord(NamedTuple):
 
 
 class MarkerBase(NamedTuple):
-    """Where the description by markers begins: everything that is known of `index` and before."""
+    """The start of the description by markers: stands for `index` and everything before."""
 
     # BEFORE_FIRST for a log from its beginning.
     index: RaftIndex  # type: ignore[assignment]  # the method of tuples is not used
@@ -107,7 +107,7 @@ class Markers:
         self._keep(0, 0)
 
     def base_at(self, index: RaftIndex) -> MarkerBase:
-        """What a log that begins after `index` is told of its beginning."""
+        """Returns the base of a log that begins after `index`."""
         base = self.base
         membership, membership_index = base.membership, base.membership_index
         for record in reversed(self._records[: bisect_right(self._indexes, index)]):
@@ -125,7 +125,7 @@ class Markers:
     # Questions.
 
     def term_at(self, index: RaftIndex) -> Term:
-        """Of the entry at `index`, which is not before the base."""
+        """The term of the entry at `index`, which is not before the base."""
         if index >= self._last_index:
             return self._last_term
         return self._at_or_before(index).term
@@ -138,7 +138,9 @@ class Markers:
         return Offset(before.offset + index - before.index)
 
     def index_of(self, offset: Offset) -> RaftIndex:
-        """Of the record at `offset`, also of the next one to come; not below the base's offset."""
+        """The index of the record at `offset`, also of the next one to be appended; not below the base's
+        offset.
+        """
         if offset >= self._last_offset:
             return RaftIndex(self._last_index + 1 + offset - self._last_offset)
         invariant(offset >= self.base.offset, "offset {} below {}", offset, self.base.offset)
@@ -147,8 +149,8 @@ class Markers:
         return RaftIndex(before.index + 1 + offset - before.offset)
 
     def index_before(self, offset: Offset) -> RaftIndex:
-        """Of the record before `offset`; the base's when there is none after it. Markers between the two
-        records come later.
+        """The index of the record before `offset`; the base's when there is none after it. Markers between
+        the two records come later.
         """
         return self.index_of(Offset(offset - 1)) if offset > self.base.offset else self.base.index
 
@@ -159,7 +161,7 @@ class Markers:
         return position < len(self._indexes) and self._indexes[position] == index
 
     def between(self, first: RaftIndex, last: RaftIndex) -> Sequence[MarkerRecord]:
-        """Those in [first, last]."""
+        """Returns the markers in [first, last]."""
         if first > self._last_index:
             return ()
         return self._records[bisect_left(self._indexes, first) : bisect_right(self._indexes, last)]
@@ -180,7 +182,7 @@ class Markers:
         return tuple(starts)
 
     def memberships(self) -> Sequence[tuple[RaftIndex, Membership]]:
-        """All in the log, behind the one in force at the base."""
+        """Returns all memberships in the log, after the one in force at the base."""
         found = [(self.base.membership_index, self.base.membership)]
         found += [(r.index, r.membership) for r in self._records if r.membership is not None]
         return found
@@ -194,7 +196,7 @@ class Markers:
         return record if record.term == term and record.membership is None else None
 
     def records(self) -> Sequence[MarkerRecord]:
-        """All of them, in order."""
+        """Returns all markers, in order."""
         return tuple(self._records)
 
     def _at_or_before(self, index: RaftIndex) -> MarkerRecord | MarkerBase:
@@ -208,7 +210,9 @@ def _term_of(record: MarkerRecord) -> Term:
 
 
 class RestartPayload(NamedTuple):
-    """Where the follower's log goes on, in offsets, which the core does not know."""
+    """Where the follower's log starts, in offsets, which the core does not know. Sent with `RestartLog`;
+    opaque to the core.
+    """
 
     # The first offset after `RestartLog.index`: base offset of the next batch.
     offset: Offset

@@ -1,7 +1,8 @@
-"""What a group has told its partition, and has to tell it: each thing once, in an order that makes sense.
+"""Notifies the partition of state changes (truncation, leadership, commit, failure), each exactly once and in
+this order.
 
-Nothing here decides anything. It also counts what is to be seen of leaders, and times commits, because both
-happen when the partition is told.
+Makes no decisions. Also counts leader changes and times commits, because both happen when the partition is
+notified.
 """
 
 from typing import Protocol
@@ -12,7 +13,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 
 
 class NotifyingGroup(Protocol):
-    """The group: what is so now."""
+    """The group's present state."""
 
     @property
     def is_leader(self) -> bool: ...
@@ -22,7 +23,7 @@ class NotifyingGroup(Protocol):
 
     @property
     def first_epoch(self) -> LeaderEpoch:
-        """Which its designated leader leads without an election."""
+        """The epoch that its designated leader leads without an election."""
         ...
 
     @property
@@ -42,32 +43,34 @@ class NotifyingGroup(Protocol):
         ...
 
     def on_leader_changed(self) -> None:
-        """Before the partition is told."""
+        """Called before the partition is notified."""
         ...
 
 
 class ListenerNotifier:
-    """Made with its group, which calls `tell` at the end of each turn in which something may have changed."""
+    """Created with its group, which calls `tell` at the end of each turn in which something may have
+    changed.
+    """
 
     def __init__(self, group: NotifyingGroup, start_offset: Offset, commits: Latency) -> None:
         self._group = group
         self._commits = commits
         self.listener: GroupListener | None = None
-        # As the group's proposers may see it, and as it was last told.
+        # As notified last, and as the group's proposers may see it.
         self.high_watermark = start_offset
         self._told_high_watermark = start_offset
-        # What was last told.
+        # As notified last.
         self._leader: tuple[bool, LeaderEpoch, NodeId | None] = (False, LeaderEpoch(-1), None)
         self._is_own_term_notified = False
-        # The least end of the log since the last telling, if it was cut.
+        # The lowest end of the log since the last notification, if it was truncated.
         self._truncated_to: Offset | None = None
-        # How often this replica became leader by an election, saw somebody else become it, and gave its
-        # leadership to whom it was asked to.
+        # How often this replica became leader by an election, saw another node become leader, and completed a
+        # leadership transfer.
         self.elections = 0
         self.leader_changes = 0
         self.handed_over = 0
         self._last_leader: NodeId | None = None
-        # To whom leadership was last asked to go; None once somebody leads after that.
+        # Target of the last leadership transfer; None once another leader is known.
         self.transfer_target: NodeId | None = None
         # One append at a time is timed: where it ends, and when it was; None while there is none.
         self._timed_end: Offset | None = None
@@ -97,7 +100,7 @@ class ListenerNotifier:
             listener.on_own_term_committed()
 
     def notify_commit(self, high_watermark: Offset) -> None:
-        """One that is higher than the last; by itself where nothing else can have changed."""
+        """Notifies a commit beyond the last; called alone where nothing else can have changed."""
         self.high_watermark = self._told_high_watermark = high_watermark
         if self._timed_end is not None and high_watermark >= self._timed_end:
             self._timed_end = None
@@ -106,7 +109,9 @@ class ListenerNotifier:
             self.listener.on_commit(high_watermark)
 
     def notify_failure(self, error: OSError) -> None:
-        """The last thing it is told. Whatever else the group knew, it may be in no state to say."""
+        """The last notification. Pending ones are dropped: the group's state may not be consistent any
+        more.
+        """
         listener, self.listener = self.listener, None
         if listener is not None:
             try:
@@ -125,9 +130,10 @@ class ListenerNotifier:
             listener.on_leadership()
 
     def _count_leader(self) -> None:
-        """The leader, or the term, is another one than was told."""
+        """The leader or the term differs from the last notified one."""
         group = self._group
-        # What another leader commits, or this one in another term, says nothing about this append.
+        # A commit by another leader, or by this one in another term, says nothing about the latency of this
+        # append.
         self._timed_end = None
         leader = group.known_leader
         if group.is_leader and group.leader_epoch > group.first_epoch and not group.is_alone:

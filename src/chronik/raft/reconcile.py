@@ -1,7 +1,7 @@
-"""Making a partition's log and its markers one Raft log again, when a replica is opened.
+"""Brings a partition's log and its markers together to one Raft log, when a replica is opened.
 
 Records and markers are written to different files and synced together, so after a crash either may have more
-than the other. Nothing was acknowledged that is not in both. What the group does keeps an order by which each
+than the other. Nothing was acknowledged that is not in both. The group keeps an order of writes by which each
 disagreement can only have come about in one way:
 
 * a truncation cuts the log, durably, before the markers, and after the store's bound of the log's end;
@@ -10,9 +10,10 @@ disagreement can only have come about in one way:
 * a leader start and the batches that follow it are acknowledged when both are durable;
 * the log's front is durable no further than its records, and markers are forgotten after it.
 
-What these rules exclude no crash has done: files were lost, and with them what this replica acknowledged.
+Any state that these rules exclude was not caused by a crash: files were lost, and with them records that this
+replica acknowledged.
 
-Nobody knows better than the log of a partition's only replica: there the markers follow the log (`adopt`).
+For a partition's only replica the log is the authority: there the markers follow the log (`adopt`).
 """
 
 from enum import Enum
@@ -36,13 +37,13 @@ from chronik.vocab.invariant import invariant
 
 
 class Finding(Enum):
-    """What became of a log since its replica was last open."""
+    """What happened to a log since its replica was last open."""
 
-    # At most what was not acknowledged is missing.
+    # Only unacknowledged records may be missing.
     SOUND = "sound"
     # A crash was in the middle of a restart by the leader, and the log is the one before it.
     RESTART_UNFINISHED = "restart unfinished"
-    # It ends, or is not what it was, before an offset up to which it was durable.
+    # It ends, or has other records, before an offset up to which it was durable.
     SHORTER = "shorter than it was"
     # It ends before the markers begin.
     BEFORE_MARKERS = "ends before its markers begin"
@@ -59,13 +60,13 @@ class Reconciled(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """True if files of the replica were lost, and what is left may be gone on with."""
+        """True if files of the replica were lost, and the replica can go on with the rest."""
         return self.finding in (Finding.SHORTER, Finding.BEFORE_MARKERS)
 
 
 def judge(log: PartitionLog, state: GroupState, *, may_be_incomplete: bool = False) -> Reconciled:
-    """What to make of a log, before anything is changed. The first row that applies, the first of all unless
-    the log `may_be_incomplete`, because others see to it:
+    """Classifies a log before anything is changed. The first row that applies, the first of all only if the
+    log `may_be_incomplete`, which the caller then handles:
 
     | the log                                                          | finding            |
     | ---------------------------------------------------------------- | ------------------ |
@@ -93,11 +94,12 @@ def judge(log: PartitionLog, state: GroupState, *, may_be_incomplete: bool = Fal
 def reconcile(
     log: PartitionLog, store: StateStore, group: GroupId, *, may_be_incomplete: bool = False
 ) -> Reconciled:
-    """Drop from `log` and from `group`'s markers what the other does not bear out. Before its core is made.
+    """Drops from `log` and from `group`'s markers whatever the other does not confirm. Called before the core
+    is created.
 
-    A loss is recorded: the replica is another one to its group from now on. Durable when it returns, so that
-    what the core is made on is. An incomplete log is left as it is, for it may be the last that has some of
-    its records. Raises OSError.
+    A loss is recorded: from now on the replica is another one to its group. Durable on return, because the
+    core is created on it. An incomplete log is left unchanged, for it may be the last that has some of its
+    records. Raises OSError.
     """
     state = store.get(group)
     invariant(state is not None, "no state of {}", group)
@@ -108,14 +110,15 @@ def reconcile(
     base_offset = state.markers.base.offset
     is_another_log = found.end_offset < base_offset or (state.is_restarted and log.first_offset < base_offset)
     if found.is_loss:
-        # First: what is cut below was promised.
+        # First: records that are cut below were promised.
         store.record_loss(group, Offset(0) if is_another_log else found.end_offset)
         store.sync_now()
     if is_another_log or found.finding is Finding.RESTART_UNFINISHED:
         log.reset(base_offset)
     else:
         log.truncate(found.end_offset)
-        # What is missing at the end comes from the leader: it is said by the loss, and no damage of this log.
+        # Records missing at the end come from the leader: they are reported as the loss, and are no damage of
+        # this log.
         log.damages.forget_from(found.end_offset)
     store.truncate_markers(group, RaftIndex(state.markers.index_of(log.end_offset) - 1))
     store.rebase(group, state.markers.index_before(log.first_offset))
@@ -148,10 +151,10 @@ def adopt(
     least_term: Term,
     revision: int = 0,
 ) -> Reconciled:
-    """As `reconcile`, for a partition's only replica: nothing that its log has is dropped. Where the store
-    does not bear the log out, or knows nothing of the group, it is told what the log says: after the store
-    was lost, or a release wrote the log that kept no state for groups of one. No sync is needed, for until
-    there is one this comes out again.
+    """Like `reconcile`, for a partition's only replica: nothing in its log is dropped. Where the store does
+    not match the log, or does not know the group, its state is derived from the log: after the store was
+    lost, or for a log written by a release that kept no state for groups of one. No sync is needed,
+    because until there is one the same result is derived again.
 
     `membership` names this replica as it is now, of `revision`: one that is known by another name, because
     the store was lost and its node is another to its peers, is described anew, or it would not be alone.
@@ -175,7 +178,7 @@ def adopt(
 
 
 def _is_borne_out(log: PartitionLog, markers: Markers) -> bool:
-    """True if the log has all that the markers speak of, in the terms they say."""
+    """True if the log has every entry that the markers name, in the terms they name."""
     last = markers.base.offset if markers.last is None else markers.last.offset
     return last <= log.end_offset and _first_contradiction(log, markers) is None
 
@@ -184,7 +187,7 @@ def _describe(log: PartitionLog, membership: Membership, revision: int) -> Group
     """A state in which each epoch of the log begins with the start of a leader's term.
 
     The first epoch may be that of no term, and may have begun before the log does: the description begins
-    behind an entry of that epoch, so that whoever lacks it is sent the log from there on.
+    after an entry of that epoch, so that a follower that lacks it is sent the log from there on.
     """
     if log.end_offset == 0:
         return GroupState(MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, membership, BEFORE_FIRST), revision)
@@ -200,14 +203,14 @@ def _describe(log: PartitionLog, membership: Membership, revision: int) -> Group
 
 
 def _first_contradiction(log: PartitionLog, markers: Markers) -> Offset | None:
-    """The first record that is not of the term which the markers say; None when all agree."""
+    """Returns the first record whose term differs from the markers'; None when all agree."""
     starts = log.epoch_starts()
     if not starts:
         # An empty log; one that had records and lost them all to retention keeps the last epoch.
         return None
     ends = [start.start_offset for start in starts[1:]] + [log.end_offset]
     for (epoch, start), end in zip(starts, ends, strict=True):
-        # What is before the base is not described, and committed.
+        # Records before the base are not described by markers, and are committed.
         first = Offset(max(start, markers.base.offset))
         if first >= end:
             continue

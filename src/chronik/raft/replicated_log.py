@@ -40,16 +40,16 @@ class ReplicatedLog:
         self._state = state
         self._load = load
         self._is_loading = False
-        # Whether the log was cut since the load under way began: what it reads may be gone.
+        # True if the log was cut since the load in progress began: the records being read may be gone.
         self._is_cut = False
-        # What was loaded from the device: taken by the next `slice` that asks for it.
+        # Result of a load from the device: taken by the next `slice` that requests it.
         self._loaded: LogSlice | None = None
 
     # The core's view.
 
     @property
     def first_index(self) -> RaftIndex:
-        # Markers between a record that is gone and the next stay: they may not be committed yet.
+        # Markers between a removed record and the next stay: they may not be committed.
         return RaftIndex(self._state.markers.index_before(self.log.first_offset) + 1)
 
     @property
@@ -77,7 +77,7 @@ class ReplicatedLog:
         return self._state.markers.offset_after(index)
 
     def last_before(self, offset: Offset) -> RaftIndex:
-        """Of the entry before the record at `offset`, a marker perhaps."""
+        """The index of the entry before the record at `offset`, perhaps a marker."""
         return RaftIndex(self._state.markers.index_of(offset) - 1)
 
     def on_loaded(self, read: LogSlice | None) -> None:
@@ -123,7 +123,7 @@ class ReplicatedLog:
     # Writing.
 
     def restart(self, start: LogStart) -> None:
-        """Throw everything away for a log that begins after `start.index`. Raises OSError."""
+        """Drops everything and starts a log after `start.index`. Raises OSError."""
         payload = start.payload
         invariant(isinstance(payload, RestartPayload), "a restart without an offset")
         assert isinstance(payload, RestartPayload)
@@ -141,15 +141,15 @@ class ReplicatedLog:
         self.log.reset(payload.offset)
 
     def truncate(self, to: RaftIndex) -> Offset:
-        """Drop everything after `to`; where the log ends then. The log before the markers: see
-        `raft.reconcile`.
+        """Drops everything after `to`; returns the new end of the log. The log is cut before the markers:
+        see `raft.reconcile`.
         """
         end_offset = self.offset_after(to)
         self._forget_loaded()
         try:
             self._store.lower_log_end(self.group, end_offset)
         except OSError as error:
-            # The core has forgotten already what was to be cut.
+            # The core has already forgotten the entries to be cut.
             self.log.fail(error)
             raise
         self.log.truncate(end_offset)
@@ -157,8 +157,8 @@ class ReplicatedLog:
         return end_offset
 
     def append(self, append: Append) -> None:
-        """Write [first, last] of replicated entries. Raises OSError, and KafkaError CORRUPT_MESSAGE for what
-        is not what was sent; then nothing was appended.
+        """Writes [first, last] of replicated entries. Raises OSError, and KafkaError CORRUPT_MESSAGE for
+        bytes that differ from those sent; then nothing was appended.
         """
         entries = append.entries
         records = self._records(append)

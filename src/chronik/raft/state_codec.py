@@ -1,7 +1,7 @@
 """The records of the state journal as bytes.
 
 A file header, then records. A record is framed by a magic, its CRC-32C, its length, and how much of the file
-was known to be durable when it was written, by which an unfinished write can be told from damage. Its body is
+was known to be durable when it was written, which distinguishes an unfinished write from damage. Its body is
 a kind, a group and the kind's fields, all big-endian.
 """
 
@@ -72,9 +72,9 @@ _HAS_REVISION = 8
 
 
 class Kind(IntEnum):
-    """What a record says of its group."""
+    """The kinds of records about a group."""
 
-    # All of it, in place of whatever was known.
+    # The whole state, replacing any earlier one.
     STATE = 1
     HARD_STATE = 2
     # Of version 1: files of the replica were lost, or not.
@@ -91,7 +91,9 @@ class Kind(IntEnum):
 
 
 class Frame(NamedTuple):
-    """A whole record in the file. `end` is the position after it; `durable_bytes` what its writer knew."""
+    """A whole record in the file. `end` is the position after it; `durable_bytes` the durable size known
+    to its writer.
+    """
 
     body: memoryview
     end: int
@@ -220,11 +222,11 @@ def format_membership(membership: Membership) -> bytes:
     return b"".join(parts)
 
 
-# Reading. What has a valid CRC and makes no sense raises ValueError or struct.error.
+# Reading. A valid CRC over nonsense raises ValueError or struct.error.
 
 
 class FileHeader(NamedTuple):
-    """What stands before the records."""
+    """The header before the records."""
 
     version: int
     # Its own size: records begin here.
@@ -236,7 +238,7 @@ class FileHeader(NamedTuple):
 
 
 def parse_file_header(content: bytes) -> FileHeader | None:
-    """None for what is not the beginning of a journal, or a damaged one."""
+    """Returns None for a file that does not begin as a journal, or whose header is damaged."""
     if len(content) < _FILE_HEADER.size:
         return None
     magic, version, crc, state_bytes = _FILE_HEADER.unpack_from(content)
@@ -263,7 +265,7 @@ def read_frame(content: bytes, position: int) -> Frame | None:
 
 
 def find_frames(content: bytes, position: int) -> Iterator[tuple[int, Frame]]:
-    """Position and record of each whole one from `position` on, whatever lies between them."""
+    """Yields position and record of each whole record from `position` on, skipping anything between them."""
     while (position := content.find(_RECORD_MAGIC, position)) >= 0:
         found = read_frame(content, position)
         if found is not None:
@@ -315,7 +317,7 @@ def parse_log_end(body: memoryview) -> Offset:
 
 
 def parse_loss(body: memoryview) -> tuple[int, Offset]:
-    """How often files were lost, and where the log ended then."""
+    """Returns how often files were lost, and where the log ended then."""
     losses, log_end = _LOSS.unpack_from(body, _GROUP.size)
     return losses, Offset(log_end)
 
@@ -325,7 +327,7 @@ def parse_markers(body: memoryview) -> list[MarkerRecord]:
 
 
 def parse_index(body: memoryview) -> RaftIndex:
-    """Of TRUNCATE and REBASE."""
+    """The index of a TRUNCATE or REBASE record."""
     return RaftIndex(_INDEX.unpack_from(body, _GROUP.size)[0])
 
 

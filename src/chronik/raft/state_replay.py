@@ -1,8 +1,8 @@
-"""Reading the state journal at the start of a node.
+"""Reads the state journal at the start of a node.
 
-A crash may leave any part of what was not synced, so the journal ends before the first record that is not
-whole. Nothing that was durable may be lost that way: votes would be forgotten. Each record says how much of
-the file was durable when it was written; if that is more than was found up to the end, the file is damaged.
+A crash may leave any part of the unsynced end, so the journal ends before the first record that is not whole.
+Nothing that was durable may be lost that way: votes would be forgotten. Each record notes how much of the
+file was durable when it was written; if that is more than was found up to the end, the file is damaged.
 """
 
 import struct
@@ -16,7 +16,7 @@ from chronik.vocab.invariant import InvariantViolation
 
 
 class StoreDamaged(Exception):
-    """The journal does not say what it said; this node must not vote on what is left of it."""
+    """Durable records of the journal are missing or damaged; this node must not vote on what is left."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the Raft state file is damaged: {what}")
@@ -31,7 +31,7 @@ class StoreTooNew(Exception):
 
 
 class Replayed(NamedTuple):
-    """What a journal says."""
+    """The content of a journal."""
 
     groups: dict[GroupId, GroupState]
     # Where it ends in the file.

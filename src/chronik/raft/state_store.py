@@ -3,7 +3,7 @@ file `raft-state`.
 
 A journal, so that an election of a thousand groups costs one sync. Every change is one record, written when
 it is made and durable after the next sync; nothing that depends on it may leave the node earlier. All state
-is in memory. When the file has grown to a multiple of what it says it is written again, one record per group.
+is in memory. A file grown to a multiple of its content is compacted to one record per group.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ __all__ = ["STATE_FILE", "GroupState", "StateStore", "StoreDamaged", "StoreFaile
 
 STATE_FILE = "raft-state"
 _TEMPORARY = STATE_FILE + ".tmp"
-# What a clean stop leaves beside the journal, as the journal that comes after it.
+# A clean stop leaves it next to the journal, as the next generation of the journal.
 COPY_FILE = STATE_FILE + ".copy"
 
 # Below this a file is not worth the syncs of writing it again.
 REWRITE_BYTES_MIN = 1 << 20
-# How many times what it says a file may grow to: each byte is then written at most 4/3 times.
+# The file may grow to this multiple of its content: each byte is then written at most 4/3 times.
 _GROWTH_MAX = 4
 
 
@@ -40,8 +40,8 @@ class StoreFailed(OSError):
 
 
 class _Journal:
-    """The file as something to sync. A sync that fails fails the store, whoever's round it was in: the next
-    one would say that all is well.
+    """The file for the sync rounds. A sync that fails fails the store, whichever round it was in: the next
+    sync would report success.
     """
 
     __slots__ = ("failure", "file")
@@ -59,7 +59,7 @@ class _Journal:
 
 
 class StateStore:
-    """One per node, for its life. From the event loop only; syncs may run in threads meanwhile."""
+    """One per node, for its life. From the event loop only; syncs may run in threads at the same time."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class StateStore:
         self._generation = generation
         # The file's. Never decreases.
         self._version = version
-        # What the witness file says.
+        # The content of the witness file.
         self._witness = witness
         self._journal = _Journal(file)
         self._groups = groups
@@ -87,7 +87,7 @@ class StateStore:
         self.synced = 0
         # How much of the file is durable for certain.
         self._durable_bytes = file.size()
-        # `written` and the file's size when a sync was last asked for; None when there is none to be told of.
+        # `written` and the file's size when a sync was last requested; None when no result is pending.
         self._asked: tuple[int, int] | None = None
         self._rewrite_at = REWRITE_BYTES_MIN
         if self._durable_bytes >= REWRITE_BYTES_MIN:
@@ -96,10 +96,10 @@ class StateStore:
 
     @classmethod
     def open(cls, disk: Disk) -> Self:
-        """Read the journal, making it if need be, and make durable what it holds.
+        """Reads the journal, creating it if need be, and makes its content durable.
 
-        What a crash left unfinished at its end is cut off. Raises OSError, StoreTooNew, and StoreDamaged for
-        one that does not say all that it said.
+        An unfinished write at the end, left by a crash, is cut off. Raises OSError, StoreTooNew, and
+        StoreDamaged if durable records are missing or damaged.
         """
         content, witness = read_file(disk, STATE_FILE), read_witness(disk)
         if content is None:
@@ -150,8 +150,8 @@ class StateStore:
 
     @classmethod
     def begin_anew(cls, disk: Disk) -> Self:
-        """In place of a journal that is damaged, which is kept under another name. For a node whose groups
-        know it under another directory id from now on. Raises OSError.
+        """Replaces a damaged journal, which is kept under another name. For a node whose groups know it
+        under another directory id from now on. Raises OSError.
         """
         witness = read_witness(disk)
         _keep_aside(disk)
@@ -165,7 +165,7 @@ class StateStore:
         store._write_witness(is_durable=True)
         return store
 
-    # What is known.
+    # Queries.
 
     def groups(self) -> Collection[GroupId]:
         return self._groups.keys()
@@ -272,10 +272,12 @@ class StateStore:
             self._write(codec.format_forget(group))
             del self._groups[group]
 
-    # Syncing. Many groups ask in one round; the file is synced once.
+    # Syncing. Many groups request it in one round; the file is synced once.
 
     def files_to_sync(self) -> Sequence[Syncable]:
-        """What makes everything up to `written` durable; nothing when it is. Raises StoreFailed."""
+        """Returns the files whose sync makes everything up to `written` durable; none when it is. Raises
+        StoreFailed.
+        """
         self._check()
         if self.synced == self.written:
             return []
@@ -285,14 +287,14 @@ class StateStore:
     def on_synced(self, written: int) -> None:
         """A sync of `files_to_sync` that began when `written` was the last record ended well.
 
-        A round that did not ask for the file has not synced it, and changes nothing here.
+        A round that did not include the file has not synced it, and changes nothing here.
         """
         if self._asked is not None and self._asked[0] == written and self.failure is None:
             self.synced, self._durable_bytes = self._asked
             self._asked = None
 
     def sync_now(self) -> None:
-        """Make everything durable, blocking: for what is rare and comes before something else."""
+        """Makes everything durable, blocking: for rare writes that must be durable before the next step."""
         self._check()
         if self.synced < self.written:
             self._journal.sync()
@@ -300,11 +302,11 @@ class StateStore:
 
     @property
     def failure(self) -> OSError | None:
-        """Why the store takes no more changes; None while it does."""
+        """The reason why the store accepts no more changes; None while it does."""
         return self._failure or self._journal.failure
 
     def fail(self, error: OSError) -> None:
-        """Take no more changes: what is on the device is not known any more."""
+        """Accepts no more changes: the content of the device is unknown from now on."""
         self._failure = self.failure or error
 
     def note_size(self, *, is_durable: bool = False) -> None:
@@ -317,7 +319,7 @@ class StateStore:
         write_witness(self._disk, self._witness, is_durable=is_durable)
 
     def remove_copy(self) -> None:
-        """Durably, before the first change after a start: the copy lacks what is written from now on. Raises
+        """Durably, before the first change after a start: the copy lacks all later changes. Raises
         OSError.
         """
         if self._disk.exists(COPY_FILE):
@@ -344,7 +346,7 @@ class StateStore:
             raise StoreFailed(f"the Raft state store failed: {self.failure}") from self.failure
 
     def _write(self, *bodies: bytes) -> None:
-        """One record for each."""
+        """Writes one record for each group."""
         self._check()
         file = self._journal.file
         if file.size() >= self._rewrite_at:
@@ -358,8 +360,9 @@ class StateStore:
         self.written += len(bodies)
 
     def _take_back(self, file: File, size: int, error: OSError) -> None:
-        """A part of a record may be there, also where the file does not know of it (`log.disk.File.append`).
-        Without it the file says what it did, and takes the next record when there is room again.
+        """A part of a record may be in the file, even where the file object does not know of it
+        (`log.disk.File.append`). Once it is removed, the file has its earlier content, and takes the
+        next record when there is room again.
         """
         try:
             file.truncate(size)
@@ -396,17 +399,17 @@ class StateStore:
             return old
 
     def _rewrite(self, version: int) -> File:
-        """Replace the file by one that says the same in one record per group; in place, blocking. Raises
+        """Replaces the file by an equivalent one with one record per group; in place, blocking. Raises
         OSError.
 
-        Memory says what the file does: this comes before a change, never in the middle of one.
+        Memory and file are equal here: this comes before a change, never in the middle of one.
         """
         file = _write_temporary(self._disk, self._groups, self._generation + 1, version)
         try:
             _replace(self._disk)
         except OSError as error:
             if is_out_of_space(error) and self._disk.exists(_TEMPORARY):
-                # A directory can want a block for a name. It was not renamed.
+                # A directory can need a block for a name. The file was not renamed.
                 file.close()
             else:
                 self.fail(error)
@@ -447,7 +450,7 @@ def _write_states(
 
 
 def _keep_aside(disk: Disk) -> None:
-    """A damaged journal, for whoever wants to know what became of it. Raises OSError."""
+    """Keeps a damaged journal for inspection. Raises OSError."""
     if disk.exists(STATE_FILE):
         names = (f"{STATE_FILE}.damaged.{number}" for number in count(1))
         disk.rename(STATE_FILE, next(name for name in names if not disk.exists(name)))

@@ -1,8 +1,8 @@
 """Group commit: one round of syncs at a time for all logs of a node.
 
-A log that was written asks for a sync. While a round runs, further requests gather; the next round takes them
-all. So the number of syncs follows the device's speed, not the number of producers. Made by the node, ends
-with it.
+A log that was written requests a sync. While a round runs, further requests gather; the next round takes them
+all. So the number of syncs follows the device's speed, not the number of producers. Created and closed by the
+node.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from chronik.vocab.ids import Offset
 _log = logging.getLogger(__name__)
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-# Some round trips of clients, whose connections take descriptors and give them back.
+# A few round trips of clients, whose connections take descriptors and give them back.
 _RETRY_SECONDS = 0.05
 
 
@@ -37,7 +37,7 @@ class Synced(Protocol):
         ...
 
     def on_sync_failed(self, error: OSError) -> None:
-        """The round failed. What the files hold on the device is unknown from now on: never sync them
+        """The round failed. The content of the files on the device is unknown from now on: never sync them
         again.
         """
         ...
@@ -63,11 +63,11 @@ class Syncer:
         """`timer` measures rounds; without it the loop's clock does, which may count in milliseconds."""
         self._disk = disk
         self._latency = Latency(timer)
-        # In order of request; a dict because a log asks many times in a round and is synced once.
+        # In order of request; a dict because a log requests many times in a round and is synced once.
         self._waiting: dict[Synced, None] = {}
         # Invariant: not None exactly while a round runs or is scheduled.
         self._task: asyncio.Task[None] | None = None
-        # Whom to tell when the round that is on the disk now ends; None while there is none.
+        # Futures to resolve when the round on the disk ends; None while there is none.
         self._round_watchers: list[asyncio.Future[None]] | None = None
         self._rounds = 0
         self._files = 0
@@ -156,7 +156,7 @@ class Syncer:
         again until a descriptor is free.
         """
         failures: dict[Syncable, OSError] = {}
-        # Also of no file: a round is over when the disk says so, not before.
+        # Also of no file: a round is over when the disk reports it, not before.
         while True:
             results = await self._disk.sync_many(files)
             files = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]

@@ -1,9 +1,8 @@
-"""The seam to the other nodes: frames to a peer, frames from a peer, and who is connected.
+"""The seam to the other nodes: frames to a peer, frames from a peer, and the connected peers.
 
-There is one connection per pair of nodes. It keeps order and loses nothing while it lives; what was on the
-way when it broke is lost. `server.peers` implements it over TCP, the simulator in memory. A peer is up
-between `on_peer_up` and `on_peer_down`; silence for an election timeout takes it down as a closed
-connection does.
+There is one connection per pair of nodes. It keeps order and loses nothing while it lives; frames in flight
+when it breaks are lost. `server.peers` implements it over TCP, the simulator in memory. A peer is up between
+`on_peer_up` and `on_peer_down`; silence for an election timeout takes it down as a closed connection does.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class FrameKind(IntEnum):
-    """Who a frame is for."""
+    """The receiving service of a frame."""
 
     # `raft.host`: messages of many groups.
     RAFT = 1
@@ -28,7 +27,7 @@ class FrameKind(IntEnum):
 
 
 class PeerInfo(NamedTuple):
-    """What a peer said in its handshake."""
+    """A peer's handshake."""
 
     node: NodeId
     # Names its data directory: another one is another replica.
@@ -41,15 +40,15 @@ class Transport(Protocol):
     """One per node, for the node's life."""
 
     def send(self, node: NodeId, kind: FrameKind, buffers: Sequence[Buffer]) -> bool:
-        """Queue one frame, whose payload is `buffers` joined. They must not change any more.
+        """Queues one frame, whose payload is `buffers` joined. They must not change any more.
 
-        False, and nothing is queued, when the peer is not up, or when what waits for it is at its bound:
-        calls and gossip then fail or are said again at the next `on_peer_up`, Raft repeats itself.
+        Returns False, and queues nothing, when the peer is not up, or when its queue is at its bound: calls
+        and gossip then fail or are sent again at the next `on_peer_up`, Raft repeats itself.
         """
         ...
 
     def peers(self) -> Sequence[PeerInfo]:
-        """Those that are up now."""
+        """Returns the peers that are up now."""
         ...
 
 
@@ -61,11 +60,11 @@ class TransportListener(Protocol):
     def on_peer_down(self, node: NodeId) -> None: ...
 
     def on_peer_unheard(self, node: NodeId) -> None:
-        """A peer that is up has missed two heartbeats: it will be heard again, or be down."""
+        """A peer that is up has missed two heartbeats: either a message arrives, or it goes down."""
         ...
 
     def on_peer_heard(self, node: NodeId) -> None:
-        """The peer that was unheard is heard again. Not called when it is down."""
+        """A message of the silent peer arrived. Not called when it goes down."""
         ...
 
     def on_frame(self, node: NodeId, kind: FrameKind, payload: memoryview) -> None:
@@ -76,9 +75,9 @@ class TransportListener(Protocol):
         ...
 
     def on_turn_end(self) -> None:
-        """Everything that had been received in this turn of the loop was given to `on_frame`."""
+        """All frames received in this turn of the loop were given to `on_frame`."""
         ...
 
 
 class MalformedFrame(ValueError):
-    """A peer sent what no release sends. Its connection closes."""
+    """A peer sent a frame that no release sends. Its connection is closed."""

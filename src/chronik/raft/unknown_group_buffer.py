@@ -1,7 +1,7 @@
-"""Messages for groups that are not here yet.
+"""Messages for groups that do not exist here yet.
 
-A leader may apply the record of a new topic a moment before this node does, and speak at once. What it says
-is kept for a moment, so that its first entries need not be lost, noticed by a heartbeat and sent again.
+A leader may apply the record of a new topic a moment before this node does, and send at once. Its messages
+are kept for a moment, so that its first entries need not be lost, noticed by a heartbeat and sent again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from chronik.vocab.ids import NodeId
 
 # A topic of a few thousand partitions is created in one record batch; each leader sends a message or two.
 _MESSAGES_MAX = 20_000
-# First entries are markers and small batches; what is beyond comes again.
+# First entries are markers and small batches; anything beyond is sent again by the leader.
 _BYTES_MAX = 16 * 1024 * 1024
 # Metadata is applied within milliseconds of each other; a group that is still not here was deleted.
 _TICKS_MAX = 100
@@ -25,7 +25,7 @@ class UnknownGroupBuffer:
 
     def __init__(self) -> None:
         self._kept: dict[GroupId, list[EarlyMessage]] = {}
-        # Those of the last _TICKS_MAX ticks are in the two generations.
+        # The two generations hold the messages of the last _TICKS_MAX ticks.
         self._older: dict[GroupId, list[EarlyMessage]] = {}
         self._count = 0
         self._bytes = 0
@@ -40,7 +40,7 @@ class UnknownGroupBuffer:
         self._kept.setdefault(group, []).append((message, log_start))
 
     def take(self, group: GroupId) -> Sequence[EarlyMessage]:
-        """In the order in which they came."""
+        """In order of arrival."""
         return [*self._older.pop(group, ()), *self._kept.pop(group, ())]
 
     def forget(self, source: NodeId) -> None:

@@ -1,4 +1,4 @@
-"""A follower's side of replication (section 5.3): which entries are new, and what they replace."""
+"""A follower's side of replication (section 5.3): finds the new entries, and the ones they replace."""
 
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.messages import AppendEntries, AppendRejected, RestartLog
@@ -9,8 +9,8 @@ from chronik.vocab.invariant import invariant
 
 
 def accept(replica: Replica, message: AppendEntries) -> RaftIndex | None:
-    """Append what is new. The index up to which the logs are now known to be the same; None when they part
-    before the entries.
+    """Appends the entries that the log lacks. Returns the index up to which follower and leader are now known
+    to have the same log; None if the logs differ before the entries.
     """
     if not _is_joined(replica, message):
         return None
@@ -24,7 +24,7 @@ def accept(replica: Replica, message: AppendEntries) -> RaftIndex | None:
 
 
 def rejection(replica: Replica, message: AppendEntries) -> AppendRejected:
-    """With the last place where the logs can match, so that the leader goes back by whole terms."""
+    """Names the last index at which the logs can match, so that the leader goes back by whole terms."""
     log = replica.log
     nearest = min(message.prev_index, log.last_index)
     hint = max(log.last_at_most(message.prev_term, nearest), replica.committed)
@@ -53,13 +53,13 @@ def restart(replica: Replica, message: RestartLog) -> None:
     )
     replica.log.restart(start)
     replica.memberships.restart(message.index, message.membership)
-    # Nothing, until the shell says that the restart itself is durable.
+    # Nothing is durable until the shell reports that the restart itself is.
     replica.persisted = BEFORE_FIRST
     replica.commit(message.index)
 
 
 def _is_joined(replica: Replica, message: AppendEntries) -> bool:
-    """True if the log is the leader's up to `prev_index`; it always is up to what is committed."""
+    """True if the log matches the leader's up to `prev_index`; up to the commit index it always does."""
     if message.prev_index > replica.committed:
         return replica.log.has(message.prev_index, message.prev_term)
     if message.prev_index >= replica.log.first_index - 1:
@@ -73,7 +73,9 @@ def _is_joined(replica: Replica, message: AppendEntries) -> bool:
 
 
 def _first_new(replica: Replica, entries: Entries) -> RaftIndex | None:
-    """The first of `entries` that the log lacks, or has otherwise. What is before them is the same."""
+    """Returns the first of `entries` that the log lacks or has with another term. Those before it are the
+    same.
+    """
     if entries.first > replica.log.last_index:
         return entries.first
     for first, last, term in entries.runs():

@@ -1,4 +1,4 @@
-"""The candidate (section 5.2): votes for itself in a new term and asks the others to."""
+"""The candidate (section 5.2): votes for itself in a new term and requests the votes of the others."""
 
 from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
@@ -21,8 +21,8 @@ from chronik.vocab.ids import NodeId
 
 
 class Candidate(RoleState):
-    """Its own vote counts, and the others are asked, when the vote is durable: a node that forgot its term
-    in a crash must not be able to win that term with another log.
+    """Its own vote counts, and the other votes are requested, once the vote is durable: a node that forgot
+    its term in a crash must not be able to win that term with another log.
     """
 
     role = Role.CANDIDATE

@@ -111,13 +111,13 @@ class RaftCore:
         # Entries of a term may have reached the disk when the term itself had not. No vote was cast in it.
         self._replica.enter_term(max(hard_state.term, tail.last_term), None)
         self._role_state: RoleState = Follower(self._replica)
-        # What the last Ready said.
+        # As reported by the last Ready.
         self._told_hard_state: HardState | None = hard_state
         self._told_committed = self._replica.committed
         self._told_membership: Membership | None = self._replica.memberships.current
         self._told_leadership: Leadership | None = self.leadership
 
-    # What it knows.
+    # Queries.
 
     @property
     def leadership(self) -> Leadership:
@@ -133,7 +133,7 @@ class RaftCore:
 
     @property
     def hard_state(self) -> HardState:
-        """With what the next `ready` will have made durable."""
+        """Includes changes that the next `ready` hands out."""
         return self._replica.hard_state
 
     @property
@@ -143,12 +143,12 @@ class RaftCore:
 
     @property
     def persisted(self) -> RaftIndex:
-        """How far `on_persisted` has said that the log is durable."""
+        """The last index that `on_persisted` reported as durable."""
         return self._replica.persisted
 
     @property
     def last_index(self) -> RaftIndex:
-        """The end of the log, with what the next `ready` will have written."""
+        """The end of the log, including the entries that the next `ready` hands out."""
         return self._replica.log.last_index
 
     @property
@@ -157,7 +157,7 @@ class RaftCore:
 
     @property
     def membership_index(self) -> RaftIndex:
-        """Where the membership in force is in the log."""
+        """The index of the membership in force."""
         return self._replica.memberships.current_index
 
     @property
@@ -167,16 +167,17 @@ class RaftCore:
 
     @property
     def may_vote(self) -> bool:
-        """True if this replica remembers all it ever promised as a member of this group.
+        """True if this replica remembers every promise it made as a member of this group.
 
-        One on a wiped disk does not, though the group still counts it as a voter. It follows and catches up;
-        but it neither votes nor campaigns, and says with each acceptance that it counts for no commit. Not
-        voting would not be enough: to accept entries of a term is to promise that no later term was voted in.
-        An entry that a leader commits with the acceptance of a node that forgot its vote for the next leader
-        would be lost. That a leader counted what the earlier incarnation accepted is no worse than the loss
-        of a disk after a commit; but it must forget it (`on_peer_found`), or it never sends that again.
+        A replica on a wiped disk does not, though the group still counts it as a voter. It follows and
+        catches up; but it neither votes nor campaigns, and marks each acceptance as not counting for a
+        commit. Not voting would not be enough: to accept entries of a term is to promise that no later term
+        was voted in. An entry that a leader commits with the acceptance of a node that forgot its vote for
+        the next leader would be lost. That a leader counted the acceptances of the earlier incarnation is no
+        worse than the loss of a disk after a commit; but the leader must forget them (`on_peer_found`), or it
+        never sends those entries again.
 
-        Set it by `is_replica_committed`. A leader or candidate that may not vote any more follows.
+        Set from `is_replica_committed`. A leader or candidate that loses its vote becomes a follower.
         """
         return self._replica.may_vote
 
@@ -188,21 +189,21 @@ class RaftCore:
             self._change(self._role_state.on_may_vote())
 
     def is_replica_committed(self, own: ReplicaId) -> bool:
-        """True if this node is a member by the last membership that is surely committed, as `own`, or as a
-        founder that it does not name: then what an earlier replica of the node promised can do no harm any
-        more. It changes only with `Ready.membership` and `Ready.committed`.
+        """True if this node is a member by the last membership that is certainly committed, as `own`, or as a
+        founder that the membership does not name: then the promises of an earlier replica of the node can
+        do no harm any more. Changes only with `Ready.membership` and `Ready.committed`.
 
-        That the membership in force names it is not enough: without knowing, the leader that proposed this
-        may have been replaced by one that the lost disk had voted for. Committed by a majority that did not
-        count this node, it has met every majority that did. The first membership of a group counts as
-        committed, so it must name the replicas of when the group was made, also when it is given to one that
-        is made later. A disk that comes back after it was replaced is like a restored backup: it knows no
-        better, and no replica can tell.
+        It is not enough that the membership in force names it: unknown to this node, the leader that proposed
+        that membership may have been replaced by one that the lost disk had voted for. Once committed by a
+        majority that did not count this node, it has met every majority that did. The first membership of a
+        group counts as committed, so it must name the replicas that existed when the group was created, also
+        when it is given to a replica created later. A disk that returns after it was replaced is like a
+        restored backup: it cannot know better, and no replica can detect it.
 
-        The safe and lively order for a leader is to make the voter a learner with its new directory, and a
+        The safe and live order for a leader is to make the voter a learner with its new directory, and a
         voter again when it has caught up: two memberships in a log prove even after a crash that the first is
-        committed. A voter whose own log has only one of them cannot vote after a crash of all, so the learner
-        is better given both before.
+        committed. A voter whose own log has only one of them cannot vote after a crash of all nodes, so the
+        learner should be given both before.
         """
         invariant(own.node == self._replica.node, "a replica of node {} asks", own.node)
         settled = self.committed_membership
@@ -225,12 +226,14 @@ class RaftCore:
 
     @property
     def is_term_open(self) -> bool:
-        """False on a leader that has not written its term yet; see `lead_alone`."""
+        """False on a leader that has not written its term; see `lead_alone`."""
         return not isinstance(self._role_state, Leader) or self._role_state.is_term_open
 
     @property
     def transferring_to(self) -> NodeId | None:
-        """To whom leadership is being handed over; nothing can be proposed meanwhile."""
+        """The target of the leadership transfer in progress, if any; nothing can be proposed until it
+        ends.
+        """
         return self._role_state.transferring_to if isinstance(self._role_state, Leader) else None
 
     @property
@@ -241,9 +244,10 @@ class RaftCore:
     # Inputs.
 
     def bootstrap(self, first_leader: NodeId) -> None:
-        """Begin a new group: every replica is made having voted for `first_leader` in the first term, which
-        it leads without an election once its own vote is durable. Never for a replica that ran before, unless
-        it lost everything before any of it was durable. Nothing happens to one that may not vote.
+        """Starts a new group: every replica is created as having voted for `first_leader` in the first term,
+        which that node leads without an election once its own vote is durable. Never for a replica that
+        ran before, unless it lost everything before any of it was durable. No-op for a replica that may
+        not vote.
         """
         replica = self._replica
         if not replica.may_vote:
@@ -257,13 +261,14 @@ class RaftCore:
             replica.enter_term(replica.first_term, first_leader)
 
     def lead_alone(self) -> bool:
-        """Lead at once if this is the only member; the first input, if any. False, and nothing happens, else.
+        """Leads at once if this node is the only member; must be the first input. Returns False, and does
+        nothing, otherwise.
 
-        All of the log is durable here, and nobody else has a vote, so it is committed. The vote need not be
-        durable before it counts, for there is nobody who could be elected in the same term: what is written
-        in the term is committed when the term is durable, too. It is written by `open_term`. Where that
-        fails, because the disk is full for example, this node leads nevertheless: what is there can be read,
-        and nothing bears a term that a crash could have come again.
+        All of the log is durable here, and no other node has a vote, so the log is committed. The vote need
+        not be durable before it counts, because no other node could be elected in the same term: entries of
+        the term are committed when the term is durable, too. `open_term` writes the term. Where that fails,
+        for example because the disk is full, this node leads nevertheless: existing records can be read, and
+        no entry carries a term that could come again after a crash.
         """
         replica = self._replica
         if not replica.is_alone or not replica.may_vote:
@@ -281,9 +286,9 @@ class RaftCore:
             self._leader().open_term()
 
     def begin_own_appends(self) -> bool:
-        """True if the shell may append record batches by itself, because all that the core would do is count
-        to one: this node leads alone, and what opened its term is committed. Until it says so with
-        `end_own_appends`, before any other input, it gives none and takes no `ready`.
+        """True if the shell may append record batches by itself, because this node leads alone and the entry
+        that opened its term is committed: the core would only count to one. Until the shell ends this with
+        `end_own_appends`, before any other input, it gives no input and takes no `ready`.
         """
         self._absorb_ready()
         role_state = self._role_state
@@ -292,7 +297,7 @@ class RaftCore:
         return role_state.has_committed_start
 
     def end_own_appends(self, committed: RaftIndex) -> None:
-        """The log ends where it ends now, all of the present term. It is durable, or as good as, up to
+        """The log ends at its present end, all of the present term, durable (or counted as durable) up to
         `committed`.
         """
         replica = self._replica
@@ -301,7 +306,7 @@ class RaftCore:
         replica.commit(committed)
 
     def tick(self) -> None:
-        """One unit of time went by."""
+        """One tick passed."""
         self._absorb_ready()
         self._change(self._role_state.tick())
 
@@ -337,22 +342,22 @@ class RaftCore:
         return self._leader().propose_membership(membership)
 
     def transfer_leadership(self, to: NodeId) -> None:
-        """Hand over to another voter, within an election timeout or not at all; nothing can be proposed
-        meanwhile, and what was is committed as ever. Raises Refused.
+        """Transfers leadership to another voter, within an election timeout or not at all. Until it ends
+        nothing can be proposed; earlier proposals are committed as usual. Raises Refused.
         """
         self._absorb_ready()
         self._leader().transfer_leadership(to)
 
     def resign(self) -> None:
-        """Lead no more, whoever comes after; for a replica that cannot go on or is closed. Nothing happens to
-        one that does not lead.
+        """Gives up leadership, whichever node follows; for a replica that cannot go on or is closed. No-op
+        for a replica that does not lead.
         """
         self._absorb_ready()
         if isinstance(self._role_state, Leader):
             self._change(self._role_state.resign())
 
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
-        """The log is durable up to `last_index`, whose entry is of `term`."""
+        """Reports the log durable up to `last_index`, whose entry is of `term`."""
         self._absorb_ready()
         replica = self._replica
         if last_index > replica.persisted and replica.log.has(last_index, term):
@@ -361,17 +366,17 @@ class RaftCore:
 
     def on_peer_lost(self, node: NodeId) -> None:
         """The connection to `node` closed, or its heartbeats stopped. A leader sends nothing to it until
-        `on_peer_found`, or until it is heard.
+        `on_peer_found`, or until a message from it arrives.
         """
         self._absorb_ready()
         self._replica.lost_peers.add(node)
         self._role_state.on_peer_lost(node)
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
-        """There is a connection to `node` (again). What was sent before it and not answered may be lost.
+        """There is a connection to `node` (again). Messages sent before and not answered may be lost.
 
-        `is_restarted`: to another incarnation of its process than the last one told of. It does not lead, and
-        may have lost what it accepted if it acknowledges before it syncs.
+        `is_restarted`: the connection is to another incarnation of the process than the last reported one.
+        That incarnation does not lead, and may have lost accepted entries if it acknowledges before it syncs.
         """
         self._absorb_ready()
         self._replica.lost_peers.discard(node)
@@ -380,8 +385,8 @@ class RaftCore:
     def on_append_failed(self) -> None:
         """The last Ready was not, or not wholly, written. None of its messages has left.
 
-        A leader steps down; what it proposed and did not write was never proposed. The rest of that Ready is
-        handed out again. A failed restart of the log is not for this: then the replica must be closed.
+        A leader steps down; proposals that it did not write count as never made. The rest of that Ready is
+        handed out again. Not for a failed restart of the log: then the replica must be closed.
         """
         replica = self._replica
         replica.forget_unwritten()
@@ -404,7 +409,7 @@ class RaftCore:
         )
 
     def ready(self) -> Ready:
-        """What is to be done now; see above."""
+        """Returns the work to do now; see the class."""
         self._absorb_ready()
         self._role_state.flush()
         replica = self._replica
@@ -460,7 +465,7 @@ class RaftCore:
     # Terms.
 
     def _is_pre_vote(self, message: Message) -> bool:
-        """True if it says yes to this node's own question about the next term."""
+        """True if it grants this node's own pre-vote request for the next term."""
         is_mine = self.role is Role.PRE_CANDIDATE and message.term == self._replica.next_term
         return is_mine and isinstance(message, PreVoteReply) and message.is_granted
 
@@ -470,18 +475,20 @@ class RaftCore:
         answer_pre_vote(self._replica, message, has_live_leader=self._has_live_leader_against(message.source))
 
     def _has_live_leader_against(self, candidate: NodeId) -> bool:
-        """True if it has a leader that it hears; who asks for votes does not lead any more."""
+        """True if it follows a live leader other than the candidate: a node that requests votes does not lead
+        any more.
+        """
         return self._role_state.has_live_leader and candidate != self._replica.leader
 
     def _on_present_term(self, message: Message) -> None:
-        """Section 5.2: a candidate that hears of the term's leader follows it."""
+        """Section 5.2: a candidate that receives a message of the term's leader follows it."""
         if self._role_state.is_candidate and _is_leaders(message):
             self._change(BecomeFollower(term=self.term, leader=message.source))
         self._change(self._role_state.on_message(message))
 
     def _on_later_term(self, message: Message) -> None:
-        """Section 5.1: whoever sees a later term follows in it; but section 6: no vote against a leader that
-        is heard.
+        """Section 5.1: a node that sees a later term follows in it; but section 6: no vote against a live
+        leader.
         """
         if isinstance(message, PreVoteReply) and message.is_granted:
             return
@@ -493,8 +500,8 @@ class RaftCore:
         self._change(self._role_state.on_message(message))
 
     def _on_earlier_term(self, message: Message) -> None:
-        """Section 5.1: refused, with the present term. An old leader must hear of it even if no follower
-        would vote for anyone, or it would lead nobody forever.
+        """Section 5.1: rejected, with the present term. An old leader must be sent the new term even if no
+        follower would vote for any candidate, or it would go on leading without followers forever.
         """
         replica = self._replica
         match message:
@@ -517,7 +524,7 @@ class RaftCore:
     # Roles.
 
     def _absorb_ready(self) -> None:
-        """Before an input: the last Ready was carried out."""
+        """Called before an input: the last Ready was carried out."""
         replica = self._replica
         if replica.log.is_taken:
             replica.log.absorb_appended()

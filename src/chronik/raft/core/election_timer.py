@@ -1,4 +1,6 @@
-"""When a node that hears no leader asks for votes (section 5.2: randomised, against split votes)."""
+"""Timer of a node without a live leader before it requests votes (section 5.2: randomised, against split
+votes).
+"""
 
 from chronik.raft.core.options import RaftOptions
 from chronik.vocab.seams import Randomness
@@ -12,7 +14,7 @@ class ElectionTimer:
         self._randomness = randomness
         # Ticks since it was last reset.
         self.elapsed = 0
-        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless hastened. None: not drawn yet.
+        # Invariant: election_ticks <= timeout < 2 * election_ticks, unless shortened. None: not drawn yet.
         # Every message of a leader resets the timer, and few are followed by a tick.
         self._timeout: int | None = None
         self.is_hastened = False
@@ -23,7 +25,7 @@ class ElectionTimer:
         self._timeout = None
 
     def shorten(self, turn: int) -> None:
-        """Fire within a few ticks, after those who lost the leader as well and whose turn comes before."""
+        """Fires within a few ticks, after the other nodes that lost the leader and have an earlier turn."""
         self._timeout = min(self._drawn(), self.elapsed + 1 + turn * self._options.peer_lost_turn_ticks)
         self.is_hastened = True
 
@@ -34,7 +36,7 @@ class ElectionTimer:
             self.is_hastened = False
 
     def extend(self) -> None:
-        """Somebody whose turn comes before asks for votes: let that election end."""
+        """A node with an earlier turn requests votes: let that election end."""
         if self.is_hastened:
             self._timeout = max(self._drawn(), self.elapsed + self._options.peer_lost_turn_ticks)
 

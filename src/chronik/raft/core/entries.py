@@ -1,6 +1,6 @@
-"""What travels and is appended: runs of whole record batches and markers, their bytes unseen.
+"""Entries as they are sent and appended: runs of whole record batches and markers; the bytes are opaque.
 
-Values. Those of which every produce makes some are named tuples, which are made several times faster.
+All are values. Those created for every produce are named tuples, which are several times faster to create.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chronik.vocab.invariant import invariant
 
 
 class TermStart(NamedTuple):
-    """From `index` on, entries are of `term`."""
+    """Entries from `index` on are of `term`."""
 
     index: RaftIndex  # type: ignore[assignment]  # the method of tuples is not used
     term: Term
@@ -37,7 +37,7 @@ class Entries(NamedTuple):
     starts: tuple[TermStart, ...]
     # Invariant: rising in index, within [first, last]. All other indexes are those of record batches.
     markers: tuple[Marker, ...] = ()
-    # The record batches, in whatever form the shell appends and sends them. None when there are only markers.
+    # The record batches, in the form that the shell appends and sends. None when there are only markers.
     payload: object = None
     # Bytes this takes on the wire, for flow control; markers count as nothing.
     size: int = 0
@@ -63,8 +63,8 @@ class Entries(NamedTuple):
 class Append(NamedTuple):
     """Write [first, last] out of `entries` at the end of the log.
 
-    A follower that has some of them already, or dropped some of them before they were written, gets fewer
-    than `entries` has. Both edges are those of batches.
+    A follower that has some of them already, or dropped some before they were written, gets fewer than
+    `entries` has. Both bounds are those of batches.
     """
 
     # Invariant: entries.first <= first <= last <= entries.last.

@@ -1,4 +1,4 @@
-"""The follower: takes entries from its leader, votes, and asks for votes when it hears no leader."""
+"""The follower: takes entries from its leader, votes, and requests votes when it has no live leader."""
 
 from chronik.raft.core import accepting
 from chronik.raft.core.election_timer import ElectionTimer
@@ -22,7 +22,7 @@ from chronik.vocab.invariant import invariant
 
 
 class Follower(RoleState):
-    """Also what a learner is: it never asks for votes."""
+    """The state of followers and learners; a learner never requests votes."""
 
     role = Role.FOLLOWER
 
@@ -31,9 +31,9 @@ class Follower(RoleState):
         self._timer = ElectionTimer(replica.options, replica.randomness)
         # Invariant: committed <= _match <= last index. The log is the present leader's up to here.
         self._match = replica.committed
-        # What the leader says is committed, which may come before the entries. Leaders say it once.
+        # The leader's commit index, which may arrive before the entries. Leaders send it once.
         self._leader_committed = replica.committed
-        # Whether the leader spoke, and nothing since then says that it may lead no more.
+        # True if the leader sent a message, and nothing since then suggests that it may lead no more.
         self._is_heard = False
 
     @property
@@ -74,7 +74,9 @@ class Follower(RoleState):
             self._is_heard = False
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
-        """A process that lived on may lead as before, and says so at once if it does; a new one does not."""
+        """A process that lived on may lead as before, and announces so at once if it does; a new one does
+        not.
+        """
         if node != self.replica.leader:
             return
         if is_restarted:
@@ -83,7 +85,9 @@ class Follower(RoleState):
             self._timer.restore()
 
     def on_search(self, node: NodeId) -> None:
-        """If this one is quiet, its leader may have gone without a word. It answers if it leads."""
+        """If this node is quiesced, its leader may have gone without a message. The leader answers if it
+        still leads.
+        """
         replica = self.replica
         if replica.options.is_quiescence_used and self.is_quiesced and replica.leader not in (None, node):
             replica.send(request_pre_vote(replica, replica.leader))
@@ -91,7 +95,7 @@ class Follower(RoleState):
         self._timer.extend()
 
     def on_may_vote(self) -> Transition | None:
-        """From now on its log counts: the leader hears of it again."""
+        """From now on this replica's log counts: the leader is sent its match again."""
         if self.replica.may_vote and self.replica.leader is not None:
             self._accepted(self.replica.leader, self._match)
         return None

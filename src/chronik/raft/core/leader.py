@@ -27,7 +27,7 @@ from chronik.vocab.invariant import invariant
 
 
 class Leader(RoleState):
-    """From election to the end of the term, or of a majority's attention."""
+    """Lives from election to the end of the term, or until a majority no longer responds."""
 
     role = Role.LEADER
 
@@ -43,7 +43,8 @@ class Leader(RoleState):
         self._start = RaftIndex(replica.log.last_index + 1)
         # Invariant: while it is false this node is alone, and all of its log is committed.
         self.is_term_open = False
-        # To whom leadership goes, and for how many ticks this has been tried. Invariant: another voter.
+        # Target of the leadership transfer, and for how many ticks it has been tried. Invariant: another
+        # voter.
         self._transfer_to: NodeId | None = None
         self._transfer_elapsed = 0
         self._is_told_to_time_out = False
@@ -54,8 +55,8 @@ class Leader(RoleState):
 
     @property
     def is_quiesced(self) -> bool:
-        """True if those that can be reached have everything, and are a majority with this node. Without one,
-        ticks let CheckQuorum end this.
+        """True if all reachable followers have everything, and are a majority with this node. Without a
+        majority, ticks let CheckQuorum end the leadership.
         """
         replica = self.replica
         last = replica.log.last_index
@@ -77,7 +78,9 @@ class Leader(RoleState):
 
     @property
     def is_alone(self) -> bool:
-        """True if it was not elected, because nobody else had a vote, and nobody else has one since."""
+        """True if this node leads without an election because no other node had a vote, and none has one
+        since.
+        """
         return self._is_elected_alone and self.replica.is_alone
 
     @property
@@ -135,7 +138,7 @@ class Leader(RoleState):
     def on_append_failed(self) -> Transition | None:
         if not self.is_alone:
             return self.resign()
-        # Nobody could do better, and what there is can still be read.
+        # No other node could do better, and existing records can still be read.
         self.is_term_open = self.replica.log.last_index >= self._start
         return None
 
@@ -155,7 +158,9 @@ class Leader(RoleState):
             progress.forget_match()
 
     def on_search(self, node: NodeId) -> None:
-        """It does not hear this leader, which may have been quiet for long: speak to it."""
+        """`node` does not receive this leader's messages, perhaps because the group was long quiesced: send
+        to it.
+        """
         progress = self._progress.get(node)
         if progress is not None:
             progress.probe_again()
@@ -201,8 +206,8 @@ class Leader(RoleState):
         self._maybe_hand_over()
 
     def resign(self) -> Transition:
-        """Lead no more. The best of the others is told to campaign. Those that are quiet must hear of it,
-        too, and do by a question that no leader asks.
+        """Gives up leadership; the best other voter is sent TimeoutNow. Quiesced followers must learn of it,
+        too, and do by a pre-vote request, which no leader sends.
         """
         replica = self.replica
         reachable = [node for node, _ in self._reachable()]
@@ -282,7 +287,7 @@ class Leader(RoleState):
         return self._leave() if is_removed else None
 
     def _match(self, node: NodeId) -> RaftIndex:
-        """What counts for a commit."""
+        """The index that counts for a commit."""
         return self.replica.persisted if node == self.replica.node else self._progress[node].counted_match
 
     def _leave(self) -> Transition:
@@ -309,8 +314,8 @@ class Leader(RoleState):
                 self._transfer_to = None
 
     def _tick_check(self) -> Transition | None:
-        """CheckQuorum (section 6.2 of the thesis): who reaches no majority leads no more. Nothing is heard of
-        those that are lost, and they wait no longer themselves before they elect another.
+        """CheckQuorum (section 6.2 of the thesis): a leader that reaches no majority steps down. Lost
+        followers send nothing, and no longer wait themselves before they elect another leader.
         """
         if self._is_cut_off():
             return BecomeFollower(term=self.replica.term)
@@ -324,7 +329,7 @@ class Leader(RoleState):
         return None
 
     def _is_cut_off(self) -> bool:
-        """True if those that are connected are no majority with this node."""
+        """True if the connected nodes are no majority with this node."""
         replica = self.replica
         lost = replica.lost_peers
         return bool(lost) and not replica.memberships.current.is_majority(

@@ -1,4 +1,6 @@
-"""What the core asks of the log; the shell's side of it is the partition's log with its marker journal."""
+"""The core's queries to the log; the shell implements them with the partition's log and its marker
+journal.
+"""
 
 from typing import Protocol
 
@@ -7,8 +9,8 @@ from chronik.raft.core.types import RaftIndex, Term
 
 
 class LogView(Protocol):
-    """The log as it is written, synced or not. It changes only by carrying out `Ready`, and by retention,
-    which moves `first_index` up within what is committed.
+    """The log as written, synced or not. It changes only by carrying out `Ready`, and by retention, which
+    raises `first_index` within the committed part.
     """
 
     @property
@@ -22,7 +24,7 @@ class LogView(Protocol):
         ...
 
     def term_at(self, index: RaftIndex) -> Term:
-        """For first_index - 1 <= index <= last_index. The term before the first entry is remembered; of a
+        """For first_index - 1 <= index <= last_index. The term before the first entry is remembered; for a
         log that never lost its beginning it is NO_TERM.
         """
         ...

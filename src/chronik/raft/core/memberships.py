@@ -1,4 +1,4 @@
-"""Which membership is in force: the last one in the log, committed or not (section 6, thesis 4.1)."""
+"""The membership in force: the last one in the log, committed or not (section 6, thesis 4.1)."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ class Memberships:
         return next((m for index, m in reversed(self._known) if index <= committed), self._known[0][1])
 
     def settled(self, committed: RaftIndex) -> Membership:
-        """The last one that is committed for sure. What comes before the one in force always is, even if this
-        node was not told: a leader changes members only when the change before is committed.
+        """The last membership that is certainly committed. Any before the one in force is, even if this node
+        has not received the commit: a leader changes members only when the change before is committed.
         """
         is_current = len(self._known) == 1 or self.current_index <= committed
         return self._known[-1 if is_current else -2][1]
@@ -53,7 +53,7 @@ class Memberships:
         return current.means(own) and settled.means(own)
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
-        """Take those of `entries` from `first` on into force."""
+        """Puts the memberships of `entries` from `first` on into force."""
         for marker in entries.markers:
             if marker.index >= first and marker.membership is not None:
                 self._known.append((marker.index, marker.membership))
@@ -67,7 +67,7 @@ class Memberships:
         self._known = [(index, membership)]
 
     def on_commit(self, committed: RaftIndex) -> None:
-        """Forget those that a committed one replaced."""
+        """Forgets the memberships that a committed one replaced."""
         while len(self._known) > 1 and self._known[1][0] <= committed:
             del self._known[0]
 

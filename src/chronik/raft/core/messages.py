@@ -1,7 +1,7 @@
-"""What nodes of a group say to each other. All values; the transport's encoding is the shell's matter.
+"""Messages between the nodes of a group. All are values; the shell encodes them for the transport.
 
-`term` is the sender's, except where said. Messages may be lost, doubled, delayed and reordered. Those of
-which every produce makes some are named tuples, which are made several times faster.
+`term` is the sender's, except where noted. Messages may be lost, duplicated, delayed and reordered. Those
+created for every produce are named tuples, which are several times faster to create.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ class _Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPreVote(_Message):
-    """Would you vote for me? Changes nobody's state (thesis 9.6). `term` is the one it would campaign in."""
+    """Pre-vote request; changes no node's state (thesis 9.6). `term` is the one the sender would campaign
+    in.
+    """
 
     last_index: RaftIndex
     last_term: Term
@@ -40,7 +42,7 @@ class RequestVote(_Message):
 
     last_index: RaftIndex
     last_term: Term
-    # The leader itself asked for this election, so its followers' loyalty does not stand against it.
+    # The leader itself requested this election, so its followers' live leader is no reason to refuse.
     is_transfer: bool = False
 
 
@@ -50,7 +52,7 @@ class VoteReply(_Message):
 
 
 class AppendEntries(NamedTuple):
-    """Section 5.3. Without entries it asks whether the logs match, or tells of a commit."""
+    """Section 5.3. Without entries it probes whether the logs match, or announces a commit."""
 
     source: NodeId
     target: NodeId
@@ -78,7 +80,7 @@ class AppendAccepted(NamedTuple):
 class AppendRejected(_Message):
     """The sender has no entry of that term at `prev_index`; the logs may match up to `hint_index`."""
 
-    # The request's; with it the leader tells an answer to its probe from an old one.
+    # The request's; by it the leader distinguishes an answer to its probe from an older one.
     prev_index: RaftIndex
     # Invariant: the sender's log has hint_term at hint_index, unless it starts behind it.
     hint_index: RaftIndex
@@ -94,18 +96,18 @@ class Heartbeat(NamedTuple):
     sent: RaftIndex
     # How far this follower accepted, for all the leader knows; if it did further, the answer was lost.
     accepted: RaftIndex
-    # Only tells of a commit.
+    # Only announces a commit.
     is_unanswered: bool = False
 
 
 class HeartbeatReply(NamedTuple):
-    """Also the answer to a leader of an old term, which learns the new one from it."""
+    """Also the answer to a leader of an old term, which takes the new term from it."""
 
     source: NodeId
     target: NodeId
     term: Term
-    # The sender's log is the leader's up to here, not necessarily durably: never counts for a commit, only
-    # shows whether what was sent before the heartbeat was lost.
+    # The sender's log matches the leader's up to here, not necessarily durably: never counts for a commit,
+    # only shows whether entries sent before the heartbeat were lost.
     match: RaftIndex
     # The heartbeat's.
     sent: RaftIndex
@@ -113,9 +115,10 @@ class HeartbeatReply(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartLog(_Message):
-    """What you lack is no longer in my log: drop yours and start after `index`. Answered by AppendAccepted.
+    """The entries that the follower lacks are no longer in the leader's log: the follower drops its log and
+    starts after `index`. Answered by AppendAccepted.
 
-    Plays the part of section 7's InstallSnapshot. A shell with a state beside its log sends that along.
+    Corresponds to section 7's InstallSnapshot. A shell with a state besides its log sends that along.
     """
 
     # Invariant: committed.
@@ -123,7 +126,7 @@ class RestartLog(_Message):
     index_term: Term
     # The last committed one; may be of a later index, and is then met again in the log.
     membership: Membership
-    # The shell's, filled in when it sends this: where the log starts for it, a state beside the log. Unseen.
+    # The shell's, filled in when it sends this: where the log starts in offsets, and the state. Opaque here.
     payload: object = None
 
 

@@ -1,4 +1,4 @@
-"""Timings and limits of a group, in ticks; the shell says how long a tick is."""
+"""Timings and limits of a group, in ticks; the shell defines how long a tick is."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,20 @@ class RaftOptions:
     election_ticks: int = 10
     # Three of them must fit below an election timeout, so that one lost heartbeat elects nobody.
     heartbeat_ticks: int = 2
-    # Followers that lost their leader's connection ask for votes one after the other, the first of them after
-    # one tick, each next one so many ticks later: long enough for an election, so that they do not split the
+    # Followers that lost their leader's connection request votes one after the other, the first after one
+    # tick, each next one this many ticks later: long enough for an election, so that they do not split the
     # votes and wait for a whole timeout.
     peer_lost_turn_ticks: int = 4
     # One message carries at most this much, unless a single batch is larger. Kafka's
     # replica.fetch.max.bytes.
     append_bytes_max: int = 1024 * 1024
-    # What may be on the way to one follower, so that a slow one costs this much memory and no more.
+    # Limit of what is in flight to one follower; bounds the memory that a slow follower costs.
     inflight_bytes_max: int = 8 * 1024 * 1024
     inflight_messages_max: int = 256
-    # Tell followers of a commit at once rather than with the next entries or heartbeat.
+    # Announce a commit to followers at once rather than with the next entries or heartbeat.
     is_commit_told_at_once: bool = True
-    # The shell watches nodes rather than groups: it does not tick a group while `RaftCore.is_quiesced`, and
-    # tells `on_peer_lost` when a node's own heartbeats stop. Then a quiet leader sends no heartbeats.
+    # The shell monitors nodes rather than groups: it does not tick a group while `RaftCore.is_quiesced`, and
+    # calls `on_peer_lost` when a node's own heartbeats stop. Then a quiesced leader sends no heartbeats.
     is_quiescence_used: bool = False
 
     def __post_init__(self) -> None:

@@ -1,4 +1,6 @@
-"""The pre-candidate: asks whether it would be elected, and disturbs nobody if not (thesis 9.6)."""
+"""The pre-candidate: asks for pre-votes, so that a node that could not be elected disturbs no leader (thesis
+9.6).
+"""
 
 from chronik.raft.core.election_timer import ElectionTimer
 from chronik.raft.core.messages import (
@@ -14,7 +16,7 @@ from chronik.vocab.ids import NodeId
 
 
 class PreCandidate(RoleState):
-    """Ends as candidate, as follower of a leader that lives, or asks again."""
+    """Ends as candidate, or as follower of a live leader; otherwise asks again."""
 
     role = Role.PRE_CANDIDATE
     is_candidate = True
@@ -38,7 +40,7 @@ class PreCandidate(RoleState):
         return BecomePreCandidate() if self.replica.may_campaign else BecomeFollower(term=self.replica.term)
 
     def on_message(self, message: Message) -> Transition | None:
-        """Also a granted PreVoteReply, whose term is the next one."""
+        """Also takes a granted PreVoteReply, whose term is the next one."""
         match message:
             case PreVoteReply():
                 (self._granted if message.is_granted else self._refused).add(message.source)

@@ -1,4 +1,4 @@
-"""What a leader knows of one follower, and how much it may send to it."""
+"""A leader's view of one follower, and the flow control towards it."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ class Mode(Enum):
     PROBE = "probe"
     # It follows: messages go out before the one before them is answered.
     REPLICATE = "replicate"
-    # It was told to restart its log, and has not answered.
+    # RestartLog was sent, and is not answered.
     RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowerState:
-    """For DescribeQuorum, in-sync replicas and metrics."""
+    """Snapshot of a follower's progress for DescribeQuorum, in-sync replicas and metrics."""
 
     match: RaftIndex
     next_index: RaftIndex
@@ -27,7 +27,7 @@ class FollowerState:
     is_active: bool
     # No connection to it: nothing is sent.
     is_lost: bool
-    # It may vote, for all it has said.
+    # It may vote, by its own messages.
     is_counted: bool = True
 
 
@@ -38,16 +38,16 @@ class Progress:
         self._options = options
         self.mode = Mode.PROBE
         # Invariant: match < next_index. The follower has everything up to match durably; in REPLICATE,
-        # entries in (match, next_index) are on the way.
+        # entries in (match, next_index) are in flight.
         self.match = BEFORE_FIRST
         self.next_index = next_index
         # Whether it may vote; if not, its log counts for no commit.
         self.is_counted = True
         # In PROBE and RESTART: the one message was sent, and is not answered.
         self.is_waiting = False
-        # Whether it was heard since CheckQuorum last looked.
+        # True if a message from it arrived since the last CheckQuorum.
         self.is_active = False
-        # The commit it was last told. Invariant: <= the leader's.
+        # The last commit index sent to it. Invariant: <= the leader's.
         self.told_commit = BEFORE_FIRST
         # Last index and size of each message on the way; only in REPLICATE.
         self._inflight: deque[tuple[RaftIndex, int]] = deque()
@@ -56,7 +56,7 @@ class Progress:
 
     @property
     def is_paused(self) -> bool:
-        """Nothing may be sent before an answer or a heartbeat."""
+        """True if nothing may be sent before an answer or a heartbeat."""
         if self.mode is Mode.REPLICATE:
             return (
                 len(self._inflight) >= self._options.inflight_messages_max
@@ -66,11 +66,11 @@ class Progress:
 
     @property
     def counted_match(self) -> RaftIndex:
-        """What counts for a commit."""
+        """The index that counts for a commit."""
         return self.match if self.is_counted else BEFORE_FIRST
 
     def is_complete(self, last: RaftIndex) -> bool:
-        """True if it has everything up to `last`, and was told that this is committed."""
+        """True if the follower has everything up to `last`, and was sent that commit index."""
         return self.match == last == self.told_commit and self.mode is Mode.REPLICATE
 
     def state(self, *, is_lost: bool) -> FollowerState:
@@ -109,7 +109,7 @@ class Progress:
             self.next_index = RaftIndex(self.match + 1)
 
     def on_rejected(self, prev_index: RaftIndex, next_index: RaftIndex) -> None:
-        """It lacks `prev_index`; probe at `next_index` unless this answers something older."""
+        """The follower lacks `prev_index`: probes at `next_index` unless this answers something older."""
         if self.mode is Mode.REPLICATE:
             is_stale = prev_index <= self.match
         else:
@@ -118,29 +118,31 @@ class Progress:
             self.probe(next_index)
 
     def on_heartbeat_reply(self, match: RaftIndex, sent: RaftIndex) -> None:
-        """If it lacks what was sent before the heartbeat, that was lost."""
+        """If the follower lacks entries sent before the heartbeat, they were lost."""
         if self.mode is not Mode.REPLICATE:
             self.is_waiting = False
         elif match < sent:
             self.probe(RaftIndex(match + 1))
 
     def on_lost(self) -> None:
-        """What was on the way, entries and word of commits, may not arrive. The probe says it all again."""
+        """Entries and commit indexes in flight may not arrive. The probe sends both again."""
         self.is_active = False
         self.probe_again()
 
     def forget_match(self) -> None:
-        """It may have lost what it accepted."""
+        """The follower may have lost entries it accepted."""
         self.probe_again()
         self.match = BEFORE_FIRST
 
     def probe_again(self) -> None:
-        """Where it was; a new leader knows no match yet, and must not begin at the beginning for that."""
+        """Probes at the present position; a new leader knows no match yet, and must not start from the first
+        entry for that.
+        """
         is_known = self.mode is Mode.REPLICATE
         self.probe(RaftIndex(self.match + 1) if is_known else self.next_index)
 
     def probe(self, next_index: RaftIndex) -> None:
-        """Nothing on the way counts any more; find again from where to send."""
+        """Discards everything in flight and finds again from which index to send."""
         self._become(Mode.PROBE, max(next_index, RaftIndex(self.match + 1)))
 
     def _become(self, mode: Mode, next_index: RaftIndex) -> None:

@@ -1,4 +1,4 @@
-"""What the core wants done."""
+"""The core's output: the work for its shell."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from chronik.vocab.ids import NodeId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStart:
-    """Where a log begins: after `index`, whose entry was of `term`."""
+    """The start of a log: after `index`, whose entry was of `term`."""
 
     index: RaftIndex
     term: Term
     membership: Membership
-    # What came with `RestartLog`.
+    # The payload of `RestartLog`.
     payload: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """This node's view of who leads."""
+    """This node's view of the leadership."""
 
     role: Role
     term: Term
@@ -31,7 +31,7 @@ class Leadership:
 
 
 class Ready(NamedTuple):
-    """One turn's work. The order of the fields is the order in which to do it; `RaftCore` has the rules."""
+    """One turn's work, to be done in the order of the fields; `RaftCore` has the rules."""
 
     # Drop the whole log and start again here; before anything else is written.
     restart: LogStart | None = None
@@ -43,8 +43,8 @@ class Ready(NamedTuple):
     hard_state: HardState | None = None
     # May leave as soon as the log is written, before it is synced.
     messages: tuple[Message, ...] = ()
-    # May leave when all that was written up to and including this Ready, log and hard state, is durable. One
-    # whose target is this node itself is then given to `step`.
+    # May leave when everything written up to and including this Ready, log and hard state, is durable. A
+    # message whose target is this node itself is then given to `step`.
     messages_after_persistence: tuple[Message, ...] = ()
     # The last committed index; None when it did not move.
     committed: RaftIndex | None = None

@@ -1,4 +1,4 @@
-"""What every role shares: the persistent state, the log, what is committed, and what goes out next."""
+"""State shared by all roles: the persistent state, the log, the commit index, and outgoing messages."""
 
 from chronik.raft.core.entries import Entries, Marker, TermStart
 from chronik.raft.core.memberships import Memberships
@@ -12,7 +12,7 @@ from chronik.vocab.seams import Randomness
 
 
 class Replica:
-    """One node's part of a group. Made with its core; roles come and go over it."""
+    """One node's part of a group. Created with its core; outlives the roles."""
 
     def __init__(
         self,
@@ -37,19 +37,19 @@ class Replica:
         self.options = options
         self.randomness = randomness
         self.hard_state = hard_state
-        # Invariant: hard_state's; it is asked for with every message.
+        # Invariant: hard_state's; cached because every message needs it.
         self.term = hard_state.term
         self.log = log
         self.memberships = memberships
-        # False: it lost what it promised. See `RaftCore.may_vote`.
+        # False: it lost its promises. See `RaftCore.may_vote`.
         self.may_vote = may_vote
         # Those it has no connection to, members or not.
         self.lost_peers: set[NodeId] = set()
         # Invariant: never decreases; <= log.last_index.
         self.committed = committed
-        # Invariant: <= log.last_index. What is up to here survives a crash of this node.
+        # Invariant: <= log.last_index. Entries up to here survive a crash of this node.
         self.persisted = log.last_index
-        # Whom this node follows in this term, itself when it leads.
+        # The leader that this node follows in this term; itself when it leads.
         self.leader: NodeId | None = None
         self.messages: list[Message] = []
         self.messages_after_persistence: list[Message] = []
@@ -77,13 +77,14 @@ class Replica:
 
     @property
     def other_voters(self) -> list[NodeId]:
-        """In a fixed order, so that a run can be repeated."""
+        """Sorted, so that a run is reproducible."""
         return sorted(self.memberships.current.voters - {self.node})
 
     @property
     def turn(self) -> int:
-        """When to campaign among those who lost the leader together: all come to the same order, and every
-        group, by its salt, to another one, so that the leaderships of a lost node go to all others.
+        """The order in which nodes that lost the leader together campaign: all compute the same order, and
+        every group, by its salt, another one, so that the leaderships of a lost node are spread over all
+        others.
         """
         there = [node for node in sorted(self.memberships.current.voters) if node not in self.lost_peers]
         return (there.index(self.node) - self.salt) % len(there) if self.node in there else 0
@@ -102,12 +103,12 @@ class Replica:
             self.hard_state = HardState(term=term, voted_for=voted_for)
 
     def vote_for(self, node: NodeId) -> None:
-        """In the present term."""
+        """Votes for `node` in the present term."""
         invariant(self.hard_state.voted_for in (None, node), "a second vote in term {}", self.term)
         self.hard_state = HardState(term=self.term, voted_for=node)
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
-        """Append `entries` from `first` on, in place of whatever the log has there."""
+        """Appends `entries` from `first` on, replacing what the log has there."""
         if first <= self.log.last_index:
             self.truncate(RaftIndex(first - 1))
         self.log.append(entries, first)
@@ -116,7 +117,7 @@ class Replica:
     def append_own(
         self, count: int, *, marker: bool, membership: Membership | None, payload: object, size: int
     ) -> Entries:
-        """As leader: `count` indexes of the present term."""
+        """Appends, as leader, `count` indexes of the present term."""
         first = RaftIndex(self.log.last_index + 1)
         entries = Entries(
             first=first,
@@ -136,16 +137,16 @@ class Replica:
         self.persisted = min(self.persisted, to)
 
     def commit(self, index: RaftIndex) -> None:
-        """Everything up to `index` is committed; nothing happens when it was before."""
+        """Commits everything up to `index`; no-op if it was committed before."""
         if index > self.committed:
             invariant(index <= self.log.last_index, "commit {} beyond {}", index, self.log.last_index)
             self.committed = index
 
     def forget_unwritten(self) -> None:
-        """The last writes failed; what they were to be is as if never said."""
+        """The last writes failed; their entries count as never proposed."""
         self.log.forget()
         last = self.log.last_index
         self.memberships.truncate(last)
         self.persisted = min(self.persisted, last)
-        # A follower may have been told of the commit of what it failed to write.
+        # A follower may have received the commit of entries that it failed to write.
         self.committed = min(self.committed, last)

@@ -1,4 +1,4 @@
-"""What every role can do; each role changes what it must."""
+"""The operations of every role; each role overrides those that differ."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -15,7 +15,7 @@ class RoleState(ABC):
     """
 
     role: ClassVar[Role]
-    # Whether it follows whoever leads its term.
+    # True if it follows the leader of its term, once it knows one.
     is_candidate: ClassVar[bool] = False
 
     def __init__(self, replica: Replica) -> None:
@@ -39,18 +39,18 @@ class RoleState(ABC):
 
     @abstractmethod
     def on_message(self, message: Message) -> Transition | None:
-        """One of the present term."""
+        """Handles a message of the present term."""
 
     def on_persisted(self) -> Transition | None:
         """`replica.persisted` moved."""
         return None
 
     def on_append_failed(self) -> Transition | None:
-        """What was handed out to be written was not."""
+        """The appends of the last Ready were not written."""
         return None
 
     def on_peer_lost(self, node: NodeId) -> None:
-        """The connection to `node` broke; what was on the way to it may be lost."""
+        """The connection to `node` broke; messages in flight to it may be lost."""
         return
 
     def on_peer_found(self, node: NodeId, *, is_restarted: bool) -> None:
@@ -58,7 +58,7 @@ class RoleState(ABC):
         return
 
     def on_search(self, node: NodeId) -> None:
-        """`node` would campaign in a later term: it does not lead, nor hear a leader."""
+        """`node` would campaign in a later term: it does not lead, and has no live leader."""
         return
 
     def on_may_vote(self) -> Transition | None:
@@ -66,5 +66,5 @@ class RoleState(ABC):
         return None if self.replica.may_vote else BecomeFollower(term=self.replica.term)
 
     def flush(self) -> None:
-        """Before `Ready` is made: send what can be sent."""
+        """Called before `Ready` is created: sends what can be sent."""
         return

@@ -14,8 +14,8 @@ class Role(Enum):
     LEADER = "leader"
 
 
-# A follower becomes candidate without asking first when its leader told it to, as designated first leader, or
-# because there is nobody to ask.
+# A follower becomes candidate without a pre-vote when its leader sent TimeoutNow, as designated first leader,
+# or because there is no other voter.
 TRANSITIONS = {
     Role.FOLLOWER: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
     Role.PRE_CANDIDATE: frozenset({Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE}),
@@ -26,7 +26,7 @@ TRANSITIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomeFollower:
-    """In `term`, which is the present one or a later."""
+    """Follows in `term`, which is the present one or a later."""
 
     term: Term
     leader: NodeId | None = None
@@ -34,25 +34,25 @@ class BecomeFollower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomePreCandidate:
-    """In the present term."""
+    """Asks for pre-votes, in the present term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomeCandidate:
-    """In a later term, voted for itself."""
+    """Campaigns in a later term, having voted for itself."""
 
     is_transfer: bool = False
     # Not an election: the first leader takes its term.
     is_first: bool = False
-    # Votes it has beside its own: those with which a group is made.
+    # Votes besides its own: those with which a group is created.
     votes: frozenset[NodeId] = frozenset()
-    # Nobody else has a vote: see `RaftCore.lead_alone`.
+    # No other node has a vote: see `RaftCore.lead_alone`.
     is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BecomeLeader:
-    """In the present term."""
+    """Leads in the present term."""
 
     is_alone: bool = False
 

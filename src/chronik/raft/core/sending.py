@@ -1,4 +1,4 @@
-"""A leader's side of replication (section 5.3): what goes to a follower, given what is known of it."""
+"""A leader's side of replication (section 5.3): chooses the messages to a follower by its progress."""
 
 from chronik.raft.core.entries import Entries
 from chronik.raft.core.messages import AppendEntries, AppendRejected, Heartbeat, RestartLog
@@ -9,7 +9,7 @@ from chronik.vocab.ids import NodeId
 
 
 def send_to(replica: Replica, node: NodeId, progress: Progress) -> None:
-    """All that may go to `node` now."""
+    """Sends everything that may be sent to `node` now."""
     while not progress.is_paused:
         if progress.mode is Mode.RESTART or progress.next_index < replica.log.first_index:
             _send_restart(replica, node, progress)
@@ -25,7 +25,7 @@ def send_to(replica: Replica, node: NodeId, progress: Progress) -> None:
 
 
 def tell_commit(replica: Replica, node: NodeId, progress: Progress) -> None:
-    """If no entries told `node` of it."""
+    """Sends the commit index to `node`, if no entries carried it."""
     if progress.mode is Mode.REPLICATE and progress.told_commit < replica.committed:
         send_heartbeat(replica, node, progress, is_unanswered=True)
 
@@ -46,11 +46,11 @@ def send_heartbeat(replica: Replica, node: NodeId, progress: Progress, *, is_una
 
 
 def next_probe(replica: Replica, rejected: AppendRejected) -> RaftIndex:
-    """Go back behind every entry of terms the follower has not: one probe per term, not per entry.
+    """Goes back behind every entry of terms the follower lacks: one probe per term, not per entry.
 
     Always to where an entry begins. What the follower has at the hint ends an entry of its own log, but may
-    be in the middle of one of this log if that is of an earlier term. Then this log's last entry of that term
-    is the next to ask for; the answer is the follower's last one of it.
+    be in the middle of one of this log if that is of an earlier term. Then the next probe is at this log's
+    last entry of that term; the answer is the follower's last one of it.
     """
     log = replica.log
     nearest = min(rejected.hint_index, log.last_index)

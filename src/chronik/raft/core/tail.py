@@ -1,4 +1,4 @@
-"""The log as the core sees it: what is written, and behind it what the next `Ready` will have written."""
+"""The log as the core sees it: the written part, and after it the entries that the next `Ready` hands out."""
 
 from bisect import bisect_left
 
@@ -71,7 +71,7 @@ class LogTail:
         self.last_index = entries.last
 
     def truncate(self, to: RaftIndex) -> None:
-        """Drop everything after `to`."""
+        """Drops everything after `to`."""
         invariant(self.first_index - 1 <= to <= self.last_index, "truncate to {}", to)
         while self._appends and self._appends[-1].first > to:
             self._appends.pop()
@@ -89,9 +89,10 @@ class LogTail:
         self.last_index = start.index
 
     def slice(self, next_index: RaftIndex, max_bytes: int) -> tuple[Entries, ...] | None:
-        """Whole entries from `next_index` on, at least one; None when the log has them not in memory.
+        """Returns whole entries from `next_index` on, at least one; None when the log does not have them in
+        memory.
 
-        What was just proposed is sent from here, without a read.
+        Entries just proposed are sent from here, without a read.
         """
         appends = self._appends
         if not appends or next_index < appends[0].first:
@@ -118,12 +119,12 @@ class LogTail:
         return bool(self._appends) or self._truncate_to is not None or self._restart is not None
 
     def take(self) -> tuple[LogStart | None, RaftIndex | None, tuple[Append, ...]]:
-        """What to write, for `Ready`."""
+        """Returns the writes for `Ready`."""
         self.is_taken = True
         return self._restart, self._truncate_to, tuple(self._appends)
 
     def absorb_appended(self) -> None:
-        """Before the input that follows `take`: what was taken is written now."""
+        """Called before the input that follows `take`: everything taken is written now."""
         invariant(
             self._log.last_index == self.last_index,
             "the log ends at {}, but was to be written up to {}",
@@ -138,7 +139,7 @@ class LogTail:
         self.last_index = self._log.last_index
 
     def forget(self) -> None:
-        """The writes failed: the log is what it is."""
+        """The writes failed: the log stays as it is."""
         invariant(self._restart is None, "a failed restart of the log")
         self._clear()
         self.last_index = self._log.last_index

@@ -35,27 +35,29 @@ class HardState:
 
 
 class ReplicaId(NamedTuple):
-    """What a member of a group is known by. A node that lost its disk, or whose replica was removed and made
-    again, is another replica, which must not vote on what the lost one knew (as KIP-853). See
+    """The name of a member of a group. A node that lost its disk, or whose replica was removed and created
+    again, has another replica, which must not vote on what the lost one knew (as KIP-853). See
     `RaftCore.is_replica_committed`.
     """
 
     node: NodeId
     # The name of its files (`raft.directories`).
     directory: str
-    # 0 of those that founded the group. Metadata gives each later one a higher number than any before it, so
-    # that one that was removed does not come back under its old name.
+    # 0 for the founders of the group. Metadata gives each later replica a higher number than any before it,
+    # so that a removed one does not come back under its old name.
     revision: int = 0
 
 
 def founding_replicas(directories: Mapping[NodeId, str]) -> frozenset[ReplicaId]:
-    """Those that found a group in these directories."""
+    """Returns the replicas that found a group in these directories."""
     return frozenset(ReplicaId(node, directory) for node, directory in directories.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """Who votes, and who only receives. In force from the moment it is in the log (section 6)."""
+    """The voters, and the learners, which only receive. In force from the moment it is in the log (section
+    6).
+    """
 
     # Invariant: not empty.
     voters: frozenset[NodeId]
@@ -83,7 +85,7 @@ class Membership:
         return any(replica.revision for replica in self.replicas)
 
     def replica(self, node: NodeId) -> ReplicaId | None:
-        """What it knows a node's replica by; None when it does not say."""
+        """Returns the name of a node's replica; None if the membership has none for it."""
         return next((replica for replica in self.replicas if replica.node == node), None)
 
     def means(self, replica: ReplicaId) -> bool:

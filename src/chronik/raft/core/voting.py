@@ -1,4 +1,4 @@
-"""Answers to those who ask for votes; the same in every role."""
+"""Answers to vote and pre-vote requests; the same in every role."""
 
 from chronik.raft.core.messages import PreVoteReply, RequestPreVote, RequestVote, VoteReply
 from chronik.raft.core.replica import Replica
@@ -6,7 +6,7 @@ from chronik.vocab.ids import NodeId
 
 
 def request_pre_vote(replica: Replica, target: NodeId) -> RequestPreVote:
-    """For the next term."""
+    """Returns a pre-vote request for the next term."""
     return RequestPreVote(
         source=replica.node,
         target=target,
@@ -17,7 +17,9 @@ def request_pre_vote(replica: Replica, target: NodeId) -> RequestPreVote:
 
 
 def answer_pre_vote(replica: Replica, request: RequestPreVote, *, has_live_leader: bool) -> None:
-    """Thesis 9.6: yes to whom it would vote for, if it has no leader that it hears. Promises nothing."""
+    """Answers by thesis 9.6: grants it to a candidate it would vote for, if it has no live leader. Promises
+    nothing.
+    """
     is_free = replica.may_vote and request.term > replica.term and not has_live_leader
     is_granted = is_free and _is_up_to_date(replica, request)
     replica.send(
@@ -44,6 +46,6 @@ def answer_vote(replica: Replica, request: RequestVote) -> bool:
 
 
 def _is_up_to_date(replica: Replica, request: RequestPreVote | RequestVote) -> bool:
-    """True if the candidate's log is at least as good as this node's (section 5.4.1)."""
+    """True if the candidate's log is at least as up to date as this node's (section 5.4.1)."""
     own = (replica.log.last_term, replica.log.last_index)
     return (request.last_term, request.last_index) >= own
