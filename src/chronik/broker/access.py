@@ -1,8 +1,8 @@
-"""Who may do what: the authorizer, and the questions that are asked of it.
+"""The authorizer, and the queries that handlers and dispatch make to it.
 
-One `Access` per node, made with it. Its authorizer allows everything until there are ACLs. What each API
-needs is declared in its handler's module (`broker.needs`) and asked for by `broker.authorization`, or by the
-handler itself where it lists things.
+One `Access` per node, created with it. Its authorizer allows everything until there are ACLs. The needs of
+each API are declared in its handler's module (`broker.needs`) and checked by `broker.authorization`, or by
+the handler itself where it lists things.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from chronik.vocab.acl import (
     operation_bits,
 )
 
-# What a response says when the client did not ask for operations (Kafka's Integer.MIN_VALUE).
+# The value in a response when the client did not request operations (Kafka's Integer.MIN_VALUE).
 NOT_ASKED = -(1 << 31)
 
 
@@ -32,11 +32,11 @@ class Action(NamedTuple):
 class Authorizer(Protocol):
     """Decides by a client's principal and host."""
 
-    # Then nobody is asked: it does not change while the node lives.
+    # True: no check is made. Does not change while the node lives.
     allows_all: bool
 
     def authorize(self, session: Session, actions: Sequence[Action]) -> Sequence[bool]:
-        """Whether each of them is allowed, in their order."""
+        """Returns for each action, in order, whether it is allowed."""
         ...
 
     def authorize_by_type(
@@ -47,7 +47,7 @@ class Authorizer(Protocol):
 
 
 class AllowAll:
-    """Everybody may do all there is."""
+    """Allows every operation to every principal."""
 
     allows_all = True
 
@@ -94,7 +94,7 @@ class Access:
         resource_type: AclResourceType,
         names: Iterable[str],
     ) -> frozenset[str]:
-        """Those of the names on which the operation is not allowed."""
+        """Returns those of the names on which the operation is not allowed."""
         if self.allows_all:
             return frozenset()
         asked = list(dict.fromkeys(names))
@@ -104,7 +104,7 @@ class Access:
         return frozenset(name for name, is_allowed in zip(asked, allowed, strict=True) if not is_allowed)
 
     def operations(self, session: Session, resource_type: AclResourceType, name: str = CLUSTER_NAME) -> int:
-        """The bit field of what is allowed on a resource (KIP-430)."""
+        """Returns the bit field of the operations allowed on a resource (KIP-430)."""
         if self.allows_all:
             return _ALL_BITS[resource_type]
         operations = SUPPORTED_OPERATIONS[resource_type]
@@ -116,7 +116,7 @@ class Access:
         )
 
     def cluster_operations(self, session: Session) -> int:
-        """As `operations` of the cluster, but none for whoever may not describe it (Kafka's rule)."""
+        """As `operations` of the cluster, but empty for a client that may not describe it (Kafka's rule)."""
         if not self.is_allowed(session, AclOperation.DESCRIBE, AclResourceType.CLUSTER):
             return 0
         return self.operations(session, AclResourceType.CLUSTER)

@@ -1,9 +1,9 @@
-"""The stage between decoding and handling: whether a client may do what it asks for, by `broker.needs`.
+"""The stage between decoding and handling: checks, by `broker.needs`, that a client may do what it requests.
 
-Made by the dispatcher for each API of a node whose authorizer does not allow everything; otherwise handlers
-are called directly, and authorization costs nothing. What lacks a need of the whole request is refused whole.
-Of a request that names several things, those that may be done are handled, and the refusals of the others are
-put into the answer in their places.
+Created by the dispatcher for each API of a node whose authorizer does not allow everything; otherwise
+handlers are called directly, and authorization costs nothing. A request that lacks a need of the whole is
+refused whole. Of a request that names several things, the allowed ones are handled, and the refusals of the
+others are put into the answer in their places.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.wire.apis import ApiKey
 from chronik.wire.schema import Message
 
-# The response in which the things that a request names are refused; None: no response can tell this client.
+# Returns the response in which everything the request names is refused; None: no response can express it.
 OnDenied = Callable[[Broker, RequestContext, Any, ErrorCode], Message | None]
 OnError = Callable[[Any, ErrorCode, str | None], Message | None]
 
@@ -29,8 +29,8 @@ _Verdicts = Sequence[ErrorCode | None]
 
 
 class HandlerModule(Protocol):
-    """What is looked at of a module of `broker.handlers`. One that refuses things in another form than it
-    answers errors has `on_denied` as well (see `OnDenied`).
+    """The attributes of a module of `broker.handlers` used here. A module whose refusals have another form
+    than its errors has `on_denied` as well (see `OnDenied`).
     """
 
     NEEDS: Needs
@@ -111,7 +111,7 @@ class Authorized:
 
 
 def _names(broker: Broker, request: Message, elements: Sequence[Any], need: Each) -> list[str | None]:
-    """Of the resources, by element."""
+    """Returns the resource names, by element."""
     if not need.is_once:
         return [need.name(broker, request, element) for element in elements]
     times: dict[object, int] = {}
@@ -132,7 +132,7 @@ def _denied(broker: Broker, context: RequestContext, need: Each, names: list[str
 
 
 class _Merge:
-    """One answer of a handler's and refusals."""
+    """Merges one answer of a handler with refusals."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class _Merge:
         return whole
 
     def _in_order(self, elements: Mapping[ErrorCode | None, Sequence[Any]]) -> list[Any]:
-        """In the order of the request, where an answer has as many elements as it was asked for."""
+        """Puts elements in the order of the request, if the answer has as many as were requested."""
         left = {code: iter(each) for code, each in elements.items()}
         ordered = [
             next(left[verdict])
@@ -171,5 +171,5 @@ class _Merge:
         return ordered
 
     async def later(self, response: Awaitable[Message | None]) -> Message:
-        """Of what the handler has begun."""
+        """Merges a response that the handler completes later."""
         return self.answer(await response)

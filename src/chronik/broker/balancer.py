@@ -1,7 +1,7 @@
-"""Gives leaderships back to the nodes that partitions began with, a few at a time.
+"""Returns leaderships to the preferred leaders of partitions, a few at a time.
 
 Placement spreads first leaders evenly; failovers undo that, and a node that is back leads nothing. Every
-`leader.imbalance.check.interval.seconds` each node looks over what it leads. One task per node.
+`leader.imbalance.check.interval.seconds` each node checks the partitions it leads. One task per node.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from chronik.vocab.ids import NO_NODE, NodeId
 
 _log = logging.getLogger(__name__)
 
-# A transfer stops a partition's producers for a round trip; so many in a second go unnoticed, and a thousand
-# are done in twenty.
+# A transfer stops a partition's producers for a round trip; this many in a second go unnoticed, and a
+# thousand are done in twenty seconds.
 _PER_SECOND = 50
 
 # A transfer that did not come about, because the other node is slow for example, is not tried again before.
@@ -44,9 +44,9 @@ class Balancer:
         self._peers = peers
         self._image = image
         self._settings = settings
-        # Who was there at the last look: whoever has just come gets nothing yet.
+        # The live nodes at the last check: a node that has just started is given nothing until the next.
         self._live_before: frozenset[NodeId] = frozenset()
-        # When this node last began to hand over what it still leads.
+        # When this node last started a transfer of a partition that it still leads.
         self._begun: dict[Partition, float] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -54,7 +54,7 @@ class Balancer:
         self._task = asyncio.create_task(self._run(), name="leadership-balancer")
 
     async def stop(self) -> None:
-        """Nothing is handed over by it any more."""
+        """Stops the task; no transfer starts after this."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -68,7 +68,7 @@ class Balancer:
                 _log.critical("could not check leader balance; the next check tries again", exc_info=error)
 
     async def run_once(self) -> int:
-        """One look; how many leaderships it began to hand over."""
+        """Runs one check; returns how many transfers it started."""
         live = self._peers.live()
         steady, self._live_before = live & self._live_before, live
         if not self._settings.bool("auto.leader.rebalance.enable"):
@@ -77,7 +77,7 @@ class Balancer:
         self._begun = {one: begun for one, begun in self._begun.items() if one.is_leader}
         for partition in self._replicas.led():
             preferred = self._preferred(partition)
-            # Nobody writes while it catches up, so it must have all that is committed.
+            # Nothing can be written while the target catches up, so it must have all that is committed.
             if preferred in steady and self._is_due(partition) and partition.has_committed(preferred):
                 count += self._begin(partition, preferred)
                 await asyncio.sleep(1 / _PER_SECOND)
@@ -86,7 +86,7 @@ class Balancer:
         return count
 
     def _preferred(self, partition: Partition) -> NodeId:
-        """Who ought to lead what this node leads; NO_NODE when nobody else."""
+        """The preferred leader of a partition that this node leads; NO_NODE when it is this node."""
         topic = self._image().topics_by_id.get(partition.topic_id)
         if topic is None or not partition.is_leader:
             return NO_NODE

@@ -1,8 +1,7 @@
-"""Who waits until what it appended is committed, in the order of the log.
+"""Waiters for the commit of what they appended, in the order of the log.
 
-A partition has one. It outlives leadership: what a leader appended before it lost its term may still be
-committed by the next one, and is then acknowledged; only its truncation says that it never will be
-(decision 0009).
+A partition has one. It outlives leadership: records that a leader appended before it lost its term may still
+be committed by the next one, and are then acknowledged; only truncation rules that out (decision 0009).
 """
 
 from collections import deque
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CommitWaiter(Protocol):
-    """Someone who waits until what was appended is committed."""
+    """Waits until the records it appended are committed."""
 
     def on_committed(self, partition: "PartitionGateway") -> None: ...
 
@@ -24,7 +23,7 @@ class CommitWaiter(Protocol):
 
 
 class CommitWaiters:
-    """See the module. Each waiter is told once."""
+    """See the module. Each waiter is called once."""
 
     __slots__ = ("_partition", "_waiters")
 
@@ -51,7 +50,7 @@ class CommitWaiters:
             waiters.popleft()[1].on_committed(self._partition)
 
     def on_truncated(self, end_offset: Offset) -> None:
-        """What lay above is gone."""
+        """Records from `end_offset` on are gone."""
         waiters = self._waiters
         kept = len(waiters)
         while kept > 0 and waiters[kept - 1][0] > end_offset:

@@ -1,4 +1,4 @@
-"""What requests about configuration have in common: resources, and which of them this broker answers for."""
+"""Shared by the requests about configuration: resources, and the check that this broker answers for them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ def check_own_broker(name: str, node_id: NodeId) -> None:
 
 
 def check_described_broker(name: str, node_id: NodeId, expected: str) -> None:
-    """As `check_own_broker`, with the words that Kafka has for it where configuration is read."""
+    """As `check_own_broker`, with Kafka's wording where configuration is read."""
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
     if not name.removeprefix("-").isdecimal():
@@ -57,7 +57,7 @@ def check_alteration(
     keys: Sequence[str],
     null_keys: Sequence[str],
 ) -> None:
-    """Raise KafkaError INVALID_REQUEST for what the controller need not be asked about."""
+    """Raises KafkaError INVALID_REQUEST for alterations that need not be sent to the controller."""
     if resource in repeated_resources:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
     if len(set(keys)) < len(keys):

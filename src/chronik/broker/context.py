@@ -1,6 +1,7 @@
-"""What a handler is given: who asks (`RequestContext`) and the rooms that can answer (`Broker`).
+"""The arguments of a handler: the request's circumstances (`RequestContext`) and the node's services
+(`Broker`).
 
-Both are made by the server: one `Broker` per node in `server/node.py`, one `RequestContext` per request.
+Both are created by the server: one `Broker` per node in `server/node.py`, one `RequestContext` per request.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class UnservedRequest(ValueError):
 
 
 class NoAnswer(ValueError):
-    """A request failed that no response can tell of: its connection closes."""
+    """A request failed in a way that no response can express: its connection is closed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,5 +84,5 @@ class Broker:
     # Who may do what, and how much of it.
     access: Access = field(default_factory=Access)
     quotas: Quotas = field(default_factory=NoQuotas)
-    # Set when the node begins to stop: nobody waits for more records then.
+    # Set when the node begins to stop: from then on no request waits for more records.
     is_stopping: bool = False

@@ -1,4 +1,4 @@
-"""How many partitions one request may add: a bound on what a few bytes can ask for.
+"""Limits of how many partitions one request may add: a bound on what a few bytes can request.
 
 Kafka's controller refuses requests of more than 10,000 partitions, and operations of more than 10,000
 records, with POLICY_VIOLATION for everything named: none of it is done.

@@ -2,8 +2,8 @@
 
 import asyncio
 
-# Clients that send 0 mean "do not wait for the other brokers"; an error about a topic that exists a moment
-# later is not what they want. A commit is a matter of milliseconds.
+# Clients that send 0 mean "do not wait for the other brokers"; they do not expect an error about a topic that
+# exists a moment later. A commit is a matter of milliseconds.
 TIMEOUT_MS_MIN = 1_000
 
 # Longer than any client waits by default; a request that never ends would keep its connection's answers

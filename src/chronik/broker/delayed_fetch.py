@@ -39,12 +39,12 @@ _EXPECTED = frozenset(
     }
 )
 
-# Longer polls than this only keep dead clients' waiters alive; Kafka's consumers ask for 500 ms.
+# Longer polls than this only keep dead clients' waiters alive; Kafka's consumers request 500 ms.
 WAIT_MS_MAX = 5 * 60 * 1000
 
 
 class Answer(Protocol):
-    """Turns what was read into a response, once."""
+    """Turns the records read into a response, once."""
 
     def build(self, fetched: Iterable[Fetched]) -> FetchResponse: ...
 
@@ -109,7 +109,7 @@ class DelayedFetch:
     def _retry(self) -> None:
         self._is_woken = False
         if self._watched:
-            # Another replica may lead now: the client is told at once.
+            # Another replica may lead now: the client is notified at once.
             is_moved = any(partition.is_leader != led for partition, led in self._watched)
             self._look_again(is_last=is_moved)
 
@@ -125,11 +125,11 @@ class DelayedFetch:
             reading = self._read()
             if is_last or self._is_enough(reading):
                 self._finish(reading)
-        except Exception as error:  # nobody else would end the wait
+        except Exception as error:  # nothing else would end the wait
             self._future.set_exception(error)
 
     def _stop_waiting(self, _: object) -> None:
-        """Also called when the client is gone and its request cancelled."""
+        """Also called when the client has disconnected and its request is cancelled."""
         if self._timer is not None:
             self._timer.cancel()
         for partition, _ in self._watched:
@@ -199,7 +199,7 @@ def is_enough(
 
 
 async def load_cold(broker: Broker, reading: Reading, limits: FetchLimits) -> None:
-    """Read what the page cache lacks in a thread, one partition after the other."""
+    """Reads in a thread what the page cache lacks, one partition after the other."""
     for fetched, partition, cold in reading.cold:
         try:
             data = await _load_one(broker, partition, cold)
@@ -209,8 +209,8 @@ async def load_cold(broker: Broker, reading: Reading, limits: FetchLimits) -> No
 
 
 async def _load_one(broker: Broker, partition: PartitionGateway, cold: ColdRead) -> LogSlice:
-    """Raises KafkaError. A partition that was deleted meanwhile says that, and not what became of the read:
-    its files are gone, or are those of a new topic of its name.
+    """Raises KafkaError. If the partition was deleted in the meantime, that is the error, whatever the
+    read returned: its files are gone, or are those of a new topic of its name.
     """
     try:
         data = await broker.replicas.load(cold)

@@ -1,15 +1,15 @@
 """From a frame to the frames of its answer: admit, decode, authorize, handle, throttle, encode.
 
-One per node, called by all connections on the event loop. A frame's size and the memory for it are admitted
-by the connection; here it is whether the API and its version are served, and whether the client may ask yet.
-What it must be allowed is declared by each handler (`broker.needs`), how long it has to wait afterwards comes
-from `broker.quotas`.
+One per node, called by all connections on the event loop. The connection admits a frame's size and the memory
+for it; here the API and its version are checked, and whether the client may send it in its state of
+authentication. Each handler declares its needs (`broker.needs`); the delay after the answer comes from
+`broker.quotas`.
 
-Whatever a handler raises becomes a well-formed error; what is not a request raises ValueError, and the
-connection closes as Kafka's does. So it does for an API or a version that is not served: no layout of an
-answer is known to its client, and an error in the layout of another version can read as success (the first
-bytes of Fetch 4 are an empty answer of Fetch 0). Handler modules are imported when the node has started, or
-on the first request for them. What is too large to be done in one turn of the loop goes to `LargeRequests`.
+Any exception of a handler becomes a well-formed error; a malformed request raises ValueError, and the
+connection is closed as Kafka's is. The same holds for an API or a version that is not served: its client has
+no layout of an answer, and an error in the layout of another version can read as success (the first bytes of
+Fetch 4 are an empty answer of Fetch 0). Handler modules are imported when the node has started, or on the
+first request for them. A request too large for one turn of the loop goes to `LargeRequests`.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ Reply = Parts | None | asyncio.Future[Parts | None]
 # Produce versions that are advertised only to be answered with an error (KAFKA-18659).
 _PRODUCE_VERSIONS_REFUSED = range(3)
 
-# A few bytes ask these for all there is. What they return as a coroutine is encoded in slices.
+# A few bytes can request everything from these. A coroutine that they return is encoded in slices.
 _MAY_ANSWER_AT_LENGTH = frozenset(
     (ApiKey.FETCH, ApiKey.METADATA, ApiKey.OFFSET_FETCH, ApiKey.DESCRIBE_LOG_DIRS, ApiKey.ELECT_LEADERS)
 )
@@ -56,7 +56,7 @@ FRAME_BYTES_BORROWED = 256 * 1024
 
 
 def handler_module(api_key: ApiKey) -> HandlerModule:
-    """The module that answers an API that is served, imported now if it was not yet."""
+    """Returns the module that answers a served API, importing it at the first call."""
     module: Any = import_module(f"chronik.broker.handlers.{api_key.name.lower()}")
     return cast(HandlerModule, module)
 
@@ -81,9 +81,9 @@ class Dispatcher:
         return self._statistics
 
     def dispatch(self, frame: memoryview, session: Session) -> Reply:
-        """Answer one request, now or later.
+        """Answers one request, now or later.
 
-        Raises ValueError for what is none or is not served (MalformedMessage, UnservedRequest,
+        Raises ValueError for a frame that is no request or is not served (MalformedMessage, UnservedRequest,
         UnauthenticatedRequest), and NoAnswer, also later.
         """
         header = parse_request_header(frame)
@@ -111,8 +111,8 @@ class Dispatcher:
     def _dispatch_larger(
         self, endpoint: Endpoint, context: RequestContext, frame: memoryview, body: int, started: float
     ) -> Reply:
-        """Answer as any other what is done decoding within a slice and names few things, which nearly all
-        large frames do: they are bytes of records.
+        """Answers a request that is decoded within a slice and names few things like any other; nearly all
+        large frames are such: they are bytes of records.
         """
         decode = sliced_decoder(request_class(endpoint.api_key), endpoint.version)
         decoding = Sliced(decode(frame, body), self._timer)
@@ -172,7 +172,7 @@ class Dispatcher:
     def _reply_in_slices(
         self, endpoint: Endpoint, task: asyncio.Task[Any], started: float
     ) -> asyncio.Future[Parts | None]:
-        """The promise of what a task answers."""
+        """Returns a future of a task's answer."""
         reply = LargeReply(loop=asyncio.get_running_loop())
 
         def on_done(done: asyncio.Task[Parts | None]) -> None:
@@ -221,8 +221,8 @@ class Dispatcher:
     def _cancel_with(
         self, reply: asyncio.Future[Parts | None], pending: asyncio.Future[Any], endpoint: Endpoint
     ) -> None:
-        """A client that is gone waits for nothing: a parked JoinGroup frees its member, a Fetch its
-        partitions. What was sent to be appended is appended.
+        """Cancels what waits for a client that has disconnected: a parked JoinGroup frees its member, a
+        Fetch its partitions. Records already handed to the log are appended all the same.
         """
         if endpoint.api_key is not ApiKey.PRODUCE:
             reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
@@ -279,8 +279,8 @@ class Dispatcher:
 
 
 def import_handlers() -> None:
-    """Import the handlers that no request has asked for yet: 80 ms in all, of which the first one of groups
-    takes 20. In any thread.
+    """Imports the handlers that no request has needed so far: 80 ms in all, of which the first one of
+    groups takes 20. In any thread.
     """
     for api_key in SUPPORTED:
         handler_module(api_key)

@@ -1,7 +1,7 @@
-"""What a node does about its leaderships before it stops: gives each to a replica that keeps up.
+"""Drains a node before it stops: transfers each leadership to a replica that is in sync.
 
-Clients then find a leader that is there, instead of waiting for an election. It is asked for once, before the
-listener closes; what nobody can take over stays. `__meta` is its owner's affair.
+Clients then find a live leader, instead of waiting for an election. Runs once, before the listener closes;
+partitions without a candidate stay. `__meta` is its owner's affair.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 # Under way at once: each stops its partition's producers for a round trip, and all share the links.
 _AT_ONCE = 256
 
-# A transfer that has not come about in so long is begun again, perhaps to another replica.
+# A transfer that has not succeeded after this time is started again, perhaps to another replica.
 _RETRY_SECONDS = 0.5
 
-# Without news it is looked again after so long.
+# Without a notification, transfers are checked again after this time.
 _LOOK_SECONDS = 0.05
 
 
@@ -45,16 +45,17 @@ class Drain:
         self._leadership = leadership
         self._transfers = transfers
         self._peers = peers
-        # Partitions of which nobody else is known to have taken over, with when that was begun last.
+        # Transfers in progress: partition -> start time of the latest attempt.
         self._begun: dict[Partition, float] = {}
         # Leaderships that each node has or is being given.
         self._load: Counter[NodeId] = Counter()
         self._begun_count = 0
 
     async def run(self, deadline: float) -> list[Partition]:
-        """Hand over until every partition has another leader, or `deadline` on the loop's clock in seconds.
+        """Transfers leaderships until every partition has another leader, or `deadline` on the loop's clock
+        in seconds.
 
-        Returns those that this node still leads although others have replicas.
+        Returns the partitions that this node still leads although others have replicas.
         """
         started = asyncio.get_running_loop().time()
         self._load.update({node: len(self._leadership.led_by(node)) for node in self._peers.live()})
@@ -76,7 +77,7 @@ class Drain:
         return left
 
     def _step(self) -> bool:
-        """Begin what can be begun; whether there is anything left to wait for."""
+        """Starts the transfers that can be started; returns whether anything is left to wait for."""
         now = asyncio.get_running_loop().time()
         for partition in [one for one in self._begun if self._is_taken(one)]:
             del self._begun[partition]
@@ -90,7 +91,7 @@ class Drain:
     def _begin(self, partition: Partition, now: float) -> None:
         candidates = self._transfers.candidates(partition)
         if not candidates:
-            # Those that are there lag; they may catch up yet.
+            # The connected replicas lag; they may still catch up.
             return
         transfer_target = min(
             candidates, key=lambda node: (not partition.has_committed(node), self._load[node])

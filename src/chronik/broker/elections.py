@@ -1,10 +1,10 @@
 """Partitions whose leader will be known in a moment: answers that name leaders wait for it.
 
-A partition can be led when a majority of its replicas is there. One that nobody has led yet is being created;
-one whose leader is lost elects another, in a fraction of a second; one whose leader stops is being handed
-over. A leader whose node has missed heartbeats speaks again, or another leads soon: a client that asks then
-mostly does so because it got no answer either, and named again it would be asked again, and not answer again.
-Anything else takes a person, and is not waited for.
+A partition can be led when a majority of its replicas is connected. One that has never had a leader is being
+created; one whose leader is lost elects another, in a fraction of a second; one whose leader stops is being
+transferred. A leader whose node has missed heartbeats recovers, or another leads soon: a client that requests
+metadata then mostly does so because it got no answer either; told the same leader again, it would send there
+again, and get no answer again. Anything else needs an operator, and is not waited for.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from chronik.vocab.ids import NO_NODE, NodeId
 if TYPE_CHECKING:
     from chronik.broker.context import Broker
 
-# Some rounds of votes: with one more lost than that the client may as well ask again.
+# A few rounds of votes: if another node is lost after this time, the client may as well ask again.
 _ELECTION_SECONDS = 0.5
 
 
 class Unled(NamedTuple):
     """Partitions that will soon be led."""
 
-    # Nobody has led them yet.
+    # Never had a leader.
     created: list[PartitionKey]
-    # Their leader resigned, is lost, is leaving or is not heard.
+    # The leader resigned, is lost, is leaving or has missed heartbeats.
     electing: list[PartitionKey]
 
     def __bool__(self) -> bool:
@@ -35,7 +35,7 @@ class Unled(NamedTuple):
 
 
 def soon_led(broker: "Broker", topics: Iterable[TopicImage]) -> Unled:
-    """Those partitions of `topics` that are worth waiting for."""
+    """Returns those partitions of `topics` that are worth waiting for."""
     unled = Unled([], [])
     live = broker.peers.live()
     heard = live - broker.leadership.unheard
@@ -48,7 +48,7 @@ def soon_led(broker: "Broker", topics: Iterable[TopicImage]) -> Unled:
                 if _is_majority(live, replicas):
                     unled.created.append(key)
             elif len(replicas) > 1 and _is_majority(heard, replicas):
-                # A group of one whose log failed leads no more.
+                # A group of one whose log failed has no leader any more.
                 unled.electing.append(key)
     return unled
 
@@ -67,15 +67,17 @@ def _unled(broker: "Broker", topic: TopicImage) -> Iterator[int]:
 
 
 async def wait_until_led(broker: "Broker", unled: Unled, now: float, deadline: float) -> None:
-    """`now` and `deadline` are on the loop's clock, in seconds; elections are not waited for so long."""
+    """Waits for leaders. `now` and `deadline` are on the loop's clock, in seconds; the wait for elections
+    is shorter.
+    """
     await wait_until_elected(broker, unled.electing, min(now + election_seconds(broker), deadline))
-    # Nobody is going to lead those of a topic that was deleted meanwhile.
+    # Partitions of a topic that was deleted in the meantime will have no leader.
     known = broker.metadata.image.topics_by_id
     await broker.leadership.wait_for([key for key in unled.created if key.topic_id in known], deadline)
 
 
 def election_seconds(broker: "Broker") -> float:
-    """How long a leader is worth waiting for: longer while somebody has not been found to be lost."""
+    """How long to wait for a leader: longer while a silent node has not yet been declared lost."""
     if not broker.leadership.unheard:
         return _ELECTION_SECONDS
     return _ELECTION_SECONDS + broker.settings.int("controller.quorum.election.timeout.ms") / 1000

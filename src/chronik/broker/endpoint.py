@@ -1,4 +1,4 @@
-"""All that one version of one API needs to be answered."""
+"""Everything needed to answer one version of one API."""
 
 import logging
 from collections.abc import Callable
@@ -15,10 +15,10 @@ _log = logging.getLogger(__name__)
 
 Parts = list[Buffer]
 
-# Message objects of all APIs pass through here; each handler module types its own. What a handler returns is
-# the response, a coroutine, a future or a generator (`broker.slices`) that returns it, or None for no answer.
+# Message objects of all APIs pass through here; each handler module types its own. A handler returns the
+# response, a coroutine, a future or a generator (`broker.slices`) that returns it, or None for no answer.
 Handle = Callable[[Broker, RequestContext, Any], Any]
-# None: no response can tell this client.
+# None: no response can express the error.
 OnError = Callable[[Any, ErrorCode, str | None], Message | None]
 
 
@@ -55,8 +55,8 @@ class Endpoint:
         return response_frame(self.api_key, self.version, correlation_id, self.encode(response))
 
     def failed(self, request: Message, error: BaseException) -> Message:
-        """The response that says so, or NoAnswer. What is not a KafkaError is a bug or a broken machine, and
-        is logged whole.
+        """Returns the error response, or raises NoAnswer. An exception other than KafkaError is a bug or a
+        broken machine, and is logged with its traceback.
         """
         self.statistics.errors += 1
         if isinstance(error, KafkaError):

@@ -1,4 +1,4 @@
-"""Where leader epochs end, as clients are told that look for truncation (OffsetForLeaderEpoch, KIP-320)."""
+"""Ends of leader epochs, for clients that check for truncation (OffsetForLeaderEpoch, KIP-320)."""
 
 from chronik.log.partition_log import PartitionLog
 
@@ -12,7 +12,7 @@ def end_of_epoch(log: PartitionLog, epoch: int, *, current: int, reach: int) -> 
         return epoch, reach
     latest = log.latest_epoch
     if latest <= epoch < current and latest < current:
-        # Nothing is written in the current epoch yet. It begins where the log ends, as Kafka notes at once.
+        # Nothing is written in the current epoch. It begins where the log ends, as Kafka notes at once.
         return (latest if latest >= 0 else epoch), log.end_offset
     found = log.end_offset_for_epoch(epoch)
     return found.epoch, found.end_offset

@@ -1,7 +1,7 @@
-"""Reads what one Fetch request asks for, within its byte limits.
+"""Reads the partitions of one Fetch request, within its byte limits.
 
-Byte limits are obeyed except that the first batch always comes whole (KIP-74). What the page cache does not
-hold is left as a `ColdRead`, to be loaded in a thread.
+Byte limits are obeyed except that the first batch always comes whole (KIP-74). Data not in the page cache is
+left as a `ColdRead`, to be loaded in a thread.
 """
 
 import logging
@@ -30,7 +30,7 @@ _STEP_PARTITIONS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """What the client and the node allow one request."""
+    """The limits of one request, by the client and the node."""
 
     min_bytes: int
     max_bytes: int
@@ -45,7 +45,7 @@ class FetchLimits:
 
 @dataclass(slots=True, kw_only=True)
 class Fetched:
-    """What was read of one partition."""
+    """The result for one partition."""
 
     key: PartitionKey
     wanted: FetchedPartition
@@ -59,14 +59,14 @@ class Fetched:
     aborted: Sequence[tuple[int, int]] | None = None
     # Where it counts once it is sent; None where this node has no replica.
     traffic: TopicTraffic | None = None
-    # Where the leader is, on errors that say it is elsewhere (KIP-951).
+    # The present leader, on errors that mean it is another node (KIP-951).
     leader: Leader | None = None
-    # A replica that is nearer to the client, which is to ask there (KIP-392).
+    # A replica nearer to the client, from which it should read (KIP-392).
     preferred_read_replica: NodeId = NO_NODE
 
     def fail(self, error: KafkaError) -> None:
         if isinstance(error, CorruptBatch):
-            # Said at every try: the consumer stands still until somebody acts.
+            # Reported at every try: the consumer is stuck until an operator acts.
             damage = error.damage
             extra = {
                 "file": damage.path,
@@ -77,7 +77,7 @@ class Fetched:
             }
             _log.error("corrupt batch read; its readers get CORRUPT_MESSAGE", extra=extra)
         self.code = error.code
-        # Nothing is told of a partition whose leader, or whose data, is elsewhere.
+        # Nothing is reported of a partition whose leader, or whose data, is elsewhere.
         self.high_watermark = self.last_stable_offset = self.log_start_offset = -1
         self.buffers = []
         self.size = 0
@@ -94,7 +94,7 @@ class Reading:
     # What counts for `min_bytes`: as much as there is for the client within its limits, also where a batch
     # ends short of them.
     available: int = 0
-    # Errors, and replicas to ask instead, are told at once.
+    # Errors and preferred read replicas are answered at once.
     has_news: bool = False
 
 
@@ -109,8 +109,8 @@ def find_partition(broker: Broker, key: PartitionKey) -> PartitionGateway:
 def read_partitions(
     broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits
 ) -> Reading:
-    """Read in the order given until `max_bytes`, or what the node may still hold for slow readers, is used
-    up.
+    """Reads in the order given until `max_bytes`, or the memory the node has left for slow readers, is
+    used up.
     """
     steps = read_in_steps(broker, wanted, limits)
     while True:
@@ -124,7 +124,7 @@ def read_partitions(
 def read_in_steps(
     broker: Broker, wanted: Mapping[PartitionKey, FetchedPartition], limits: FetchLimits
 ) -> Steps[Reading]:
-    """As `read_partitions`, with pauses between partitions. `wanted` may not change meanwhile."""
+    """As `read_partitions`, with pauses between partitions. `wanted` must not change during the pass."""
     reading = Reading()
     left = max(0, min(limits.max_bytes, broker.memory.response_bytes_left))
     # With no memory left for responses not even one batch is read: the client waits as if there were no data.
@@ -149,7 +149,7 @@ def _read_one(
 ) -> None:
     wanted = fetched.wanted
     if limits.denied and fetched.key[0] in limits.denied:
-        # Whether it is there is not said.
+        # Existence is not disclosed.
         raise KafkaError(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
     partition = find_partition(broker, fetched.key)
     fetched.traffic = partition.traffic
@@ -161,7 +161,7 @@ def _read_one(
         if fetched.preferred_read_replica != NO_NODE:
             reading.has_news = True
             return
-    # A client may ask for less than nothing.
+    # Clients can send negative limits.
     max_bytes = max(0, min(wanted.partition_max_bytes, left))
     data = partition.read(
         offset,
@@ -181,7 +181,7 @@ def _read_one(
 
 
 def _check_replica(partition: PartitionGateway, epoch: int, offset: Offset, limits: FetchLimits) -> None:
-    """Raises KafkaError when another node is to be asked."""
+    """Raises KafkaError when the client should read from another node."""
     if partition.is_leader or not limits.reads_followers:
         partition.check_leader(epoch)
     else:
@@ -194,7 +194,7 @@ def _tell_offsets(fetched: Fetched, partition: PartitionGateway) -> None:
 
 
 def take_slice(fetched: Fetched, partition: PartitionGateway, data: LogSlice, limits: FetchLimits) -> None:
-    """Put what was read into the answer."""
+    """Puts the data read into the answer."""
     fetched.buffers = data.buffers
     fetched.size = data.size
     if limits.is_read_committed:

@@ -31,7 +31,7 @@ PartitionKey = tuple[str | bytes, int]
 
 @dataclass(slots=True, kw_only=True)
 class FetchedPartition:
-    """What the client wants of one partition, and what it was told last."""
+    """The client's settings for one partition, and the values last sent to it."""
 
     fetch_offset: int
     partition_max_bytes: int
@@ -60,11 +60,11 @@ class FetchSession:
         self.epoch = 1
         self.last_used_ms = now_ms
         self.partitions: OrderedDict[PartitionKey, FetchedPartition] = OrderedDict()
-        # What it counts for in the cache's bound. Changed by the cache only.
+        # Its share of the cache's bound. Changed by the cache only.
         self.weight = 0
 
     def update(self, wanted: Wanted, forgotten: Iterable[PartitionKey]) -> int:
-        """Add or change `wanted`, then drop `forgotten`; by how much the weight changes."""
+        """Adds or changes `wanted`, then drops `forgotten`; returns the change of the weight."""
         growth = 0
         for key, partition in wanted.items():
             known = self.partitions.get(key)
@@ -109,7 +109,7 @@ class FetchSessionCache:
         return len(self._sessions)
 
     def open(self, wanted: Wanted, *, uses_topic_ids: bool) -> FetchSession | None:
-        """A new session of `wanted`, or None when the cache is full of sessions in use."""
+        """Opens a session of `wanted`; None when the cache is full of sessions in use."""
         now_ms = self._clock.monotonic_ms()
         if not self._make_room(sum(map(_weight, wanted)), now_ms):
             return None
@@ -129,9 +129,10 @@ class FetchSessionCache:
         return True
 
     def update(self, session: FetchSession, wanted: Wanted, forgotten: Iterable[PartitionKey]) -> None:
-        """What the session's next request changes. One that is empty afterwards, or too much, is closed.
+        """Applies the changes of the session's next request. A session that is then empty, or too large, is
+        closed.
 
-        Raises KafkaError FETCH_SESSION_ID_NOT_FOUND when it was too much: the client then starts over, and
+        Raises KafkaError FETCH_SESSION_ID_NOT_FOUND when it was too large: the client then starts over, and
         goes on without a session.
         """
         self._grow(session, session.update(wanted, forgotten))

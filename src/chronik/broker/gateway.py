@@ -1,10 +1,10 @@
-"""A partition as handlers see it: what they may ask, and when it is so.
+"""A partition as handlers see it: the operations on it, and when each is complete.
 
-What changes or reads records has two stages. In the first, which ends with the call, its place in the order
-is fixed: two appends of one connection are in the log as they came. The second ends when it is done:
-committed, loaded from the device, removed durably. Nothing here says where the log is, nor how it is
-replicated, so that a partition may one day live in another worker or tier. `broker.partition.Partition` is
-the one that lives here.
+Operations that change or read records have two stages. In the first, which ends with the call, the place in
+the order is fixed: two appends of one connection are in the log in their order. The second ends when the
+operation is complete: committed, loaded from the device, removed durably. Nothing here shows where the log
+is, or how it is replicated, so that a partition may one day live in another worker or tier.
+`broker.partition.Partition` is the local one.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartiti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """Where a produced batch is, or was when it came first."""
+    """Position of a produced batch, or of its first copy if it is a duplicate."""
 
     base_offset: Offset
     # Exclusive: the high watermark that commits it.
@@ -42,7 +42,7 @@ class FetchWaiter(Protocol):
 
 
 class PartitionGateway(Protocol):
-    """See the module. Whatever raises KafkaError has done nothing."""
+    """See the module. A call that raises KafkaError has changed nothing."""
 
     name: TopicPartition
     topic_id: TopicId
@@ -74,11 +74,11 @@ class PartitionGateway(Protocol):
         ...
 
     def check_leader(self, epoch: int = -1, /) -> None:
-        """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
+        """Raises unless this node leads, and at the client's epoch (KIP-320); -1 is any."""
         ...
 
     def check_reader(self, epoch: int = -1, /) -> None:
-        """As `check_leader`, but a follower that has a live leader will do (KIP-392)."""
+        """As `check_leader`, but accepts a follower that has a live leader (KIP-392)."""
         ...
 
     # Produce: ordered by `append`, finished when the waiter is called.
@@ -89,7 +89,7 @@ class PartitionGateway(Protocol):
         """Have `waiter` called once `end_offset` is committed; False, and no call, when it is already."""
         ...
 
-    # Read: what is in memory at once, the rest as a `ColdRead` to be loaded.
+    # Reads: data in memory at once, the rest as a `ColdRead` to be loaded.
 
     def read(
         self, offset: Offset, max_bytes: int, /, *, is_read_committed: bool, at_least_one: bool
@@ -144,7 +144,7 @@ class PartitionGateway(Protocol):
     def in_sync(self) -> list[NodeId]: ...
 
     def replica_progress(self) -> Sequence[Replica]:
-        """How far each replica is, this one first; empty on followers."""
+        """Returns the progress of each replica, this one first; empty on followers."""
         ...
 
     # Administration: ordered by the call, finished when awaited.

@@ -1,8 +1,8 @@
-"""Internal topics as what coordinators and the metadata service write: batches, committed or not.
+"""Internal topics as coordinators and the metadata service write them: batches, committed or not.
 
 One per internal topic. Appends are in the order of calls; each resolves when its batch is committed. An
-append that fails left nothing in the log, or the log takes nothing more; one that was on its way when this
-node ceased to lead may still be committed, and is told when that is known.
+append that fails left nothing in the log, or the log accepts nothing more; one in progress when this node
+ceased to lead may still be committed, and resolves when that is known.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class InternalLog:
         return future
 
     def replay(self, index: int) -> Iterator[KeyValues]:
-        """All committed records from the log start, a batch at a time. Waits for the device in place."""
+        """Returns all committed records from the log start, a batch at a time. Blocks on the device."""
         partition = self._find(index)
         offset = partition.log_start_offset
         while offset < partition.high_watermark:
@@ -106,8 +106,9 @@ class InternalLog:
             offset = _next_offset(found, offset)
 
     async def read(self, index: int, /) -> AsyncGenerator[LoggedBatch, None]:
-        """All committed batches from the log start, without waiting for the device in place, and not before
-        what earlier leaders acknowledged is known to be committed here too. The reader gives way to the loop.
+        """Returns all committed batches from the log start, without blocking on the device, and not before
+        everything that earlier leaders acknowledged is known to be committed here too. The reader
+        yields to the loop.
         """
         partition = self._find(index)
         await partition.wait_own_term(None)
@@ -135,8 +136,8 @@ def _load_in_place(cold: ColdRead) -> LogSlice:
 
 
 def _batches(read: LogSlice, offset: int) -> Iterator[LoggedBatch]:
-    """From `offset` on, which may be in the midst of a batch. Control records that are no ends of
-    transactions are left out.
+    """From `offset` on, which may be in the middle of a batch. Control records other than transaction ends
+    are left out.
     """
     for batch in read.batches():
         if batch.header.is_control:
@@ -155,7 +156,7 @@ def _batches(read: LogSlice, offset: int) -> Iterator[LoggedBatch]:
 
 
 def _transactional(stamp: ProducerStamp) -> BatchOptions:
-    """Without sequences, as Kafka's coordinators write: nobody sends a batch of theirs twice."""
+    """Without sequences, as Kafka's coordinators write: their batches are never retried."""
     return BatchOptions(
         producer_id=stamp.producer_id, producer_epoch=stamp.producer_epoch, is_transactional=True
     )

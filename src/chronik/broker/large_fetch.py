@@ -58,7 +58,7 @@ class LargeFetch:
 
     async def _read_enough(self, deadline: float) -> Reading:
         while True:
-            # Before the read: what is committed during it may be of a partition that is read already.
+            # Before the read: a commit during it may be of a partition that was read already.
             self._progress.clear()
             reading = await Sliced(
                 read_in_steps(self._broker, self._wanted, self._limits), self._time
@@ -68,7 +68,7 @@ class LargeFetch:
             if is_late or is_moved or is_enough(self._broker, reading, self._limits, self._wanted):
                 return reading
             if not self._watched:
-                # And once more, for what was committed before anybody watched.
+                # And once more, for commits before the watch began.
                 self._watch()
                 continue
             try:

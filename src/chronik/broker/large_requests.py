@@ -1,7 +1,7 @@
 """Answers requests that are too large for one turn of the loop: decoded, handled and encoded in slices.
 
 One per node, owned by the dispatcher. Large requests take turns, because their objects are many times their
-bytes; those that have to wait keep their frames, which count as received.
+bytes; waiting ones keep their frames, which count as received.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ Decoding = Sliced[tuple[Message, int, int]]
 
 
 class LargeReply(asyncio.Future[Parts | None]):
-    """The answer to a large request. No other request of its connection starts before it is there, not even
-    where both are Produce: the records of a large one are appended over many turns of the loop, and those of
-    the next must come behind them.
+    """The answer to a large request. No other request of its connection starts before it is complete, not
+    even where both are Produce: the records of a large one are appended over many turns of the loop,
+    and those of the next must come after them.
     """
 
 
@@ -92,7 +92,7 @@ class LargeRequests:
                 response = await self._in_portions(job, request, refusal)
                 await Sliced(release(job.endpoint.api_key, request), self._timer).finish()
                 return response
-        # What waits for as long as it likes, such as a JoinGroup, waits without a turn.
+        # A handler that waits without a limit, such as JoinGroup, waits without a turn.
         return await self._end(job, request, self._begin(job, request, refusal))
 
     async def _in_portions(self, job: Job, request: Message, refusal: KafkaError | None) -> Message | None:
@@ -124,7 +124,7 @@ class LargeRequests:
         return answers.joined
 
     def _begin(self, job: Job, request: Message, refusal: KafkaError | None) -> Any:
-        """What the handler returns. Raises NoAnswer."""
+        """Returns the handler's result. Raises NoAnswer."""
         if refusal is not None:
             return job.endpoint.failed(request, refusal)
         try:

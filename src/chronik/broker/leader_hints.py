@@ -1,7 +1,7 @@
-"""Where the leader is, on errors that say it is elsewhere (KIP-951): it spares clients a Metadata request.
+"""The present leader, on errors that mean it is another node (KIP-951): spares clients a Metadata request.
 
-Only what the leadership table says is told, never a guess, and never that this node is what it has just said
-it is not.
+Taken from the leadership table only, never guessed, and never this node after it has just answered that it
+does not lead.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ HINTED_CODES = frozenset({ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEA
 
 
 def leader_hint(broker: "Broker", code: ErrorCode, topic_id: bytes, topic: str, index: int) -> Leader | None:
-    """Who leads the partition, named by its topic's id or, when that is zero, by its name."""
+    """Returns the leader of the partition, named by its topic's id or, when that is zero, by its name."""
     if code not in HINTED_CODES:
         return None
     leader = broker.replicas.known_leader(topic_id, topic, index)

@@ -1,7 +1,7 @@
-"""Handing the leadership of a partition to another of its replicas, asked for on any node.
+"""Transfers the leadership of a partition to another of its replicas, on request of any node.
 
-The node that leads decides whether the other may have it: only a replica that is connected and keeps up, for
-nobody writes while it catches up. Whether it worked is seen in the leadership table.
+The leader decides: only a replica that is connected and in sync may get it, because nothing can be written
+while it catches up. Success shows in the leadership table.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _REQUEST_BYTES = _TOPIC_ID_BYTES + 2 * _INT_BYTES
 
 
 class _Asked(NamedTuple):
-    """What a call carries."""
+    """Arguments of a call."""
 
     key: PartitionKey
     to: NodeId
@@ -43,10 +43,11 @@ class LeadershipTransfer:
         peers.serve(_METHOD, self._on_call)
 
     async def ask(self, key: PartitionKey, to: NodeId, deadline: float) -> None:
-        """Have the leader of a partition hand over to `to`; it has begun when this returns.
+        """Requests the leader of a partition to transfer leadership to `to`; it has started when this
+        returns.
 
-        Raises KafkaError LEADER_NOT_AVAILABLE when nobody leads, PREFERRED_LEADER_NOT_AVAILABLE when `to`
-        does not keep up, and as `Peers.call` and `raft.group.Group.transfer`.
+        Raises KafkaError LEADER_NOT_AVAILABLE when there is no leader, PREFERRED_LEADER_NOT_AVAILABLE when
+        `to` is not in sync, and as `Peers.call` and `raft.group.Group.transfer`.
         """
         leader = self._leadership.leader(*key)
         if leader is None:
@@ -54,14 +55,14 @@ class LeadershipTransfer:
         await self._peers.call(leader.node, _METHOD, _Asked(key, to).encode(), deadline)
 
     def begin(self, partition: Partition, to: NodeId) -> None:
-        """Hand over what this node leads. Raises KafkaError as `ask`."""
+        """Transfers a partition that this node leads. Raises KafkaError as `ask`."""
         partition.check_leader()
         if to not in self.candidates(partition):
             raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"node {to} does not keep up")
         partition.transfer(to)
 
     def candidates(self, partition: Partition) -> list[NodeId]:
-        """Who could take over from this node, which leads."""
+        """Returns the nodes that could take over from this node, which leads."""
         live = self._peers.live()
         return [node for node in partition.in_sync() if node in live and self.may_be_heir(node)]
 
@@ -72,14 +73,14 @@ class LeadershipTransfer:
         return node != self._peers.node and not self._replicas.is_leaving(node)
 
     async def drain_all(self, deadline: float) -> list[Partition]:
-        """Before this node stops: see `broker.drain`. What it could not hand over before `deadline`."""
+        """Before this node stops: see `broker.drain`. Returns the partitions it still leads at `deadline`."""
         return await Drain(self._replicas, self._leadership, self, self._peers).run(deadline)
 
     async def wait_led_by(
         self, wanted: Mapping[PartitionKey, NodeId], deadline: float
     ) -> Mapping[PartitionKey, NodeId]:
-        """Wait until the table shows each partition led by the node it is wanted by; those that are not when
-        the wait ends at `deadline`.
+        """Waits until the table shows each partition led by the wanted node; returns those for which it
+        does not at `deadline`.
         """
         missing = {key: node for key, node in wanted.items() if not self._is_led_by(key, node)}
         done = asyncio.Event()

@@ -1,7 +1,6 @@
-"""What a node does by itself, every so often: retention, rolling by time, expiry of producers, offline
-partitions.
+"""Periodic work of a node: retention, rolling by time, expiry of producers, offline partitions.
 
-Two tasks per node. They give way to requests after each partition, and outlive whatever one partition does.
+Two tasks per node. They yield to requests after each partition, and survive any exception of one partition.
 """
 
 import asyncio
@@ -13,14 +12,14 @@ from chronik.broker.replica_manager import ReplicaManager
 
 _log = logging.getLogger(__name__)
 
-# A log that could not be opened, because the disk was full for example, is tried again after so long, then
-# after twice as long each time: trying costs reads, and most of what ails a log needs a person.
+# A log that could not be opened, because the disk was full for example, is tried again after this time, then
+# after twice as long each time: trying costs reads, and most causes need an operator.
 OFFLINE_RETRY_SECONDS = 5.0
 OFFLINE_RETRY_SECONDS_MAX = 300.0
 
 
 class LogMaintenance:
-    """Made and ended by the node. `interval_ms` is asked for before each round
+    """Created and stopped by the node. `interval_ms` is called before each round
     (log.retention.check.interval.ms).
     """
 
@@ -43,7 +42,7 @@ class LogMaintenance:
             await asyncio.wait(self._tasks)
 
     async def run_once(self) -> int:
-        """One round now; how many segments it removed."""
+        """Runs one round now; returns how many segments it removed."""
         removed = 0
         for partition in self._replicas.partitions():
             removed += await self._maintain_one(partition)

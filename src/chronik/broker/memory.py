@@ -1,4 +1,4 @@
-"""What clients make the node hold, counted in one place.
+"""Memory that clients make the node hold, counted in one place.
 
 Connections count, Fetch and the listener obey. All on the event loop, so plain numbers do.
 """
@@ -26,5 +26,5 @@ class NodeMemory:
 
     @property
     def response_bytes_left(self) -> int:
-        """What a Fetch response may still take, never negative."""
+        """The bytes that a Fetch response may still take, never negative."""
         return max(0, self.unsent_bytes_max - self.unsent_bytes - self.loading_bytes)

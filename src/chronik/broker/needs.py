@@ -1,8 +1,8 @@
-"""What a client must be allowed so that an API does its work: declared by each handler module as `NEEDS`.
+"""The permissions that an API needs: declared by each handler module as `NEEDS`.
 
 They are Kafka's own rules. A need is of the whole request (`Whole`); of each thing that it names (`Each`):
-those without it are refused in their place, and the others are served; or of what the handler itself looks up
-(`Inside`). The first two are seen to by `broker.authorization`.
+those without it are refused in their place, and the others are served; or of things that the handler itself
+looks up (`Inside`). `broker.authorization` checks the first two.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Each:
-    """Of each element of the list that a request is cut by (`broker.portions`)."""
+    """Needed for each element of the list that a request is cut by (`broker.portions`)."""
 
     operation: AclOperation
     resource_type: AclResourceType
@@ -44,17 +44,17 @@ class Each:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """Asked for by the handler itself."""
+    """Checked by the handler itself."""
 
     operation: AclOperation
     resource_type: AclResourceType
-    # What is done with those that lack it.
+    # How elements without the permission are treated.
     otherwise: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """Of one API. With none of them anybody may ask, which `because` gives the reason for."""
+    """The needs of one API. Without any, every client may use it, for the reason in `because`."""
 
     whole: tuple[Whole, ...] = ()
     each: tuple[Each, ...] = ()
@@ -69,7 +69,7 @@ def on_cluster(operation: AclOperation) -> Whole:
 
 
 def on_group(operation: AclOperation) -> Whole:
-    """On the group in `group_id`."""
+    """Needs the operation on the group in `group_id`."""
     return Whole(
         operation=operation, resource_type=AclResourceType.GROUP, name=lambda request: str(request.group_id)
     )
@@ -82,7 +82,7 @@ def each_topic(
     or_on_cluster: AclOperation | None = None,
     is_once: bool = False,
 ) -> Each:
-    """On each topic, which has its name in `field`."""
+    """Needs the operation on each topic, whose name is in `field`."""
     return Each(
         operation=operation,
         resource_type=AclResourceType.TOPIC,
@@ -93,12 +93,14 @@ def each_topic(
 
 
 def each_topic_by_name_or_id(operation: AclOperation) -> Each:
-    """On each topic, which has a name or an id; an id that no topic has is left to the handler."""
+    """Needs the operation on each topic, given by name or id; an id that no topic has is left to the
+    handler.
+    """
     return Each(operation=operation, resource_type=AclResourceType.TOPIC, name=_name_by_either)
 
 
 def each_group(operation: AclOperation) -> Each:
-    """On each group, which is its name."""
+    """Needs the operation on each group, where the element is its name."""
     return Each(
         operation=operation,
         resource_type=AclResourceType.GROUP,
@@ -107,8 +109,8 @@ def each_group(operation: AclOperation) -> Each:
 
 
 def each_config_resource(operation: AclOperation) -> tuple[Each, ...]:
-    """On the topic or group whose settings they are; on the cluster for brokers, their loggers and clients'
-    metrics.
+    """Needs the operation on the topic or group that is configured; on the cluster for brokers, their
+    loggers and clients' metrics.
     """
     return tuple(
         Each(operation=operation, resource_type=resource_type, name=name)

@@ -1,6 +1,6 @@
 """One partition on this node: Kafka's rules around a log and its group.
 
-Made by the replica manager when a topic record is applied, closed by it on deletion or shutdown. It is there
+Created by the replica manager when a topic record is applied, closed by it on deletion or shutdown. Exists
 whether or not this node leads. Handlers call `append` and `read`; the group calls `on_commit` and the like.
 All on the event loop.
 """
@@ -29,19 +29,17 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
 
-# How long those who wait for a commit are left waiting when this node has lost leadership and hears of no
-# other leader. Nodes that reach each other find one much sooner; one that is cut off never does, and its
-# producers had better look for the leader that the others have elected.
+# How long waiters for a commit are kept when this node has lost leadership and knows of no other leader.
+# Connected nodes find one much sooner; a node that is cut off never does, and its producers should look for
+# the leader that the others have elected.
 _LEADERLESS_SECONDS = 0.3
 
 
 class PartitionOwner(Protocol):
-    """Who has the partition, and must know whether it leads."""
+    """The owner of the partition, which is notified of leadership."""
 
     def on_partition_leadership(self, partition: "Partition") -> None:
-        """Whether this node leads, in which epoch, or whether it is settled, may have changed: look at
-        `partition.group`.
-        """
+        """Leadership, its epoch, or `is_own_term_committed` may have changed: see `partition.group`."""
         ...
 
     def on_partition_failed(self, partition: "Partition", error: OSError) -> None: ...
@@ -73,29 +71,29 @@ class Partition:
         self.high_watermark = group.high_watermark
         self.owner: PartitionOwner | None = None
         self.is_internal = name.topic in INTERNAL_TOPICS
-        # What everybody who asks is answered; None while the partition is open.
+        # The error for every call after closing; None while the partition is open.
         self._closed: ErrorCode | None = None
         self.configure(config)
         self._commit_waiters = CommitWaiters(self)
-        # Runs while someone waits for a commit and nobody is known to lead.
+        # Runs while there are waiters for a commit and no known leader.
         self._leaderless: asyncio.TimerHandle | None = None
         self._doubts = SequenceGrace()
         self._own_term_waiters: list[asyncio.Future[None]] = []
         # A dict, for it keeps an order that a simulation can repeat.
         self._fetch_waiters: dict[FetchWaiter, None] = {}
-        # Removals of files that run in threads. They go on when whoever waits for them is cancelled.
+        # Removals of files that run in threads. They go on when a caller that awaits them is cancelled.
         self._tidying: set[asyncio.Task[None]] = set()
 
     def configure(self, config: TopicConfig) -> None:
         """Take over a changed topic configuration."""
         self.config = config
-        # More than there are replicas cannot be asked for; Kafka bounds it so as well.
+        # Bounded by the number of replicas, as Kafka does.
         self._in_sync_min = min(config.min_insync_replicas, len(self.replicas))
         self._rules = ProduceRules.of(config)
 
     @property
     def is_open(self) -> bool:
-        """False once it was deleted or the node stops. One whose log failed is open, and leads no more."""
+        """False after deletion or shutdown. A partition whose log failed is open, and leads no more."""
         return self._closed is None
 
     @property
@@ -127,7 +125,7 @@ class Partition:
 
     @property
     def known_leader(self) -> NodeId | None:
-        """Who leads, for all this node knows."""
+        """The leader, as far as this node knows."""
         return self.group.known_leader
 
     def offsets(self) -> tuple[Offset, Offset, Offset]:
@@ -140,7 +138,7 @@ class Partition:
         return self.log.start_offset <= offset <= self.log.end_offset
 
     def check_leader(self, epoch: int = -1) -> None:
-        """Raise unless this node leads, and at the epoch the client believes in (KIP-320); -1 is any."""
+        """Raises unless this node leads, and at the client's epoch (KIP-320); -1 is any."""
         if self._closed is not None:
             raise KafkaError(self._closed)
         if not self.group.is_leader:
@@ -148,7 +146,7 @@ class Partition:
         self._check_epoch(epoch)
 
     def check_reader(self, epoch: int = -1) -> None:
-        """As `check_leader`, but a follower that hears its leader will do (KIP-392)."""
+        """As `check_leader`, but accepts a follower that has a live leader (KIP-392)."""
         if self._closed is not None:
             raise KafkaError(self._closed)
         if not self.group.is_leader and (self.log.is_failed or self.group.known_leader is None):
@@ -178,41 +176,41 @@ class Partition:
             raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "the new leader is not settled yet") from None
 
     def in_sync(self) -> list[NodeId]:
-        """On the leader: the replicas that keep up, in the order of assignment."""
+        """On the leader: the in-sync replicas, in the order of assignment."""
         lagging = self.group.lagging()
         return [node for node in self.replicas if node not in lagging] if lagging else list(self.replicas)
 
     def has_committed(self, node: NodeId) -> bool:
-        """On the leader: whether `node` has all that is committed."""
+        """On the leader: True if `node` has all that is committed."""
         return any(
             replica.node == node and replica.end_offset >= self.high_watermark
             for replica in self.group.replicas()
         )
 
     def replica_progress(self) -> Sequence[Replica]:
-        """On the leader: how far each replica is, this one first. Empty on others."""
+        """On the leader: the progress of each replica, this one first. Empty on others."""
         return self.group.replicas()
 
     def transfer(self, to: NodeId) -> None:
-        """On the leader: begin to hand over to a replica that keeps up. Raises as `Group.transfer`."""
+        """On the leader: starts a transfer to a replica that is in sync. Raises as `Group.transfer`."""
         self.group.transfer(to)
 
     # Produce.
 
     def append(self, records: bytes, *, needs_in_sync: bool = False) -> Appended:
-        """Validate and propose what a producer sent. Raises KafkaError; then nothing was appended.
+        """Validates and proposes records of a producer. Raises KafkaError; then nothing was appended.
 
-        With `needs_in_sync` (acks=all) that is NOT_ENOUGH_REPLICAS when fewer than `min.insync.replicas` keep
-        up.
+        With `needs_in_sync` (acks=all) that is NOT_ENOUGH_REPLICAS when fewer than `min.insync.replicas` are
+        in sync.
         """
-        # Before duplicates are looked for: on a failed log nobody would ever tell of the first try's commit.
+        # Before duplicates are looked for: on a failed log the first try's commit would never be reported.
         if self._closed is not None or not self.group.is_leader:
             self.check_leader()
         if needs_in_sync and self._in_sync_min > 1:
             self._check_in_sync()
         batch = validate_produce(records, self._rules, self._clock.now_ms())
         if batch.header.attributes & TRANSACTIONAL_BIT:
-            # It would open a transaction that nobody ends, and read_committed would stand still before it.
+            # It would open a transaction without an end, and read_committed would stand still before it.
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "no transaction of this producer is open here")
         try:
             duplicate = self.log.producers.check(batch.header)
@@ -259,10 +257,11 @@ class Partition:
         )
 
     def wait_committed(self, end_offset: Offset, waiter: CommitWaiter) -> bool:
-        """Have `waiter` called once `end_offset` is committed; False, and no call, when it is already.
+        """Registers `waiter` to be called once `end_offset` is committed; returns False, without a call, when
+        it already is.
 
-        Only in the same turn of the loop as the append: then the group still leads, or has yet to tell that
-        it failed.
+        Only in the same turn of the loop as the append: then the group still leads, or has not yet reported
+        that it failed.
         """
         if end_offset <= self.high_watermark:
             return False
@@ -303,7 +302,9 @@ class Partition:
         return on_disk(lambda: self.log.aborted_txns(offset, end_offset))
 
     def epoch_at(self, offset: int) -> LeaderEpoch:
-        """Of the record at `offset`; at the end the leader's own, which the next record will have."""
+        """The epoch of the record at `offset`; at the end the leader's own, which the next record will
+        have.
+        """
         return self.group.leader_epoch if offset >= self.log.end_offset else self.log.epoch_at(offset)
 
     def end_of_epoch(self, epoch: int) -> tuple[int, int]:
@@ -338,10 +339,10 @@ class Partition:
         return self.log.start_offset
 
     async def run_maintenance(self, now_ms: int) -> int:
-        """Roll by time, then remove segments past retention; how many were removed. Raises KafkaError.
+        """Rolls by time, then removes segments past retention; returns how many. Raises KafkaError.
 
-        Each replica does so by itself: what is committed may go from any of them. One that lags behind the
-        leader's log start is told to begin there.
+        Each replica does so by itself: committed records may be removed by any of them. One that lags behind
+        the leader's log start is restarted there.
         """
         if self._closed is not None:
             raise KafkaError(self._closed)
@@ -355,13 +356,13 @@ class Partition:
         # By times that the log bears out.
         removed = on_disk(lambda: self.log.apply_retention(now_ms, self.high_watermark))
         if self.log.has_unsynced:
-            # Nobody may write to this log for long: the segment it rolled would stay open until then.
+            # There may be no append to this log for long: the segment it rolled would stay open until then.
             self.group.sync_soon()
         await self._tidy()
         return len(removed)
 
     async def _tidy(self) -> None:
-        """Returns when it is done, also to those who are cancelled meanwhile: they leave it running."""
+        """Returns when the removal is complete, also for cancelled callers, which leave it running."""
         tidying = asyncio.create_task(self.log.tidy())
         self._tidying.add(tidying)
         tidying.add_done_callback(self._on_tidied)
@@ -374,7 +375,7 @@ class Partition:
     def _on_tidied(self, tidying: asyncio.Task[None]) -> None:
         self._tidying.discard(tidying)
         if not tidying.cancelled():
-            # Looked at, so that it is not reported as lost when nobody waits any more.
+            # Retrieved, so that it is not reported as lost when no caller waits any more.
             tidying.exception()
 
     async def wait_until_idle(self) -> None:
@@ -395,12 +396,14 @@ class Partition:
         self.wake_fetchers()
 
     def on_truncated(self, end_offset: Offset) -> None:
-        """Who appended what is gone learns so now, and not before (decision 0009, "Waiting producers")."""
+        """Fails producers whose records were truncated. Not earlier: until truncation the records may
+        still be committed (decision 0009, "Waiting producers").
+        """
         self._commit_waiters.on_truncated(end_offset)
 
     def on_leadership(self) -> None:
-        """Fetches look again, to be sent to the new leader. Whoever waits for a commit goes on waiting, while
-        there is a leader who could commit it.
+        """Wakes fetches, which are sent to the new leader. Waiters for a commit stay as long as there is a
+        leader that could commit it.
         """
         self._doubts.clear()
         if self.owner is not None:
@@ -415,8 +418,8 @@ class Partition:
             self._leaderless = loop.call_later(_LEADERLESS_SECONDS, self._on_leaderless)
 
     def _on_leaderless(self) -> None:
-        """As Kafka does as soon as it leads no more. A producer that is idempotent finds out what became of
-        its batch by trying again.
+        """Fails waiters, as Kafka does as soon as it leads no more. An idempotent producer finds out by a
+        retry whether its batch was committed.
         """
         self._leaderless = None
         self._commit_waiters.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)

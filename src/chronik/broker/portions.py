@@ -1,13 +1,12 @@
 """Requests that name very many things are answered in portions.
 
 A request that names thousands of topics, groups or resources is cut into requests that name a few hundred,
-which the handler answers one after the other, with a turn of the loop for everybody else between them; their
-answers are put together. So no handler has to know how much it may do at once, and none makes a task for
-each of 300,000 keys. Clients do send such requests: an administrator's client names all its groups or topics
-in one.
+which the handler answers one after the other, yielding to the loop between them; their answers are joined. So
+no handler has to know how much it may do at once, and none creates a task for each of 300,000 keys. Clients
+do send such requests: an administrator's client names all its groups or topics in one.
 
-What can be cut is in `LAYOUTS`. The elements of what cannot, such as the protocols of a JoinGroup, are few
-in every honest request, and bounded here.
+`LAYOUTS` has the requests that can be cut. The elements of other requests, such as the protocols of a
+JoinGroup, are few in every honest request, and bounded here.
 """
 
 import copy
@@ -36,20 +35,20 @@ AUTO_CREATED_MAX = 250
 
 # What cannot be cut, such as protocols, assignments, filters.
 UNCUT_MAX = 10_000
-# What the controller may be asked to decide at once: Kafka's refuses operations of more than 10,000 records
-# with POLICY_VIOLATION. Assignments name several nodes for each.
+# Limit of one request to the controller: Kafka's refuses operations of more than 10,000 records with
+# POLICY_VIOLATION. Assignments name several nodes for each.
 DECIDED_MAX = 10_000
 _DECIDED_ELEMENTS_MAX = 5 * DECIDED_MAX
 _OF_SETTINGS = (ApiKey.ALTER_CONFIGS, ApiKey.INCREMENTAL_ALTER_CONFIGS)
-# Partitions of a Fetch, also of what it forgets: what is set up for each before the first is read takes a
-# microsecond and a half.
+# Partitions of a Fetch, its forgotten ones included: the setup of each, before the first is read, takes 1.5
+# microseconds.
 FETCHED_MAX = 30_000
 # Keys to describe: a few for each of thousands of resources.
 _UNCUT_KEYS_MAX = 200_000
 
 
 class Layout(NamedTuple):
-    """Where a request lists what it names, and where its response has the answers, in the same order.
+    """Where a request lists its elements, and where its response has the answers, in the same order.
 
     Paths are names of array fields from the message on.
     """
@@ -106,7 +105,7 @@ _LAYOUTS: dict[ApiKey, tuple[Layout, ...]] = {
     ApiKey.DESCRIBE_PRODUCERS: (Layout(("topics", "partition_indexes"), ("topics", "partitions")),),
 }
 
-# These work through what they are given in steps of their own, however much it is.
+# These process their elements in steps of their own, whatever the number.
 _BY_THEMSELVES = (ApiKey.FETCH, ApiKey.DESCRIBE_TOPIC_PARTITIONS, ApiKey.DESCRIBE_LOG_DIRS)
 
 # The least number of elements that makes a request of an API be looked at.
@@ -122,13 +121,13 @@ def small_elements(api_key: ApiKey) -> int:
 
 
 def small_bytes(api_key: ApiKey) -> int:
-    """A frame of no more bytes does not have so many elements that it matters."""
+    """A frame of up to this size cannot have enough elements to matter."""
     return _PRODUCE_BYTES if api_key is ApiKey.PRODUCE else _ELEMENT_BYTES * small_elements(api_key)
 
 
 def check_uncut(api_key: ApiKey, request: Message, elements: int) -> Steps[None]:
-    """In steps. Raises KafkaError when a request has too many of what cannot be cut; `elements` are all of
-    it.
+    """In steps. Raises KafkaError when a request has too many elements that cannot be cut; `elements` are
+    all of its elements.
     """
     if api_key is ApiKey.FETCH and elements > FETCHED_MAX:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"A Fetch may not name {elements} partitions")
@@ -151,7 +150,7 @@ def check_uncut(api_key: ApiKey, request: Message, elements: int) -> Steps[None]
 
 
 def is_cut(api_key: ApiKey, request: Message) -> bool:
-    """True if a request is of those that are cut when they are large."""
+    """True if requests like this are cut when they are large."""
     return _layout(api_key, request) is not None
 
 
@@ -173,10 +172,11 @@ def cut(api_key: ApiKey, request: Message, *, is_refused: bool = False) -> Itera
 
 
 class Creations:
-    """What one Metadata request may still create, over its portions.
+    """The topics that one Metadata request may still create, over its portions.
 
-    A client asks again with the same names: so topics count that are not there, wherever they are named. No
-    portion has more than may be created at all, and the first that lacks any has all of it.
+    A client asks again with the same names: so missing topics count, in whichever portion they are named. No
+    portion has more elements than may be created at all, and the first portion with missing topics gets the
+    whole allowance.
     """
 
     def __init__(self, topics: Callable[[], Container[str]]) -> None:
@@ -202,7 +202,7 @@ def is_splittable(api_key: ApiKey) -> bool:
 
 
 def asked(api_key: ApiKey, request: Message) -> Sequence[Any]:
-    """What a request names: the elements that it is cut between; none where it names nothing."""
+    """Returns the elements that a request names, between which it is cut; empty if it names none."""
     layout = _layout(api_key, request)
     return () if layout is None else getattr(request, layout.asked[0])
 
@@ -216,7 +216,7 @@ def with_asked(api_key: ApiKey, request: Message, elements: list[Any]) -> Messag
 
 
 def answered(api_key: ApiKey, request: Message, response: Message) -> list[Any]:
-    """The list of a response that has an element for each of `asked`."""
+    """Returns the list of a response that has an element for each of `asked`."""
     layout = _layout(api_key, request)
     assert layout is not None
     elements: list[Any] = getattr(response, layout.answered[0])
@@ -228,7 +228,7 @@ def join(api_key: ApiKey, request: Message, joined: Message, response: Message, 
     layout = _layout(api_key, request)
     assert layout is not None
     _join_lists(getattr(joined, layout.answered[0]), response, layout.answered, depth)
-    for name in ("brokers", "node_endpoints"):  # what is named beside the answers
+    for name in ("brokers", "node_endpoints"):  # elements besides the answers
         if hasattr(joined, name):
             known = getattr(joined, name)
             known += [one for one in getattr(response, name) if one not in known]
@@ -237,8 +237,8 @@ def join(api_key: ApiKey, request: Message, joined: Message, response: Message, 
 
 
 def release(api_key: ApiKey, message: Message) -> Steps[None]:
-    """Empty the lists of a request that was cut, or of the joined response, in steps: freeing 300,000
-    elements takes 20 to 40 ms. Nobody else has these lists, because handlers were given copies.
+    """Empties the lists of a request that was cut, or of the joined response, in steps: freeing 300,000
+    elements takes 20 to 40 ms. No other object holds these lists, because handlers were given copies.
     """
     if api_key is ApiKey.DESCRIBE_TOPIC_PARTITIONS:
         yield from _emptied(getattr(message, "topics", None), ())
@@ -271,12 +271,12 @@ def _join_lists(joined: list[Any], owner: object, path: Sequence[str], depth: in
 
 
 def _layout(api_key: ApiKey, request: Message) -> Layout | None:
-    """That of the array which the request uses: versions have them in different places."""
+    """Returns the layout of the array that the request uses: versions have it in different places."""
     return next((one for one in _LAYOUTS.get(api_key, ()) if getattr(request, one.asked[0])), None)
 
 
 def _elements_on(owner: object, path: Sequence[str]) -> Steps[int]:
-    """Of the array at the end of the path, and of those on the way to it."""
+    """Counts the elements of the array at the end of the path, and of those on the way to it."""
     items = _list(owner, path[0])
     count = len(items)
     for number, item in enumerate(items) if len(path) > 1 else ():
@@ -305,7 +305,7 @@ def _whole_groups(items: Sequence[Any], size: int) -> Iterator[tuple[list[Any], 
 
 
 def identity(item: Any) -> object:
-    """By what an element names something: two that have the same name the same thing."""
+    """Returns the key of an element: two with equal keys name the same thing."""
     if isinstance(item, str):
         return item
     names = ("name", "topic_id", "resource_type", "resource_name")
@@ -336,7 +336,7 @@ def _chunks(items: Sequence[Any], path: Sequence[str], size: int) -> Iterator[tu
 
 
 def _weight(item: object, path: Sequence[str], enough: int) -> int:
-    """Elements at the end of the path, counted until they are enough; what has none counts as one."""
+    """Counts elements at the end of the path, up to `enough`; an element without any counts as one."""
     inner = _list(item, path[0])
     if len(path) == 1:
         return len(inner)
@@ -349,7 +349,7 @@ def _weight(item: object, path: Sequence[str], enough: int) -> int:
 
 
 def _list(item: object, name: str) -> Sequence[Any]:
-    # A group asked for all its topics has null there.
+    # For all topics of a group this is null.
     return getattr(item, name) or ()
 
 

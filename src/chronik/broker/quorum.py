@@ -1,6 +1,6 @@
-"""The quorum of `__meta` as its leader sees it (DescribeQuorum, KIP-595); any node can tell, for it asks.
+"""The quorum of `__meta` as its leader sees it (DescribeQuorum, KIP-595); other nodes ask the leader.
 
-Made by the node, which gives it the partition of `__meta`.
+Created by the node, which gives it the partition of `__meta`.
 """
 
 import json
@@ -52,12 +52,12 @@ class Quorum:
 
     @property
     def leader(self) -> NodeId | None:
-        """Who leads `__meta`, for all this node knows. Raises KafkaError while it is not open."""
+        """The leader of `__meta`, as far as this node knows. Raises KafkaError while it is not open."""
         return self._find().known_leader
 
     async def describe(self, deadline: float) -> QuorumState:
-        """`deadline` is on the loop's clock, in seconds. Raises KafkaError NOT_LEADER_OR_FOLLOWER while
-        nobody is known to lead, and as `Peers.call`.
+        """Describes the quorum. `deadline` is on the loop's clock, in seconds. Raises KafkaError
+        NOT_LEADER_OR_FOLLOWER while no leader is known, and as `Peers.call`.
         """
         partition = self._find()
         if partition.is_leader:
@@ -100,7 +100,7 @@ def _encode(state: QuorumState) -> bytes:
 
 
 def _decode(answer: bytes) -> QuorumState:
-    """What a later release says beside it is passed over. Raises KafkaError for what cannot be read."""
+    """Decodes an answer; fields of a later release are skipped. Raises KafkaError for a malformed one."""
     try:
         fields = json.loads(answer)
         return QuorumState(

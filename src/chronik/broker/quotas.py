@@ -1,4 +1,4 @@
-"""How long a client has to wait after an answer. Nothing limits clients yet; the seam is here.
+"""The delay of a client after an answer. There are no quotas; this is the seam for them.
 
 The delay is in the answer (`throttle_time_ms`), which is sent at once; the connection starts no further
 request before it has passed (KIP-219).
@@ -12,9 +12,9 @@ from chronik.wire.schema import Message
 
 
 class Quotas(Protocol):
-    """Who counts what clients use."""
+    """Accounts for the use of each client."""
 
-    # Then nobody is asked, and nothing costs anything.
+    # True: no quota is checked, at no cost.
     is_unlimited: bool
 
     def delay_ms(self, session: Session, api_key: ApiKey) -> int:
@@ -23,7 +23,7 @@ class Quotas(Protocol):
 
 
 class NoQuotas:
-    """Everybody may use what there is."""
+    """No limits for any client."""
 
     is_unlimited = True
 
@@ -32,7 +32,7 @@ class NoQuotas:
 
 
 def throttle(quotas: Quotas, api_key: ApiKey, session: Session, response: Message) -> None:
-    """The stage between handling and encoding: tells the client how long it has to wait, and has it wait."""
+    """The stage between handling and encoding: puts the delay into the response and delays the connection."""
     delay_ms = quotas.delay_ms(session, api_key)
     if delay_ms <= 0:
         return

@@ -1,7 +1,7 @@
-"""Which replica a consumer reads from (KIP-392): one in its own rack, when the node is configured so.
+"""Preferred read replicas (KIP-392): the replica in the consumer's own rack, when the node is configured so.
 
-The leader decides, for it alone knows who is in sync; a follower only makes sure that it is not asked for
-what it does not have yet.
+The leader decides, for only the leader knows the in-sync replicas; a follower only checks that it has the
+requested offset.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chronik.broker.context import Broker
     from chronik.vocab.config.broker import BrokerConfig
 
-# A client that does not say where it is.
+# A client that does not send its rack.
 NO_RACK = ""
 
 
@@ -26,10 +26,10 @@ def is_rack_aware(settings: "BrokerConfig") -> bool:
 
 
 def preferred_replica(broker: "Broker", partition: PartitionGateway, rack: str, offset: Offset) -> NodeId:
-    """On the leader: the replica that a client in `rack` is to read from; NO_NODE when that is this one.
+    """On the leader: the replica that a client in `rack` should read from; NO_NODE when that is this one.
 
-    As Kafka's RackAwareReplicaSelector: the leader when it is in that rack, else the one in sync that has
-    most. Who asks for an offset that is not to be had is answered here.
+    As Kafka's RackAwareReplicaSelector: the leader when it is in that rack, else the in-sync replica with the
+    highest end offset. Requests for an offset that cannot be read are answered here.
     """
     brokers = broker.metadata.image.brokers
     own = brokers.get(broker.node_id)
@@ -49,10 +49,10 @@ def preferred_replica(broker: "Broker", partition: PartitionGateway, rack: str, 
 
 
 def check_follower_has(partition: PartitionGateway, offset: Offset) -> None:
-    """Raises KafkaError OFFSET_NOT_AVAILABLE where a follower cannot tell whether the offset exists.
+    """Raises KafkaError OFFSET_NOT_AVAILABLE where a follower cannot decide whether the offset exists.
 
-    The client then asks the leader, who knows. Between high watermark and log end it simply waits: it was
-    told of the offset by somebody who had it committed.
+    The client then asks the leader. Between high watermark and log end it simply waits: the offset came from
+    a node on which it was committed.
     """
     if not partition.has_offset(offset):
         raise KafkaError(ErrorCode.OFFSET_NOT_AVAILABLE, f"this replica does not have offset {offset}")

@@ -1,9 +1,9 @@
-"""The partitions of this node: made and removed as the metadata says, found by name or id, kept within their
+"""The partitions of this node: created and removed by the metadata, found by name or id, kept within their
 retention.
 
-Made by the node. `on_metadata` is called with every applied change; that a partition exists is known from the
-metadata alone, its directory only follows. A partition whose log cannot be opened is offline: it answers
-KAFKA_STORAGE_ERROR and is tried again. One whose log fails resigns, and is there until the node starts again.
+Created by the node. `on_metadata` is called with every applied change; only the metadata says which
+partitions exist, directories follow. A partition whose log cannot be opened is offline: it answers
+KAFKA_STORAGE_ERROR and is tried again. One whose log fails resigns, and stays until the node starts again.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class PartitionFactory(Protocol):
     """Opens or creates one partition's log and group. Owned by the node."""
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
-        """This node's replica of a partition. It may lead already, or be told later that it does.
+        """Opens this node's replica of a partition. It may lead already, or start to lead later.
 
         Raises OSError or KafkaError when the log cannot be opened.
         """
@@ -59,14 +59,14 @@ class PartitionFactory(Protocol):
         ...
 
     async def set_aside(self, partition: Partition) -> None:
-        """End a closed partition and keep its files under another name: opened again it is empty, and its
-        leader sends everything. Raises OSError.
+        """Ends a closed partition and keeps its files under another name: opened again it is empty, and
+        its leader sends everything. Raises OSError.
         """
         ...
 
     async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
-        """Sync and close the logs of partitions that no longer serve; why some did not close cleanly:
-        TimeoutError for those that there was no time for.
+        """Syncs and closes the logs of partitions that no longer serve; returns the error of each that did
+        not close cleanly: TimeoutError for those without enough time.
         """
         ...
 
@@ -82,11 +82,11 @@ class DiskUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaStatistics:
-    """What this node holds."""
+    """Counts of the replicas on this node."""
 
     partitions: int
     offline: int
-    # Of `partitions`, those that this node leads.
+    # Those of `partitions` that this node leads.
     led: int = 0
 
 
@@ -114,7 +114,7 @@ class ReplicaManager:
         # Invariant: the same partitions in both, all of topics in `_image`.
         self._by_name: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[TopicId, int], Partition] = {}
-        # What this node leads, and the epoch that was announced.
+        # The partitions that this node leads, and the announced epoch of each.
         self._led: dict[Partition, LeaderEpoch] = {}
         # Partitions that are to be opened, in this order; a dict, because one may be taken back.
         self._unopened: dict[TopicPartition, None] = {}
@@ -122,7 +122,7 @@ class ReplicaManager:
         self._opener: asyncio.Task[None] | None = None
         # Partitions that should be here and could not be opened.
         self._offline: dict[tuple[str, int], Exception] = {}
-        # Deleted partitions whose names are not free yet. New ones of these names are opened after them.
+        # Deleted partitions whose names are still in use. New ones of these names are opened after them.
         self._leaving: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._is_closed = False
         self._image = ClusterImage()
@@ -143,7 +143,7 @@ class ReplicaManager:
         return partition
 
     def replica_by_id(self, topic_id: bytes, index: int) -> Partition:
-        """As `leader`; a topic id nobody knows is UNKNOWN_TOPIC_ID."""
+        """As `replica`; raises UNKNOWN_TOPIC_ID for an unknown topic id."""
         partition = self._by_id.get((TopicId(topic_id), index))
         if partition is None:
             topic = self._image.topics_by_id.get(TopicId(topic_id))
@@ -151,7 +151,9 @@ class ReplicaManager:
         return partition
 
     def known_leader(self, topic_id: bytes, topic: str, index: int) -> Leader | None:
-        """Who leads a partition, named by its topic's id or, when that is zero, by its name (KIP-951)."""
+        """Returns the leader of a partition, named by its topic's id or, when that is zero, by its name
+        (KIP-951).
+        """
         if topic_id == NO_TOPIC_ID:
             image = self._image.topics.get(topic)
             if image is None:
@@ -167,7 +169,7 @@ class ReplicaManager:
         return list(self._by_name.values())
 
     def led(self) -> list[Partition]:
-        """Those that this node leads."""
+        """Returns the partitions that this node leads."""
         return list(self._led)
 
     async def load(self, cold: ColdRead) -> LogSlice:
@@ -202,14 +204,16 @@ class ReplicaManager:
     # Following the metadata.
 
     async def start(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        """Open all that the metadata has when the node starts; `on_metadata` is not called meanwhile."""
+        """Opens all partitions of the metadata when the node starts; `on_metadata` is not called until it
+        ends.
+        """
         self._image = image
         self._want(delta)
         await self._open_rest()
 
     def on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        """Subscribed to the metadata service. What comes while the node closes is seen at the next start: a
-        log opened now would be left open, under a mark that all are closed.
+        """Subscribed to the metadata service. Changes during the close of the node are applied at the next
+        start: a log opened now would be left open, under a mark that all are closed.
         """
         if self._is_closed:
             return
@@ -245,7 +249,9 @@ class ReplicaManager:
                 self._open_if_wanted(*name)
 
     async def _open_rest(self) -> None:
-        """Open what is left, and let the loop do other things meanwhile: peers must not miss this node."""
+        """Opens the remaining partitions, yielding to the loop: peers must not miss this node's
+        heartbeats.
+        """
         while self._unopened:
             await asyncio.sleep(0)
             self._open_some()
@@ -269,7 +275,9 @@ class ReplicaManager:
         try:
             config = self._topic_config(self._image, topic.name)
             partition = self._factory.open(TopicPartitionImage(topic, index), config)
-        except Exception as error:  # whatever one log's files hold must not stop the metadata, or the node
+        except (
+            Exception
+        ) as error:  # whatever the files of one log contain must not stop the metadata, or the node
             self._on_unopened(topic, index, error)
             return
         self._offline.pop(name, None)
@@ -293,7 +301,7 @@ class ReplicaManager:
         partition.owner = self
         self.on_partition_leadership(partition)
 
-    # What partitions tell.
+    # Notifications of partitions.
 
     def on_partition_leadership(self, partition: Partition) -> None:
         """Announce that it leads, or that it no longer leads the epoch it led."""
@@ -331,7 +339,9 @@ class ReplicaManager:
         self._leadership.forget(topic.topic_id)
 
     def replace(self, partition: Partition) -> None:
-        """Open a replica whose log is incomplete again, on an empty log, unless it is gone meanwhile."""
+        """Reopens a replica whose log is incomplete, on an empty log, unless it was removed in the
+        meantime.
+        """
         name = partition.name
         if self._by_name.get(name) is not partition or self._is_closed:
             return

@@ -1,10 +1,10 @@
-"""Sequence errors of producers, held back until it is sure that this node still leads.
+"""Withholds sequence errors from producers until it is certain that this node still leads.
 
-A node that was stopped or cut off may believe for an election timeout that it leads, while a producer goes
-on with the next leader. Should that producer come back to it, its sequence numbers seem to have a hole, and
-an answer of OUT_OF_ORDER_SEQUENCE_NUMBER would have it take a new epoch and write again what is committed
-already. So the first answers are NOT_LEADER_OR_FOLLOWER, which has the producer look for the leader and try
-again; a hole that is still there when an old leader would have noticed is one.
+A node that was stopped or cut off may believe for an election timeout that it leads, while a producer goes on
+with the next leader. Should that producer come back to it, its sequence numbers seem to have a hole, and an
+answer of OUT_OF_ORDER_SEQUENCE_NUMBER would make it take a new epoch and write committed records again. So
+the first answers are NOT_LEADER_OR_FOLLOWER, which makes the producer look for the leader and try again; a
+hole that remains after the time in which an old leader would have noticed is real.
 """
 
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -27,7 +27,7 @@ class SequenceGrace:
         self._since_ms: dict[ProducerId, int] = {}
 
     def judge(self, producer_id: int, error: KafkaError, now_ms: int) -> KafkaError:
-        """What to answer instead of `error`, or that; `now_ms` is monotonic."""
+        """Returns the error to answer instead of `error`, or `error` itself; `now_ms` is monotonic."""
         producer = ProducerId(producer_id)
         if len(self._since_ms) >= _PRODUCERS_MAX:
             self._since_ms.clear()

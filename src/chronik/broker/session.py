@@ -1,8 +1,7 @@
-"""What is known of a client while its connection lives.
+"""The state of a client while its connection lives.
 
-Sans-IO: the connection makes one when it is accepted, gives it to dispatch with every request, and asks it
-how long to wait; nothing here knows of sockets. What authenticates clients and counts quotas will keep its
-state here.
+Sans-IO: the connection creates one when it is accepted, passes it to dispatch with every request, and takes
+the delay from it; nothing here depends on sockets. Authentication and quotas will keep their state here.
 """
 
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from chronik.wire.apis import ApiKey
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a client is. Prints as Kafka writes it, `User:anna`."""
+    """The identity of a client. Prints as Kafka writes it, `User:anna`."""
 
     name: str
     type: str = "User"
@@ -22,21 +21,21 @@ class Principal:
         return f"{self.type}:{self.name}"
 
 
-# Whoever did not authenticate, because the listener did not ask for it.
+# A client that did not authenticate, because the listener does not require it.
 ANONYMOUS = Principal("ANONYMOUS")
 
 
 class SaslState(Enum):
-    """How far a connection has authenticated."""
+    """The progress of a connection's authentication."""
 
     # The mechanism is not agreed on yet.
     HANDSHAKE = auto()
     AUTHENTICATE = auto()
-    # Also where the listener does not ask for it.
+    # Also where the listener does not require authentication.
     COMPLETE = auto()
 
 
-# What is answered before the client is known. Kafka closes the connection of whoever asks for more.
+# Requests answered before the client is authenticated. Kafka closes the connection on any other.
 _ADMITTED: dict[SaslState, frozenset[int]] = {
     SaslState.HANDSHAKE: frozenset((ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE)),
     SaslState.AUTHENTICATE: frozenset((ApiKey.SASL_AUTHENTICATE,)),
@@ -81,7 +80,7 @@ class Session:
         self.client_port = client_port
         # Of the last request: a client may send another one with each.
         self.client_id: str | None = None
-        # What ApiVersions said (KIP-511); empty before.
+        # From ApiVersions (KIP-511); empty before.
         self.client_software_name = ""
         self.client_software_version = ""
         self.principal = ANONYMOUS
@@ -97,7 +96,9 @@ class Session:
         return self._sasl
 
     def admit(self, api_key: int) -> None:
-        """Raises UnauthenticatedRequest for what is not answered yet in this state of authentication."""
+        """Raises UnauthenticatedRequest for requests that are not answered in this state of
+        authentication.
+        """
         if not self.is_authenticated and api_key not in _ADMITTED[self._sasl]:
             raise UnauthenticatedRequest(f"API {api_key} before authentication ({self._sasl.name})")
 
@@ -115,14 +116,14 @@ class Session:
     # Quotas.
 
     def throttle(self, delay_ms: int) -> None:
-        """Have the connection wait so long before the next request, after the answer that says so
+        """Delays the next request of the connection by `delay_ms`, after the answer that carries the delay
         (KIP-219).
         """
         self._throttle_ms = max(self._throttle_ms, delay_ms)
         self.is_throttled = self._throttle_ms > 0
 
     def take_throttle_ms(self) -> int:
-        """How long the connection has to wait from now on; asked for once by it."""
+        """Returns the delay from now on, once; called by the connection."""
         throttle_ms, self._throttle_ms = self._throttle_ms, 0
         self.is_throttled = False
         return throttle_ms

@@ -1,8 +1,8 @@
 """Long work in slices, so that one request does not hold the event loop.
 
 Work that may be long is a generator that yields every few dozen items. It is run until a slice is used up;
-then everybody else has a turn of the loop. Work that ends within its first slice, which is nearly all, never
-leaves the call that began it: no task is made for it.
+then other tasks have a turn of the loop. Work that ends within its first slice, which is nearly all, never
+leaves the call that began it: no task is created for it.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ R = TypeVar("R")
 
 Steps = Generator[None, Any, R]
 
-# A tenth of what a request may hold the loop for: two large requests take turns with everybody else, what is
-# not in steps comes on top, and machines are slower than the one it was measured on.
+# A tenth of the time that a request may hold the loop: two large requests take turns with all others, work
+# outside of steps comes on top, and machines are slower than the one it was measured on.
 SLICE_SECONDS = 0.005
 
 
 class Sliced(Generic[R]):
-    """One piece of work. `result` is there when `advance` has returned True."""
+    """One piece of work. `result` is set once `advance` has returned True."""
 
     __slots__ = ("_has_ended", "_steps", "_timer", "result")
 
@@ -31,7 +31,9 @@ class Sliced(Generic[R]):
         self.result: R
 
     def advance(self) -> bool:
-        """Run one slice, if anything is left; whether the work has ended. Raises what the work raises."""
+        """Runs one slice, if anything is left; returns whether the work has ended. Raises what the work
+        raises.
+        """
         if self._has_ended:
             return True
         timer, steps = self._timer, self._steps
@@ -47,7 +49,7 @@ class Sliced(Generic[R]):
             return True
 
     def replace_buffer(self, buffer: bytes | memoryview) -> None:
-        """For a decoder that has paused: read on in this copy of its buffer."""
+        """For a decoder that has paused: it continues in this copy of its buffer."""
         steps = self._steps
 
         def rest() -> Steps[R]:

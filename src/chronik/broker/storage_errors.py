@@ -1,4 +1,4 @@
-"""What clients are answered when the disk fails."""
+"""The errors that clients receive when the disk fails."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,12 +9,12 @@ _Result = TypeVar("_Result")
 
 
 def storage_error(error: OSError) -> KafkaError:
-    """What a client is told when the disk fails."""
+    """Returns the error for a client when the disk fails."""
     return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
 
 
 def on_disk(work: Callable[[], _Result]) -> _Result:
-    """What the work returns. Raises KafkaError KAFKA_STORAGE_ERROR."""
+    """Returns the result of the work. Raises KafkaError KAFKA_STORAGE_ERROR."""
     try:
         return work()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How much went through each topic since the node started. Counted on the hot path, read by metrics.
+"""Traffic of each topic since the node started. Counted on the hot path, read by metrics.
 
 A partition keeps its topic's counter and adds to its attributes: `partition.traffic.bytes_in += size`.
 """
@@ -52,11 +52,11 @@ class Traffic:
     def __init__(self, topics_max: int = TOPICS_MAX) -> None:
         self._topics_max = topics_max
         self._by_topic: dict[str, TopicTraffic] = {}
-        # Topics beyond the bound, and those that are gone: totals never go down.
+        # Topics beyond the bound, and removed ones: totals never go down.
         self._rest = TopicTraffic()
 
     def of(self, topic: str) -> TopicTraffic:
-        """The topic's counter, to be kept by whoever counts often."""
+        """Returns the topic's counter; callers that count often keep it."""
         found = self._by_topic.get(topic)
         if found is None:
             if len(self._by_topic) >= self._topics_max:
@@ -75,7 +75,7 @@ class Traffic:
         return self._by_topic
 
     def total(self) -> TopicTraffic:
-        """Everything since start, topics that are gone included."""
+        """Everything since start, removed topics included."""
         total = TopicTraffic()
         for traffic in self._by_topic.values():
             total.add(traffic)

@@ -1,4 +1,4 @@
-"""Coroutines that are handed on, and may be dropped before anybody awaits them."""
+"""Coroutines that are handed on, and may be dropped before they are awaited."""
 
 from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
