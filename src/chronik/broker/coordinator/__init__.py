@@ -2,14 +2,14 @@
 leads.
 
 A shard (`shard.py`) is pure: a command, a change of the metadata or the time comes in; records and answers
-come out. The runtime does what is around it, the same for each kind of shard:
+come out. The runtime does the rest, the same for each kind of shard:
 
     service -> runtime -> host -> shard         commands, changes of the metadata, time
                           host -> loading -> log                  load by replay
                           host -> log                             append, commit, then answer
 
-`registry.py` has the runtimes of a node by topic, for whoever follows leadership and metadata. Several kinds
-of shards share a topic by a `combined.CombinedShard`.
+`registry.py` has the runtimes of a node by topic, for the callers that follow leadership and metadata.
+Several kinds of shards share a topic by a `combined.CombinedShard`.
 
-Not here: what a shard decides, which partition a command belongs to, and who leads.
+Not here: the decisions of a shard, the partition of a command, and leadership.
 """

@@ -59,11 +59,11 @@ class AppendQueue:
             committed.add_done_callback(self._on_done)
 
     def _on_done(self, committed: asyncio.Future[None]) -> None:
-        """Deliver what is committed now, in order, up to an append that is not done or has failed."""
-        # So that asyncio does not complain of a failure nobody looked at.
+        """Delivers everything committed by now, in order, up to an append that is not done or has failed."""
+        # Retrieved, so that asyncio does not report a failure as unhandled.
         _failure(committed)
         in_flight = self.in_flight
-        # What is delivered may append, or fail and abandon the rest.
+        # A delivery may append, or fail and abandon the rest.
         while in_flight and in_flight[0].committed.done():
             failure = _failure(in_flight[0].committed)
             if failure is not None:
@@ -72,7 +72,7 @@ class AppendQueue:
             self._deliver(in_flight.popleft().outcomes)
 
     def abandon(self) -> None:
-        """Deliver nothing any more of what was appended so far."""
+        """Stops the delivery of everything appended so far."""
         self._abandoned += [append.committed for append in self.in_flight]
         self.in_flight.clear()
 
@@ -84,7 +84,7 @@ class AppendQueue:
 
 
 def _failure(committed: asyncio.Future[None]) -> BaseException | None:
-    """Why an append that is done has failed; None when it has not."""
+    """Returns the reason why a completed append has failed; None when it has not."""
     return asyncio.CancelledError() if committed.cancelled() else committed.exception()
 
 

@@ -1,7 +1,7 @@
 """Several kinds of shards in one topic: classic and consumer groups share `__consumer_offsets`, for example.
 
-Each part owns kinds of records and of commands; what parts know in common is an object that whoever makes
-them gives to each. To the runtime they are one shard: what one part appends, another's answers wait for.
+Each part owns kinds of records and of commands; state that parts share is an object that their creator gives
+to each. To the runtime they are one shard: answers of one part wait for the appends of the others.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,7 +22,7 @@ from chronik.broker.coordinator.shard import (
 from chronik.records.batch import BatchHeader
 from chronik.vocab.invariant import invariant
 
-# Keys of all internal topics begin with a number that says what kind of record it is (Kafka's key version).
+# Keys of all internal topics begin with a number for the kind of record (Kafka's key version).
 _KIND_BYTES = 2
 
 

@@ -1,4 +1,4 @@
-"""The deadlines of a shard, by what they are for. The host of the shard owns the one loop timer behind them.
+"""The deadlines of a shard, by their keys. The host of the shard owns the one loop timer behind them.
 
 A heartbeat moves a deadline back every few seconds for every member, so moving one later costs a dictionary
 write only: the heap keeps the old, earlier entry, and the true deadline is looked up when that entry comes
@@ -51,8 +51,8 @@ class Deadlines(Generic[K]):
         return None
 
     def pop_due(self, now_ms: int) -> Iterator[K]:
-        """Remove and yield each deadline that has passed, earliest first; those set meanwhile are seen
-        too.
+        """Removes and yields each deadline that has passed, earliest first; those set during the iteration
+        included.
         """
         while (due_ms := self.next_ms()) is not None and due_ms <= now_ms:
             _, key = heapq.heappop(self._heap)

@@ -3,12 +3,11 @@ answers delivered.
 
 A command is run at once on the shard's state, which is ahead of the log; its answer is held until everything
 the shard has written so far is committed, whether or not this command wrote any of it. So any number of
-commits can be in flight, answers keep the order of the log, and nobody is told what a failed append would
-take back. Reads are answered the same way: OffsetFetch sees every commit that came before it, and answers
-once those are durable.
+commits can be in flight, answers keep the order of the log, and no client receives an answer that a failed
+append would revoke. Reads are answered the same way: OffsetFetch sees every commit that came before it, and
+answers once those are durable.
 
-When an append fails, everyone who waits gets the error, the state is thrown away, and the shard is loaded
-again.
+When an append fails, all waiting commands get the error, the state is dropped, and the shard is loaded again.
 """
 
 import asyncio
@@ -45,21 +44,20 @@ A = TypeVar("A")
 S = TypeVar("S", bound=CoordinatorShard[Any])
 
 # A client that comes while its shard is loaded is better served late than sent away, for it would come back
-# after its backoff; yet its own request timeout (30 s in most clients) must be far away.
+# after its backoff; but its own request timeout (30 s in most clients) must be far away.
 LOAD_WAIT_SECONDS: Final = 2.0
 
 # Between tries to load a partition that cannot be read.
 LOAD_RETRY_SECONDS: Final = 5.0
 
-# Until a log line says that the metadata of this node is behind what a coordinator before it knew.
+# Delay of the log line that this node's metadata is behind the metadata an earlier coordinator knew.
 METADATA_WAIT_SECONDS: Final = 5.0
 
 # Commands that wait in one shard. Each holds a request, and connections bound those already; this is for a
 # log that has stopped committing while clients give up and come again.
 WAITING_MAX: Final = 50_000
 
-# What a failed append means for who asked: look for the coordinator elsewhere, or try again (Kafka's
-# mapping).
+# The answer after a failed append: look for the coordinator elsewhere, or try again (Kafka's mapping).
 _APPEND_ERRORS: Final = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
     ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.NOT_COORDINATOR,
@@ -71,7 +69,7 @@ _APPEND_ERRORS: Final = {
 
 
 class AppliedMetadata(Protocol):
-    """How far this node has applied `__meta`."""
+    """The progress of this node in applying `__meta`."""
 
     @property
     def metadata_offset(self) -> Offset:
@@ -89,7 +87,7 @@ def _no_effects(partition: int, effect: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinatorSetting(Generic[S]):
-    """What the shards of one topic are made of, and run on."""
+    """Parameters and services for the shards of one topic."""
 
     topic: str
     # Creates the topic unless it exists, waits for its leaders, and returns its number of partitions; raises
@@ -125,7 +123,7 @@ class ShardHost(Generic[S]):
         self._clock = setting.clock
         self._image = image
         self._loop = asyncio.get_running_loop()
-        # While what a load has to write is appended.
+        # True while the records that a load has to write are appended.
         self._is_taking_over = False
         # Invariant: not None exactly in ACTIVE.
         self._shard: S | None = None
@@ -150,7 +148,7 @@ class ShardHost(Generic[S]):
     # Commands.
 
     async def run(self, command: Command[A]) -> A:
-        """The command's answer. Raises KafkaError when this is not, or not yet, the place to ask."""
+        """Returns the command's answer. Raises KafkaError when this node does not coordinate, or not yet."""
         shard = self._shard or await self._loaded()
         if len(self._waiting) >= WAITING_MAX:
             raise KafkaError(
@@ -192,13 +190,15 @@ class ShardHost(Generic[S]):
             self._take_turn(partial(shard.abandon, command, ticket, self._now()))
 
     def on_metadata(self, change: MetadataChange) -> None:
-        """The metadata has changed. While the shard is loaded nothing is told; it gets all of it then."""
+        """The metadata has changed. A shard that is being loaded is not notified; it gets all of it
+        afterwards.
+        """
         self._image = change.image
         if (shard := self._shard) is not None:
             self._take_turn(partial(shard.on_metadata, change, self._now()))
 
     async def close(self, code: ErrorCode = ErrorCode.NOT_COORDINATOR) -> None:
-        """Answer everyone who waits with `code`. What is on its way to the log may still be committed."""
+        """Answers all waiting commands with `code`. Appends in progress may still be committed."""
         self._loading.cancel()
         self._drop_state(CoordinatorState.CLOSED, code)
         await asyncio.wait([self._loading])
@@ -269,7 +269,7 @@ class ShardHost(Generic[S]):
             self._has_loaded.set()
 
     def _stop(self, reason: str) -> None:
-        """Serve nothing in this epoch: to load what can be read would be to forget the rest."""
+        """Serves nothing in this epoch: to load only the readable records would be to forget the rest."""
         _log.error(
             "coordinator stopped loading: %s; its clients get COORDINATOR_NOT_AVAILABLE",
             reason,
@@ -301,13 +301,13 @@ class ShardHost(Generic[S]):
         self._arm()
 
     def _deliver(self, outcomes: Sequence[Outcome[Any]]) -> None:
-        """All that these outcomes and those before them have written is committed."""
+        """All records of these outcomes and of those before them are committed."""
         for outcome in outcomes:
             for ticket, answer in outcome.answers:
                 future = self._waiting.get(ticket)
                 if future is not None and not future.done():
                     future.set_result(answer)
-        # Afterwards, because these may fail and send away whoever still waits.
+        # Afterwards, because these may fail and refuse the commands that still wait.
         for outcome in outcomes:
             if outcome.effects or outcome.follow_ups:
                 self._follow_up(outcome)
@@ -343,15 +343,15 @@ class ShardHost(Generic[S]):
             self._report(error)
 
     def _report(self, error: Exception) -> None:
-        """A defect: for whoever looks after the loop."""
+        """Reports a defect to the loop's exception handler."""
         self._loop.call_exception_handler({"message": f"coordinator {self._name} failed", "exception": error})
 
     def _start_over(self, code: ErrorCode, delay_seconds: float = 0.0) -> None:
-        """Forget the state, which may be half changed or hold what the log does not, and load it again."""
+        """Drops the state, which may be half changed or hold more than the log does, and loads it again."""
         if self._shard is None:
             return
         if self._is_taking_over:
-            # What the load had to write failed at once, and would again: the disk is full, for example.
+            # The load's own writes failed at once, and would again: the disk is full, for example.
             delay_seconds = LOAD_RETRY_SECONDS
         self._drop_state(CoordinatorState.LOADING, code)
         self._loading = self._start_loading(delay_seconds)

@@ -1,4 +1,4 @@
-"""Loading a shard: everything that is committed in its partition is replayed into it, in bounded slices."""
+"""Loads a shard: everything that is committed in its partition is replayed into it, in bounded slices."""
 
 import asyncio
 import logging
@@ -45,7 +45,8 @@ def _replay_piece(
         try:
             shard.replay(key, value, batch.header)
         except MalformedRecord as error:
-            # Kafka refuses to load here. One group's loss is better than all groups', and it is said.
+            # Kafka refuses to load here. The loss of one group is better than of all groups, and it is
+            # logged.
             _log_skipped(name, batch, key, error)
         except UnknownRecordKind as error:
             raise _located(error, batch) from error

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple, Protocol
 
 from chronik.records.batch import BatchHeader
 
-# What one turn writes fits in one batch, and max.message.bytes of internal topics (Kafka's default 1,048,588)
-# bounds a batch; the difference is room for the batch's and the records' headers.
+# The records of one turn fit in one batch, and max.message.bytes of internal topics (Kafka's default
+# 1,048,588) bounds a batch; the difference is room for the batch's and the records' headers.
 RECORDS_BYTES_MAX: Final = 1_000_000
 
-# What a record costs beside its key and value: lengths, deltas, attributes (at most 26 bytes as varints).
+# The size of a record besides its key and value: lengths, deltas, attributes (at most 26 bytes as varints).
 RECORD_OVERHEAD_BYTES: Final = 32
 
 # A value of None is a tombstone.
@@ -19,14 +19,14 @@ KeyValues = Sequence[KeyValue]
 
 
 class ProducerStamp(NamedTuple):
-    """Whose transaction a batch is part of."""
+    """The producer of the transaction that a batch belongs to."""
 
     producer_id: int
     producer_epoch: int
 
 
 class EndOfTransaction(NamedTuple):
-    """What a control batch says: `producer`'s transaction on the partition was committed, or aborted."""
+    """The content of a control batch: `producer`'s transaction on the partition was committed, or aborted."""
 
     producer: ProducerStamp
     is_commit: bool
@@ -60,10 +60,10 @@ class CoordinatorLog(Protocol):
         ...
 
     def read(self, partition: int, /) -> AsyncGenerator[LoggedBatch, None]:
-        """All committed batches from the log start to the high watermark, in order; holds a bounded part of
-        them in memory. The transactions of the last ones may be open.
+        """Returns all committed batches from the log start to the high watermark, in order; holds a bounded
+        part of them in memory. The transactions of the last ones may be open.
 
-        It is decided which batches of earlier leaders are committed when the read begins: a new leader's high
-        watermark counts once a record of its own epoch is committed. Raises KafkaError or OSError.
+        The high watermark is taken when the read begins, and covers the batches of earlier leaders: a new
+        leader's counts once a record of its own epoch is committed. Raises KafkaError or OSError.
         """
         ...

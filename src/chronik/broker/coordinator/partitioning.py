@@ -1,4 +1,4 @@
-"""Which partition of an internal topic a key lives in. Must agree with Kafka: its tools look there."""
+"""The partition of an internal topic for a key. Must agree with Kafka: its tools look there."""
 
 
 def partition_of(key: str, partitions: int) -> int:

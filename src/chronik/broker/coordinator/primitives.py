@@ -69,9 +69,7 @@ class Writer:
 
 
 class Reader:
-    """Reads both forms; `is_flexible` says which. Every method raises MalformedRecord at the end of the
-    bytes.
-    """
+    """Reads both forms, by `is_flexible`. Every method raises MalformedRecord at the end of the bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,6 +1,6 @@
 """The coordinator runtimes of a node, by the internal topic in which their shards live.
 
-What a new kind of coordinator needs of the node is registering its runtime here.
+A new kind of coordinator only has to register its runtime here.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ class Coordinators:
         self._runtimes = {runtime.topic: runtime for runtime in runtimes}
 
     def on_leader(self, topic: str, partition: int, epoch: LeaderEpoch) -> None:
-        """This node leads a partition since `epoch`. Topics without coordinators are passed over."""
+        """This node leads a partition since `epoch`. Topics without coordinators are ignored."""
         if (runtime := self._runtimes.get(topic)) is not None:
             runtime.on_leader(partition, epoch)
 

@@ -26,7 +26,7 @@ _NOTHING_APPLIED = ClusterImage()
 
 class CoordinatorRuntime(Generic[S]):
     """One per internal topic and node, for the node's life. Created by the service of the topic's shards,
-    told of leadership and metadata by `registry.Coordinators`.
+    notified of leadership and metadata by `registry.Coordinators`.
     """
 
     def __init__(self, setting: CoordinatorSetting[S]) -> None:
@@ -36,7 +36,7 @@ class CoordinatorRuntime(Generic[S]):
         # Of the topic; None until it is known to exist. It never changes then: a group would be looked for
         # elsewhere.
         self.partitions: int | None = None
-        # What shards that are loaded from here on are told.
+        # The metadata for shards that are loaded from now on.
         self._image = _NOTHING_APPLIED
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -47,7 +47,7 @@ class CoordinatorRuntime(Generic[S]):
     # For services.
 
     async def find_partitions(self) -> int:
-        """How many partitions the topic has, which is created if need be. Raises KafkaError
+        """Returns the number of partitions of the topic, which is created if need be. Raises KafkaError
         COORDINATOR_NOT_AVAILABLE.
         """
         if self.partitions is None:
@@ -63,14 +63,16 @@ class CoordinatorRuntime(Generic[S]):
         return self.partitions
 
     def run(self, partition: int, command: Command[A]) -> Coroutine[Any, Any, A]:
-        """Ask the shard of `partition`. Raises KafkaError, or awaiting it does, when it cannot be asked."""
+        """Runs a command on the shard of `partition`. Raises KafkaError, at once or when awaited, if it
+        cannot run.
+        """
         host = self._hosts.get(partition)
         if host is None:
             raise KafkaError(ErrorCode.NOT_COORDINATOR)
         return host.run(command)
 
     async def run_all(self, command: Command[A]) -> list[A | KafkaError]:
-        """Ask every shard of this node; a KafkaError for each that cannot be asked."""
+        """Runs a command on every shard of this node; a KafkaError for each on which it cannot run."""
         answers: list[A | KafkaError] = []
         asked = [host.run(command) for host in self._hosts.values()]
         for answer in await asyncio.gather(*asked, return_exceptions=True):
@@ -85,15 +87,15 @@ class CoordinatorRuntime(Generic[S]):
         return None if host is None else host.shard
 
     def shards(self) -> list[S]:
-        """All shards that are loaded; not to be changed."""
+        """All loaded shards; read-only."""
         return [host.shard for host in self._hosts.values() if host.shard is not None]
 
     def states(self) -> Counter[CoordinatorState]:
-        """How many partitions that this node leads are in which state."""
+        """Counts the partitions that this node leads by state."""
         return Counter(host.state for host in self._hosts.values())
 
     def states_by_name(self) -> dict[str, int]:
-        """As `states`, for a metric: states that no partition is in are 0."""
+        """As `states`, for a metric: states without a partition are 0."""
         states = self.states()
         return {
             state.value: states[state] for state in CoordinatorState if state is not CoordinatorState.CLOSED
@@ -105,10 +107,10 @@ class CoordinatorRuntime(Generic[S]):
             partition for partition, host in self._hosts.items() if host.state is CoordinatorState.FAILED
         )
 
-    # For whoever follows leadership and metadata.
+    # Notifications of leadership and metadata.
 
     def on_leader(self, partition: int, epoch: LeaderEpoch) -> None:
-        """This node leads `partition` since `epoch`: load it and serve it."""
+        """This node leads `partition` since `epoch`: loads and serves it."""
         if self._epochs.get(partition) == epoch:
             return
         self.on_follower(partition)
@@ -116,7 +118,7 @@ class CoordinatorRuntime(Generic[S]):
         self._hosts[partition] = ShardHost(self._setting, partition, epoch, self._image)
 
     def on_follower(self, partition: int) -> None:
-        """This node does not lead `partition` any more: send its clients away."""
+        """This node does not lead `partition` any more: refuses its clients."""
         self._epochs.pop(partition, None)
         host = self._hosts.pop(partition, None)
         if host is not None:

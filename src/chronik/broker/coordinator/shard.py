@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Names the client that waits for the answer to a command. Unique in the life of a host.
 Ticket = NewType("Ticket", int)
 
-# Of a turn for which nobody waits.
+# For a turn without a waiting caller.
 NO_TICKET: Final = Ticket(0)
 
 A = TypeVar("A")
@@ -43,7 +43,7 @@ class UnknownRecordKind(Exception):
 
 
 class Now(NamedTuple):
-    """The time of a turn: wall time for what is written, monotonic time for deadlines."""
+    """The time of a turn: wall time for records, monotonic time for deadlines."""
 
     wall_ms: int
     monotonic_ms: int
@@ -51,14 +51,14 @@ class Now(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[A_co]):
-    """Something asked of a shard, which answers with an `A_co`: in the same turn, or in a later one (a join
+    """A request to a shard, which answers with an `A_co`: in the same turn, or in a later one (a join
     waits for the other members).
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataChange:
-    """The metadata after a change, and what is different from before; None when all of it is new: to a shard
+    """The metadata after a change, and the difference to before; None when all of it is new: to a shard
     that has just been loaded.
     """
 
@@ -76,23 +76,23 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome(Generic[A]):
-    """What one turn asks of the runtime. A command whose ticket is not among the answers waits; a later
-    outcome has its answer.
+    """The results of one turn for the runtime. A command whose ticket is not among the answers waits; a
+    later outcome has its answer.
     """
 
     # Appended in one batch. More than RECORDS_BYTES_MAX may only be tombstones, which need not be atomic.
     records: list[KeyValue] = field(default_factory=list)
-    # Given when this outcome's records, and those of all before it, are committed.
+    # Delivered when this outcome's records, and those of all before it, are committed.
     answers: list[tuple[Ticket, A]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    # The producer in whose open transaction the records are; None: in none. Whether the producer is fenced is
-    # for the shard to say: the log takes whatever it is given.
+    # The producer in whose open transaction the records are; None: in none. The shard checks whether the
+    # producer is fenced; the log does not.
     transaction: ProducerStamp | None = None
     # Appended behind the records. The shard has applied it to its state.
     marker: EndOfTransaction | None = None
-    # Given now, whatever is in flight: refusals, and reads of what the shard knows to be committed.
+    # Delivered now, whatever is in flight: refusals, and reads of state that the shard knows to be committed.
     immediate: Sequence[tuple[Ticket, A]] = ()
-    # Handed back to the shard when `answers` are given: how a shard learns what of its state is committed.
+    # Handed back to the shard when `answers` are delivered: notifies a shard of the commit of its state.
     follow_ups: Sequence[Command[Any]] = ()
     # For the world outside the shard, when `answers` are given: requests to other partitions, for example.
     # Their results come back as commands.
@@ -112,7 +112,7 @@ class CoordinatorShard(Protocol[C_contra]):
         ...
 
     def replay(self, key: bytes, value: bytes | None, batch: BatchHeader, /) -> None:
-        """Take in a committed record; `batch` says its producer, and whether it is part of a transaction,
+        """Applies a committed record; `batch` has its producer, and whether it is part of a transaction,
         which may still be open.
 
         Raises primitives.MalformedRecord: the record is skipped; UnknownRecordKind: loading stops.
@@ -124,7 +124,7 @@ class CoordinatorShard(Protocol[C_contra]):
         ...
 
     def metadata_required(self) -> int:
-        """How far `__meta` must be applied on this node before `on_loaded`; 0: nothing is asked for."""
+        """The offset up to which `__meta` must be applied on this node before `on_loaded`; 0: none."""
         ...
 
     def on_loaded(self, now: Now, /) -> Outcome[Any]:
@@ -140,5 +140,5 @@ class CoordinatorShard(Protocol[C_contra]):
     def on_metadata(self, change: MetadataChange, now: Now, /) -> Outcome[Any]: ...
 
     def tick(self, now: Now, /) -> Outcome[Any]:
-        """Do what is due by now. Each call must leave `next_deadline_ms` in the future."""
+        """Does everything due by now. Each call must leave `next_deadline_ms` in the future."""
         ...

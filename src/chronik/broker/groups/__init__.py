@@ -8,6 +8,6 @@ records, and answers after the commit.
     handlers -> service -> shard_host -> shard -> join, sync, leave, rebalance, offset_commands, admin, expiry
                                               -> group, member, offsets -> record_format
 
-Not here: what is inside a subscription or an assignment (but for the topics of a consumer's subscription),
+Not here: the content of a subscription or an assignment (but for the topics of a consumer's subscription),
 the consumer protocol of KIP-848, and transactions.
 """

@@ -57,7 +57,7 @@ def list_groups(turn: Turn, command: ListGroups, ticket: Ticket) -> None:
 
 
 def delete(turn: Turn, command: DeleteGroup, ticket: Ticket) -> None:
-    """Only a group without members; its offsets go with it."""
+    """Deletes a group without members, and its offsets."""
     group = turn.groups.get(command.group_id)
     if group is None:
         turn.answer(ticket, DeleteGroupAnswer(error=ErrorCode.GROUP_ID_NOT_FOUND))

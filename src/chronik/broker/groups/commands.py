@@ -1,4 +1,4 @@
-"""What can be asked of a shard of groups, and what it answers.
+"""The commands of a shard of groups, and their answers.
 
 Every command names its group first, because the group decides the shard; `Command[A]` is answered with an
 `A`.
@@ -28,7 +28,7 @@ A_co = TypeVar("A_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Command(coordinator.Command[A_co], Generic[A_co]):
-    """Something asked of the shard that owns `group_id`."""
+    """A request to the shard that owns `group_id`."""
 
     group_id: str
 
@@ -151,7 +151,7 @@ class OffsetToCommit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitAnswer:
-    """UNKNOWN_TOPIC_ID for an offset of a topic that is gone, whatever has its name now."""
+    """UNKNOWN_TOPIC_ID for an offset of a deleted topic, even if another topic has its name now."""
 
     # For the whole request; then `errors` is empty.
     error: ErrorCode = ErrorCode.NONE
@@ -163,7 +163,7 @@ class Commit(Command[CommitAnswer]):
     member_id: str = UNKNOWN_MEMBER_ID
     instance_id: str | None = None
     generation: int = NO_GENERATION
-    # Asked for by clients of OffsetCommit v2-v4; None leaves it to the broker's retention.
+    # Set by clients of OffsetCommit v2-v4; None leaves it to the broker's retention.
     retention_ms: int | None = None
     offsets: tuple[OffsetToCommit, ...]
 
@@ -178,7 +178,7 @@ class OffsetsAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOffsets(Command[OffsetsAnswer]):
-    # None asks for all.
+    # None requests all.
     partitions: tuple[TopicPartition, ...] | None = None
 
 
@@ -242,7 +242,7 @@ class ListAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListGroups(Command[ListAnswer]):
-    """All groups of a shard; `group_id` is not looked at."""
+    """Lists all groups of a shard; `group_id` is ignored."""
 
     group_id: str = ""
 

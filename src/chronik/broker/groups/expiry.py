@@ -1,6 +1,6 @@
 """Offsets past their retention, and groups with nothing left (KIP-211).
 
-An offset's time starts when nobody uses it any more: for a group without members when it became empty (or at
+An offset's time starts when it is no longer in use: for a group without members when it became empty (or at
 the commit, if that was later: an administrator may set offsets for an empty group), for a topic that a
 group's consumers do not subscribe to at the commit. Offsets in use never expire.
 """
@@ -17,7 +17,7 @@ EXPIRY_KEY = TimerKey(Timer.EXPIRY)
 
 
 def on_expiry_deadline(turn: Turn) -> None:
-    """One pass over the groups, or as much of it as one turn may do."""
+    """Makes one pass over the groups, or the part of it that fits into one turn."""
     next_ms = turn.now.monotonic_ms + turn.config.expiry_interval_ms
     left = EXPIRED_OFFSETS_PER_TURN
     for group in list(turn.groups.values()):

@@ -1,5 +1,5 @@
-"""A group: its members, what they agree on, and its committed offsets. Only bookkeeping: who may do what,
-when a join ends and what is written is decided in the modules beside it.
+"""A group: its members, their protocol and assignment, and its committed offsets. Only state: the rules
+for requests, the end of a join and the records are in the modules next to it.
 """
 
 from collections import Counter
@@ -25,9 +25,9 @@ class Group:
 
     group_id: str
     state: GroupState = GroupState.EMPTY
-    # Wall time at which the state was entered; None when an old record did not say.
+    # Wall time at which the state was entered; None when an old record lacks it.
     state_timestamp_ms: int | None = None
-    # Goes up by one with each completed join; the fence for everything a member says.
+    # Incremented by each completed join; fences every request of a member.
     generation: int = 0
     # None for a group that never had members: someone only keeps offsets under its id ("simple group").
     protocol_type: str | None = None
@@ -67,7 +67,7 @@ class Group:
 
     @property
     def is_vacant(self) -> bool:
-        """Nothing in it, and nothing of it in the log: it can be forgotten without a record."""
+        """True if nothing is in it, and nothing of it in the log: it can be dropped without a record."""
         return not (self.members or self.pending_members or self.offsets or self.is_written)
 
     @property
@@ -120,7 +120,7 @@ class Group:
             self.leader_id = new_member_id
 
     def check_member(self, member_id: str, instance_id: str | None) -> ErrorCode:
-        """Whether these two name one member; an older owner of an instance id is fenced (KIP-345)."""
+        """Checks that these two name one member; an older owner of an instance id is fenced (KIP-345)."""
         if instance_id is not None:
             owner = self.static_members.get(instance_id)
             if owner is None:
@@ -138,13 +138,13 @@ class Group:
 
     @property
     def has_all_joined(self) -> bool:
-        """All known members have sent JoinGroup. Pending members are not asked: nobody knows whether they
-        will.
+        """True if all known members have sent JoinGroup. Pending members do not count: they may never
+        join.
         """
         return all(member.awaiting_join is not None for member in self.members.values())
 
     def elect_leader(self) -> bool:
-        """Pass leadership to a member that joined, if the leader did not. False when nobody joined."""
+        """Passes leadership to a member that joined, if the leader did not. False when no member joined."""
         leader = self.members.get(self.leader_id or UNKNOWN_MEMBER_ID)
         if leader is not None and leader.awaiting_join is not None:
             return True
@@ -189,7 +189,7 @@ class Group:
         return votes.most_common(1)[0][0]
 
     def refresh_topics(self) -> None:
-        """After the members or the protocol of the generation have changed."""
+        """Called after the members or the protocol of the generation have changed."""
         self.topics = self._subscribed_topics()
 
     def _subscribed_topics(self) -> frozenset[str] | None:
@@ -204,12 +204,12 @@ class Group:
         return frozenset(topics)
 
     def is_subscribed_to(self, topic: str) -> bool:
-        """When in doubt, yes: offsets in use must not be dropped."""
+        """In doubt, True: offsets in use must not be dropped."""
         if self.topics is not None:
             return topic in self.topics
         return self.uses_consumer_protocol and bool(self.members)
 
-    # What the log remembers
+    # Restoring from the log
 
     def snapshot(self) -> GroupSnapshot:
         return GroupSnapshot(
@@ -235,7 +235,7 @@ class Group:
             )
 
     def restore(self, snapshot: GroupSnapshot) -> None:
-        """Become what a group record says; the offsets stay. Raises MalformedRecord."""
+        """Takes the state of a group record; the offsets stay. Raises MalformedRecord."""
         _check_unique([member.member_id for member in snapshot.members])
         _check_unique([m.instance_id for m in snapshot.members if m.instance_id is not None])
         self.protocol_type = snapshot.protocol_type or None

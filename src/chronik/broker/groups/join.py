@@ -72,8 +72,8 @@ def _refuse(turn: Turn, ticket: Ticket, error: ErrorCode, member_id: str) -> Non
 
 
 def _has_room(config: GroupConfig, group: Group, command: Join) -> bool:
-    """group.max.size. While a rebalance gathers members those who joined count, so that the last ones to
-    rejoin a group that has become too large are the ones to go.
+    """Checks group.max.size. While a rebalance gathers members only those that joined count, so that the
+    last ones to rejoin a group that has become too large are refused.
     """
     # A static member that comes back takes its own place.
     member = group.members.get(command.member_id or group.static_members.get(command.instance_id or "", ""))
@@ -176,8 +176,8 @@ def _update(group: Group, member: Member, command: Join) -> None:
 
 
 def _take_over(turn: Turn, group: Group, member: Member, command: Join, ticket: Ticket) -> None:
-    """A static member started again. Whoever held the id before is fenced, here and in all that it sends
-    later.
+    """A static member started again. The earlier owner of the instance id is fenced, here and in all its
+    later requests.
     """
     old_member_id = member.member_id
     answer_join(turn, member, JoinAnswer(error=ErrorCode.FENCED_INSTANCE_ID, member_id=old_member_id))
@@ -198,9 +198,9 @@ def _take_over(turn: Turn, group: Group, member: Member, command: Join, ticket: 
 
 
 def _needs_rebalance(group: Group, member: Member, topics_before: frozenset[str] | None) -> bool:
-    """Kafka asks only whether the same protocol would be chosen; then a consumer restarted with other topics
-    keeps its old assignment. The bytes cannot be compared: sticky assignors put what the member owned into
-    them.
+    """Kafka only checks whether the same protocol would be chosen; then a consumer restarted with other
+    topics keeps its old assignment. The bytes cannot be compared: sticky assignors put the member's
+    owned partitions into them.
     """
     if group.select_protocol() != group.protocol_name:
         return True
@@ -211,7 +211,7 @@ def _needs_rebalance(group: Group, member: Member, topics_before: frozenset[str]
 def _take_over_quietly(
     turn: Turn, group: Group, member: Member, old_member_id: str, command: Join, ticket: Ticket
 ) -> None:
-    """The generation goes on under the new id; nobody else notices."""
+    """The generation goes on under the new id; other members do not notice."""
     turn.write_group(group)
     answer = generation_answer(group, member.member_id)
     if group.is_leader(member.member_id):
@@ -220,8 +220,8 @@ def _take_over_quietly(
 
 
 def _leader_answer(group: Group, answer: JoinAnswer, old_member_id: str, *, can_skip: bool) -> JoinAnswer:
-    """A returning leader must not assign again. KIP-814 tells it so; older clients are told that their former
-    id leads.
+    """A returning leader must not assign again. KIP-814 has a field for that; older clients receive their
+    former id as leader.
     """
     return JoinAnswer(
         member_id=answer.member_id,

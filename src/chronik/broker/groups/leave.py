@@ -1,6 +1,6 @@
 """LeaveGroup: members leave by id, or an administrator removes static ones by instance id (KIP-345).
 
-And those who leave without a word: a client whose connection closes while its first join waits.
+And clients that disconnect without LeaveGroup while their first join waits.
 """
 
 from chronik.broker.coordinator.shard import Ticket
@@ -21,7 +21,7 @@ from chronik.vocab.errors import ErrorCode
 
 
 def leave(turn: Turn, command: Leave, ticket: Ticket) -> None:
-    """All of them first, then one rebalance."""
+    """Removes all of them first, then starts one rebalance."""
     group = turn.groups.get(command.group_id)
     if group is None:
         turn.answer(ticket, LeaveAnswer(errors=(ErrorCode.UNKNOWN_MEMBER_ID,) * len(command.members)))
@@ -52,9 +52,9 @@ def _leave_one(turn: Turn, group: Group, leaving: LeavingMember) -> ErrorCode:
 
 
 def abandon(turn: Turn, command: Abandon, ticket: Ticket) -> None:
-    """A new dynamic member that is gone before its first answer would hold up the group for a session
-    timeout: remove it. If its client lives after all, it finds its id unknown and joins again. Any other
-    member is as good as its session.
+    """A new dynamic member that disconnects before its first answer would hold up the group for a session
+    timeout: removes it. If its client lives after all, it finds its id unknown and joins again. Any
+    other member stays until its session ends.
     """
     group = turn.groups.get(command.group_id)
     members = group.members.values() if group is not None else ()

@@ -33,7 +33,7 @@ class Member:
         return self.instance_id is not None
 
     def metadata(self, protocol: str | None) -> bytes:
-        """What this member said under a protocol's name; empty when it did not name it."""
+        """Returns this member's metadata under a protocol's name; empty when it did not name it."""
         return next((metadata for name, metadata in self.protocols if name == protocol), b"")
 
     def vote(self, candidates: set[str]) -> str:

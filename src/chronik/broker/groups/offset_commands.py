@@ -72,13 +72,13 @@ def _check_commit(group: Group, command: Commit) -> ErrorCode:
     if command.generation != group.generation:
         return ErrorCode.ILLEGAL_GENERATION
     if group.state is GroupState.COMPLETING_REBALANCE:
-        # The member knows the new generation, yet not what it owns in it.
+        # The member knows the new generation, but not its assignment in it.
         return ErrorCode.REBALANCE_IN_PROGRESS
     return ErrorCode.NONE
 
 
 def commit_bytes_bound(command: Commit) -> int:
-    """An upper bound of what the commit's batch takes."""
+    """Returns an upper bound of the size of the commit's batch."""
     per_record = _OFFSET_RECORD_BYTES + len(command.group_id.encode())
     strings = sum(len(o.partition.topic) + len(o.metadata.encode()) for o in command.offsets)
     return per_record * len(command.offsets) + strings
@@ -105,8 +105,9 @@ def _commit_one(turn: Turn, group: Group, command: Commit, offset: OffsetToCommi
 
 
 def _topic_meant(turn: Turn, offset: OffsetToCommit) -> TopicId | None:
-    """None when it is gone. A consumer that stood on a topic may commit late, by a name that another topic
-    has by now: the epoch of what it read last shows it.
+    """Returns the id of the topic that the commit means; None when that topic is deleted. A consumer of
+    the old topic may commit late, by a name that another topic has by now: the epoch of its last record
+    shows it.
     """
     topic_id = turn.topics.id_of(offset.partition.topic)
     if offset.topic_id not in (NO_TOPIC_ID, topic_id):
@@ -117,13 +118,13 @@ def _topic_meant(turn: Turn, offset: OffsetToCommit) -> TopicId | None:
 
 
 def _expiry(now_ms: int, retention_ms: int | None) -> int | None:
-    """A retention beyond what the record's 64 bits can say is forever."""
+    """A retention that does not fit the record's 64 bits is forever."""
     return None if retention_ms is None else min(now_ms + retention_ms, _TIMESTAMP_MS_MAX)
 
 
 def fetch_offsets(turn: Turn, command: FetchOffsets, ticket: Ticket) -> None:
-    """A group that does not exist has no offsets, and that is no error. What was committed for a topic that
-    is gone is not given for the one that has its name.
+    """A group that does not exist has no offsets, and that is no error. Offsets committed for a deleted
+    topic are not returned for a new one with its name.
     """
     group = turn.groups.get(command.group_id)
     offsets: dict[TopicPartition, CommittedOffset] = {}
@@ -146,7 +147,7 @@ def delete_offsets(turn: Turn, command: DeleteOffsets, ticket: Ticket) -> None:
     if group is None:
         turn.answer(ticket, DeleteOffsetsAnswer(error=ErrorCode.GROUP_ID_NOT_FOUND))
     elif group.state is not GroupState.EMPTY and not group.uses_consumer_protocol:
-        # Nobody knows which offsets such members use.
+        # The offsets that such members use are not known.
         turn.answer(ticket, DeleteOffsetsAnswer(error=ErrorCode.NON_EMPTY_GROUP))
     else:
         errors = tuple(_delete_one(turn, group, partition) for partition in command.partitions)

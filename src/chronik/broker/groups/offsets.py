@@ -8,7 +8,7 @@ from chronik.vocab.ids import NO_TOPIC_ID, TopicId, TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedOffset:
-    """What a consumer left for whoever reads the partition next."""
+    """The position a consumer left for the next reader of the partition."""
 
     offset: int
     leader_epoch: int = -1
@@ -18,15 +18,15 @@ class CommittedOffset:
     expire_timestamp_ms: int | None = None
     # Of the topic that had the name then; NO_TOPIC_ID in commits of earlier releases.
     topic_id: TopicId = NO_TOPIC_ID
-    # How far the metadata went for whoever wrote it: the topic's creation lies below. None where there is no
+    # The metadata offset that the writer had applied: the topic's creation lies below. None where there is no
     # id, or another system wrote it.
     metadata_offset: int | None = None
 
 
 @dataclass(slots=True)
 class GroupOffsets:
-    """By topic, then partition: expiry and deletion of topics ask by topic. Invariant: no topic's map is
-    empty.
+    """By topic, then partition: expiry and deletion of topics look up by topic. Invariant: no topic's map
+    is empty.
     """
 
     by_topic: dict[str, dict[int, CommittedOffset]] = field(default_factory=dict)

@@ -1,10 +1,10 @@
-"""The rebalance: how a join phase begins and ends, and how members drop out of a group.
+"""The rebalance: begins and ends the join phase, and removes members from a group.
 
     Empty, Stable, CompletingRebalance --prepare--> PreparingRebalance --joined--> CompletingRebalance, Empty
 
-A join phase ends as soon as every known member has joined. Three things bound the wait for those who have
-not: each member's session timeout, the rebalance timeout of the group, and, for ids handed out and never
-used, PENDING_MEMBER_GRACE_MS.
+A join phase ends as soon as every known member has joined. Three things bound the wait for the missing ones:
+each member's session timeout, the rebalance timeout of the group, and, for ids handed out and never used,
+PENDING_MEMBER_GRACE_MS.
 """
 
 from chronik.broker.coordinator.shard import Ticket
@@ -19,7 +19,7 @@ from chronik.vocab.errors import ErrorCode
 
 
 def prepare_or_complete(turn: Turn, group: Group, reason: str) -> None:
-    """After members came, went or changed: start a rebalance, or see whether the running one can end."""
+    """Called after members came, went or changed: starts a rebalance, or ends the running one if it can."""
     if group.can_rebalance:
         prepare(turn, group, reason)
     else:
@@ -27,7 +27,7 @@ def prepare_or_complete(turn: Turn, group: Group, reason: str) -> None:
 
 
 def prepare(turn: Turn, group: Group, reason: str) -> None:
-    """Ask every member to join again."""
+    """Makes every member join again."""
     if group.state is GroupState.COMPLETING_REBALANCE:
         for member in group.members.values():
             member.assignment = NO_ASSIGNMENT
@@ -48,7 +48,7 @@ def prepare(turn: Turn, group: Group, reason: str) -> None:
 
 
 def maybe_complete_join(turn: Turn, group: Group) -> None:
-    """End the join phase if nobody is missing any more."""
+    """Ends the join phase if no member is missing any more."""
     if group.state is not GroupState.PREPARING_REBALANCE or group.initial_delay_left_ms is not None:
         return
     if not group.has_all_joined:
@@ -74,7 +74,7 @@ def on_join_deadline(turn: Turn, group: Group) -> None:
 
 
 def on_sync_deadline(turn: Turn, group: Group) -> None:
-    """Who was told the generation and did not sync in the rebalance timeout is gone."""
+    """Removes members that received the generation and did not sync within the rebalance timeout."""
     if group.state not in (GroupState.COMPLETING_REBALANCE, GroupState.STABLE) or not group.pending_sync:
         return
     missing = sorted(group.pending_sync)
@@ -84,7 +84,7 @@ def on_sync_deadline(turn: Turn, group: Group) -> None:
 
 
 def on_session_deadline(turn: Turn, group: Group, member_id: str) -> None:
-    """Nothing was heard of a member, or of a pending member, for its session timeout."""
+    """A member, or a pending member, sent nothing for its session timeout."""
     if member_id in group.pending_members:
         group.pending_members.remove(member_id)
         turn.log(group, f"pending member {member_id} never joined")
@@ -103,7 +103,7 @@ def on_session_deadline(turn: Turn, group: Group, member_id: str) -> None:
 
 
 def remove_member(turn: Turn, group: Group, member_id: str) -> None:
-    """Take a member out and answer what it has parked; the rebalance that must follow is the caller's."""
+    """Removes a member and answers its parked requests; the caller starts the rebalance that must follow."""
     turn.cancel(Timer.SESSION, group, member_id)
     member = group.remove(member_id)
     answer_join(turn, member, JoinAnswer(error=ErrorCode.UNKNOWN_MEMBER_ID))
@@ -116,7 +116,7 @@ def renew_session(turn: Turn, group: Group, member: Member) -> None:
 
 
 def generation_answer(group: Group, member_id: str) -> JoinAnswer:
-    """The current generation, as a member that has joined it is told."""
+    """Returns the current generation as the answer to a member that has joined it."""
     members: tuple[JoinedMember, ...] = ()
     if group.is_leader(member_id):
         members = joined_members(group)

@@ -1,14 +1,14 @@
 """The records of `__consumer_offsets` as Apache Kafka 4.4 writes them, so that its tools read them.
 
-A key starts with its version, which also says what kind of record it is: 0 and 1 a committed offset, 2 a
-group. Values carry a version of their own. Written: offset key 1 with value 4, group key 2 with value 3.
-Read: all versions of these (offset values 0-4, group values 0-4; 4 is the first flexible one). Keys above 2
-belong to group types that this coordinator does not serve (KIP-848, KIP-932), and higher versions of values
-to later releases: both raise UnknownRecordKind.
+A key starts with its version, which is also the kind of record: 0 and 1 a committed offset, 2 a group. Values
+carry a version of their own. Written: offset key 1 with value 4, group key 2 with value 3. Read: all versions
+of these (offset values 0-4, group values 0-4; 4 is the first flexible one). Keys above 2 belong to group
+types that this coordinator does not serve (KIP-848, KIP-932), and higher versions of values to later
+releases: both raise UnknownRecordKind.
 
-Offset value 4 has Kafka's tagged field 0, the topic's id, and two of ours, which its readers pass over: how
-far the metadata went at the commit, and the time of expiry where the client brought a retention time (Kafka
-has that in value 1 only, which has no place for the topic's id).
+Offset value 4 has Kafka's tagged field 0, the topic's id, and two of ours, which its readers skip: the
+metadata offset at the commit, and the time of expiry where the client sent a retention time (Kafka has that
+in value 1 only, which has no place for the topic's id).
 
 Source of the formats: OffsetCommitKey, OffsetCommitValue, GroupMetadataKey, GroupMetadataValue of Kafka's
 message schemas.

@@ -1,7 +1,7 @@
-"""The groups of this node: what handlers ask, for a group by its name or for all of them.
+"""The groups of this node: the handlers' interface to one group by its name, or to all of them.
 
-The coordinator of a group is the leader of its partition of `__consumer_offsets`. The topic is made when
-somebody first asks for a coordinator.
+The coordinator of a group is the leader of its partition of `__consumer_offsets`. The topic is created at the
+first request for a coordinator.
 """
 
 from collections import Counter
@@ -87,7 +87,7 @@ class GroupService:
     # For handlers.
 
     async def run(self, command: "Command[A]") -> A:
-        """Ask the shard of the command's group. Raises KafkaError when it cannot be asked."""
+        """Runs a command on the shard of the command's group. Raises KafkaError when it cannot run."""
         return await self.runtime.run(await self.partition_for(command.group_id), command)
 
     async def partition_for(self, group_id: str) -> int:
@@ -100,7 +100,7 @@ class GroupService:
         return partition_of(group_id, partitions)
 
     async def list_groups(self) -> GroupListing:
-        """All groups this node coordinates."""
+        """Lists all groups this node coordinates."""
         from chronik.broker.groups.commands import ListGroups
 
         groups: list[ListedGroup] = []

@@ -83,7 +83,7 @@ class Shard:
         return self.handle(ForgetTopics(topics=deleted), NO_TICKET, now)
 
     def tick(self, now: Now) -> Outcome:
-        """What is due by now."""
+        """Does everything due by now."""
         turn = self._turn(now)
         for key in self._deadlines.pop_due(now.monotonic_ms):
             self._on_deadline(turn, key)
@@ -110,7 +110,7 @@ class Shard:
 
     def replay(self, key: bytes, value: bytes | None, batch: BatchHeader | None = None) -> None:
         if batch is not None and batch.is_transactional:
-            # Whether they count is decided by a marker, and those are not served yet.
+            # A marker decides whether they count, and markers are not served yet.
             raise UnknownRecordKind("offsets committed in a transaction")
         decoded = record_format.decode_key(key)
         if isinstance(decoded, OffsetKey):
@@ -119,7 +119,7 @@ class Shard:
             self._replay_group(decoded.group_id, value)
 
     def replay_marker(self, marker: EndOfTransaction, batch: BatchHeader) -> None:
-        """Of a transaction without records here: with some, loading has stopped at those."""
+        """The marker of a transaction without records here: with some, loading has stopped at those."""
 
     def _replay_offset(self, group_id: str, partition: TopicPartition, value: bytes | None) -> None:
         if value is not None:
@@ -144,8 +144,8 @@ class Shard:
             del self.groups[group.group_id]
 
     def metadata_required(self) -> int:
-        """How far the metadata must be applied before `on_loaded`: until then a topic that is not known may
-        be one that is not known yet.
+        """The metadata offset to be applied before `on_loaded`: until then an unknown topic may be one
+        that this node has not applied yet.
         """
         return max((stale.committed.metadata_offset or 0 for stale in self._of_deleted_topics()), default=0)
 
@@ -158,8 +158,8 @@ class Shard:
         ]
 
     def on_loaded(self, now: Now) -> Outcome:
-        """Members of before have a whole session timeout to be heard of. Offsets of topics that were deleted
-        while nobody coordinated are removed.
+        """Restored members have a whole session timeout for their next request. Offsets of topics that
+        were deleted while no node coordinated are removed.
         """
         turn = self._turn(now)
         self._stale.extend(self._of_deleted_topics())

@@ -9,7 +9,7 @@ class GroupState(Enum):
 
     # No members; there may be committed offsets.
     EMPTY = "Empty"
-    # Members are being asked to join; those who joined wait for the others.
+    # Members are to join; those that joined wait for the others.
     PREPARING_REBALANCE = "PreparingRebalance"
     # All have joined; the leader is working out the assignment.
     COMPLETING_REBALANCE = "CompletingRebalance"

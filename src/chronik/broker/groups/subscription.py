@@ -10,7 +10,7 @@ CONSUMER_PROTOCOL_TYPE = "consumer"
 
 
 def subscribed_topics(metadata: bytes) -> frozenset[str] | None:
-    """None when these bytes are no consumer subscription: other clients may write what they like."""
+    """None when these bytes are no consumer subscription: other clients may write anything."""
     reader = Reader(metadata)
     try:
         if reader.int16() < 0:

@@ -12,7 +12,7 @@ from chronik.vocab.errors import ErrorCode
 
 
 def sync(turn: Turn, command: Sync, ticket: Ticket) -> None:
-    """The leader's brings everybody's assignment; the others' wait for it."""
+    """The leader's request brings all assignments; the others' wait for it."""
     group = turn.groups.get(command.group_id)
     error = _check(group, command)
     if group is None or error is not ErrorCode.NONE:
@@ -38,7 +38,7 @@ def _check(group: Group | None, command: Sync) -> ErrorCode:
         return error
     if command.generation != group.generation:
         return ErrorCode.ILLEGAL_GENERATION
-    # KIP-559: a client that names what it thinks was chosen must be right.
+    # KIP-559: a client that names the chosen protocol must be right.
     if command.protocol_type not in (None, group.protocol_type):
         return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     if command.protocol_name not in (None, group.protocol_name):
@@ -55,7 +55,9 @@ def _has_synced(turn: Turn, group: Group, member_id: str) -> None:
 
 
 def _assign(turn: Turn, group: Group, assignments: dict[str, bytes]) -> None:
-    """The group is stable from here on; it is written, and its members hear of it when that is committed."""
+    """The group is stable from here on; it is written, and its members are answered when that is
+    committed.
+    """
     for member in group.members.values():
         member.assignment = assignments.get(member.member_id, NO_ASSIGNMENT)
     if not turn.fits_in_record(group):
@@ -71,7 +73,7 @@ def _assign(turn: Turn, group: Group, assignments: dict[str, bytes]) -> None:
 
 
 def _refuse_assignment(turn: Turn, group: Group) -> None:
-    """As Kafka answers a group that has grown larger than a batch may be."""
+    """Answers as Kafka does for a group whose record does not fit into a batch."""
     for member in group.members.values():
         member.assignment = NO_ASSIGNMENT
         answer_sync(turn, member, SyncAnswer(error=ErrorCode.UNKNOWN_SERVER_ERROR))
@@ -85,7 +87,7 @@ def _assignment_answer(group: Group, assignment: bytes) -> SyncAnswer:
 
 
 def heartbeat(turn: Turn, command: Heartbeat, ticket: Ticket) -> None:
-    """Renews the session; during a rebalance it is how members hear that they have to join again."""
+    """Renews the session; during a rebalance its error makes members join again."""
     group = turn.groups.get(command.group_id)
     error = _check_heartbeat(group, command)
     if group is not None and error is ErrorCode.NONE:

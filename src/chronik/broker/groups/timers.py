@@ -1,15 +1,15 @@
-"""What a shard of groups sets deadlines for."""
+"""The kinds of deadlines of a shard of groups."""
 
 from enum import IntEnum
 from typing import NamedTuple
 
 
 class Timer(IntEnum):
-    """What happens at a deadline."""
+    """The action at a deadline."""
 
-    # A member, or a pending member, has not been heard of.
+    # A member, or a pending member, sent nothing for its session timeout.
     SESSION = 0
-    # The join phase ends for those who have joined.
+    # The join phase ends for the members that have joined.
     JOIN = 1
     # The sync phase ends: who has not synced is removed.
     SYNC = 2

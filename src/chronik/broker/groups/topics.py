@@ -1,9 +1,9 @@
-"""Whether what was committed was committed for the topic that has the name now.
+"""Checks whether an offset was committed for the topic that has the name now.
 
-A commit keeps the id of its topic, and how far the metadata went for whoever wrote it: a reader that knows as
-much, and does not know the id, knows that the topic is gone. Commits of earlier releases have neither. Of
-those it can be said that they are of an earlier topic when their leader epoch lies below where the epochs of
-the present one begin (decision 0018); else they are kept.
+A commit keeps the id of its topic, and the metadata offset its writer had applied: a reader that has applied
+as much, and does not know the id, knows that the topic is deleted. Commits of earlier releases have neither.
+Those are known to be of an earlier topic when their leader epoch lies below the first epoch of the present
+one (decision 0018); else they are kept.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Topics(AppliedMetadata, Protocol):
-    """The metadata that this node has applied, as far as the coordinator asks for it."""
+    """The coordinator's view of the metadata that this node has applied."""
 
     def id_of(self, topic: str) -> TopicId | None: ...
 
     def first_epoch(self, partition: TopicPartition) -> LeaderEpoch:
-        """Where the epochs of a partition begin; of one that does not exist the first there is."""
+        """The first epoch of a partition; the lowest possible for one that does not exist."""
         ...
 
 
@@ -51,7 +51,7 @@ class MetadataTopics:
 
 
 def is_of_deleted_topic(topics: Topics, partition: TopicPartition, committed: "CommittedOffset") -> bool:
-    """True if the present metadata says so."""
+    """True if the offset's topic is deleted, by the present metadata."""
     topic_id = topics.id_of(partition.topic)
     if committed.topic_id != NO_TOPIC_ID:
         return committed.topic_id != topic_id

@@ -1,4 +1,4 @@
-"""One command's run over a shard: what it may read and change, and what comes of it."""
+"""One command's run over a shard: the state it may read and change, and its results."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Turn:
     config: GroupConfig
     now: Now
     topics: Topics
-    # The shard's: what is to be removed in this turn and later ones.
+    # The shard's: offsets to remove in this turn and later ones.
     stale: deque[StaleOffset]
     outcome: Outcome = field(default_factory=coordinator.Outcome)
 

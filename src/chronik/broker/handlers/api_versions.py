@@ -1,9 +1,9 @@
-"""ApiVersions (key 18), versions 0 to 5: which requests this broker answers, in which versions, and its
-features (KIP-584).
+"""ApiVersions (key 18), versions 0 to 5: the requests this broker answers, their versions, and its features
+(KIP-584).
 
 An unknown version is answered by the dispatcher with a version 0 body that names the range of this API alone,
-as Kafka does (KIP-511). From version 5 a client says which cluster and node it takes this one for (KIP-1242):
-where that is another, it is to start over from its bootstrap servers. Answers with an error name no ranges.
+as Kafka does (KIP-511). From version 5 a client names the cluster and node it means to reach (KIP-1242): if
+that is another, it has to start over from its bootstrap servers. Answers with an error name no ranges.
 """
 
 import re
@@ -21,7 +21,7 @@ from chronik.wire.messages.api_versions import (
     SupportedFeatureKey,
 )
 
-# KIP-511: what a client may call itself.
+# KIP-511: the allowed form of a client's software name.
 _SOFTWARE_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.\-]*[a-zA-Z0-9])?")
 _FIRST_VERSION_WITH_SOFTWARE = 3
 _FIRST_VERSION_WITH_NODE = 5

@@ -1,9 +1,10 @@
-"""CreateTopics (key 19), versions 2 to 7: create topics, each decided and answered for itself.
+"""CreateTopics (key 19), versions 2 to 7: creates topics, each decided and answered separately.
 
-The answer waits, within the request's timeout, until every partition has a leader and every node that serves
-knows the topic. Past it the answer is REQUEST_TIMED_OUT, and the topic may come later, as from Kafka. Without
-an authorizer all settings are shown. A topic with two replicas is created with a message of what that means
-(decision 0017), beside error 0. A request for more than 10,000 topics and partitions is refused as a whole.
+The answer waits, within the request's timeout, until every partition has a leader and every live node knows
+the topic. After the timeout the answer is REQUEST_TIMED_OUT, and the topic may still appear, as from Kafka.
+Without an authorizer all settings are shown. A topic with two replicas is created with a message about the
+consequences (decision 0017), besides error 0. A request for more than 10,000 topics and partitions is refused
+as a whole.
 """
 
 import asyncio
@@ -70,12 +71,12 @@ async def handle(
 def on_denied(
     broker: Broker, context: RequestContext, request: CreateTopicsRequest, code: ErrorCode
 ) -> CreateTopicsResponse:
-    """In Kafka's words."""
+    """Returns the refusal, in Kafka's words."""
     return on_error(request, code, "Authorization failed.")
 
 
 def _hide_configs(broker: Broker, context: RequestContext, results: Iterable[CreatableTopicResult]) -> None:
-    """Of topics that were created by who may not see their settings, as Kafka does."""
+    """Removes the settings of topics created by a client that may not see them, as Kafka does."""
     created = {result.name: result for result in results if result.error_code == ErrorCode.NONE}
     denied = broker.access.denied(
         context.session, AclOperation.DESCRIBE_CONFIGS, AclResourceType.TOPIC, created
@@ -129,7 +130,7 @@ def _success(
     overrides = {config.name: config.value for config in request.configs if config.value is not None}
     return CreatableTopicResult(
         name=topic.name,
-        # A topic that was not created has no id that anybody could find it by.
+        # A topic that was not created has no id to look it up by.
         topic_id=NO_TOPIC_ID if validate_only else topic.topic_id,
         # Clients look at it where there is an error, tools show it.
         error_message=replication_notice(topic),
@@ -140,7 +141,7 @@ def _success(
 
 
 def _configs(settings: BrokerConfig, overrides: Mapping[str, str]) -> list[CreatableTopicConfigs]:
-    """All settings of the new topic, with where each comes from (KIP-525)."""
+    """All settings of the new topic, with the source of each (KIP-525)."""
     defaults = topic_defaults(settings)
     return [
         CreatableTopicConfigs(
@@ -154,7 +155,7 @@ def _configs(settings: BrokerConfig, overrides: Mapping[str, str]) -> list[Creat
 
 
 def _source(settings: BrokerConfig, name: str) -> ConfigSource:
-    """Where the value comes from that a topic has by default."""
+    """Returns the source of a topic's default value."""
     named = (synonym.name for synonym in TOPIC_SYNONYMS.get(name, ()))
     return next(
         (settings.source(name) for name in named if settings.raw(name) is not None),

@@ -35,7 +35,7 @@ def on_error(request: DeleteGroupsRequest, code: ErrorCode, message: str | None)
 
 
 async def _delete(broker: Broker, group_id: str) -> DeletableGroupResult:
-    """The message is one of version 3; a refusal by the group's state needs none beside its code."""
+    """The message exists from version 3; a refusal by the group's state needs none besides its code."""
     try:
         error, message = (await broker.groups.run(DeleteGroup(group_id))).error, None
     except KafkaError as failure:

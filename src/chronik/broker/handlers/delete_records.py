@@ -1,7 +1,7 @@
 """DeleteRecords (key 21), versions 0 to 2: raise the log start offset; -1 means up to the high watermark
 (KIP-107).
 
-The leader's log start is durable when it answers; followers hear of it from the leader, after the answer.
+The leader's log start is durable when it answers; followers receive it from the leader, after the answer.
 """
 
 from chronik.broker.context import Broker, RequestContext

@@ -31,7 +31,7 @@ _Key = tuple[str | None, bytes]
 
 
 def _known_name(broker: Broker, _: DeleteTopicsRequest, asked: DeleteTopicState | str) -> str | None:
-    """Of a topic that is there."""
+    """The name of an existing topic."""
     image = broker.metadata.image
     if isinstance(asked, str):
         return asked if asked in image.topics else None
@@ -42,7 +42,7 @@ def _known_name(broker: Broker, _: DeleteTopicsRequest, asked: DeleteTopicState 
 
 
 def _unknown_name(broker: Broker, _: DeleteTopicsRequest, asked: DeleteTopicState | str) -> str | None:
-    """Of one that is not: who may not describe it does not learn so."""
+    """The name of a topic that does not exist: a client that may not describe it is not told so."""
     name, topic_id = (asked, NO_TOPIC_ID) if isinstance(asked, str) else (asked.name, asked.topic_id)
     return name if topic_id == NO_TOPIC_ID and name not in broker.metadata.image.topics else None
 
@@ -88,7 +88,7 @@ def on_error(request: DeleteTopicsRequest, code: ErrorCode, message: str | None)
 def on_denied(
     broker: Broker, context: RequestContext, request: DeleteTopicsRequest, code: ErrorCode
 ) -> DeleteTopicsResponse:
-    """Of a topic that is asked for by id the name is told to whoever may describe it."""
+    """If a topic is requested by id, its name is only disclosed to a client that may describe it."""
     response = on_error(request, code, AUTHORIZATION_TEXTS[code])
     for result in response.responses:
         topic = broker.metadata.image.topics_by_id.get(TopicId(result.topic_id))

@@ -1,8 +1,8 @@
 """DescribeCluster (key 60), versions 0 to 2: the brokers as this listener's clients reach them (KIP-700).
 
-Controllers are not an endpoint of their own here (KIP-919): asked for those, the answer is
-MISMATCHED_ENDPOINT_TYPE, as a Kafka broker gives. Fenced brokers, which are registered and not there, are
-told when they are asked for (version 2).
+Controllers are not an endpoint of their own here (KIP-919): a request for those is answered
+MISMATCHED_ENDPOINT_TYPE, as a Kafka broker does. Fenced brokers, which are registered but not live, are
+included on request (version 2).
 """
 
 from collections.abc import Iterator

@@ -61,10 +61,10 @@ def _result(
         entries = _entries(broker, request, parse_resource((resource.resource_type, resource.resource_name)))
     except KafkaError as error:
         return _failure(resource, error)
-    # An empty list asks for all of them, as it does in Kafka.
+    # An empty list requests all of them, as it does in Kafka.
     wanted = set(resource.configuration_keys or ())
     return DescribeConfigsResult(
-        # Empty, not null: so Kafka says that there is nothing to say.
+        # Empty, not null: Kafka's value for no message.
         error_message="",
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,

@@ -1,6 +1,7 @@
-"""DescribeLogDirs (key 35), versions 1 to 5: what the data directory holds, in bytes (KIP-113, KIP-827).
+"""DescribeLogDirs (key 35), versions 1 to 5: the replicas in the data directory, with sizes in bytes
+(KIP-113, KIP-827).
 
-Version 5 says whether a directory takes no new partitions (KIP-1066): never so here.
+Version 5 has a flag for a directory that takes no new partitions (KIP-1066): never set here.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def on_error(
 
 
 def _asked(broker: Broker, request: DescribeLogDirsRequest) -> Steps[Sequence[PartitionGateway]]:
-    """All partitions for a null list, else those of the named that are here."""
+    """All partitions for a null list, else those requested that are here."""
     if request.topics is None:
         return broker.replicas.partitions()
     found: list[PartitionGateway] = []

@@ -1,8 +1,8 @@
-"""DescribeQuorum (key 55), versions 0 to 2: who replicates the metadata, and how far each is (KIP-595,
+"""DescribeQuorum (key 55), versions 0 to 2: the replicas of the metadata, and the progress of each (KIP-595,
 KIP-836).
 
-Any node answers, by asking the one that leads. Kafka's name for the metadata log, `__cluster_metadata`,
-stands for `__meta` here; nothing else has a quorum that clients may ask for.
+Any node answers, by asking the leader. Kafka's name for the metadata log, `__cluster_metadata`, stands for
+`__meta` here; clients can request no other quorum.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def handle(
         )
         for topic in request.topics
     ]
-    # Empty where there is nothing to say, as from Kafka: here and in each partition.
+    # Empty where there is no error, as from Kafka: here and in each partition.
     return DescribeQuorumResponse(error_message="", topics=answers, nodes=_nodes(broker.metadata.image))
 
 

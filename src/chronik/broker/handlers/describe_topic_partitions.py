@@ -1,9 +1,9 @@
 """DescribeTopicPartitions (key 75), version 0: topics and their partitions, a page at a time (KIP-966).
 
-Topics come in the order of their names; a page ends after so many partitions, and its cursor says where the
-next one begins. Raft has no eligible leader replicas: both lists are empty, and never null, because Kafka
-sends lists and its Java Admin client (3.8 and later) iterates over them. Unlike Metadata it never creates or
-waits.
+Topics come in the order of their names; a page ends after the requested number of partitions, and its cursor
+names the start of the next one. Raft has no eligible leader replicas: both lists are empty, and never null,
+because Kafka sends lists and its Java Admin client (3.8 and later) iterates over them. Unlike Metadata it
+never creates topics or waits.
 """
 
 from collections.abc import Iterable
@@ -141,7 +141,7 @@ class _Page:
 
 
 def _denied(name: str) -> DescribeTopicPartitionsResponseTopic:
-    """Whether it is there is not said."""
+    """Existence is not disclosed."""
     return DescribeTopicPartitionsResponseTopic(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED, name=name)
 
 

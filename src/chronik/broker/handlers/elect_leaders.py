@@ -1,8 +1,8 @@
-"""ElectLeaders (key 43), versions 0 to 2: give partitions back to their preferred leaders (KIP-183, KIP-460).
+"""ElectLeaders (key 43), versions 0 to 2: returns partitions to their preferred leaders (KIP-183, KIP-460).
 
 The preferred leader is the one the partition began with. The answer waits, within the request's timeout,
 until the leadership table shows it. Unclean elections are never held: consensus would not elect a replica
-that lacks acknowledged records. Who asks for one is answered as Kafka does where there is no candidate.
+that lacks acknowledged records. A request for one is answered as Kafka does where there is no candidate.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def handle(
             outcomes[name] = error
     await _elect(broker, wanted, outcomes, deadline)
     if request.topic_partitions is None:
-        # Asked for all, Kafka does not tell of those that are well already.
+        # On a request for all partitions, Kafka omits those with nothing to do.
         outcomes = {name: error for name, error in outcomes.items() if not _is_not_needed(error)}
     return _response(outcomes)
 

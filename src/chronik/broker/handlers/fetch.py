@@ -2,9 +2,9 @@
 
 Sessions are resolved here (KIP-227), reading and waiting is `broker.delayed_fetch`. With a rack-aware
 `replica.selector.class` the leader sends consumers that name their rack (version 11) to a replica in it, and
-followers answer (KIP-392); otherwise, unlike in Kafka, only leaders do, so that nobody is left reading from
-a replica that lost its leader. Left out: what only followers send (replica ids, last fetched epoch,
-snapshots), because replication here does not go through Fetch.
+followers answer (KIP-392); otherwise, unlike in Kafka, only leaders do, so that no consumer keeps reading
+from a replica that lost its leader. Left out: fields that only followers send (replica ids, last fetched
+epoch, snapshots), because replication here does not go through Fetch.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ from chronik.wire.messages.fetch import (
 
 _FIRST_VERSION_WITH_RACKS = 11
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
-# Older clients hear no leader's address with its number, and may not know it: as Kafka's, they get neither.
+# Older clients receive no leader's address with its number, and may not know it: as Kafka's, they get
+# neither.
 _FIRST_VERSION_WITH_LEADERS = 16
 _READ_COMMITTED = 1
 # The replica id of who is none.
@@ -101,7 +102,7 @@ def handle(
     max_bytes = min(request.max_bytes, broker.settings.int("fetch.max.bytes"))
     reads_followers = context.api_version >= _FIRST_VERSION_WITH_RACKS and is_rack_aware(broker.settings)
     limits = FetchLimits(
-        # Who wants more than may be given at once gets that.
+        # A client whose min_bytes exceeds the maximum is answered at the maximum.
         min_bytes=min(request.min_bytes, max_bytes),
         max_bytes=max_bytes,
         max_wait_ms=request.max_wait_ms,
@@ -118,8 +119,8 @@ def handle(
 def _denied(
     broker: Broker, context: RequestContext, request: FetchRequest, partitions: Iterable[PartitionKey]
 ) -> frozenset[str | bytes]:
-    """Topics that the client may not read, by what the partitions are named by. An id that no topic has is
-    not one of them.
+    """Returns the topics that the client may not read, by name or id as the partitions are named. An
+    unknown id is not one of them.
     """
     topics = {topic for topic, _ in partitions}
     state = request.replica_state
@@ -162,7 +163,7 @@ def _forgotten(request: FetchRequest, uses_topic_ids: bool) -> Iterator[Partitio
 
 
 class _FullAnswer:
-    """Tells everything that was asked for."""
+    """The answer with every requested partition."""
 
     def __init__(self, broker: Broker, context: RequestContext, session: FetchSession | None) -> None:
         self._broker = broker
@@ -190,7 +191,7 @@ class _FullAnswer:
 
 
 class _IncrementalAnswer:
-    """Tells what has changed, and lets the others go first next time."""
+    """The answer with changed partitions only; they are read last next time."""
 
     def __init__(self, broker: Broker, context: RequestContext, session: FetchSession) -> None:
         self._broker = broker
@@ -212,7 +213,7 @@ class _IncrementalAnswer:
         return (yield from _response_in_steps(self._broker, self._context, session_id, news))
 
     def _take(self, one: Fetched) -> bool:
-        """True if it is news; then it is remembered as told."""
+        """True if the partition has changes to send; its state then counts as sent."""
         is_news = _is_news(one)
         if is_news:
             _remember(one)
@@ -307,6 +308,6 @@ def _partition_data(one: Fetched) -> PartitionData:
             for producer_id, first in one.aborted
         ]
     else:
-        # Null says that nobody asked; what is not here has none to tell, as Kafka says it.
+        # Null means not requested; a partition that is not here has none, as in Kafka's answer.
         data.aborted_transactions = [] if one.code and one.code in _NOT_HERE else None
     return data

@@ -1,13 +1,13 @@
-"""FindCoordinator (key 10), versions 0 to 6: who coordinates a group. One key up to version 3, many from 4
+"""FindCoordinator (key 10), versions 0 to 6: the coordinator of a group. One key up to version 3, many from 4
 (KIP-699).
 
-The coordinator of a group is the leader of its partition of `__consumer_offsets`, on whatever node, as the
-leadership table has it. The first question creates that topic, and is answered when its partitions have
-leaders. An election of the one that is asked for is waited for, shortly.
+The coordinator of a group is the leader of its partition of `__consumer_offsets`, on whichever node, by the
+leadership table. The first request creates that topic, and is answered when its partitions have leaders. An
+election of the requested partition's leader is waited for, shortly.
 
 Transactions are not served yet. From version 4 a transactional id is answered UNSUPPORTED_VERSION, as
-InitProducerId answers it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would let them try for
-a minute. librdkafka, which asks in versions up to 2, tries forever whatever the error, unless the id is not
+InitProducerId answers it: clients raise that at once, where COORDINATOR_NOT_AVAILABLE would make them retry
+for a minute. librdkafka, which uses versions up to 2, retries forever on any error, unless the id is not
 authorized: that it raises at once, with our message. Share groups (KIP-932) are answered INVALID_REQUEST, as
 by a Kafka that has them switched off.
 """
@@ -52,7 +52,7 @@ def _one_of_keys(key_type: int, _: Broker, request: FindCoordinatorRequest, key:
 
 
 def _resource(key_type: int, request: FindCoordinatorRequest, key: str) -> str | None:
-    """What a request about coordinators of a type needs for a key; None for one about those of another."""
+    """Returns the resource to authorize for a key of this type; None for keys of the other type."""
     if request.key_type != key_type:
         return None
     return CLUSTER_NAME if key_type == _SHARE else key
@@ -92,7 +92,7 @@ def on_error(
 def on_denied(
     broker: Broker, context: RequestContext, request: FindCoordinatorRequest, code: ErrorCode
 ) -> FindCoordinatorResponse:
-    """Without a text, as from Kafka in the versions for many keys."""
+    """Returns the refusal without a text, as Kafka does in the versions for many keys."""
     response = on_error(request, code, None)
     for coordinator in response.coordinators:
         coordinator.error_message = ""
@@ -121,7 +121,7 @@ async def _find(broker: Broker, context: RequestContext, group_id: str) -> Coord
 
 
 async def _leader(broker: Broker, partition: int) -> Leader:
-    """Raises KafkaError while nobody leads the partition."""
+    """Raises KafkaError while the partition has no leader."""
     topic = broker.metadata.image.topics.get(CONSUMER_OFFSETS_TOPIC)
     if topic is not None:
         key = PartitionKey(topic.topic_id, partition)

@@ -1,4 +1,4 @@
-"""Heartbeat (key 12), versions 0 to 4: a member lives; REBALANCE_IN_PROGRESS tells it to join again."""
+"""Heartbeat (key 12), versions 0 to 4: renews a member's session; REBALANCE_IN_PROGRESS makes it rejoin."""
 
 from chronik.broker.context import Broker, RequestContext
 from chronik.broker.groups.commands import Heartbeat

@@ -108,7 +108,7 @@ async def _alter(
 
 
 def _alter_loggers(changes: list[ConfigChange], validate_only: bool) -> None:
-    """All of the changes or none."""
+    """Applies all of the changes or none."""
     for change in changes:
         _check_logger_change(change)
     for change in [] if validate_only else changes:

@@ -1,9 +1,9 @@
 """InitProducerId (key 22), versions 0 to 5: a producer id for an idempotent producer (KIP-98).
 
-A producer without a transactional id always gets a new id at epoch 0, also when it asks to go on with the one
-it has (KIP-360), as from Kafka. Transactions are not served yet: a transactional id is answered
+A producer without a transactional id always gets a new id at epoch 0, also when it wants to keep the one it
+has (KIP-360), as from Kafka. Transactions are not served yet: a transactional id is answered
 UNSUPPORTED_VERSION, which Java and Python producers raise at once ("the version of API is not supported"); a
-retriable code would let them try forever, an authorization error would send the user to look for ACLs.
+retriable code would make them retry forever, an authorization error would send the user to look for ACLs.
 """
 
 from chronik.broker.context import Broker, RequestContext
@@ -27,7 +27,7 @@ NEEDS = Needs(
             operation=AclOperation.IDEMPOTENT_WRITE,
             resource_type=AclResourceType.CLUSTER,
             name=lambda request: CLUSTER_NAME if request.transactional_id is None else None,
-            # KIP-679: whoever may write to some topic may do so idempotently.
+            # KIP-679: a client that may write to some topic may do so idempotently.
             or_any=(AclOperation.WRITE, AclResourceType.TOPIC),
         ),
     )

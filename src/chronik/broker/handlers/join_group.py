@@ -1,8 +1,8 @@
 """JoinGroup (key 11), versions 0 to 9: enter a group, or a new generation of it.
 
 The answer waits until the other members have joined. Version 0 has no rebalance timeout and uses the
-session's; from version 4 a dynamic member is first given an id (KIP-394); from 9 a returning static leader
-may be told to skip the assignment (KIP-814).
+session's; from version 4 a dynamic member is first given an id (KIP-394); from 9 the answer can let a
+returning static leader skip the assignment (KIP-814).
 """
 
 from chronik.broker.context import Broker, RequestContext
@@ -50,7 +50,7 @@ def on_error(request: JoinGroupRequest, code: ErrorCode, message: str | None) ->
 
 
 def _rebalance_timeout_ms(request: JoinGroupRequest) -> int:
-    """In version 0, where it is absent, and for a client that sends none, the session timeout."""
+    """The session timeout in version 0, which lacks the field, and for a client that sends none."""
     return request.rebalance_timeout_ms if request.rebalance_timeout_ms > 0 else request.session_timeout_ms
 
 

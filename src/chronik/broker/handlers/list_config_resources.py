@@ -1,4 +1,4 @@
-"""ListConfigResources (key 74), versions 0 and 1: what has configuration (KIP-1142).
+"""ListConfigResources (key 74), versions 0 and 1: the resources with configuration (KIP-1142).
 
 Version 0 was ListClientMetricsResources and answers only those. Groups and client metrics are listed while
 they have a setting of their own.

@@ -1,8 +1,8 @@
 """ListGroups (key 16), versions 0 to 5: the groups this node coordinates, by state from 4 (KIP-518), by type
 from 5 (KIP-848).
 
-All groups here are of the classic type. While a partition is being loaded the list is incomplete and says so
-with COORDINATOR_LOAD_IN_PROGRESS.
+All groups here are of the classic type. While a partition is being loaded the list is incomplete, and the
+error is COORDINATOR_LOAD_IN_PROGRESS.
 """
 
 from collections.abc import Iterable

@@ -2,10 +2,10 @@
 
 Special timestamps: -1 latest, -2 earliest, -3 the record with the largest timestamp (KIP-734), -4 earliest
 local, -5 latest tiered, -6 earliest that waits to be tiered (KIP-405, KIP-1005, KIP-1023); without tiering
-the local log is all there is. A partition named twice in one request is refused, as by Kafka.
+there is only the local log. A partition named twice in one request is refused, as by Kafka.
 
-A leader that has just been elected may not know yet what its predecessor acknowledged: until it does, only
-the earliest offset is told (KIP-207).
+A newly elected leader may not know the records that its predecessor acknowledged: until it does, only the
+earliest offset is answered (KIP-207).
 """
 
 from collections import Counter

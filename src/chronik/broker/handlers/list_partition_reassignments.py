@@ -1,6 +1,6 @@
 """ListPartitionReassignments (key 46), version 0: partitions whose replicas are moving (KIP-455).
 
-Replicas stay where they were placed, so none ever is. kafka-topics asks this for every description.
+Replicas stay where they were placed, so none ever is. kafka-topics sends this for every description.
 """
 
 from chronik.broker.context import Broker, RequestContext

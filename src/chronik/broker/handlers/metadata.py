@@ -1,14 +1,14 @@
 """Metadata (key 3), versions 0 to 13: brokers, topics, partitions and their leaders.
 
-Creates topics when asked to. Leaders come from the leadership table alone. A topic that is shown has leaders:
+Creates topics on request. Leaders come from the leadership table alone. A topic that is shown has leaders:
 one that is being created, by this request or by another, is waited for, so that a client's first send works,
-and so is, for half a second, an election that must be on its way. Without an authorizer every topic is
-visible and every operation allowed. The controller named is this node: it takes all requests for the
-controller, and forwards them.
+and so is, for half a second, an election that must be under way. Without an authorizer every topic is visible
+and every operation allowed. The controller named is this node: it takes all requests for the controller, and
+forwards them.
 
-A node that reaches no majority of the others does not know who leads. It leaves itself out of the brokers of
-an answer that lacks a leader for that reason: the client then asks one of the others, instead of this one
-again and again, and asks here again when they name it. What it still leads by its own account is without a
+A node that reaches no majority of the others does not know the leaders. It omits itself from the brokers of
+an answer that lacks a leader for that reason: the client then asks another node, instead of this one
+repeatedly, and returns here when they name it. Partitions that this node leads by its own account have no
 leader in that answer, too: kafka-python waits forever for a leader that is not among the brokers.
 """
 
@@ -99,7 +99,7 @@ def on_error(request: MetadataRequest, code: ErrorCode, message: str | None) -> 
 
 
 class _Request:
-    """One request from its questions to its answer."""
+    """One request, from authorization to its answer."""
 
     def __init__(self, broker: Broker, context: RequestContext, request: MetadataRequest) -> None:
         self._broker = broker
@@ -113,11 +113,11 @@ class _Request:
         if not broker.access.allows_all:
             self._hide()
         self._shown = 0
-        # Out of the brokers, and so out of what is led.
+        # True: omitted from the brokers, and so from the leaders.
         self._is_left_out = False
 
     def _hide(self) -> None:
-        """What the client may not describe, and what it may not create."""
+        """Hides topics that the client may not describe, and refuses those it may not create."""
         topics = self._broker.metadata.image.topics
         by_id = (self._broker.metadata.image.topics_by_id.get(topic_id) for topic_id in self._ids)
         names = [*(topics if self._names is None else self._names), *(topic.name for topic in by_id if topic)]
@@ -193,7 +193,7 @@ class _Request:
                 self._failures[name] = outcome
 
     def _existing(self) -> Iterable[TopicImage]:
-        """The topics asked for."""
+        """The requested topics that exist."""
         image, hidden = self._broker.metadata.image, self._hidden
         if self._names is None:
             topics = image.topics.values()
@@ -222,7 +222,7 @@ class _Request:
         return topics
 
     def _all_names(self, image: ClusterImage) -> list[str]:
-        """Of this moment: some may have come since the request began."""
+        """At this moment: topics may have been created since the request began."""
         denied = self._denied(AclOperation.DESCRIBE, image.topics)
         return [name for name in image.topics if name not in denied]
 
@@ -287,7 +287,7 @@ def _lacks_a_leader(topics: Iterable[MetadataResponseTopic]) -> bool:
 
 
 def _asked(request: MetadataRequest, version: int) -> tuple[list[str] | None, list[TopicId]]:
-    """Names and ids asked for, each once; no names at all (None) means every topic."""
+    """Returns the requested names and ids, each once; no names at all (None) means every topic."""
     topics = request.topics
     if topics is None or (not topics and version < _FIRST_VERSION_WITH_EMPTY_LIST):
         return None, []

@@ -1,7 +1,7 @@
-"""OffsetCommit (key 8), versions 2 to 10: where a group has got to, answered when it is committed.
+"""OffsetCommit (key 8), versions 2 to 10: stores a group's offsets, answered when they are committed.
 
 Partitions that do not exist are refused one by one; the rest is committed as one batch. Versions 2 to 4 may
-bring a retention time of their own. From version 9 a group that does not exist is GROUP_ID_NOT_FOUND, before
+have a retention time of their own. From version 9 a group that does not exist is GROUP_ID_NOT_FOUND, before
 it ILLEGAL_GENERATION. Version 10 names topics by id (KIP-848): a topic that was deleted and created again is
 another one, whose offsets a late commit for the old one cannot move.
 """
@@ -85,7 +85,7 @@ def _find(image: ClusterImage, asked: OffsetCommitRequestTopic, version: int) ->
 
 
 def _known_offsets(request: OffsetCommitRequest, topics: Sequence[TopicImage | None]) -> Offsets:
-    """What can be committed, by partition; of two offsets for one partition the last."""
+    """Returns the offsets that can be committed, by partition; of two for one partition the last."""
     offsets: Offsets = {}
     for asked_topic, topic in zip(request.topics, topics, strict=True):
         for asked in asked_topic.partitions:
@@ -114,7 +114,9 @@ def _error(answer: CommitAnswer, version: int) -> ErrorCode:
 
 
 def _topic_error(error: ErrorCode, version: int) -> ErrorCode:
-    """A topic that went while its commit was on its way is unknown by what the request named it by."""
+    """Returns the error for a topic deleted during the commit: unknown, by name or id as the request had
+    it.
+    """
     if error is ErrorCode.UNKNOWN_TOPIC_ID and version < _FIRST_VERSION_WITH_IDS:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return error

@@ -1,4 +1,4 @@
-"""OffsetDelete (key 47), version 0: forget what a group has committed for topics it does not subscribe to
+"""OffsetDelete (key 47), version 0: deletes a group's offsets for topics it does not subscribe to
 (KIP-496).
 """
 
@@ -62,7 +62,7 @@ def on_error(request: OffsetDeleteRequest, code: ErrorCode, message: str | None)
 def on_denied(
     broker: Broker, context: RequestContext, request: OffsetDeleteRequest, code: ErrorCode
 ) -> OffsetDeleteResponse:
-    """In the place of each partition."""
+    """Puts the refusal into each partition."""
     return OffsetDeleteResponse(
         topics=[
             OffsetDeleteResponseTopic(

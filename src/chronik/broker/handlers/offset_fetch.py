@@ -1,8 +1,8 @@
-"""OffsetFetch (key 9), versions 1 to 10: what groups have committed. One group up to version 7, many from 8
-(KIP-709). Version 10 names topics by id (KIP-848): an id that no topic has is UNKNOWN_TOPIC_ID for each of
-its partitions, and committed offsets of a topic that is gone are left out of an answer with all.
+"""OffsetFetch (key 9), versions 1 to 10: the committed offsets of groups. One group up to version 7, many
+from 8 (KIP-709). Version 10 names topics by id (KIP-848): an unknown id is UNKNOWN_TOPIC_ID for each of
+its partitions, and offsets of a deleted topic are left out of an answer with all.
 
-A partition without a committed offset is answered -1 without error. Null topics (version 2) ask for all.
+A partition without a committed offset is answered -1 without error. Null topics (version 2) request all.
 Every answer waits for the commits that came before it, so there is nothing unstable to wait for beyond that
 (`require_stable`, KIP-447) until there are transactions. Member id and epoch (version 9) matter to KIP-848
 groups only.
@@ -85,11 +85,12 @@ async def handle(broker: Broker, context: RequestContext, request: OffsetFetchRe
 
 
 def on_error(request: OffsetFetchRequest, code: ErrorCode, message: str | None) -> OffsetFetchResponse:
-    """In all three places where versions look for it: the request, its partitions, its groups.
+    """Puts the error in all three places where versions have it: the request, its partitions, its groups.
 
     Kafka leaves the partitions out from version 2 on. But aiokafka looks for errors only there, also in the
-    versions that have one of the request: a coordinator that moved told it, in effect, that nothing is
-    committed, and it would go back to the beginning, or on to the end. Others look at the request's first.
+    versions that have one of the request: an answer from a coordinator that moved would read as no committed
+    offsets, and it would go back to the beginning, or on to the end. Other clients look at the request's
+    first.
     """
     return OffsetFetchResponse(
         error_code=code,
@@ -123,7 +124,9 @@ async def _group(
     group: OffsetFetchRequestGroup,
     image: ClusterImage | None = None,
 ) -> OffsetFetchResponseGroup:
-    """With `image` the topics that it has: one may be another when the answer comes."""
+    """With the topics of `image`, taken at the request: a name may be another topic's when the answer
+    comes.
+    """
     hidden = _hidden(broker, context, group.topics)
     allowed = _allowed(group.topics, hidden)
     try:
@@ -178,7 +181,7 @@ async def _fetch(broker: Broker, group_id: str, topics: Sequence[_AskedTopic] | 
 
 
 def _hidden(broker: Broker, context: RequestContext, topics: Iterable[_AskedTopic] | None) -> frozenset[str]:
-    """Of the topics asked for those whose offsets the client may not see."""
+    """Returns the requested topics whose offsets the client may not see."""
     names = (topic.name for topic in topics or ())
     return broker.access.denied(context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, names)
 
@@ -190,7 +193,7 @@ def _allowed(topics: Sequence[_A] | None, hidden: frozenset[str]) -> Sequence[_A
 
 
 def _visible(broker: Broker, context: RequestContext, offsets: _Offsets) -> _Offsets:
-    """Of all that there is what the client may see."""
+    """Returns the offsets that the client may see, of all offsets of the group."""
     names = (partition.topic for partition in offsets)
     hidden = broker.access.denied(context.session, AclOperation.DESCRIBE, AclResourceType.TOPIC, names)
     if not hidden:
@@ -203,7 +206,7 @@ def _asked(topics: Iterable[_AskedTopic] | None) -> list[tuple[str, list[int]]]:
 
 
 def _named(offsets: _Offsets) -> list[tuple[str, list[int]]]:
-    """All that there is, by topic."""
+    """Returns all partitions with an offset, by topic."""
     topics: dict[str, list[int]] = {}
     for topic, index in offsets:
         topics.setdefault(topic, []).append(index)

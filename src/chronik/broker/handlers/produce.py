@@ -4,13 +4,13 @@ Versions 0 to 2 are advertised, because librdkafka stops compressing without the
 with UNSUPPORTED_VERSION.
 
 `acks` -1 answers when the records are committed, and appends nothing while fewer than `min.insync.replicas`
-keep up (NOT_ENOUGH_REPLICAS). `acks` 1 answers once the leader has appended, as Kafka does; with one replica
-it waits like -1, for both mean "on this node's device" there. `acks` 0 is not answered.
+are in sync (NOT_ENOUGH_REPLICAS). `acks` 1 answers once the leader has appended, as Kafka does; with one
+replica it waits like -1, for both mean "on this node's device" there. `acks` 0 is not answered.
 
-A leader that loses its term goes on waiting for what it appended: the next leader's commit acknowledges it,
-its truncation is NOT_LEADER_OR_FOLLOWER, and so is a third of a second without any leader. Such answers name
-the leader and its address (KIP-951).
-Transactions are not served yet: a transactional id never gets this far, because InitProducerId refuses it.
+A leader that loses its term keeps waiting for the commit of its appends: the next leader's commit
+acknowledges them, its truncation is NOT_LEADER_OR_FOLLOWER, and so is a third of a second without any leader.
+Such answers name the leader and its address (KIP-951). Transactions are not served yet: a transactional id
+never gets this far, because InitProducerId refuses it.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ _ADMIN_CLIENT = "__admin_client"
 
 
 def _transactional_id(request: ProduceRequest) -> str | None:
-    """Where there are records of a transaction; without an id the partition refuses them."""
+    """Returns the id if there are records of a transaction; without an id the partition refuses them."""
     is_transactional = any(
         _has(data.records, lambda header: header.is_transactional)
         for topic in request.topic_data
@@ -89,7 +89,7 @@ NEEDS = Needs(
 def handle(
     broker: Broker, context: RequestContext, request: ProduceRequest
 ) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
-    """Append everything at once, in order; the future resolves when all of it is committed or the timeout
+    """Appends everything at once, in order; the future resolves when all of it is committed or the timeout
     passed.
     """
     if context.api_version < _FIRST_VERSION_SERVED:
@@ -131,8 +131,8 @@ def on_error(request: ProduceRequest, code: ErrorCode, message: str | None) -> P
 
 
 class ProduceOperation:
-    """One produce request from its appends to its answer. Waits on each of its partitions; ends by answering
-    once.
+    """One produce request from its appends to its answer. Waits on each of its partitions; ends by
+    answering once.
     """
 
     __slots__ = (
@@ -154,9 +154,9 @@ class ProduceOperation:
         self._request = request
         self._is_old = context.api_version < _FIRST_VERSION_WITH_ZSTD
         self._response = ProduceResponse(responses=[])
-        # Those that the answer names.
+        # The leaders that the answer names.
         self._leaders: list[Leader] = []
-        # What is appended but not committed yet.
+        # Appended, but not committed.
         self._waiting: dict[PartitionGateway, list[PartitionProduceResponse]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -288,5 +288,5 @@ def _is_zstd(records: Records | None) -> bool:
 
 
 def _has(records: Records | None, is_so: Callable[[BatchHeader], bool]) -> bool:
-    """True if the batch says so; what is too short for a batch is refused elsewhere."""
+    """True if the batch has the property; a buffer too short for a batch is refused elsewhere."""
     return isinstance(records, bytes) and len(records) >= HEADER_BYTES and is_so(parse_header(records))

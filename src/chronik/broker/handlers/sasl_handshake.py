@@ -1,5 +1,5 @@
-"""SaslHandshake (key 17), versions 0 and 1: all listeners are PLAINTEXT, where a connection is as good as
-authenticated, and a handshake comes too late. The connection goes on, as Kafka's does.
+"""SaslHandshake (key 17), versions 0 and 1: all listeners are PLAINTEXT, where a connection counts as
+authenticated, and a handshake comes too late. The connection stays open, as Kafka's does.
 """
 
 from chronik.broker.context import Broker, RequestContext

@@ -1,7 +1,7 @@
-"""UpdateFeatures (key 57), versions 0 to 2: change levels of features (KIP-584).
+"""UpdateFeatures (key 57), versions 0 to 2: changes levels of features (KIP-584).
 
 The controller decides, on all of them together, as Kafka's does (`cluster/metadata/features.py`). Kafka's own
-features have one level each here; what asks for that is answered as done.
+features have one level each here; a request for that level succeeds.
 """
 
 from chronik.broker.context import Broker, RequestContext
