@@ -28,7 +28,7 @@ SEEK_CHUNK_BYTES = 4096 + 16384
 
 
 class Walk(NamedTuple):
-    """Which whole batches of a chunk answer a read, and why the walk ended."""
+    """The whole batches of a chunk that answer a read, and the reason why the scan ended."""
 
     # chunk[start:end] are the batches; base_offset and next_offset bound them. Empty when start == end.
     start: int
@@ -70,8 +70,8 @@ def walk(
     epochs: Epochs = ANY_EPOCH,
     has_gaps: bool = False,
 ) -> Walk:
-    """From the batch that holds `offset` on, those that end by `end_offset` and fit `max_bytes` (but at
-    least one).
+    """Returns the batches, from the one that holds `offset` on, that end by `end_offset` and fit `max_bytes`
+    (but at least one).
 
     Every batch returned has a valid CRC and, unless the log `has_gaps`, begins where the one before it ended
     (the first at `expected_offset`): base offsets are not covered by the CRC. Batches before `offset` are
@@ -100,7 +100,7 @@ def walk(
         if last_offset >= end_offset or (
             batch_end - start > max_bytes and (position > start or not at_least_one)
         ):
-            # Bounds are between batches: one that holds what may be read and more has a damaged delta.
+            # Bounds are between batches: a batch that extends beyond the readable end has a damaged delta.
             is_corrupt = position == start and base < end_offset <= last_offset
             return Walk(start, position, base_offset, next_offset, 0, is_corrupt, not is_corrupt, expected)
         if batch_end > size:

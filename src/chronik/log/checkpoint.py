@@ -1,4 +1,4 @@
-"""Kafka's checkpoint files: a version line, a count line, and so many lines of fields between spaces.
+"""Kafka's checkpoint files: a version line, a count line, and that many lines of fields between spaces.
 
 `leader-epoch-checkpoint` and the `*-offset-checkpoint` files share it
 (org.apache.kafka.server.common.CheckpointFile).
@@ -22,8 +22,8 @@ def format_lines(rows: Sequence[Iterable[object]]) -> bytes:
 
 
 def parse_lines(content: bytes) -> list[list[str]] | None:
-    """The rows' fields, or None for what is not a whole checkpoint: each line must end, and the count must
-    agree.
+    """Returns the rows' fields, or None if the checkpoint is not whole: each line must end, and the count
+    must agree.
     """
     try:
         lines = content.decode().split("\n")
@@ -38,14 +38,14 @@ def parse_lines(content: bytes) -> list[list[str]] | None:
 def seal(content: bytes) -> bytes:
     """Returns `content`, which ends with a line, and a line with its CRC-32C.
 
-    For files whose numbers vouch for something: a crash may mix the bytes of an unsynced write with those of
-    the file before, and digits of two numbers make a third.
+    For files whose numbers are relied on: a crash may mix the bytes of an unsynced write with those of the
+    file before, and digits of two numbers make a third.
     """
     return content + f"crc32c {crc32c(content):08x}\n".encode()
 
 
 def unseal(sealed: bytes) -> bytes | None:
-    """Returns what was sealed, None when it is not whole."""
+    """Returns the sealed content, None when it is not whole."""
     found = _CRC_LINE.fullmatch(sealed)
     return found[1] if found is not None and int(found[2], 16) == crc32c(found[1]) else None
 
@@ -75,9 +75,9 @@ def read_file(disk: Disk, path: str) -> bytes | None:
 
 
 def replace_unsynced(disk: Disk, path: str, content: bytes) -> None:
-    """Replace a small file without waiting for the device.
+    """Replaces a small file without waiting for the device.
 
-    For what may be lost or torn in a crash because whoever reads it notices and does without.
+    For files that may be lost or torn in a crash because their readers detect it and do without.
     """
     temporary = path + ".tmp"
     file = disk.open(temporary, create=True)

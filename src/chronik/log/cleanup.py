@@ -18,7 +18,7 @@ _Doomed = Sequence[str]
 
 
 class Cleanup:
-    """What is to be removed. Owned by the PartitionLog."""
+    """Pending removals. Owned by the PartitionLog."""
 
     __slots__ = ("_directory", "_doomed", "_durable_start_offset", "_lock", "_start_offset")
 
@@ -53,7 +53,8 @@ class Cleanup:
             self._start_offset = start_offset
 
     async def run(self, bound: Callable[[], int]) -> int:
-        """Do what was added, with a start up to what `bound` says then; the durable log start.
+        """Carries out the pending removals, with a start of at most `bound`'s value then; returns the durable
+        log start.
 
         Raises OSError; then it is tried again next time.
         """

@@ -1,4 +1,4 @@
-"""What a partition's log is told about its topic. Kafka's names; the defaults are Kafka's own."""
+"""A log's settings from its topic. Kafka's names; the defaults are Kafka's own."""
 
 from dataclasses import dataclass
 

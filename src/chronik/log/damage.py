@@ -1,7 +1,7 @@
-"""What of a log is damaged or missing although it was durable: found when the log is opened or read, kept
-until the log start has passed it.
+"""Durable records of a log that are damaged or missing: found when the log is opened or read, kept until the
+log start has passed them.
 
-A torn write is no damage: recovery drops it, because nobody was told of it.
+A torn write is no damage: recovery drops it, because it was never acknowledged.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ DAMAGES_MAX = 1_000
 
 
 class DamageKind(Enum):
-    """The values are what log lines and metrics say."""
+    """The values appear in log lines and metrics."""
 
     CORRUPT_BATCH = "corrupt batch"
     CUT_SEGMENT = "segment cut short"
@@ -37,7 +37,7 @@ class Damage(NamedTuple):
 
     @property
     def is_loss(self) -> bool:
-        """True if records are concerned, and not only what can be worked out from them."""
+        """True if records are concerned, and not only data that can be derived from them."""
         return self.kind is not DamageKind.INDEX
 
 
@@ -47,11 +47,11 @@ class Damages:
     __slots__ = ("_found", "_listener", "_start_offset", "total")
 
     def __init__(self) -> None:
-        # What is damaged below it concerns nobody.
+        # Damage below it is irrelevant.
         self._start_offset = 0
         self._found: dict[tuple[str, int], Damage] = {}
         self._listener: Callable[[Damage], None] | None = None
-        # Places found so far, those that are forgotten included.
+        # Places found so far, forgotten ones included.
         self.total = 0
 
     def listen(self, listener: Callable[[Damage], None]) -> None:
@@ -61,7 +61,7 @@ class Damages:
             listener(damage)
 
     def report(self, damage: Damage) -> None:
-        """Take in what was found; a place that is known already is not reported twice."""
+        """Adds a finding; a known place is not reported twice."""
         place = (damage.path, damage.position)
         if place in self._found or damage.end_offset <= self._start_offset:
             return
@@ -72,7 +72,7 @@ class Damages:
             self._listener(damage)
 
     def known(self) -> list[Damage]:
-        """All that is not forgotten, by offset."""
+        """Returns all that are not forgotten, by offset."""
         return sorted(self._found.values(), key=lambda damage: (damage.first_offset, damage.position))
 
     @property
@@ -81,14 +81,14 @@ class Damages:
         return bool(self._found) and any(damage.is_loss for damage in list(self._found.values()))
 
     def forget_before(self, start_offset: int) -> None:
-        """The log starts at `start_offset`: what is damaged below it is gone."""
+        """The log starts at `start_offset`: damage below it is gone."""
         self._start_offset = start_offset
         for place, damage in list(self._found.items()):
             if damage.end_offset <= start_offset:
                 del self._found[place]
 
     def forget_from(self, end_offset: int) -> None:
-        """The log was cut at `end_offset`: what was damaged from there on is replaced."""
+        """The log was cut at `end_offset`: damage from there on is replaced."""
         for place, damage in list(self._found.items()):
             if damage.first_offset >= end_offset:
                 del self._found[place]

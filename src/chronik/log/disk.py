@@ -1,8 +1,8 @@
-"""The disk as the log sees it. The server passes the real one; tests and the simulator pass one that forgets.
+"""The disk as the log sees it. The server passes the real one; tests and the simulator pass one that can
+crash.
 
-What was written is durable only after a sync that began later returns; a crash may lose any subset of
-unsynced writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise
-OSError.
+Data is durable only after a sync that began after the write returns; a crash may lose any subset of unsynced
+writes, tear the last one, and undo unsynced creates, renames and removes. Operating failures raise OSError.
 """
 
 import errno
@@ -17,21 +17,20 @@ _Result = TypeVar("_Result")
 
 
 class Syncable(Protocol):
-    """What can be made durable: a file's content, or a directory's names (`DirectorySync`)."""
+    """An object that can be made durable: a file's content, or a directory's names (`DirectorySync`)."""
 
     def sync(self) -> None:
-        """Block until everything written before is durable (fdatasync; F_FULLFSYNC where that is what it
-        takes).
+        """Blocks until everything written before is durable (fdatasync; F_FULLFSYNC where the platform
+        needs it).
         """
         ...
 
 
 class File(Syncable, Protocol):
-    """One open file. Made by `Disk.open`; reads and writes block until the kernel has taken or given the
+    """One open file. Created by `Disk.open`; reads and writes block until the kernel has taken or given the
     bytes.
 
-    A file that nobody refers to any more closes itself, so that one removed in the middle of a sync needs
-    no owner.
+    A file without references closes itself, so that one removed in the middle of a sync needs no owner.
     """
 
     @property
@@ -42,9 +41,10 @@ class File(Syncable, Protocol):
         ...
 
     def append(self, buffers: Sequence[Buffer]) -> None:
-        """Write all buffers, joined, at the end (one writev where the platform has it); all of it or OSError.
+        """Writes all buffers, joined, at the end (one writev where the platform has it); all of it or
+        OSError.
 
-        After an error the end is unknown: the caller truncates to the size it believes in, or stops.
+        After an error the end is unknown: the caller truncates to the size it knows, or stops.
         """
         ...
 
@@ -105,7 +105,7 @@ class Disk(Protocol):
         ...
 
     async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
-        """Run work that waits for the device (a cold read, removals) without blocking the loop.
+        """Runs work that waits for the device (a cold read, removals) without blocking the loop.
 
         Everything but `sync_many` and this may be called from inside `work`.
         """
@@ -114,15 +114,15 @@ class Disk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DirectorySync:
-    """A directory's names as something to sync, beside the files in it. Equal for one directory: many logs
-    ask for the one that all of them are in, and a round syncs it once.
+    """A directory's names as something to sync, besides the files in it. Equal for one directory: many
+    logs request the parent they share, and a round syncs it once.
     """
 
     _disk: Disk
     _path: str
 
     def __eq__(self, other: object) -> bool:
-        """Of the same directory: all logs of a node are in one, which need be synced once in a round."""
+        """True for the same directory: all logs of a node are in one, which a round syncs once."""
         return isinstance(other, DirectorySync) and self._path == other._path and self._disk is other._disk
 
     def __hash__(self) -> int:

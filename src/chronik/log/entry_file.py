@@ -45,7 +45,9 @@ class EntryFile:
         return not rest
 
     def flush(self) -> bool:
-        """Write what waits in memory; whether there was any. OSError leaves it waiting for the next flush."""
+        """Writes entries buffered in memory; returns whether there were any. OSError leaves them for the
+        next flush.
+        """
         tail = self._tail
         if not tail:
             return False

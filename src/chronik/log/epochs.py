@@ -1,7 +1,7 @@
-"""Which leader epoch began at which offset: Kafka's LeaderEpochFileCache and `leader-epoch-checkpoint`.
+"""Start offsets of leader epochs: Kafka's LeaderEpochFileCache and `leader-epoch-checkpoint`.
 
-Every batch carries its epoch, so the file is only needed for what recovery does not read: it is written
-before the recovery point passes, not at each new epoch.
+Every batch carries its epoch, so the file is only needed for the part that recovery does not read: it is
+written before the recovery point passes, not at each new epoch.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,7 +19,7 @@ class EpochStart(NamedTuple):
 
 
 class EpochEnd(NamedTuple):
-    """The largest known epoch that is not above the one asked for, and the offset at which it ends."""
+    """The largest known epoch that is not above the requested one, and the offset at which it ends."""
 
     epoch: int
     end_offset: int
@@ -75,7 +75,7 @@ class LeaderEpochs:
         if epoch == self._epochs[-1]:
             return EpochEnd(epoch, log_end_offset)
         above = bisect_right(self._epochs, epoch)
-        # Below the first known epoch Kafka answers the epoch asked for, and where the first one starts.
+        # Below the first known epoch Kafka answers the requested epoch, and the start of the first one.
         known = self._epochs[above - 1] if above else epoch
         return EpochEnd(known, self._starts[above])
 
@@ -100,7 +100,7 @@ class LeaderEpochs:
 
 
 def parse_epochs(content: bytes) -> LeaderEpochs | None:
-    """None for what is not a whole, ascending checkpoint."""
+    """Returns None if the checkpoint is not whole or not ascending."""
     rows = parse_lines(content)
     if rows is None or not all(len(row) == 2 and row[0].isdigit() and row[1].isdigit() for row in rows):
         return None

@@ -19,7 +19,7 @@ OPEN_FILES_MAX = 512
 # How many files an addition looks at for one that is not pinned.
 _EVICTION_STEPS_MAX = 8
 
-# What is let go of at once when the process has no descriptor left.
+# Handles closed at once when the process has no descriptor left.
 _SHED = 64
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -99,11 +99,11 @@ class LazyFile:
         return file
 
     def to_sync(self) -> Syncable:
-        """What a round syncs: the open file, or this one, which then opens for as long as it takes."""
+        """Returns the object to sync: the open file, or this one, which then opens for the duration."""
         return self if self._file is None else self._file
 
     def sync(self) -> None:
-        """Make durable what was written by any handle. Blocks; in any thread."""
+        """Makes writes of any handle durable. Blocks; in any thread."""
         try:
             file = self._disk.open(self.path)
         except FileNotFoundError:
@@ -124,8 +124,8 @@ class LazyFile:
             self.close()
 
     def open_private(self) -> File:
-        """A handle of its own for a worker thread, which closes it; the shared one may be evicted
-        meanwhile.
+        """Opens a handle of its own for a worker thread, which closes it; the shared one may be evicted at
+        any time.
         """
         return self._disk.open(self.path)
 

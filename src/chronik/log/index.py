@@ -35,7 +35,7 @@ class SparseIndex(EntryFile):
         return self._unpack(source.read(self.file, (self._flushed - 1) * size, size), 0)
 
     def floor(self, key: int, source: Source) -> tuple[int, int] | None:
-        """The last entry whose key is at most `key`."""
+        """Returns the last entry whose key is at most `key`."""
         tail = self._tail
         if tail and self._unpack(tail, 0)[0] <= key:
             return self._floor_in(tail, key)
@@ -47,17 +47,17 @@ class SparseIndex(EntryFile):
         return bool(tail) and self._unpack(tail, 0)[0] <= key
 
     def entries(self, source: Source) -> list[tuple[int, int]]:
-        """All of them, in order."""
+        """Returns all entries, in order."""
         return [(key, value) for key, value in self._entries(source)]
 
     def keep(self, is_kept: Callable[[int, int], bool], source: Source) -> None:
-        """Drop the entries of which `is_kept` says no."""
+        """Drops the entries for which `is_kept` is false."""
         entries = self.entries(source)
         self.clear()
         for entry in entries:
             if is_kept(*entry):
                 self.append(*entry)
-        # What came from the file is not taken for what was just written.
+        # Entries read from the file must not be confused with newly written ones.
         self.try_flush()
 
     def _floor_in_file(self, key: int, source: Source) -> tuple[int, int] | None:
@@ -67,7 +67,7 @@ class SparseIndex(EntryFile):
             middle = (low + high) // 2
             found = source.read(self.file, middle * size, size)
             if len(found) < size:
-                # The file is being rewritten, or was cut: it says nothing.
+                # The file is being rewritten, or was cut: it cannot answer.
                 return None
             if self._unpack(found, 0)[0] <= key:
                 low = middle

@@ -1,9 +1,9 @@
-"""Batches one after another, past what is damaged between them.
+"""Iterates over intact batches, past damage between them.
 
 CRCs leave out a batch's first 16 bytes (base offset, length, epoch), because the broker stamps them. So a
 batch is intact when its CRC is right, it begins at the offset at which the one before it ended, and its epoch
-is not below the one before. Behind a batch that is not, the next intact one is looked for: where the damaged
-one says that it ends, or else byte by byte.
+is not below the one before. After a damaged batch the next intact one is searched for: at the end given by
+the damaged one's own length, or else byte by byte.
 """
 
 import re
@@ -36,17 +36,17 @@ class Damaged(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What is known of a stretch of batches before it is read."""
+    """Known limits of a stretch of batches before it is read."""
 
     # Where they are in the file.
     position: int
     end: int
     # The first batch's base offset; None when it is not known, and then that of the first one is believed.
     next_offset: int | None
-    # All offsets are in [offset_min, offset_max): what a damaged base offset can pretend.
+    # All offsets are in [offset_min, offset_max): limits the values of a damaged base offset.
     offset_min: int
     offset_max: int
-    # Epochs do not decrease, and none is above what is known.
+    # Epochs do not decrease, and none is above the known one.
     leader_epoch: int = -1
     leader_epoch_max: int = 2**31 - 1
     # Whether offsets may be missing between batches (compaction).
@@ -54,7 +54,7 @@ class Bounds(NamedTuple):
 
 
 def iterate_intact(file: LazyFile, bounds: Bounds, source: Source) -> Iterator[Intact | Damaged]:
-    """All from `bounds.position` to `bounds.end`. With a Damaged that has no next offset it ends."""
+    """Yields all from `bounds.position` to `bounds.end`. Ends with a Damaged that has no next offset."""
     position, expected, epoch = bounds.position, bounds.next_offset, bounds.leader_epoch
     while position < bounds.end:
         for found, batch in iterate_batches(file, position, bounds.end, source):
@@ -145,8 +145,8 @@ def _may_follow(batch: Batch, first: int, epoch: int, bounds: Bounds) -> bool:
 def _search(
     file: LazyFile, position: int, first: int, epoch: int, bounds: Bounds, source: Source
 ) -> tuple[int, int] | None:
-    """Look at every byte; what is not the start of an offset that may come is passed over at the speed of a
-    regular expression.
+    """Checks every byte; bytes that cannot start a valid offset are skipped at the speed of a regular
+    expression.
     """
     pattern = _start_of_batch(first, bounds.offset_max)
     while position < bounds.end:

@@ -9,7 +9,7 @@ from chronik.log.segment import Segment
 
 
 class LogDirectory:
-    """Where a log lives and how it opens files. `path` is relative to the disk, as `topic-0`."""
+    """A log's directory and the way it opens files. `path` is relative to the disk, as `topic-0`."""
 
     __slots__ = ("damages", "disk", "handles", "path")
 
@@ -80,5 +80,5 @@ class LogDirectory:
         return file
 
     def syncs_of_names(self) -> list[Syncable]:
-        """What makes this directory durable in its parent, and the names in it."""
+        """Returns the syncs that make this directory durable in its parent, and the names in it."""
         return [DirectorySync(self.disk, self.path), DirectorySync(self.disk, self.path.rpartition("/")[0])]

@@ -1,11 +1,11 @@
-"""The names of a partition's files, as Kafka has them: 20 digits of base offset, and what the file is."""
+"""The names of a partition's files, as in Kafka: 20 digits of base offset, and a suffix for the kind."""
 
 LOG = ".log"
 OFFSET_INDEX = ".index"
 TIME_INDEX = ".timeindex"
 TXN_INDEX = ".txnindex"
 SNAPSHOT = ".snapshot"
-# Marks a file that is about to go; what a crash leaves of these is removed when the log is opened.
+# Marks a file to be removed; files left by a crash are removed when the log is opened.
 DELETED = ".deleted"
 # An index that is being rebuilt, until it takes the place of the other: a leftover, too.
 REBUILT = ".cleaned"

@@ -1,7 +1,7 @@
-"""One partition's log: appends, reads, bounds. What the rooms above know of the disk.
+"""One partition's log: appends, reads, bounds. The interface of the disk for the rooms above.
 
 Everything here runs on the event loop and nothing here waits for a sync: writes go to the kernel, the caller
-syncs in rounds (`files_to_sync`, `on_synced`) and reads what is not in memory in a thread (`ColdRead`).
+syncs in rounds (`files_to_sync`, `on_synced`) and reads data that is not in memory in a thread (`ColdRead`).
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _LOADED_AT_ONCE = 16
 
 
 class AppendResult(NamedTuple):
-    """Where batches went. Offsets of the first and the last record; bytes written."""
+    """The result of an append: offsets of the first and the last record; bytes written."""
 
     base_offset: Offset
     last_offset: Offset
@@ -59,11 +59,11 @@ class AppendResult(NamedTuple):
 
 
 class LogFailed(OSError):
-    """The log failed earlier and takes no more appends; what it held can be read."""
+    """The log failed earlier and takes no more appends; its records can be read."""
 
 
 class PartitionLog:
-    """Opened by whoever hosts the partition, closed or deleted by them. One event loop uses it."""
+    """Opened, closed and deleted by the host of the partition. One event loop uses it."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class PartitionLog:
         # Whether there is a directory, and the active segment's file in it.
         self.is_on_disk = is_on_disk
         self.recovery: RecoveryReport = recovered.report
-        # What was found damaged or missing.
+        # Damaged or missing records.
         self.damages = directory.damages
         self._directory = directory
         self._clock = clock
@@ -112,11 +112,11 @@ class PartitionLog:
         vouched: VouchedLog | None = None,
         has_other_replicas: bool = False,
     ) -> Self:
-        """Open a partition's directory. Reads all that may be torn unless `was_clean`; `vouched` is what the
-        last clean stop noted of the log, and `has_other_replicas` as in `recovery.LastStop`.
+        """Opens a partition's directory. Reads everything that may be torn unless `was_clean`; `vouched` is
+        the last clean stop's note of the log, and `has_other_replicas` as in `recovery.LastStop`.
 
-        One that is not there is made with the first batch: until then nothing is promised that the metadata
-        log does not know, and a topic of thousands of partitions costs no files.
+        A directory that does not exist is created with the first batch: until then nothing is promised that
+        the metadata log does not know, and a topic of thousands of partitions costs no files.
 
         `handles` is the node's; a log without gets its own. Raises OSError, and KafkaError
         INCONSISTENT_TOPIC_ID when the directory belongs to another topic.
@@ -156,12 +156,12 @@ class PartitionLog:
 
     @property
     def synced_offset(self) -> Offset:
-        """Exclusive bound of what is durable."""
+        """Exclusive bound of the durable records."""
         return Offset(self._syncs.synced_offset)
 
     @property
     def producers(self) -> ProducerState:
-        """What is known of producers; after a truncation another object."""
+        """The producers' state; after a truncation another object."""
         return self._producers
 
     @property
@@ -175,11 +175,11 @@ class PartitionLog:
 
     @property
     def failure(self) -> OSError | None:
-        """Why it takes no more appends; None while it does."""
+        """The reason why it takes no more appends; None while it does."""
         return self._failure
 
     def fail(self, error: OSError) -> None:
-        """Take no more appends, because what is on the device is not known any more (a failed sync)."""
+        """Takes no more appends, because the content of the device is unknown (a failed sync)."""
         self._failure = self._failure or error
 
     # Appending.
@@ -191,7 +191,7 @@ class PartitionLog:
         with this epoch and offsets from the log's end on, where the caller has them. Checks nothing: see
         `producers.check`.
 
-        Raises OSError when the disk does; then nothing was appended, and `is_failed` says whether to go on.
+        Raises OSError when the disk does; then nothing was appended, and `is_failed` tells whether to go on.
         """
         self._check_epoch(leader_epoch)
         if stamped is None:
@@ -243,7 +243,7 @@ class PartitionLog:
             raise
 
     def make_directory(self) -> None:
-        """With the active segment in it, unless it is there. May be tried again after an OSError."""
+        """Creates it with the active segment in it, unless it exists. May be tried again after an OSError."""
         if self.is_on_disk:
             return
         directory = self._directory
@@ -291,7 +291,7 @@ class PartitionLog:
         self._active = segment
 
     def maybe_roll(self) -> bool:
-        """Roll if the active segment is older than segment.ms, for logs nobody writes to."""
+        """Rolls if the active segment is older than segment.ms, for logs without appends."""
         active = self._active
         age_ms = self._clock.now_ms() - active.created_ms
         if not active.size or age_ms <= active.lifetime_ms(self.config):
@@ -300,7 +300,7 @@ class PartitionLog:
         return True
 
     def flush(self) -> None:
-        """Write what waits in memory, so that after the next sync the log can be opened as clean."""
+        """Writes data buffered in memory, so that after the next sync the log can be opened as clean."""
         # A recovery on a full disk may have left some.
         waiting = [one for one in self._segments if one is not self._active and one.has_unwritten_entries]
         self._syncs.add_files([file for segment in waiting for file in segment.flush_indexes()])
@@ -324,8 +324,8 @@ class PartitionLog:
         return self._syncs.is_waiting or self._syncs.synced_offset < self._end_offset
 
     def vouch(self) -> VouchedLog | None:
-        """What a clean stop may note of the log: all of it is durable and closed. None when there is nothing
-        to miss.
+        """Returns the note for a clean stop: all of the log is durable and closed. None when the log is
+        empty.
         """
         if not self._end_offset:
             return None
@@ -352,8 +352,8 @@ class PartitionLog:
         return min([self._start_offset, *owed])
 
     def files_to_sync(self) -> tuple[Sequence[Syncable], Offset]:
-        """What to sync so that everything below the offset is durable. One round at a time; `on_synced` ends
-        it.
+        """Returns the files to sync so that everything below the offset is durable. One round at a time;
+        `on_synced` ends it.
         """
         return self._syncs.begin(self._active, self._end_offset), Offset(self._end_offset)
 
@@ -367,11 +367,12 @@ class PartitionLog:
     # Cutting.
 
     def truncate(self, end_offset: int) -> None:
-        """Drop everything from `end_offset` on, and the whole batch that holds it; durable when this returns.
+        """Drops everything from `end_offset` on, and the whole batch that holds it; durable when this
+        returns.
 
         Blocks: only a replica that disagrees with its leader does this. After an OSError the log `is_failed`.
-        Never below the log start: what DeleteRecords and retention took was committed, and that is not
-        truncated.
+        Never below the log start: records removed by DeleteRecords and retention were committed, and those
+        are not truncated.
         """
         invariant(end_offset >= self._start_offset, "truncate {} below {}", end_offset, self._start_offset)
         if end_offset >= self._end_offset:
@@ -407,10 +408,11 @@ class PartitionLog:
         self._syncs.truncate(active, self._end_offset)
 
     def reset(self, offset: int) -> None:
-        """Drop everything and go on, empty, at `offset`; durable when this returns.
+        """Drops everything and goes on, empty, at `offset`; durable when this returns.
 
-        Blocks: only a replica that is far behind its leader does this. A crash meanwhile leaves the log as it
-        was, perhaps less of it, or done. After an OSError the log `is_failed` and nothing in it can be read.
+        Blocks: only a replica that is far behind its leader does this. A crash during it leaves the log as it
+        was, perhaps with fewer records, or done. After an OSError the log `is_failed` and nothing in it can
+        be read.
         """
         self._check_failure()
         invariant(offset >= self._bases[0] or self._cleanup.is_done, "reset to {} in a cleanup", offset)
@@ -424,7 +426,7 @@ class PartitionLog:
         directory = self._directory
         self.make_directory()
         self._snapshots.remove_after(-1)
-        # From here on recovery drops what is below, and takes nothing for durable.
+        # From here on recovery drops records below, and takes nothing for durable.
         directory.remove_recovery_point()
         directory.write_log_start(offset)
         directory.disk.sync_directory(directory.path)
@@ -486,9 +488,9 @@ class PartitionLog:
         return removed
 
     async def mend_indexes(self) -> int:
-        """Work out again the indexes of closed segments that the log does not bear out; of how many. Raises
-        OSError. That of the active segment comes when the segment is closed: until then lookups do without
-        what is damaged in it.
+        """Rebuilds the indexes of closed segments that do not match the log; returns their number. Raises
+        OSError. That of the active segment is rebuilt when the segment is closed: until then lookups
+        ignore its damaged part.
         """
         closed = self._segments[:-1]
         for number, segment in enumerate(closed):
@@ -520,7 +522,7 @@ class PartitionLog:
         know which entries came before.
         """
         if not self._cleanup.is_done:
-            # Only what is durably gone leaves the epochs: a crash before this brings the old start back.
+            # Only durable removals change the epochs: a crash before this brings the old start back.
             durable = await self._cleanup.run(lambda: self._syncs.synced_offset)
             self._epochs.truncate_start(durable)
 
@@ -545,7 +547,7 @@ class PartitionLog:
                 self._reader.remember(offset, Place(self._active, self._active.size, True, offset))
             return LogSlice(offset, offset, [], 0)
         if max_bytes < HEADER_BYTES and not at_least_one:
-            # No batch is so small: there is no room for one, which says nothing about the log.
+            # No batch is this small: there is no room for one, which says nothing about the log.
             return LogSlice(offset, offset, [], 0)
         request = ReadRequest(
             offset, max_bytes, end_offset, at_least_one, self._epochs_from(offset), self.config.compacts
@@ -561,7 +563,7 @@ class PartitionLog:
         return self._reader.read(self._segments, bisect_right(self._bases, offset) - 1, request, self.config)
 
     def _epochs_from(self, offset: int) -> Epochs:
-        """Those of the batches from the one on that holds `offset`."""
+        """Returns the epochs of the batches from the one on that holds `offset`."""
         first = self._epochs.epoch_at(offset)
         return Epochs(first, self._epochs.latest) if first >= 0 else ANY_EPOCH
 
@@ -583,8 +585,8 @@ class PartitionLog:
         return self._epochs.entries()
 
     def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
-        """Where the largest epoch that is not above `epoch` ends (OffsetForLeaderEpoch); (-1, -1) when
-        unknown.
+        """Returns the end of the largest epoch that is not above `epoch` (OffsetForLeaderEpoch); (-1, -1)
+        when unknown.
         """
         return self._epochs.end_of(epoch, self._end_offset)
 

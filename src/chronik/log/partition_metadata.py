@@ -12,7 +12,7 @@ def format_partition_metadata(topic_id: TopicId) -> bytes:
 
 
 def parse_partition_metadata(content: bytes) -> TopicId | None:
-    """None for what a crash left unreadable."""
+    """Returns None if a crash left it unreadable."""
     lines = content.decode(errors="replace").split("\n")
     if len(lines) < 2 or lines[0] != "version: 0" or not lines[1].startswith("topic_id: "):
         return None

@@ -1,10 +1,9 @@
 """Producer state as a file: Kafka's `<offset>.snapshot`, which holds the state before the batch at that
 offset.
 
-Version 1 of ProducerSnapshot.json: version, CRC-32C of what follows it, an array of entries. Kafka's
-entries have room for a producer's last batch only, so that after a restart a retry of one of the four
-before it would fail. Those follow the array here, under the same CRC: Kafka's own reader stops after the
-array.
+Version 1 of ProducerSnapshot.json: version, CRC-32C of the rest, an array of entries. Kafka's entries have
+room for a producer's last batch only, so that after a restart a retry of one of the four before it would
+fail. Those follow the array here, under the same CRC: Kafka's own reader stops after the array.
 """
 
 import struct
@@ -33,7 +32,7 @@ def format_snapshot(state: ProducerState) -> bytes:
 
 
 def parse_snapshot(content: bytes) -> ProducerState | None:
-    """None for anything but a whole snapshot whose CRC agrees."""
+    """Returns None unless the snapshot is whole and its CRC agrees."""
     start = _START.size + _COUNT.size
     if len(content) < start:
         return None

@@ -1,7 +1,7 @@
-"""What a partition knows of its producers: sequences of idempotent ones, open transactions.
+"""A partition's producer state: sequences of idempotent producers, open transactions.
 
 Kafka's ProducerStateManager and ProducerAppendInfo. The state is a function of the batches in the log:
-`check` says what a client's batch would mean, `on_batch` takes in every appended one, whoever sent it.
+`check` validates a client's batch, `on_batch` applies every appended one, from a client or a leader.
 """
 
 from collections import deque
@@ -49,7 +49,7 @@ class AppendedBatch(NamedTuple):
 
 
 class ProducerEntry:
-    """One producer id. Made by its first batch, dropped when it has been silent for
+    """One producer id. Created by its first batch, dropped when it has been silent for
     producer.id.expiration.ms.
     """
 
@@ -124,7 +124,7 @@ class ProducerState:
         return iter(self._entries.values())
 
     def active(self) -> Sequence[ProducerEntry]:
-        """All known producers (DescribeProducers)."""
+        """Returns all known producers (DescribeProducers)."""
         return list(self._entries.values())
 
     def get(self, producer_id: int) -> ProducerEntry | None:
@@ -133,14 +133,14 @@ class ProducerState:
     # Checking a client's batch.
 
     def check(self, batch: BatchHeader) -> Duplicate | None:
-        """Whether a batch may be appended (None) or was before. Raises KafkaError for a wrong epoch,
-        sequence or state.
+        """Returns None if a batch may be appended, or the earlier append of a duplicate. Raises KafkaError
+        for a wrong epoch, sequence or state.
         """
         if batch.producer_id < 0:
             return None
         entry = self._entries.get(batch.producer_id)
         if entry is None:
-            # A producer nobody knows may start anywhere: its state may have expired or been deleted
+            # An unknown producer may start at any sequence: its state may have expired or been deleted
             # (KIP-360).
             return None
         duplicate = entry.find_duplicate(batch)
@@ -175,7 +175,7 @@ class ProducerState:
                 f"sequence {batch.base_sequence} where {expected} follows",
             )
 
-    # Taking in what was appended.
+    # Applying appended batches.
 
     def on_batch(self, batch: BatchHeader, base_offset: int) -> None:
         """A data batch with a producer id is in the log at `base_offset`."""
@@ -195,7 +195,9 @@ class ProducerState:
     def on_end_marker(
         self, batch: BatchHeader, offset: int, coordinator_epoch: int, *, is_abort: bool
     ) -> AbortedTxn | None:
-        """A commit or abort marker is in the log at `offset`; what the transaction index gets, if any."""
+        """A commit or abort marker is in the log at `offset`; returns the entry for the transaction index,
+        if any.
+        """
         entry = self._entries.get(batch.producer_id)
         if entry is None:
             entry = self._entries[batch.producer_id] = ProducerEntry(batch.producer_id)
@@ -215,7 +217,7 @@ class ProducerState:
     # Bounds and ends.
 
     def first_unstable_offset(self, high_watermark: int) -> int | None:
-        """Where the first transaction starts that is open, or whose marker is not yet below
+        """Returns the start of the first transaction that is open, or whose marker is not yet below
         `high_watermark`.
         """
         completed = self._completed

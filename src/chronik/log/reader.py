@@ -1,6 +1,6 @@
-"""Warm reads of one log, and where its sequential readers are.
+"""Warm reads of one log, and the positions of its sequential readers.
 
-A consumer asks for the offset at which its last read ended. The place in the file is remembered, so that
+A consumer requests the offset at which its last read ended. That position in the file is remembered, so that
 such a read neither searches an index nor steps over batches.
 """
 
@@ -11,8 +11,8 @@ from chronik.log.reading import ColdRead, LogSlice, Place, ReadRequest, read_sli
 from chronik.log.segment import Segment
 from chronik.log.source import CACHED, NotCached
 
-# Readers whose place is remembered; a log with more of them at different places searches its index for the
-# others, which costs microseconds.
+# Readers whose position is remembered; a log with more of them at different positions searches its index for
+# the others, which costs microseconds.
 PLACES_MAX = 16
 
 
@@ -28,7 +28,7 @@ class LogReader:
     def read(
         self, segments: Sequence[Segment], first: int, request: ReadRequest, config: LogConfig
     ) -> LogSlice | ColdRead:
-        """Read what is in memory; `segments[first]` holds the offset. A ColdRead where the device is
+        """Reads data in memory; `segments[first]` holds the offset. Returns a ColdRead where the device is
         needed.
         """
         readable = _load(segments, first, request.max_bytes, config)

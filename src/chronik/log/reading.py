@@ -1,6 +1,6 @@
 """Reads: whole batches between two offsets, as bytes.
 
-A read is tried on the event loop with what the kernel has in memory; when it would wait for the device, it
+A read is tried on the event loop with the data in the page cache; when it would wait for the device, it
 becomes a `ColdRead`, to be loaded in a worker thread.
 """
 
@@ -17,8 +17,8 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 
 
 class CorruptBatch(KafkaError):
-    """Records on disk are not what was written, or not there. The client gets CORRUPT_MESSAGE; the log line
-    names the place.
+    """Records on disk are damaged or missing. The client gets CORRUPT_MESSAGE; the log line names the
+    place.
     """
 
     def __init__(self, damage: Damage, offset: int) -> None:
@@ -32,7 +32,7 @@ class CorruptBatch(KafkaError):
 class LogSlice(NamedTuple):
     """Whole batches, in order. Empty (no buffers) when there is nothing to read between the bounds."""
 
-    # Of the first batch: at most the offset that was asked for, which may be inside it.
+    # Of the first batch: at most the requested offset, which may be inside the batch.
     base_offset: int
     # Where the next read goes on.
     end_offset: int
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 class ReadRequest(NamedTuple):
-    """What a read was asked for."""
+    """The parameters of a read."""
 
     offset: int
     max_bytes: int
@@ -73,9 +73,9 @@ class ReadRequest(NamedTuple):
 
 
 class ColdRead:
-    """A read that must wait for the device. Made by `PartitionLog.read`; `load` runs in any thread, once.
+    """A read that must wait for the device. Created by `PartitionLog.read`; `load` runs in any thread, once.
 
-    It holds no open files, so the log may roll, delete segments and close meanwhile.
+    It holds no open files, so the log may roll, delete segments and close in the meantime.
     """
 
     __slots__ = ("_request", "_segments", "_start")
@@ -153,7 +153,7 @@ class _Reader:
             chunk = self._source.read(segment.log, position, length) if position >= 0 < length else b""
             if last_offset != UNKNOWN:
                 if not ends_at(chunk, last_offset):
-                    # It tells of the index, and finds an entry that can be believed.
+                    # It reports damage of the index, and finds an entry that matches the log.
                     position = segment.position_before(self._next_offset, self._source)
                     expected, last_offset = UNKNOWN if position else segment.base_offset, UNKNOWN
                     continue
@@ -198,12 +198,14 @@ class _Reader:
     # Damage. A read of several batches ends before it; the next read begins with it.
 
     def _on_damage(self, segment: Segment, position: int, resumed_at: int) -> tuple[int, int]:
-        """Where to read on, and the base offset there: what is damaged may be before what is asked for."""
+        """Returns where to read on, and the base offset there: the damage may be before the requested
+        offset.
+        """
         if self._buffers:
             self.is_complete = True
             return position, UNKNOWN
         if self._source is CACHED:
-            # Looking for what is intact takes a while.
+            # The search for intact batches takes a while.
             raise NotCached
         if position == resumed_at:
             offset = self._next_offset

@@ -1,12 +1,13 @@
-"""Opening a log: after a clean close by trusting its files, after anything else by reading what may be torn.
+"""Opens a log: after a clean close by trusting its files, after anything else by reading the part that may be
+torn.
 
-Durable for certain is everything below the *vouched end*: what the last clean stop noted (`log.vouched`), and
-what is below the recovery point, which is the base offset of a segment. What is damaged or missing there was
-once acknowledged. It is reported (`log.damage`) and left as it is, and the log goes on behind it.
+Durable for certain is everything below the *vouched end*: the end at the last clean stop (`log.vouched`), and
+everything below the recovery point, which is the base offset of a segment. Records damaged or missing there
+were once acknowledged. They are reported (`log.damage`) and left as they are, and the log goes on after them.
 
-From the vouched end on every batch is read and its CRC checked; the log ends before the first that is
-damaged, missing or out of order, of which nobody was told. What the indexes, the producers and the epochs
-should be is worked out again on the way.
+From the vouched end on every batch is read and its CRC checked; the log ends before the first batch that is
+damaged, missing or out of order: it was never acknowledged. Indexes, producers and epochs are rebuilt on the
+way.
 """
 
 from bisect import bisect_right
@@ -53,26 +54,26 @@ from chronik.records.batch import HEADER_BYTES, parse_header
 # The vouched end after a clean stop that left no note of the log: all that is in the files.
 _EVERYTHING = 2**63 - 1
 
-# What a damaged batch may say of how many records it has: more do not fit into the largest one.
+# Limit of the record count in a damaged batch: more do not fit into the largest one.
 _RECORDS_MAX = 1 << 27
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastStop:
-    """What is known of how a log was left."""
+    """How a log was left."""
 
     # Everything was synced and closed.
     was_clean: bool
-    # What the last clean stop noted of it, which may be some lives ago.
+    # The last clean stop's note of it, which may be several starts ago.
     vouched: VouchedLog | None = None
-    # Others have the records, and a leader sends what this replica lacks: one that lost its end is shorter
-    # then. Without others it goes on where it would have, so that no offset is given twice.
+    # Others have the records, and a leader sends those that this replica lacks: one that lost its end is
+    # shorter then. Without others it goes on where it would have, so that no offset is given twice.
     has_other_replicas: bool = False
 
 
 @dataclass(slots=True)
 class RecoveryReport:
-    """What opening a log found and did; for the node's log line and for tests."""
+    """The findings and actions of opening a log; for the node's log line and for tests."""
 
     was_scanned: bool = False
     scanned_bytes: int = 0
@@ -133,7 +134,7 @@ class _Recovery:
         self._epochs = LeaderEpochs()
         self._producers = ProducerState()
         self._end_offset = 0
-        # What the log ends with instead of the records it had; None when its end is there.
+        # Stands for lost records at the end of the log; None when the end is there.
         self._lost: Damaged | None = None
         self._is_out_of_space = False
         # Written by the scan, to be synced at its end.
@@ -144,7 +145,7 @@ class _Recovery:
         found = self._directory.read_offset(LOG_START) if LOG_START in names else None
         self._durable_start = found or 0
         start = max(self._durable_start, 0 if vouched is None else vouched.start_offset)
-        # A segment below it that a crash left is no loss, whatever it looks like.
+        # A segment below the start, left by a crash, is no loss, whatever its content.
         self._directory.damages.forget_before(start)
         return start
 
@@ -203,7 +204,7 @@ class _Recovery:
     # What should be there.
 
     def _look_for_segments(self) -> None:
-        """Give each segment its end, and hold all against what the last clean stop noted of them."""
+        """Sets the end of each segment, and compares all with the last clean stop's note."""
         for segment, following in pairwise(self._segments):
             segment.end_offset = following.base_offset
         vouched = self._last_stop.vouched
@@ -224,7 +225,7 @@ class _Recovery:
             if present.end_offset is not None:
                 present.end_offset = end
                 if self._last_stop.has_other_replicas and present.log.open().size() < noted.size:
-                    # Not only when somebody reads it: the replica must be replaced.
+                    # Not only at the first read: the replica must be replaced.
                     present.load(self._config)
 
     def _report_missing(self, base_offset: int, first_offset: int, end_offset: int) -> None:
@@ -248,7 +249,7 @@ class _Recovery:
     # A lost end.
 
     def _go_on_after(self, lost: Damaged) -> None:
-        """What was durable at the end of the log is damaged or missing, from `lost.first_offset` on."""
+        """Durable records at the end of the log are damaged or missing, from `lost.first_offset` on."""
         last = self._segments[-1]
         end_offset = self._end_after(lost)
         self._report.lost_from_offset = lost.first_offset
@@ -278,8 +279,8 @@ class _Recovery:
         self._load_producers(self._end_offset)
 
     def _begin_behind(self, last: Segment, end_offset: int) -> None:
-        """A new segment takes what comes: nothing is appended behind bytes that are no batch, and what is
-        left stays as it is.
+        """A new segment takes further appends: nothing is appended after bytes that are no batch, and the
+        damaged rest stays as it is.
         """
         last.end_offset = min(last.end_offset or end_offset, end_offset)
         for file in last.flush_indexes():
@@ -302,7 +303,7 @@ class _Recovery:
         return max(lost.first_offset + 1, self._snapshots.latest or 0, self._claimed_end(lost))
 
     def _claimed_end(self, lost: Damaged) -> int:
-        """What the damaged batch itself says."""
+        """Returns the end by the damaged batch's own header."""
         data = self._segments[-1].log.open().read_at(lost.position, HEADER_BYTES)
         if len(data) < HEADER_BYTES:
             return 0
@@ -318,7 +319,7 @@ class _Recovery:
         return max(self._log_start, self._segments[0].base_offset)
 
     def _tidy(self, names: list[str]) -> list[str]:
-        """Remove what a crash left; the names that stay."""
+        """Removes files left by a crash; returns the remaining names."""
         bases = {parse_offset(name, LOG) for name in names}
         kept = []
         for name in names:
@@ -380,7 +381,7 @@ class _Recovery:
         return True
 
     def _find_end(self, active: Segment, epochs: LeaderEpochs) -> int:
-        """Where the intact records end; looks only at what follows the last index entry."""
+        """Returns the end of the intact records; reads only the part after the last index entry."""
         start = active.last_indexed_position(BLOCKING)
         if active.has_damaged_index or not active.confirm_times(BLOCKING):
             active.rebuild_indexes(self._config)
@@ -406,7 +407,7 @@ class _Recovery:
         return end_offset
 
     def _check_ends(self, closed: Sequence[Segment]) -> None:
-        """Nobody noted what is in them: whether each reaches the next is seen at its end."""
+        """Without a note of their content, each is checked at its end to reach the next."""
         for segment in closed:
             segment.load(self._config)
             segment.check_end()
@@ -538,7 +539,7 @@ class _Recovery:
             end=size,
             next_offset=self._end_offset,
             offset_min=self._end_offset,
-            # A later segment that is not durable for certain may be what is left of an older log.
+            # A later segment that is not durable for certain may be a remnant of an older log.
             offset_max=(is_end_certain and segment.end_offset) or segment.base_offset + OFFSETS_MAX,
             leader_epoch=self._epochs.latest,
             has_gaps=self._config.compacts,
@@ -546,7 +547,7 @@ class _Recovery:
 
     def _take_in(self, segment: Segment, found: Intact) -> None:
         header = found.batch.header
-        # What was damaged before it keeps its place.
+        # Damage before it keeps its place.
         segment.size = found.position
         segment.on_written(header.base_offset, header, self._config)
         self._epochs.on_batch(header.leader_epoch, header.base_offset)
@@ -569,7 +570,7 @@ class _Recovery:
         del self._segments[number:]
 
     def _seal(self, closed: Segment) -> None:
-        """What a roll after `closed` would have written."""
+        """Writes the files that a roll after `closed` would have written."""
         with self._without_room():
             self._unsynced += closed.flush_indexes()
             snapshot = self._snapshots.write(self._end_offset, self._producers)
@@ -578,7 +579,7 @@ class _Recovery:
 
     @contextmanager
     def _without_room(self) -> Iterator[None]:
-        """On a full disk the log is read all the same. What cannot be written beside it is worked out again
+        """On a full disk the log is read all the same. Files that cannot be written besides it are rebuilt
         at the next start, for the recovery point stays where it is.
         """
         try:
@@ -589,11 +590,11 @@ class _Recovery:
             self._is_out_of_space = True
 
     def _make_durable(self, first: int) -> None:
-        """What was read may still be only in the kernel's memory; from now on it counts as committed."""
+        """The records read may still be only in the kernel's memory; from now on they count as committed."""
         logs = [segment.log for segment in self._segments[first:] if segment.size or segment.log.is_pinned]
         if not logs:
             return
-        # Only where the recovery point passes what it describes: else recovery reads that again, and
+        # Only where the recovery point passes the records it describes: else recovery reads them again, and
         # thousands of logs of one segment would wait for the device each.
         content = self._epochs.format()
         if content != self._epochs_on_disk and len(self._segments) > 1:

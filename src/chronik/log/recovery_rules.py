@@ -1,8 +1,7 @@
-"""The decisions of recovery, as tables: what was found, and what becomes of it. Pure; `log.recovery` carries
-them out.
+"""The decisions of recovery, as tables: finding and consequence. Pure; `log.recovery` carries them out.
 
-All stand on the *vouched end*: everything below it is durable for certain. What is damaged or missing there
-was acknowledged once, so it is reported and never removed; of what is behind it nobody was told.
+All depend on the *vouched end*: everything below it is durable for certain. Records damaged or missing there
+were acknowledged once, so they are reported and never removed; records after it were never acknowledged.
 """
 
 from enum import Enum
@@ -11,7 +10,7 @@ from chronik.log.intact import Damaged
 
 
 class Front(Enum):
-    """What becomes of a log by where its first segment begins."""
+    """The consequence of the position at which the first segment begins."""
 
     # It is read.
     KEPT = "kept"
@@ -46,7 +45,8 @@ class Joint(Enum):
     FOLLOWS = "follows"
     # It belongs to the log, and the records in front of it are lost.
     BEHIND_GAP = "behind a gap"
-    # It is left of an older log, or was written when what is before it was not durable: it is removed.
+    # It is a remnant of an older log, or was written when the records before it were not durable: it is
+    # removed.
     FOREIGN = "foreign"
 
 
@@ -65,7 +65,7 @@ def judge_joint(base: int, *, end_offset: int, vouched_end: int, has_gaps: bool)
 
 
 class OnDamage(Enum):
-    """What becomes of bytes that are no batch, and of what follows them."""
+    """The consequence of bytes that are no batch, and of the batches after them."""
 
     # They and all that follows are removed.
     CUT = "cut"

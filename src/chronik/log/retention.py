@@ -1,4 +1,4 @@
-"""Which segments are past retention.ms and retention.bytes. Kafka's rules (UnifiedLog.deleteOldSegments)."""
+"""Segments past retention.ms and retention.bytes. Kafka's rules (UnifiedLog.deleteOldSegments)."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,11 @@ from chronik.records.batch import NO_TIMESTAMP
 def count_expired(
     segments: Sequence[Segment], end_offset: int, bound: int, config: LogConfig, now_ms: int
 ) -> int:
-    """How many segments from the first on may go; all of them when even the active one is too old.
+    """Returns how many segments, from the first on, may be removed; all of them when even the active one is
+    too old.
 
-    Only whole segments below `bound`, the high watermark, go: what is not committed is not touched. The
-    segments must be loaded.
+    Only whole segments below `bound`, the high watermark, are removed: uncommitted records are not touched.
+    The segments must be loaded.
     """
     if not config.deletes:
         return 0

@@ -1,8 +1,7 @@
-"""A log segment: one `.log` file with its indexes. Made by `PartitionLog` at a roll, or when the log is
+"""A log segment: one `.log` file with its indexes. Created by `PartitionLog` at a roll, or when the log is
 opened.
 
-Only the active segment, the last of a log, is written. What is known of a closed one is read when first
-asked for.
+Only the active segment, the last of a log, is written. The state of a closed one is read at the first use.
 """
 
 from collections.abc import Iterator
@@ -23,11 +22,11 @@ from chronik.records.batch import LOG_OVERHEAD, NO_TIMESTAMP, Batch, BatchHeader
 
 # Relative offsets in the indexes are 4 bytes, signed.
 RELATIVE_OFFSET_MAX = 2**31 - 1
-# So many one segment can have.
+# Offsets that one segment can have.
 OFFSETS_MAX = RELATIVE_OFFSET_MAX + 1
 
-# Entries that a lookup tries, each before the last, until the log bears one out. Damage is mostly one entry
-# or all of them, and from the segment's start on everything is found.
+# Entries that a lookup tries, each before the last, until one matches the log. Mostly one entry is damaged or
+# all of them, and a search from the segment's start always succeeds.
 _ENTRIES_TRIED_MAX = 4
 
 
@@ -72,7 +71,7 @@ class Segment:
         self.base_offset = base_offset
         # Where the next segment begins; None for the active one.
         self.end_offset: int | None = None
-        # What a clean stop noted that it has at least; None where nobody did.
+        # The minimum size by a clean stop's note; None without one.
         self.vouched_size: int | None = None
         # Entries were found that the log does not bear out. Lookups do without them until a rebuild.
         self.has_damaged_index = False
@@ -101,11 +100,11 @@ class Segment:
     # Life.
 
     def begin(self) -> None:
-        """There is nothing in it, and no file yet: `create` makes it."""
+        """The segment is empty, and has no file yet: `create` makes it."""
         self._is_loaded = self.is_time_confirmed = True
 
     def create(self) -> None:
-        """Make the `.log` file, empty. What a crash left of an earlier one under this name goes."""
+        """Creates the `.log` file, empty. Remains of an earlier one under this name are removed."""
         for index in self._indexes():
             index.clear()
         file = self.log.open(create=True)
@@ -115,7 +114,7 @@ class Segment:
         self._is_loaded = self.is_time_confirmed = True
 
     def load(self, config: LogConfig) -> None:
-        """Learn what the files of a closed segment say; indexes that make no sense are rebuilt."""
+        """Reads the files of a closed segment; invalid indexes are rebuilt."""
         if self._is_loaded:
             return
         self.size = self.log.open().size()
@@ -131,7 +130,7 @@ class Segment:
 
     @property
     def known_size(self) -> int:
-        """Bytes it has at least: one that nobody has read from is not opened for it."""
+        """Minimum size in bytes: a segment that was not read yet is not opened for it."""
         return self.size if self._is_loaded else self.vouched_size or 0
 
     def flush_indexes(self) -> list[LazyFile]:
@@ -225,7 +224,7 @@ class Segment:
         self.size = position + size
 
     def on_found(self, header: BatchHeader) -> None:
-        """Learn of one of the last batches, which the indexes may not know, when the log is opened."""
+        """Applies one of the last batches, which the indexes may not know, when the log is opened."""
         if header.max_timestamp > self.max_timestamp:
             self.max_timestamp = header.max_timestamp
             self._offset_of_max_timestamp = header.last_offset
@@ -256,7 +255,7 @@ class Segment:
         return 0
 
     def last_indexed_position(self, source: Source) -> int:
-        """That of the last entry which the log bears out; 0 when there is none."""
+        """Returns the position of the last entry that matches the log; 0 when there is none."""
         entry = self.offsets.last(source)
         if entry is None:
             return 0
@@ -276,7 +275,7 @@ class Segment:
         """The position of a batch before which no record has `timestamp` or a greater one."""
         wanted = timestamp - 1
         for _ in range(_ENTRIES_TRIED_MAX):
-            # An entry says that up to its offset no timestamp is greater than its own.
+            # An entry means that up to its offset no timestamp is greater than its own.
             entry = self.times.floor(wanted, source)
             if entry is None:
                 return 0
@@ -311,13 +310,13 @@ class Segment:
         return True
 
     def intact(self, position: int, source: Source) -> Iterator[Intact | Damaged]:
-        """Batches from `position`, which must be the start of one, to the end of the segment, and what is
-        damaged between them.
+        """Yields batches from `position`, which must be the start of one, to the end of the segment, and
+        the damage between them.
         """
         return iterate_intact(self.log, self.bounds(position, source), source)
 
     def bounds(self, position: int, source: Source) -> Bounds:
-        """Of everything from `position` on, where 0 or an index entry led."""
+        """Returns the bounds of everything from `position` on, which is 0 or from an index entry."""
         first = read_base_offset(self.log, position, source) if position else self.base_offset
         return Bounds(
             position=position,
@@ -333,7 +332,7 @@ class Segment:
         return self.end_offset if self.end_offset is not None else self.base_offset + OFFSETS_MAX
 
     def batches(self, position: int, source: Source) -> Iterator[tuple[int, Batch]]:
-        """As `intact`, without what is damaged, which is reported."""
+        """As `intact`, without damage, which is reported."""
         for found in self.intact(position, source):
             if isinstance(found, Intact):
                 yield found
@@ -376,8 +375,8 @@ class Segment:
         return Damage(DamageKind.INDEX, path, position, offset, max(self._offset_bound, offset + 1))
 
     def check_end(self) -> None:
-        """Look at what follows the last index entry of a closed segment, and report what is damaged or
-        missing there. The segment is loaded.
+        """Checks the part after the last index entry of a closed segment, and reports damaged or missing
+        records there. The segment is loaded.
         """
         start = self.last_indexed_position(BLOCKING)
         end_offset = self.base_offset
@@ -466,7 +465,9 @@ class Segment:
         self.has_damaged_index, self.is_time_confirmed = False, True
 
     def begin_rebuild(self, disk: Disk) -> "Segment":
-        """A copy of this closed segment that shares no handles with it, and writes its indexes beside."""
+        """Returns a copy of this closed segment that shares no handles with it, and writes its indexes
+        next to them.
+        """
         directory = self.log.path.rpartition("/")[0]
         apart = Segment(disk, HandleCache(), directory, self.base_offset, self.created_ms)
         apart.end_offset, apart.size = self.end_offset, self.size
@@ -475,7 +476,7 @@ class Segment:
         return apart
 
     def rebuild_apart(self, config: LogConfig) -> None:
-        """For a thread: `rebuild_indexes`, durably, and let go of the files. Blocks."""
+        """For a thread: `rebuild_indexes`, durably, then closes the files. Blocks."""
         try:
             self.rebuild_indexes(config)
             for index in (self.offsets, self.times):
@@ -486,7 +487,7 @@ class Segment:
             self.close()
 
     def take_indexes(self, apart: "Segment", disk: Disk) -> None:
-        """Replace the indexes by those of a copy that has rebuilt them."""
+        """Replaces the indexes by those of a copy that has rebuilt them."""
         for own, rebuilt in ((self.offsets, apart.offsets), (self.times, apart.times)):
             own.file.close()
             own.clear()

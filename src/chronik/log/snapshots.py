@@ -58,7 +58,7 @@ class Snapshots:
         return bool(self._offsets) and self._offsets[0] <= end_offset
 
     def remove_after(self, offset: int) -> None:
-        """Drop those of a log that now ends at `offset`."""
+        """Drops the snapshots of a log that now ends at `offset`."""
         self._remove(self._offsets[bisect_right(self._offsets, offset) :])
 
     def forget_before(self, offset: int) -> list[str]:

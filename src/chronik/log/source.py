@@ -1,7 +1,7 @@
-"""Three ways to read a log's files: only what is cached, in a worker thread, or waiting in place.
+"""Three ways to read a log's files: only from the page cache, in a worker thread, or blocking in place.
 
-Reads are written once against `Source`. The event loop tries `cached` first; what is not in memory is read
-again from the start by a `PrivateSource` in a thread, with handles of its own.
+Reads are written once against `Source`. The event loop tries `cached` first; a read of other data is repeated
+from the start by a `PrivateSource` in a thread, with handles of its own.
 """
 
 from types import TracebackType

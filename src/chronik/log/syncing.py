@@ -1,6 +1,7 @@
-"""What of a log is durable, and which files the next sync must cover.
+"""The durable part of a log, and the files that the next sync must cover.
 
-The caller syncs in rounds, one at a time per log: `begin` names the files, `end` says that they are durable.
+The caller syncs in rounds, one at a time per log: `begin` returns the files, `end` reports that they are
+durable.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from chronik.log.segment import Segment
 
 
 class _Round(NamedTuple):
-    """How much of what waits a round covers."""
+    """The part of the pending syncs that a round covers."""
 
     end_offset: int
     names: int
@@ -21,7 +22,7 @@ class _Round(NamedTuple):
 
 
 class SyncState:
-    """Owned by the PartitionLog; knows files, not what is in them."""
+    """Owned by the PartitionLog; knows files, not their content."""
 
     __slots__ = ("_files", "_names", "_round", "_segments", "synced_offset")
 
@@ -55,9 +56,10 @@ class SyncState:
         return self._segments[0] if self._segments else active
 
     def begin(self, active: Segment, end_offset: int) -> list[Syncable]:
-        """The files of a round that makes everything below `end_offset` durable.
+        """Returns the files of a round that makes everything below `end_offset` durable.
 
-        Names go with what is in the files they name: an empty log is as good as none.
+        Directory entries are synced only together with file contents; losing an empty log's directory loses
+        nothing.
         """
         files: list[Syncable] = [active.log.to_sync()] if active.log.is_pinned else []
         if self._segments:
@@ -87,11 +89,11 @@ class SyncState:
         return done.segments > 0
 
     def truncate(self, active: Segment, end_offset: int) -> None:
-        """The log was cut at `end_offset`, inside what is the active segment now, and the cut is durable."""
+        """The log was cut at `end_offset`, inside the present active segment, and the cut is durable."""
         self.synced_offset = min(self.synced_offset, end_offset)
         waiting = [s for s in self._segments if not s.log.is_abandoned and s is not active]
         if self._round is not None:
-            # What a running round covers is cut, too.
+            # Segments covered by a running round are cut, too.
             covered = self._segments[: self._round.segments]
             self._round = self._round._replace(
                 end_offset=min(self._round.end_offset, end_offset),

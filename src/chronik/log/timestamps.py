@@ -1,4 +1,4 @@
-"""From a time to an offset: ListOffsets by timestamp, and by the greatest one (KIP-79, KIP-734)."""
+"""Maps a time to an offset: ListOffsets by timestamp, and by the greatest one (KIP-79, KIP-734)."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class TimestampOffset(NamedTuple):
 def find_timestamp(
     segments: Sequence[Segment], timestamp: int, start_offset: int, config: LogConfig
 ) -> TimestampOffset | None:
-    """The first record from `start_offset` on whose timestamp is at least `timestamp`."""
+    """Returns the first record from `start_offset` on whose timestamp is at least `timestamp`."""
     for segment in segments:
         segment.load(config)
         if segment.confirm_times(BLOCKING) and segment.max_timestamp < timestamp:

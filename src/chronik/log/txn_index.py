@@ -33,7 +33,7 @@ class TxnIndex(EntryFile):
         self._append(_VERSION, *txn)
 
     def keep(self, end_offset: int, source: Source) -> None:
-        """Drop the transactions whose marker is at or after `end_offset`."""
+        """Drops the transactions whose marker is at or after `end_offset`."""
         txns = self.entries(source)
         if txns:
             self.clear()

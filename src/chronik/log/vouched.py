@@ -1,8 +1,8 @@
-"""What a clean stop notes of each log, so that the next start knows what must be there.
+"""A clean stop's note of each log, so that the next start knows which records must be there.
 
-One file for the node, `clean-stop-checkpoint`, in the text format of Kafka's checkpoints with a CRC behind
-it: a row for each log that has a directory. It is written before the mark of the clean stop, and stays after
-the mark is taken: what was durable then is so after a crash, too.
+One file for the node, `clean-stop-checkpoint`, in the text format of Kafka's checkpoints with a CRC after it:
+a row for each log that has a directory. It is written before the mark of the clean stop, and stays after the
+mark is removed: records durable then are so after a crash, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ class VouchedSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VouchedLog:
-    """A log as a clean stop left it: everything in it was durable."""
+    """A log at a clean stop: everything in it was durable."""
 
     topic_id: TopicId
     start_offset: int
@@ -41,7 +41,7 @@ def format_vouched(logs: Mapping[str, VouchedLog]) -> bytes:
 
 
 def parse_vouched(content: bytes) -> dict[str, VouchedLog] | None:
-    """None for what is not whole."""
+    """Returns None if it is not whole."""
     body = unseal(content)
     rows = None if body is None else parse_lines(body)
     return None if rows is None else {row[0]: _parse(row) for row in rows if row != [""]}

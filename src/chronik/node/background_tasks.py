@@ -1,4 +1,4 @@
-"""What a node of a cluster does for the cluster while it serves, and what it does before it stops."""
+"""Background tasks of a clustered node: what it does for the cluster while it serves, and before it stops."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ _log = logging.getLogger(__name__)
 
 # A transfer takes two round trips; what takes longer is lost with the connection, and elected then.
 _HAND_OVER_SECONDS_MAX = 2.0
-# A controller that does not take note in so long is gone, or stops as well.
+# A controller that does not answer within this time is gone, or is stopping as well.
 _LEAVE_SECONDS_MAX = 1.0
 
 
 class BackgroundTasks:
-    """One per node of a cluster; begins when the node is open, ends before it closes."""
+    """One per node of a cluster; starts when the node is open, ends before it closes."""
 
     def __init__(
         self,
@@ -78,7 +78,9 @@ class BackgroundTasks:
         return any(offset > applied for offset in self._gossip.applied.values())
 
     async def drain(self) -> None:
-        """Before a stop, while the node still serves: clients are sent elsewhere, others lead what it led."""
+        """Before a stop, while the node still serves: redirects clients, and transfers leaderships to
+        other nodes.
+        """
         await self.stop()
         now = asyncio.get_running_loop().time()
         deadline = now + _HAND_OVER_SECONDS_MAX

@@ -1,16 +1,17 @@
-"""How a cluster begins: who votes on its metadata, decided once by all who are to vote.
+"""Bootstrap of the metadata quorum: the voters of `__meta`, decided once by all prospective voters.
 
-A new data directory may be that of a new cluster, or of a node that lost its disk, whose earlier self has
-voted and acknowledged. So nobody votes in `__meta` before it knows with which directories the cluster began.
-One node decides that, the founder: the voter with the lowest id, when it has seen every other one, all of
-them new as well. It tells them, and they tell those it does not reach. A directory that is not named is a
-replaced one: it follows, and votes when the leader has taken it in.
+A new data directory may be that of a new cluster, or of a node that lost its disk, whose earlier incarnation
+has voted and acknowledged. So no node votes in `__meta` before it knows the directories that the cluster
+began with. One node decides that, the founder: the voter with the lowest id, when it is connected to every
+other one, all of them new as well. It sends them the decision, and they send it to those it does not reach. A
+directory that is not named is a replaced one: it follows, and votes when the leader has taken it in.
 
-A node whose data directory has partitions, but no terms and votes, is not new: it has lost what it knew, and
-waits to be told.
+A node whose data directory has partitions, but no terms and votes, is not new: it has lost its state, and
+waits to be sent the decision.
 
-Each for itself could not decide it. That another node is new is known from its handshake, and may be long
-past: while a third one's disk was replaced it may have begun with the former, and voted.
+Nodes could not decide it separately. A node can only learn from the handshake that a peer is new, and that
+may be long past: while a third node's disk was replaced, the peer may have begun with the earlier disk, and
+voted.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 Directories = Mapping[NodeId, str]
 
-# Said by a node that took part in the cluster and does not know any more how it began: it is not new.
+# Sent by a node that took part in the cluster and no longer knows how it began: it is not new.
 _LOST = b"{}"
 
 # A handshake's extra bytes are from another node of the same cluster, but may be damaged all the same.
@@ -33,14 +34,14 @@ _SAID_BYTES_MAX = 64 * 1024
 
 
 class QuorumBootstrap:
-    """One per node of a cluster. `said` is what it tells others: in the handshake, and when it has decided
-    to those that were new in theirs.
+    """One per node of a cluster. `said` is its message to others: in the handshake, and when it has
+    decided to those that were new in theirs.
     """
 
     def __init__(
         self, node: NodeId, directory_id: str, voters: Collection[NodeId], *, is_new: bool = True
     ) -> None:
-        """`is_new`: nothing on this node's disk says that it took part before."""
+        """`is_new`: nothing on this node's disk shows that it took part before."""
         self._node = node
         self._is_new = is_new
         self._directory_id = directory_id
@@ -67,7 +68,7 @@ class QuorumBootstrap:
         return unseen if unseen or self._node == self.founder else frozenset({self.founder})
 
     def said(self) -> bytes:
-        """With which directories the cluster began; empty while this node is new."""
+        """Returns the directories with which the cluster began, encoded; empty while this node is new."""
         if self._founders is None:
             return b"" if self._is_new else _LOST
         return json.dumps({str(node): name for node, name in sorted(self._founders.items())}).encode()
@@ -77,12 +78,12 @@ class QuorumBootstrap:
         self._decide(membership.directories)
 
     def on_peer(self, node: NodeId, directory_id: str, said: bytes) -> None:
-        """A peer came up and said this in its handshake."""
+        """A peer came up with `said` in its handshake."""
         self.hear(said)
         if self._founders is not None:
             return
         if said:
-            # It has lost what it knew; it may have been new before that.
+            # It has lost its state; it may have been new before that.
             self._new.pop(node, None)
         elif node in self._voters:
             self._new[node] = directory_id
@@ -90,7 +91,7 @@ class QuorumBootstrap:
             self._decide({voter: self._new[voter] for voter in self._voters})
 
     def hear(self, said: bytes) -> None:
-        """Another node says with which directories the cluster began, or nothing."""
+        """Another node sent the directories with which the cluster began, or nothing."""
         founders = _parse(said)
         if self._founders is None and founders is not None:
             self._decide(founders)
@@ -112,7 +113,7 @@ class QuorumBootstrap:
 
 
 def knows_founders(said: bytes) -> bool:
-    """True if a node that says this in its handshake knows with which directories the cluster began."""
+    """True if a node with this handshake knows the directories with which the cluster began."""
     return _parse(said) is not None
 
 

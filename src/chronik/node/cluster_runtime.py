@@ -1,7 +1,7 @@
-"""This node's place among the others: transport, consensus, calls and gossip, wired together.
+"""This node's place in the cluster: transport, consensus, calls and gossip, wired together.
 
-Made for a node that has peers, by `node.local_broker`; a node alone has none of it. Everything a peer
-sends comes by here and goes to the part it is for.
+Created by `node.local_broker` for a node that has peers; a node alone has none of it. Every frame of a peer
+arrives here and is passed to the part it is for.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ from chronik.vocab.seams import Clock, Randomness
 
 _log = logging.getLogger(__name__)
 
-# Says with which directories the cluster began.
+# Carries the directories with which the cluster began.
 _FOUNDED = "cluster.founded"
-# It is an answer of one turn of the loop. A peer that is lost is told in its next handshake.
+# It is answered in one turn of the loop. A peer that is lost receives it in its next handshake.
 _FOUNDED_SECONDS_MAX = 10.0
 
 METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
@@ -56,7 +56,7 @@ class RunningTransport(Transport, Protocol):
     async def close(self) -> None: ...
 
     def extra_of(self, node: NodeId) -> bytes:
-        """What the peer said in its handshake beside who it is."""
+        """Returns the part of the peer's handshake after its identity."""
         ...
 
     def refusals(self) -> Mapping[NodeId, str]:
@@ -64,18 +64,18 @@ class RunningTransport(Transport, Protocol):
         ...
 
 
-# Given who this node is, its cluster, and what it says in its handshakes.
+# Takes this node's identity, its cluster, and a function for the content of its handshakes.
 MakeTransport = Callable[[PeerInfo, str, Callable[[], bytes]], RunningTransport]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterMember:
-    """What makes a node one of several."""
+    """Cluster membership of this node: voters, state store, transport factory, timings."""
 
     # All nodes, this one included.
     voters: frozenset[NodeId]
     store: StateStore
-    # Nothing on this node's disk says that it took part in a cluster before.
+    # Nothing on this node's disk shows that it took part in a cluster before.
     is_new: bool
     make_transport: MakeTransport
     ticks: RaftTicks
@@ -83,7 +83,7 @@ class ClusterMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRuntimeContext:
-    """What a cluster runtime is given."""
+    """Dependencies of a cluster runtime."""
 
     identity: Identity
     syncer: Syncer
@@ -119,13 +119,14 @@ class ClusterRuntime:
         self._recorder = LogEndRecorder(self.host, member.store)
         self._node = node
         self._leadership = context.leadership
-        # Peers that did not know how the cluster began when they came, and are being told.
+        # Peers that did not know how the cluster began when they connected; the decision is being sent to
+        # them.
         self._newcomers: set[NodeId] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self.calls.serve(_FOUNDED, self._on_founded)
-        # Since `shorten_election` was called, nobody has led.
+        # True from `shorten_election` until there is a leader.
         self._is_election_shortened = False
-        # Told of peers as well, once the node serves.
+        # Notified of peers as well, once the node serves.
         self.liveness: Liveness | None = None
 
     def _group_setting(self, context: ClusterRuntimeContext) -> GroupSetting:
@@ -147,15 +148,16 @@ class ClusterRuntime:
         )
 
     async def join(self) -> Membership:
-        """Look for the others, and find out with whom the metadata began; waits for them in a new cluster.
+        """Connects to the other nodes, and finds the founders of the metadata; waits for them in a new
+        cluster.
 
-        Raises OSError when the peers' port cannot be had.
+        Raises OSError when the peers' port cannot be bound.
         """
         known = self.member.store.get(METADATA_GROUP)
         if known is not None:
             self.bootstrap.know(known.markers.base.membership)
         for node in self.member.voters - {self._node}:
-            # Nobody is there before it came up.
+            # No node counts as live before it came up.
             self._leadership.on_node_lost(node)
         self.host.start()
         self._recorder.start()
@@ -163,8 +165,8 @@ class ClusterRuntime:
         return await self.bootstrap.membership()
 
     def shorten_election(self) -> None:
-        """The first of the voters asks to lead `__meta` at once, rather than wait to miss a leader; and again
-        whenever another one comes, until somebody leads.
+        """The first of the voters campaigns in `__meta` at once, rather than after an election timeout;
+        and again whenever another one connects, until there is a leader.
         """
         group = self.host.group(METADATA_GROUP)
         if group is not None and self._node == min(self.member.voters):
@@ -235,7 +237,7 @@ class ClusterRuntime:
         self.host.on_turn_end()
 
     def _tell_founders(self) -> None:
-        """To those who could not know: what a handshake said may be older than what is settled."""
+        """To peers that could not know: a handshake may be older than the decision."""
         if not self.bootstrap.is_decided:
             return
         newcomers, self._newcomers = self._newcomers, set()

@@ -1,8 +1,8 @@
 """A node's data directory: one identity forever.
 
 Files as Kafka names them: `meta.properties`, `.kafka_cleanshutdown`, and `.lock` (`server.directory_lock`).
-Our own: `leader-epoch`, the term of this node's groups of one, raised at every start so that an epoch never
-comes twice, and `clean-stop-checkpoint`, what the last clean stop left of each log.
+Our own: `leader-epoch`, the term of this node's groups of one, raised at every start so that no epoch is used
+twice, and `clean-stop-checkpoint`, the state of each log at the last clean stop.
 """
 
 import base64
@@ -22,19 +22,19 @@ _log = logging.getLogger(__name__)
 _META = "meta.properties"
 _CLEAN = ".kafka_cleanshutdown"
 _EPOCH = "leader-epoch"
-# What a clean stop leaves of each log: see `log.vouched`.
+# The state of each log at a clean stop: see `log.vouched`.
 _VOUCHED = "clean-stop-checkpoint"
 # `raft.state_store.STATE_FILE`, whose module a node alone does not import.
 _RAFT_STATE = "raft-state"
 
 
 class DataDirectoryError(Exception):
-    """The directory cannot be used; the text says why and what to do."""
+    """The directory cannot be used; the text has the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What `meta.properties` says."""
+    """The content of `meta.properties`."""
 
     cluster_id: str
     node_id: NodeId
@@ -42,9 +42,9 @@ class Identity:
 
 
 def check_contents(disk: Disk) -> None:
-    """Raise DataDirectoryError for a directory whose partitions are not this broker's to use.
+    """Raises DataDirectoryError for a directory whose partitions this broker may not use.
 
-    Whatever the metadata does not name would be cleared away, so it must not be missing.
+    Partitions that the metadata does not name would be removed, so the metadata must not be missing.
     """
     if disk.exists(METADATA_DIRECTORY) or not find_partitions(disk):
         return
@@ -63,7 +63,9 @@ def has_identity(disk: Disk) -> bool:
 
 
 def check_alone(disk: Disk) -> None:
-    """Raise DataDirectoryError for a cluster's directory: a node alone would lead what others lead."""
+    """Raises DataDirectoryError for a cluster's directory: a node alone would lead partitions that others
+    lead.
+    """
     if disk.exists(_RAFT_STATE):
         raise DataDirectoryError(
             "the data directory is that of a node of a cluster. Set controller.quorum.voters as it was, "
@@ -78,8 +80,8 @@ def load_identity(
     *,
     new_cluster_id: Callable[[], str] | None = None,
 ) -> Identity:
-    """The directory's identity, made at the first start: in the cluster `cluster_id`, or else the one that
-    `new_cluster_id` says, or a new one. Raises DataDirectoryError when it is another node's.
+    """Returns the directory's identity, created at the first start: in the cluster `cluster_id`, else
+    `new_cluster_id`, else a new one. Raises DataDirectoryError when it is another node's.
     """
     if not disk.exists(_META):
         if disk.exists(METADATA_DIRECTORY):
@@ -149,7 +151,7 @@ def _last_epoch(disk: Disk) -> int:
 
 
 def has_clean_mark(disk: Disk) -> bool:
-    """True if the last stop was clean; for whoever looks at a directory that nobody uses."""
+    """True if the last stop was clean; for tools that inspect a directory not in use."""
     return disk.exists(_CLEAN)
 
 
@@ -163,12 +165,12 @@ def take_clean_mark(disk: Disk) -> bool:
 
 
 def leave_clean_mark(disk: Disk) -> None:
-    """Say that every log is synced and closed, with its indexes and snapshots."""
+    """Marks that every log is synced and closed, with its indexes and snapshots."""
     write_atomically(disk, _CLEAN, b'{"version":0,"brokerEpoch":-1}')
 
 
 def read_vouched(disk: Disk) -> dict[str, VouchedLog]:
-    """What the last clean stop noted of each log, by directory; nothing when there was none, or its note is
+    """Returns the last clean stop's note of each log, by directory; empty when there was none, or it is
     damaged.
     """
     content = read_file(disk, _VOUCHED)
@@ -184,7 +186,7 @@ def read_vouched(disk: Disk) -> dict[str, VouchedLog]:
 
 
 def write_vouched(disk: Disk, logs: Mapping[str, VouchedLog]) -> None:
-    """Note what a clean stop leaves, before its mark. Raises OSError."""
+    """Writes the note of each log at a clean stop, before the mark. Raises OSError."""
     write_atomically(disk, _VOUCHED, format_vouched(logs))
 
 

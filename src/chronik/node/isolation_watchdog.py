@@ -1,8 +1,9 @@
-"""A node that the controller cannot reach, and others can, must not go on leading.
+"""Stops a node from leading while the controller cannot reach it, and others can.
 
-The controller takes it for lost and fences it, and the others name it to no client any more, though it leads
-its partitions with those of them that it reaches. It does not hear of that. But it hears, from those, that
-the metadata goes on without it: then it gives them what it leads. It follows until the network is whole.
+The controller takes such a node for lost and fences it, and the others name it to no client any more, though
+it leads its partitions with those nodes that it reaches. It does not see the fencing. But from those nodes it
+learns that the metadata goes on without it: then it transfers its leaderships to them. It follows until the
+network is whole.
 """
 
 import asyncio
@@ -15,15 +16,15 @@ _log = logging.getLogger(__name__)
 # How often in a session it looks.
 LOOKS_PER_SESSION = 10
 
-# A transfer takes two round trips. What is left is tried again at the next look.
+# A transfer takes two round trips. The rest is tried again at the next check.
 _HAND_OVER_SECONDS_MAX = 2.0
 
 
 class Outlook(Protocol):
-    """What the node knows of itself and the others."""
+    """The node's view of itself and the others."""
 
     def is_cut_off(self) -> bool:
-        """True if nobody is known who leads the metadata."""
+        """True if no leader of the metadata is known."""
         ...
 
     def are_others_ahead(self) -> bool:
@@ -32,7 +33,7 @@ class Outlook(Protocol):
 
 
 class IsolationWatchdog:
-    """One per node of a cluster. Made, started and stopped with its background."""
+    """One per node of a cluster. Created, started and stopped with its background tasks."""
 
     def __init__(
         self,

@@ -1,9 +1,8 @@
-"""One node without its surroundings: every room up to the broker, wired on a disk, a clock and chance that
-are given.
+"""One node without its surroundings: every room up to the broker, wired on a given disk, clock and
+randomness.
 
-Made by `server.node` on the real ones, by tests and the simulator on others. `open` brings it to what its
-disk holds, from whatever moment the last life ended at; `close` leaves the mark of a clean stop if it was
-one.
+Created by `server.node` on the real ones, by tests and the simulator on others. `open` restores the state on
+disk, whatever moment the last process ended at; `close` leaves the mark of a clean stop if it was one.
 """
 
 import asyncio
@@ -80,7 +79,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# A coordinator is asked for by clients that wait; on one node the topic is there in milliseconds.
+# Clients wait for a coordinator; on one node the topic is there in milliseconds.
 _INTERNAL_TOPIC_SECONDS_MAX = 5.0
 
 # Between two lines of the log while a start waits for other nodes.
@@ -91,7 +90,7 @@ _REGISTER_SECONDS = 1.0
 
 
 class Machine(NamedTuple):
-    """What a node stands on."""
+    """The machine under a node."""
 
     disk: Disk
     clock: Clock
@@ -115,19 +114,19 @@ class LocalBroker:
         identity: Identity,
         endpoints: Mapping[str, Endpoint],
     ) -> None:
-        """Nothing is read or written yet."""
+        """Reads and writes nothing yet."""
         self._disk = machine.disk
         self._config = config
         self._identity = identity
         self._topic_defaults = topic_defaults(config)
         self._stage = Stage.OPENING if machine.member is None else Stage.JOINING
-        # True once everything the disk holds is open: until then a clean mark would be a lie.
+        # True once everything on disk is open: until then a clean mark would be false.
         self._is_opened = False
         # Whether it was so when this start began.
         self._was_clean = False
         # Runs while a node alone has no room for its registration.
         self._registering: asyncio.Task[None] | None = None
-        # What the stop before it noted of each log.
+        # The previous clean stop's note of each log.
         self._vouched: dict[str, VouchedLog] = {}
         self.syncer = Syncer(machine.disk, machine.timer)
         self.traffic = Traffic()
@@ -258,7 +257,7 @@ class LocalBroker:
         return self._partitions.health
 
     def warnings(self) -> list[str]:
-        """What is wrong although clients can use the node."""
+        """Problems that clients do not notice."""
         stopped = ", ".join(f"{topic}-{partition}" for topic, partition in self._coordinators.failed())
         return [
             *self._partitions.health.warnings(),
@@ -272,8 +271,8 @@ class LocalBroker:
 
     @property
     def progress(self) -> list[str]:
-        """What a start or a stop is at, in words, and which nodes refuse each other meanwhile; empty when
-        there is nothing to say of it.
+        """The progress of a start or a stop, in words, and which nodes refuse each other; empty when there
+        is nothing to report.
         """
         said = describe(self._stage, self.broker, self._runtime)
         return [] if said is None else [said, *refusals(self._runtime)]
@@ -281,9 +280,10 @@ class LocalBroker:
     # Life.
 
     async def open(self) -> None:
-        """Open `__meta` and what it names; register this node. Raises OSError, DataDirectoryError.
+        """Opens `__meta` and the partitions it names; registers this node. Raises OSError,
+        DataDirectoryError.
 
-        `close` is due afterwards in any case.
+        The caller must call `close` afterwards in any case.
         """
         runtime = self._runtime
         leader_epoch = next_leader_epoch(self._disk)
@@ -310,7 +310,7 @@ class LocalBroker:
             self._background.start()
 
     async def drain(self) -> None:
-        """Before a node of a cluster stops: have others lead what it leads, and clients sent to them."""
+        """Before a node of a cluster stops: transfers its leaderships, and has clients redirected."""
         if (
             self._background is not None
             and self._is_opened
@@ -320,9 +320,9 @@ class LocalBroker:
             await self._background.drain()
 
     async def close(self) -> None:
-        """Sync and close everything. Requests must have ended."""
+        """Syncs and closes everything. Requests must have ended."""
         runtime = self._runtime
-        # Whoever waited for the others until now has not touched what was clean before.
+        # A node that only waited for others has not touched the clean state on its disk.
         is_mark_true = self._is_opened or (self._was_clean and self._stage is Stage.CATCHING_UP)
         self._stage = Stage.CLOSING
         if self._background is not None:
@@ -339,7 +339,7 @@ class LocalBroker:
             is_clean = await runtime.close() and is_clean
         if is_clean and is_mark_true:
             try:
-                # What was not opened is as it was.
+                # Logs that were not opened are unchanged.
                 untouched = {} if self._is_opened else self._vouched
                 write_vouched(self._disk, {**untouched, **self._partitions.closed})
                 leave_clean_mark(self._disk)
@@ -360,12 +360,14 @@ class LocalBroker:
         self._leadership.subscribe(self._on_leader)
 
     async def _join(self, runtime: "ClusterRuntime") -> None:
-        """Find the others, and learn all they know. Takes as long as it takes a majority to be there."""
+        """Connects to the other nodes, and applies all their metadata. Waits until a majority is
+        connected.
+        """
         membership = await runtime.join()
         self._stage = Stage.CATCHING_UP
         self.metadata_partition.open_replica(membership, self._metadata)
-        # Partitions are made as soon as others have committed them: without this name their directories would
-        # be nobody's after a crash (`check_contents`).
+        # Partitions are created as soon as others have committed them: without this name their directories
+        # would have no owner after a crash (`check_contents`).
         self._disk.sync_directory("")
         runtime.shorten_election()
         while not await self._metadata.catch_up(asyncio.get_running_loop().time() + _CATCH_UP_SECONDS):
@@ -376,7 +378,7 @@ class LocalBroker:
         self.metadata_partition.pause()
 
     async def _open_partitions(self) -> None:
-        """Bring this node to what the metadata says."""
+        """Opens the partitions of the metadata."""
         self._stage = Stage.OPENING
         metadata, image = self._metadata, self._metadata.image
         delta = delta_from_nothing(image)
@@ -398,9 +400,9 @@ class LocalBroker:
         self.metadata_partition.resume()
 
     def _clear_strays(self, wanted: set[str]) -> None:
-        """Remove what is left of deleted topics. What else a node alone does not know is kept out of the
-        way: it may be the metadata that was lost. A cluster's is what a majority has: what it does not know
-        was deleted while this node was away.
+        """Removes the remains of deleted topics. Other directories that a node alone does not know are
+        moved aside: the metadata may have been lost. A cluster's metadata is that of a majority: a
+        partition it does not name was deleted while this node was away.
         """
         for directory in find_deleted(self._disk):
             self._partitions.remove_later(directory)
@@ -422,7 +424,7 @@ class LocalBroker:
                 )
 
     def _keep_set_aside(self) -> None:
-        """Incomplete logs, of which the replicas that replaced them may lack records yet."""
+        """Keeps incomplete logs as long as the replicas that replaced them may lack records."""
         topics = self._metadata.image.topics_by_id
         for directory, (topic_id, partition) in find_set_aside(self._disk).items():
             if topic_id in topics:
@@ -446,7 +448,7 @@ class LocalBroker:
                 _log.info("not registered yet", extra={"reason": str(error)})
 
     async def _on_refused(self, error: KafkaError) -> None:
-        """A node alone on a full disk serves what it has, where clients knew it; it registers later."""
+        """A node alone on a full disk serves its data to clients that knew it; it registers later."""
         if error.code is not ErrorCode.KAFKA_STORAGE_ERROR or self.metadata_partition.failure is not None:
             raise OSError(f"the metadata log takes no records: {error}") from error
         _log.error(
@@ -468,7 +470,7 @@ class LocalBroker:
                 return
 
     def _describe(self) -> RegisterBroker:
-        """Where this node is reached."""
+        """Returns the registration with this node's addresses."""
         return RegisterBroker(
             node=self._identity.node_id,
             directory_id=self._identity.directory_id,
@@ -480,7 +482,7 @@ class LocalBroker:
             features=[self._metadata.levels],
         )
 
-    # What the rooms ask of each other.
+    # Callbacks between rooms.
 
     def _topic_config(self, image: ClusterImage, topic: str) -> TopicConfig:
         return resolve_topic_config(self._topic_defaults, image.topic_config(topic))
@@ -493,7 +495,7 @@ class LocalBroker:
         )
 
     def _on_configuration(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        """Take over changed broker settings before partitions ask for theirs."""
+        """Applies changed broker settings before partitions read theirs."""
         own = ConfigResource(ResourceType.BROKER, str(self._identity.node_id))
         if own not in delta.configs_changed and CLUSTER_DEFAULT not in delta.configs_changed:
             return

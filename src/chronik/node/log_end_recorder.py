@@ -1,8 +1,8 @@
-"""Writes down in the store of terms and votes how far the replicated logs of a node are durable.
+"""Records in the store of terms and votes how far the replicated logs of a node are durable.
 
-Once a second, what changed, with one write and no sync: what a kill leaves is then at most a second old, and
-the next sync of the journal, for a vote or a marker, makes it durable. `raft.reconcile` compares it with what
-a start finds.
+Once a second, for changed logs, with one write and no sync: after a kill the record is then at most a second
+old, and the next sync of the journal, for a vote or a marker, makes it durable. `raft.reconcile` compares it
+with the log at the next start.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import suppress
 from chronik.raft.host import RaftHost
 from chronik.raft.state_store import StateStore
 
-# Some 60 bytes for each log that was written to meanwhile.
+# Some 60 bytes for each log that was written to in that time.
 RECORD_SECONDS = 1.0
 
 
@@ -35,7 +35,7 @@ class LogEndRecorder:
         self.record()
 
     def record(self) -> None:
-        """Without room for it the last ones stand, which are right as well."""
+        """Without room for new records the last ones stand, which are valid as well."""
         with suppress(OSError):
             self._store.raise_log_ends({group.id: group.synced_offset for group in self._host.groups()})
             self._store.note_size()

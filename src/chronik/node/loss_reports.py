@@ -1,7 +1,8 @@
 """Replicas that lost files report it to the leaders of their groups, which cannot see it otherwise.
 
-The node kept its data directory, so its registration says nothing. A report names what a membership is to
-call the replica's files from now on (`raft.directories`); it is repeated until the membership in force does.
+The node kept its data directory, so its registration shows nothing. A report has the name that a membership
+has to use for the replica's files from now on (`raft.directories`); it is repeated until the membership in
+force does.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ _METHOD = "replica.files_lost"
 _CALL_SECONDS_MAX = 5.0
 # Some 100 bytes each. The rest is reported once these are demoted.
 REPORTED_AT_ONCE_MAX = 1_000
-# What a membership's codec takes.
+# The limit of a membership's codec.
 _DIRECTORY_BYTES_MAX = 255
 
 
@@ -35,19 +36,19 @@ class LossReports:
         self._node = node
         self._host = host
         self._calls = calls
-        # On leaders: what each replica said last of its files.
+        # On leaders: the last report of each replica.
         self._directories: dict[tuple[GroupId, NodeId], str] = {}
         # One call at a time to each leader.
         self._reporting: dict[NodeId, asyncio.Task[None]] = {}
         calls.serve(_METHOD, self._on_report)
 
     def directory(self, group: GroupId, node: NodeId) -> str | None:
-        """What the replica said last; None when it said nothing."""
+        """Returns the replica's last report; None without one."""
         return self._directories.get((group, node))
 
     @property
     def is_empty(self) -> bool:
-        """True if no replica has said anything."""
+        """True if there are no reports."""
         return not self._directories
 
     def forget_except(self, groups: Sequence[ReplicatedGroup]) -> None:
@@ -57,7 +58,9 @@ class LossReports:
             del self._directories[key]
 
     def report(self, groups: Sequence[ReplicatedGroup]) -> None:
-        """Tell the leaders of those among this node's replicas that lost files and are not known by it."""
+        """Sends reports to the leaders for those of this node's replicas that lost files and whose
+        membership does not name the new directory.
+        """
         lost: dict[NodeId, dict[GroupId, str]] = {}
         for group in groups:
             leader = group.known_leader
@@ -109,7 +112,7 @@ def format_report(directories: Mapping[GroupId, str]) -> bytes:
 
 
 def parse_report(report: bytes) -> Iterator[tuple[GroupId, str]]:
-    """What makes no sense is left out: it comes from a node of the cluster, of a later release perhaps."""
+    """Malformed entries are left out: the sender is a node of the cluster, perhaps of a later release."""
     try:
         replicas = json.loads(report)["replicas"]
         for replica in replicas[:REPORTED_AT_ONCE_MAX]:

@@ -1,8 +1,8 @@
-"""Opens a node's store of terms and votes, also when it is not what it was.
+"""Opens a node's store of terms and votes, also when it was lost or damaged.
 
-Votes that are forgotten may be cast twice. So a node whose store was lost, cut or damaged goes on as
-another one, on a directory of a new id, as if its disk had been replaced (decisions 0009, "Lost disks", and
-0013): the leaders of its groups take it out of their voters, send it everything, and take it in again.
+Forgotten votes may be cast twice. So a node whose store was lost, cut or damaged goes on as another one, on a
+directory of a new id, as if its disk had been replaced (decisions 0009, "Lost disks", and 0013): the leaders
+of its groups remove it from their voters, send it everything, and make it a voter again.
 """
 
 import logging
@@ -47,7 +47,7 @@ def _open_store(disk: Disk) -> StateStore:
 
 
 def is_new_member(disk: Disk, store: StateStore, metadata_group: GroupId) -> bool:
-    """True if this node has never taken part in a cluster, as far as its disk says. One that has lost its
+    """True if this node has never taken part in a cluster, as far as its disk shows. One that has lost its
     store did, and must not found another cluster.
     """
     if store.get(metadata_group) is not None:

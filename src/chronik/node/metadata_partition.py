@@ -1,7 +1,7 @@
 """`__meta` on this node: the partition under the metadata service.
 
-It is opened before all others, because they are what it says. Clients neither see nor reach it, and retention
-does not touch it: it gets shorter only behind a snapshot.
+It is opened before all others, because it names them. Clients neither see nor reach it, and retention does
+not touch it: it is truncated in front only below a snapshot.
 """
 
 import asyncio
@@ -49,14 +49,14 @@ _CONFIG = replace(
     segment_bytes=8 * 1024 * 1024,
 )
 
-# What one read holds in memory.
+# Memory held by one read.
 _READ_BYTES = 1024 * 1024
 
 
 class MetadataPartition:
     """Implements `cluster.metadata_log.MetadataLog` and, for replicas, `raft.group_setting.RestartHooks`.
 
-    One per node, for its life. It tells its service of commits and leaders.
+    One per node, for its life. Notifies its service of commits and leaders.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MetadataPartition:
         snapshot_bytes: int,
         timer: Timer | None = None,
     ) -> None:
-        """`snapshot_bytes`: take a snapshot when so much was written since the last one."""
+        """`snapshot_bytes`: take a snapshot when this much was written since the last one."""
         self._partitions = partitions
         self._snapshots = snapshots
         self._snapshot_bytes = snapshot_bytes
@@ -79,12 +79,12 @@ class MetadataPartition:
         self._appending: asyncio.Future[None] | None = None
         self._bytes_since_snapshot = 0
         self._tidying: asyncio.Task[None] | None = None
-        # What is committed is not applied: this node opens what it has applied so far.
+        # True: commits are not applied, because this node is opening the partitions applied so far.
         self._is_paused = False
         # A snapshot that the log begins behind, and that is not applied because of the pause; None as a rule.
         self._unapplied: tuple[Offset, bytes] | None = None
         self._is_alone = False
-        # Those who wait until this node leads no more.
+        # Resolved when this node leads no more.
         self._resignation: asyncio.Future[None] | None = None
         # Records appended here as the leader, and received from the leader, a second; and how long appends
         # take to their commit on a node alone, where no replicated group times them.
@@ -97,13 +97,15 @@ class MetadataPartition:
     # Life.
 
     def open_solo(self, node: NodeId, service: MetadataService) -> None:
-        """As the metadata of a node alone. Raises OSError, KafkaError."""
+        """Opens it as the metadata of a node alone. Raises OSError, KafkaError."""
         partition = self._partitions.open_solo(METADATA_PARTITION, METADATA_TOPIC_ID, _CONFIG, node)
         self._is_alone = True
         self._begin(partition, service)
 
     def open_replica(self, membership: "Membership", service: MetadataService) -> None:
-        """As a replica of a cluster's metadata, which began with `membership`. Raises OSError, KafkaError."""
+        """Opens it as a replica of a cluster's metadata, which began with `membership`. Raises OSError,
+        KafkaError.
+        """
         from chronik.node.replication import NewReplica
 
         new = NewReplica(
@@ -126,13 +128,13 @@ class MetadataPartition:
         partition.add_fetch_waiter(self)
 
     def load_snapshot(self, service: MetadataService) -> None:
-        """Before anything else is applied. Raises OSError, UnreadableRecord."""
+        """Called before anything else is applied. Raises OSError, UnreadableRecord."""
         content = self._snapshots.latest()
         if content is not None:
             service.load_snapshot(content)
 
     def pause(self) -> None:
-        """Apply nothing until `resume`; nothing is decided here meanwhile either."""
+        """Applies nothing until `resume`; nothing is decided here until then either."""
         self._is_paused = True
 
     def resume(self) -> None:
@@ -173,7 +175,7 @@ class MetadataPartition:
     def can_decide(self) -> bool:
         partition = self._partition
         if self._is_alone:
-            # Nobody else will: what goes wrong is to be told.
+            # There is no other reader: failures are to be raised.
             return partition is not None
         return (
             partition is not None
@@ -222,7 +224,7 @@ class MetadataPartition:
         except OSError as error:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
 
-    # What the partition tells.
+    # Notifications of the partition.
 
     def on_progress(self) -> None:
         if self._service is not None and self._partition is not None and not self._is_paused:
@@ -268,7 +270,7 @@ class MetadataPartition:
     def snapshot(self) -> tuple[Offset, bytes]:
         """See `raft.group_setting.RestartHooks`."""
         assert self._service is not None
-        # The log may begin behind what is applied, but not behind this.
+        # The log may begin after the applied offset, but not after this one.
         return self._unapplied or self._service.snapshot()
 
     def on_restart(self, offset: Offset, snapshot: bytes) -> None:
@@ -294,7 +296,7 @@ class MetadataPartition:
             self._service.on_stalled()
 
     def _apply_snapshot(self) -> None:
-        """Unless this node is still opening what it applied before: it would not hear of the difference."""
+        """Skipped while this node is still opening what it applied before: it would miss the difference."""
         if self._unapplied is not None and not self._is_paused:
             assert self._service is not None
             (_, snapshot), self._unapplied = self._unapplied, None
@@ -307,7 +309,7 @@ class MetadataPartition:
         self.take_snapshot()
 
     def take_snapshot(self) -> None:
-        """Write what the records add up to, and let go of them."""
+        """Writes the state that the records add up to, and deletes the records."""
         partition = self.partition
         offset, content = self.snapshot()
         try:

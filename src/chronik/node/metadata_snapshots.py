@@ -1,7 +1,7 @@
 """Snapshots of `__meta` on disk, named as KRaft names its own: `<end offset>-<epoch>.checkpoint`.
 
-What is inside is `cluster.snapshot`'s business. The newest one counts; it is whole, because it gets its
-name when it is durable.
+`cluster.snapshot` defines the content. The newest one counts; it is whole, because it gets its name when
+it is durable.
 """
 
 import re

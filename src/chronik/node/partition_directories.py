@@ -1,8 +1,8 @@
-"""The directories of partitions, by what becomes of them; names as Kafka gives them.
+"""The directories of partitions, by their state; names as Kafka gives them.
 
-`orders-0` is a partition's. `orders-0.<topic id>-delete` was one's whose topic is deleted: it is on its way
-out. `orders-0.<topic id>-stray` is one's that the metadata does not know: it is kept for whoever runs the
-node. `orders-0.<topic id>.1-replaced` is what a replica had that lacked records: it is kept until the replica
+`orders-0` is a partition's. `orders-0.<topic id>-delete` is of a deleted topic, and is being removed.
+`orders-0.<topic id>-stray` is of a partition that the metadata does not know: it is kept for the operator.
+`orders-0.<topic id>.1-replaced` has the records of a replica that lacked some: it is kept until the replica
 has all of them from its leader.
 """
 
@@ -27,15 +27,15 @@ _REPLACED = re.compile(r".+-([0-9]+)\.([0-9a-f]{32})\.[0-9]+-replaced")
 
 
 def deleted_name(name: TopicPartition, topic_id: TopicId) -> str:
-    """What a deleted partition's directory is called until it is gone; another for each topic ever."""
+    """Returns the name of a deleted partition's directory until it is removed; unique per topic id."""
     suffix = f"-{name.partition}.{topic_id.hex()}-delete"
     return name.topic[: _NAME_CHARS_MAX - len(suffix)] + suffix
 
 
 def find_partitions(disk: Disk, known: Collection[str] = ()) -> dict[str, TopicId | None]:
-    """The partitions' directories but the `known` ones, with the topic id that each says it belongs to.
+    """Returns the partitions' directories except the `known` ones, each with the topic id in it.
 
-    Nothing else is taken for one: somebody may have named the wrong directory.
+    Other directories are ignored: the operator may have configured the wrong directory.
     """
     found = {}
     for directory in disk.list(""):
@@ -47,7 +47,7 @@ def find_partitions(disk: Disk, known: Collection[str] = ()) -> dict[str, TopicI
 
 
 def topic_of(disk: Disk, directory: str) -> TopicId | None:
-    """The topic that a partition's directory says it belongs to; None when it does not say."""
+    """Returns the topic id in a partition's directory; None without one."""
     content = read_file(disk, f"{directory}/{PARTITION_METADATA}")
     return None if content is None else parse_partition_metadata(content)
 
@@ -58,7 +58,7 @@ def find_deleted(disk: Disk) -> list[str]:
 
 
 def set_aside(disk: Disk, name: TopicPartition, topic_id: TopicId) -> str:
-    """Free the name of a replica's directory, and keep what is in it; its new name. Durable.
+    """Renames a replica's directory, keeping its content; returns the new name. Durable.
 
     Raises OSError.
     """
@@ -93,7 +93,7 @@ def mark_for_deletion(disk: Disk, directory: str, topic_id: TopicId) -> str:
 
 
 def move_aside(disk: Disk, directory: str) -> str:
-    """Free a directory's name and keep what is in it; its new name. Raises OSError."""
+    """Renames a directory, keeping its content; returns the new name. Raises OSError."""
     topic_id = topic_of(disk, directory)
     for number in count():
         times = f".{number}" if number else ""

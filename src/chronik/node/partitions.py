@@ -1,4 +1,4 @@
-"""Opens, changes, closes and deletes this node's partitions: log, group and Kafka's rules put together.
+"""Opens, changes, closes and deletes this node's partitions: combines log, group and Kafka's rules.
 
 Implements `broker.replica_manager.PartitionFactory`. Partitions are replicated by the node's
 `raft.host.RaftHost`, also those with one replica; those of a node alone are groups of one (`raft.solo`).
@@ -53,8 +53,8 @@ _log = logging.getLogger(__name__)
 # Logs that are closed together: their syncs run at the same time, their files are open at the same time.
 _CLOSED_AT_ONCE = 64
 
-# A stop must end before whoever asked for it kills the node. What is acknowledged is durable already; a log
-# that is not closed costs the next start a look at its end.
+# A stop must end before its supervisor kills the node. Acknowledged records are durable already; a log that
+# is not closed costs the next start a scan of its end.
 _CLOSE_SECONDS_MAX = 4.0
 
 
@@ -69,7 +69,7 @@ class LocalGroup(Group, Protocol):
 
 
 class _Opened(NamedTuple):
-    """What is to be known of an open partition at its end."""
+    """The state needed to close an open partition."""
 
     group: LocalGroup
     # None on a node alone.
@@ -101,7 +101,7 @@ class LocalPartitions:
         self._traffic = traffic
         self._leader_epoch = LeaderEpoch(0)
         self._was_clean = False
-        # What the last clean stop noted of each log, by directory, and what the next one is to note.
+        # Notes of each log, by directory: of the last clean stop, and for the next one.
         self._vouched: dict[str, VouchedLog] = {}
         self.closed: dict[str, VouchedLog] = {}
         self.health = StorageHealth()
@@ -123,14 +123,14 @@ class LocalPartitions:
         vouched: Mapping[str, VouchedLog] | None = None,
         replication: "Replication | None" = None,
     ) -> None:
-        """What is known of this start; before anything is opened."""
+        """Sets the parameters of this start; called before any partition is opened."""
         self._leader_epoch = leader_epoch
         self._was_clean = was_clean
         self._vouched = dict(vouched or {})
         self._replication = replication
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
-        """See `PartitionFactory.open`. What is left of another topic of this name is moved aside first."""
+        """See `PartitionFactory.open`. Remains of another topic of this name are moved aside first."""
         name = TopicPartition(created.topic.name, created.partition)
         image, replication = created.image, self._replication
         if replication is None:
@@ -158,7 +158,7 @@ class LocalPartitions:
     def open_replicated(
         self, new: "NewReplica", config: TopicConfig, replicas: Sequence[NodeId]
     ) -> Partition:
-        """This node's replica of a partition; made and begun when it is not there yet."""
+        """Opens this node's replica of a partition; creates and begins it when it does not exist."""
         replication = self._replication
         invariant(replication is not None, "a replicated partition on a node alone")
         assert replication is not None
@@ -174,7 +174,7 @@ class LocalPartitions:
         return partition
 
     def _on_leader_found(self, partition: Partition) -> None:
-        """Not at once: the group is in the middle of a message."""
+        """Deferred: the group is processing a message."""
         if self.on_replaceable is not None:
             asyncio.get_running_loop().call_soon(self.on_replaceable, partition)
 
@@ -186,7 +186,9 @@ class LocalPartitions:
         node: NodeId,
         first_epoch: LeaderEpoch = FIRST_EPOCH,
     ) -> Partition:
-        """A partition whose only replica is this node's. `first_epoch`: above all of its name before."""
+        """Opens a partition whose only replica is this node's. `first_epoch`: above all earlier ones of
+        its name.
+        """
         existed = self._disk.exists(str(name))
         log = self._open_log(name, topic_id, config, has_other_replicas=False)
         # An epoch never comes twice: it rises with each start, also when the file that counts these was lost.
@@ -229,7 +231,7 @@ class LocalPartitions:
     # The end of the node.
 
     async def close(self, partitions: Sequence[Partition]) -> Mapping[Partition, OSError]:
-        """Leave the logs as a clean start wants to find them: everything written, synced, closed."""
+        """Leaves the logs as a clean start needs them: everything written, synced, closed."""
         failures: dict[Partition, OSError] = {}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLOSE_SECONDS_MAX
@@ -241,21 +243,21 @@ class LocalPartitions:
             else:
                 failures.update({partition: self._leave(partition) for partition in some})
         for removal in self._removals:
-            # What it leaves is removed at the next start.
+            # The rest is removed at the next start.
             removal.cancel()
         if self._removals:
             await asyncio.wait(self._removals)
         return failures
 
     async def _resign(self, partitions: Sequence[Partition]) -> None:
-        """Tell the others at once what this node will lead no more: until its connections close, they would
-        wait for it.
+        """Notifies the other nodes at once of the leaderships that this node gives up: they would wait for
+        it until its connections close.
         """
         replicas = [self._opened[partition].replica for partition in partitions]
         for replica in replicas:
             if replica is not None:
                 replica.resign()
-        # It is said at the end of this turn.
+        # It is sent at the end of this turn.
         await asyncio.sleep(0)
 
     async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
@@ -286,8 +288,8 @@ class LocalPartitions:
         return failures
 
     def _record_ends(self, closed: Mapping[Partition, "ReplicatedGroup"]) -> dict[Partition, OSError]:
-        """Record in the store how far the logs go. One whose end could not be recorded is not closed
-        cleanly: a loss of its end could not be found later.
+        """Records the end of each log in the store. A log whose end could not be recorded is not closed
+        cleanly: a loss of its end could not be detected later.
         """
         ends = {replica.id: partition.log.end_offset for partition, replica in closed.items()}
         try:
@@ -304,7 +306,7 @@ class LocalPartitions:
         return TimeoutError("the stop took too long")
 
     def _flush_log(self, partition: Partition) -> Sequence[Syncable]:
-        """Write what waits in memory, if there is anything; what to sync then. Raises OSError."""
+        """Writes data buffered in memory, if any; returns the files to sync then. Raises OSError."""
         opened, log = self._opened.pop(partition), partition.log
         self._end_group(opened)
         if log.is_failed:
@@ -355,12 +357,12 @@ class LocalPartitions:
         _log.warning("incomplete log set aside: it is removed when the replica votes again", extra=extra)
 
     def keep_aside(self, directory: str, topic_id: TopicId, partition: int) -> None:
-        """What an earlier life of this node has set aside."""
+        """Keeps a directory that an earlier process of this node set aside."""
         self._set_aside.setdefault(GroupId(topic_id, partition), []).append(directory)
 
     def look_after_replicas(self) -> None:
-        """Called every so often: replace logs whose damage was found by a read, and remove what was set
-        aside for those that are whole again.
+        """Called periodically: replaces logs whose damage was found by a read, and removes directories set
+        aside for replicas that are whole again.
         """
         if self.health.found:
             for name in self.health.damaged:
@@ -380,7 +382,7 @@ class LocalPartitions:
             )
 
     def _remove_replaced(self) -> None:
-        """Of replicas that vote, and of which all is durable."""
+        """For replicas that vote, and whose log is durable."""
         if not self._set_aside or self._replication is None:
             return
         for group_id in list(self._set_aside):
@@ -421,12 +423,12 @@ class LocalPartitions:
         await self._remove(directory)
 
     def remove_later(self, directory: str) -> None:
-        """Remove a directory that is nobody's, in the background."""
+        """Removes a directory without an owner, in the background."""
         self._in_background(self._remove(directory))
 
     async def _remove(self, directory: str) -> None:
         def remove() -> None:
-            # First its new name, lest a crash brings the topic's directory back.
+            # First its new name, so that a crash does not bring the topic's directory back.
             self._disk.sync_directory("")
             self._disk.remove_tree(directory)
 
@@ -458,7 +460,7 @@ class LocalPartitions:
             log = self._open_directory(name, topic_id, config, has_other_replicas)
         self.health.watch(name, log.damages)
         report = log.recovery
-        # What was durable and lost is an error, which health has told by now, and no crash has done it.
+        # A loss of durable records is an error, already reported in health, and no crash causes it.
         if (report.truncated_bytes or report.removed_segments) and report.lost_from_offset is None:
             extra = {
                 "partition": str(name),
@@ -472,7 +474,7 @@ class LocalPartitions:
         return log
 
     def _clear_name(self, directory: str) -> None:
-        """Another topic had it. In a cluster that one is deleted: a majority says that this one is there."""
+        """The name belonged to another topic. In a cluster that one is deleted: a majority has this one."""
         topic_id = topic_of(self._disk, directory)
         if self._replication is not None and topic_id is not None:
             _log.info("directory of a deleted topic removed", extra={"directory": directory})

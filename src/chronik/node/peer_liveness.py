@@ -1,19 +1,19 @@
-"""Whether a connection lives, counted in ticks. Pure.
+"""Liveness of a connection, counted in ticks. Pure.
 
-Ticks and not time: a process that was stopped, or busy for long, has not listened, and must not conclude that
-nobody spoke. It counts one tick for all that it missed.
+Ticks and not time: a process that was stopped, or busy for long, has not read its sockets, and must not
+conclude that its peers are silent. It counts one tick for the whole gap.
 """
 
 from enum import Enum
 
 
 class Verdict(Enum):
-    """What is to be done after a tick."""
+    """The action after a tick."""
 
     NOTHING = 1
-    # Say something, or the peer takes this node for lost.
+    # Send something, or the peer takes this node for lost.
     SPEAK = 2
-    # Nothing came for so long: the peer is down.
+    # Nothing arrived within the limit: the peer is down.
     SILENT = 3
 
 

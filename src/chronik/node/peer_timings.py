@@ -1,4 +1,4 @@
-"""How often nodes speak to each other, and what silence is."""
+"""The heartbeat interval between nodes, and the limits of silence."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -8,11 +8,11 @@ from chronik.vocab.invariant import invariant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerTimings:
-    """All in milliseconds. Given by the node's settings."""
+    """All in milliseconds. Set from the node's settings."""
 
-    # A peer that said nothing for so long is down; the election timeout.
+    # A peer that sent nothing for this long is down; the election timeout.
     silence_ms: int
-    # Who has nothing else to say to a peer says at least this often that it is there.
+    # A node that has nothing else to send to a peer sends a heartbeat at this interval.
     heartbeat_ms: int
     # Between attempts to reach a peer that is not connected. Short, because a node that returns serves only
     # then; an attempt costs two packets.
@@ -32,10 +32,10 @@ class PeerTimings:
 
     @property
     def silent_ticks_max(self) -> int:
-        """So many ticks without a byte are silence."""
+        """A peer is down after this many ticks without a byte."""
         return ceil(self.silence_ms / 1000 / self.tick_seconds)
 
     @property
     def unheard_ticks(self) -> int:
-        """After so many ticks without a byte two heartbeats were missed. Less than `silent_ticks_max`."""
+        """After this many ticks without a byte two heartbeats were missed. Less than `silent_ticks_max`."""
         return 5

@@ -1,6 +1,6 @@
-"""What a node that is not ready is at, in words for whoever waits for it.
+"""Progress of a node that is not ready, in words for operators.
 
-Nothing is kept for it: a stage is set when it begins, and the rest is read when somebody asks.
+Nothing is stored for it: a stage is set when it begins, and the rest is read on request.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Stage(Enum):
-    """Of a node's life, in this order; a node alone begins with OPENING."""
+    """Stages of a node's life, in this order; a node alone begins with OPENING."""
 
     # It looks for the other nodes, of which a new cluster needs all.
     JOINING = "joining"
-    # It learns what the cluster knows.
+    # It applies the cluster's metadata.
     CATCHING_UP = "catching up"
     OPENING = "opening"
     REGISTERING = "registering"
@@ -30,7 +30,7 @@ class Stage(Enum):
 
 
 def describe(stage: Stage, broker: Broker, runtime: "ClusterRuntime | None") -> str | None:
-    """What is missing; None where nothing can be said but that it starts, serves or stops."""
+    """Returns what the node waits for; None if it just starts, serves or stops."""
     match stage:
         case Stage.OPENING:
             return _opening(broker)
@@ -54,7 +54,7 @@ def _bootstrap(runtime: "ClusterRuntime") -> str | None:
 
 
 def _no_controller(broker: Broker, runtime: "ClusterRuntime") -> str | None:
-    """Why nobody can be asked about the metadata; None when somebody can."""
+    """Returns the reason why there is no controller; None when there is one."""
     voters, live = runtime.member.voters, broker.peers.live()
     absent = voters - live
     if 2 * len(voters & live) <= len(voters):
@@ -69,7 +69,7 @@ def _catching_up(broker: Broker, runtime: "ClusterRuntime") -> str:
 
 
 def known_offset(runtime: "ClusterRuntime", metadata: MetadataService) -> Offset:
-    """How far the metadata goes, for all this node has heard, by gossip as well."""
+    """Returns the highest metadata offset known to this node, by gossip as well."""
     leader = metadata.controller
     said = None if leader is None else runtime.gossip.applied.get(leader)
     return metadata.known_offset if said is None else max(said, metadata.known_offset)
@@ -91,7 +91,7 @@ def _draining(broker: Broker) -> str | None:
 
 
 def refusals(runtime: "ClusterRuntime | None") -> list[str]:
-    """What stands between this node and others that are there, each once."""
+    """Returns the reasons why connections to live nodes are refused, each once."""
     return [] if runtime is None else list(dict.fromkeys(runtime.transport.refusals().values()))
 
 

@@ -10,7 +10,7 @@ HEARTBEAT = "raft.heartbeat.interval.ms"
 
 
 class RaftTicks(NamedTuple):
-    """How long a tick is, and how many of them pass before an election and between heartbeats."""
+    """The length of a tick, and the numbers of ticks before an election and between heartbeats."""
 
     tick_ms: int
     # A follower waits between this and twice as many.

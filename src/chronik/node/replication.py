@@ -1,6 +1,6 @@
-"""How replicas of a node are made: log, store and group brought together, first leaders begun.
+"""Creates a node's replicas: combines log, store and group, and starts first leaders.
 
-Made for a node of a cluster before its first replica is opened. A node alone has none.
+Created for a node of a cluster before its first replica is opened. A node alone has none.
 """
 
 import logging
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewReplica:
-    """What a replica is made as, where it is not there yet."""
+    """The parameters of a replica that does not exist yet."""
 
     name: TopicPartition
     topic_id: TopicId
@@ -48,7 +48,7 @@ class NewReplica:
     revision: int = 0
     # Nobody else has a replica, or is getting one, for all the metadata says.
     is_only: bool = False
-    # Leads the first term without an election; None where somebody must be elected.
+    # Leads the first term without an election; None where an election is needed.
     first_leader: NodeId | None
     first_epoch: LeaderEpoch = FIRST_TERM
     # What an only replica leads after, should the store not know it: not below any epoch it had before.
@@ -80,7 +80,7 @@ class Replication:
         return self._setting.store
 
     def new_replica(self, created: TopicPartitionImage, start_epoch: LeaderEpoch) -> NewReplica:
-        """As the metadata describes it. `start_epoch`: see `data_directory.next_leader_epoch`."""
+        """Returns the parameters by the metadata. `start_epoch`: see `data_directory.next_leader_epoch`."""
         image = created.image
         return NewReplica(
             name=TopicPartition(created.topic.name, created.partition),
@@ -102,7 +102,7 @@ class Replication:
         write_caching: FlushPolicy | None,
         on_leader_found: Callable[[], None],
     ) -> ReplicatedGroup:
-        """The group of a replica, which hears nobody before `begin`. Raises OSError.
+        """Returns the group of a replica, which receives nothing before `begin`. Raises OSError.
 
         `on_leader_found` is called when a replica whose log is incomplete can have another one.
         """
@@ -124,7 +124,7 @@ class Replication:
         )
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
-        """Its partition is there: from now on it takes part, and leads if there is nobody else."""
+        """Its partition exists: from now on the group takes part, and leads if it is the only member."""
         if not group.lead_alone() and group.id in self._unbegun:
             self._unbegun.discard(group.id)
             if new.first_leader is not None and new.revision == 0:
@@ -132,11 +132,11 @@ class Replication:
         self.host.add(group)
 
     def on_closed(self, log_ends: Mapping[GroupId, Offset]) -> None:
-        """These logs were closed cleanly, durable up to there. Raises OSError."""
+        """These logs were closed cleanly, durable up to the given ends. Raises OSError."""
         self.store.raise_log_ends(log_ends)
 
     def end(self, group: ReplicatedGroup) -> None:
-        """It is closed, and takes no part any more."""
+        """The group is closed, and no longer takes part."""
         self.host.remove(group)
 
     def on_set_aside(self, group: ReplicatedGroup) -> None:
@@ -148,13 +148,15 @@ class Replication:
         self._set_aside.add(group.id)
 
     def forget(self, group: ReplicatedGroup) -> None:
-        """It is deleted. What the store does not take it forgets at the next start."""
+        """The partition is deleted. If the store cannot record it, the group is forgotten at the next
+        start.
+        """
         with suppress(OSError):
             self.store.forget(group.id)
 
     def forget_others(self, known: Collection[GroupId]) -> None:
-        """Drop what the store has of groups that the metadata does not know. What the store does not take,
-        because it finds no room, is forgotten at a later start.
+        """Drops from the store the groups that the metadata does not know. If the store has no room to
+        record it, they are forgotten at a later start.
         """
         with suppress(OSError):
             for group in list(self.store.groups()):
@@ -166,7 +168,7 @@ class Replication:
         if found.finding is Finding.INCOMPLETE:
             lost = [one for one in log.damages.known() if one.is_loss]
             if not any(one.first_offset <= found.end_offset < one.end_offset for one in lost):
-                # The first segments, after a crash: the log alone cannot tell that from a reset.
+                # The first segments, after a crash: the log alone cannot distinguish that from a reset.
                 path = f"{name}/{offset_name(found.end_offset, LOG)}"
                 first, end = found.end_offset, log.first_offset
                 log.damages.report(Damage(DamageKind.MISSING_SEGMENT, path, 0, first, end))
@@ -192,7 +194,7 @@ class Replication:
             )
 
     def _begin_again(self, new: NewReplica, log: PartitionLog) -> None:
-        """What the log begins with stands on a snapshot that is gone."""
+        """The beginning of the log depends on a snapshot that is gone."""
         extra = {"partition": str(new.name), "log_start_offset": log.start_offset}
         _log.error(
             "replica lost its snapshot: it is a learner until the leader has sent another", extra=extra
@@ -212,7 +214,7 @@ class Replication:
         return known.is_alone(named or self._own_replica(new), BEFORE_FIRST)
 
     def _own_replica(self, new: NewReplica) -> ReplicaId:
-        """What memberships are to call it."""
+        """Returns the name of this replica in memberships."""
         state, setting = self.store.get(new.group_id), self._setting
         losses, revision = (0, new.revision) if state is None else (state.losses, state.revision)
         return ReplicaId(setting.node, replica_directory(setting.directory_id, losses), revision)
@@ -240,21 +242,22 @@ class Replication:
         finding = Finding.SOUND
         if self.store.get(group) is None:
             if log.end_offset > 0:
-                # It was made and written to, and a crash took the store's word of it: nobody was told. Or the
-                # store was lost, and this node is another one to the group.
+                # The log was created and written to, and a crash lost the store's record of it: nothing was
+                # acknowledged. Or the store was lost, and this node is another replica to the group.
                 extra = {"partition": str(new.name), "end_offset": log.end_offset}
                 _log.warning("records dropped: their terms are not known; the leader sends them", extra=extra)
                 log.reset(0)
             self.store.create(group, _beginning(new), new.revision)
         else:
-            # The metadata's log stands on a snapshot, and on its own rules: what it lacks ends the start.
+            # The metadata's log depends on a snapshot, and on its own rules: records missing from it abort
+            # the start.
             found = reconcile(log, self.store, group, may_be_incomplete=new.hooks is not None)
             finding = found.finding
             self._report(new, log, found)
             if new.hooks is not None and log.start_offset > new.hooks.snapshot()[0]:
                 self._begin_again(new, log)
         with suppress(OSError):
-            # Before it promises anything: a crash may have taken what the store was told.
+            # Before it promises anything: a crash may have lost the store's record.
             self.store.raise_log_ends({group: log.synced_offset})
         return finding
 
@@ -267,7 +270,7 @@ class Replication:
 
 
 def _beginning(new: NewReplica) -> MarkerBase:
-    """Of a log that has nothing yet."""
+    """Returns the base of an empty log."""
     return MarkerBase(
         index=BEFORE_FIRST,
         offset=Offset(0),

@@ -1,7 +1,6 @@
-"""What is wrong with a node's storage: reported once in the log when it is found, and here for as long as it
-is.
+"""Problems of a node's storage: logged once when found, and reported here for as long as they last.
 
-Made by the node, told of damaged logs by those who open them.
+Created by the node; code that opens logs reports damage to it.
 """
 
 import logging
@@ -13,10 +12,10 @@ from chronik.vocab.ids import TopicPartition
 
 _log = logging.getLogger(__name__)
 
-# Of damaged partitions, health names so many.
+# Health names at most this many damaged partitions.
 _NAMED_MAX = 5
 
-# Of one log so many places get a line of their own; the metric counts all.
+# At most this many places of one log get a line of their own; the metric counts all.
 _LINES_MAX = 20
 
 
@@ -28,12 +27,12 @@ class StorageHealth:
         self.found: Counter[DamageKind] = Counter()
 
     def watch(self, name: TopicPartition, damages: Damages) -> None:
-        """Report what is damaged in a log that was opened, and what will be found later."""
+        """Reports damage in a log that was opened, and damage found later."""
         self._logs[name] = damages
         damages.listen(self._listener(name, damages))
 
     def forget(self, name: TopicPartition) -> None:
-        """It is deleted, or closed."""
+        """The partition is deleted, or closed."""
         self._logs.pop(name, None)
 
     def _listener(self, name: TopicPartition, damages: Damages) -> Callable[[Damage], None]:
@@ -64,7 +63,7 @@ class StorageHealth:
         return [name for name, damages in list(self._logs.items()) if damages.has_loss]
 
     def warnings(self) -> list[str]:
-        """What whoever runs the node should know; empty when all is well."""
+        """Returns the problems for the operator; empty when there are none."""
         damaged = self.damaged
         return [f"damaged or missing records: {_names(damaged)}"] if damaged else []
 
