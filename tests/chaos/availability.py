@@ -4,8 +4,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from tests.chaos.check import History
-from tests.chaos.histories import Poll
+from chronik.history.check import History
+from chronik.history.events import Poll
 
 # What follows from the end of a fault, such as leaders that go back, counts as well when it begins so soon.
 _AFTER_SECONDS = 1.0

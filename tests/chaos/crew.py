@@ -4,7 +4,7 @@ reads all topics; and an onlooker.
 
 from collections.abc import Iterator, Mapping
 
-from tests.chaos.histories import Place
+from chronik.history.events import Place
 from tests.chaos.processes import ClientProcess, Load
 from tests.support.waiting import wait_until
 

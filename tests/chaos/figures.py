@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from chronik.history.check import History
+from chronik.history.ends import stale_answers
+from chronik.history.events import Commit, Committed, Poll
 from tests.chaos.availability import Pauses
-from tests.chaos.check import History, stale_answers
 from tests.chaos.faults import Kind
-from tests.chaos.histories import Commit, Committed, Poll
 from tests.chaos.run import Outcome
 from tests.chaos.scene import Befallen
 

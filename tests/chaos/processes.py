@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.histories import Place
+from chronik.history.events import Place
 
 _KILL_SECONDS = 10.0
 

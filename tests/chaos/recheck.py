@@ -9,10 +9,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.chaos.check import History, Records, Violation, check
-from tests.chaos.histories import Place, read_events
+from chronik.history.check import History, check
+from chronik.history.events import Place, Records
+from chronik.history.files import read_events
+from chronik.history.violations import Allowances, Violation
 
 _LOGS = "logs.json"
+# The longest pause or cut, and then time to hear of the new leader; see `faults`.
+STALE_SECONDS_MAX = 15.0
+PROMISED = Allowances(stale_seconds_max=STALE_SECONDS_MAX)
 
 
 def save_logs(directory: Path, logs: Mapping[Place, Records]) -> None:
@@ -27,7 +32,7 @@ def recheck(directory: Path) -> tuple[History, list[Violation]]:
     logs = {
         place: [(offset, number) for offset, number in records] for place, records in json.loads(text).items()
     }
-    return history, list(check(history, logs))
+    return history, list(check(history, logs, PROMISED))
 
 
 def main() -> int:

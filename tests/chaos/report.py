@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import check
+from chronik.history import check
+from chronik.history.events import Poll
 from tests.chaos.availability import per_second
-from tests.chaos.histories import Poll
 from tests.chaos.picture import Bar, Picture
 from tests.chaos.run import Outcome
 

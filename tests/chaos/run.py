@@ -6,11 +6,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chronik.history.check import History
+from chronik.history.events import Place, Records
+from chronik.history.violations import Violation
 from chronik.testing import BrokerError
-from tests.chaos.check import History, Records, Violation
 from tests.chaos.crew import TOPICS, Crew
 from tests.chaos.faults import NODES, Fault, draw
-from tests.chaos.histories import Place
 from tests.chaos.processes import Load
 from tests.chaos.recheck import recheck, save_logs
 from tests.chaos.scene import Befallen, Scene, scene

@@ -33,7 +33,7 @@ from chronik.sim.checks.damages import check_damages
 from chronik.sim.checks.images import ImageCheck
 from chronik.sim.checks.lookups import check_lookups
 from chronik.sim.checks.problems import Problems
-from chronik.sim.checks.promises import check_promises, unread
+from chronik.sim.checks.promises import check_promises
 from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.client import ClientNetwork, SimClient
 from chronik.sim.cluster import TICKS, SimCluster, SimNode
@@ -249,7 +249,7 @@ class Simulation:
             return f"{unacknowledged} records are not acknowledged"
         partitions = [TopicPartition(topic, index) for topic, n in _TOPICS.items() for index in range(n)]
         for group in _MEMBERS:
-            left = unread(self._history, group, partitions)
+            left = self._history.unread(group, partitions)
             if left:
                 return f"{group} has not read {len(left)} records, {left[0]} first"
         return ""
@@ -357,7 +357,7 @@ class Simulation:
         outcome.faults = self._faults.counts
         outcome.sent = len(self._history.sent)
         outcome.acknowledged = len(self._history.acknowledged)
-        outcome.consumed = len(self._history.consumed)
+        outcome.consumed = self._history.consumed
         outcome.batches_compared = self._commits.batches_compared
         outcome.images_compared = self._images.images_compared
         outcome.topics_made_again = self._recreator.topics_made

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.chaos.histories import Place
+from chronik.history.events import Place
 
 
 class Orders:

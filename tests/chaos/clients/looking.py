@@ -11,7 +11,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from tests.chaos.histories import Look, Note, Recorder
+from chronik.history.events import Look, Note
+from chronik.history.files import Recorder
 
 # From an answer to the next question of the same partition.
 _PAUSE_SECONDS = 0.2

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from tests.chaos.histories import Place
+from chronik.history.events import Place
 
 # Topic, partition, offset and number of a record.
 Given = tuple[str, int, int, int]

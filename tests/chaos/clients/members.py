@@ -15,8 +15,8 @@ from kafka import TopicPartition as KafkaPythonPartition
 from kafka.errors import KafkaError as KafkaPythonError
 from kafka.structs import OffsetAndMetadata
 
+from chronik.history.events import Place
 from tests.chaos.clients.member import Given, MakeMember, MemberFailed, Offsets
-from tests.chaos.histories import Place
 
 T = TypeVar("T")
 

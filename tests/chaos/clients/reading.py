@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from chronik.history.events import Commit, Committed, Note, Place, Poll
+from chronik.history.files import Recorder
 from tests.chaos.clients.member import Given, MakeMember, Member, MemberFailed
-from tests.chaos.histories import Commit, Committed, Note, Place, Poll, Recorder
 
 _COMMIT_SECONDS = 0.5
 _ASK_SECONDS = 3.0

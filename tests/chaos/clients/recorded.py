@@ -3,7 +3,8 @@
 import threading
 import time
 
-from tests.chaos.histories import Place, Recorder, Send
+from chronik.history.events import Place, Send
+from chronik.history.files import Recorder
 from tests.proofs.cluster.streams import Written
 
 

@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
+from chronik.history.files import Recorder
 from tests.chaos.clients.recorded import Either, RecordedWrites
-from tests.chaos.histories import Recorder
 from tests.proofs.cluster.restart_clients import CLIENTS, Settings
 
 # A record may wait as long as any fault goes on, and the recovery after it: to give up would tell of the

@@ -59,6 +59,7 @@ def as_json(runs: Sequence[Run]) -> str:
                 "mutant": one.mutant,
                 "is_good": is_good(one),
                 "seconds": round(one.seconds, 1),
+                "cpu_seconds": round(one.cpu_seconds, 1),
                 "violated": one.outcome.violated,
                 "steps": one.steps,
                 "errors": one.outcome.errors,
@@ -71,7 +72,7 @@ def as_json(runs: Sequence[Run]) -> str:
 
 def show(console: Console, runs: Sequence[Run]) -> None:
     table = Table("configuration", "planted error", "found", "steps", box=None)
-    for name in ("states", "distinct", "depth", "seconds"):
+    for name in ("states", "distinct", "depth", "seconds", "CPU"):
         table.add_column(name, justify="right")
     for one in runs:
         counts = one.outcome.counts or Counts(0, 0, 0)
@@ -84,6 +85,7 @@ def show(console: Console, runs: Sequence[Run]) -> None:
             f"{counts.distinct:,}",
             str(counts.depth or ""),
             f"{one.seconds:.0f}",
+            f"{one.cpu_seconds:.0f}",
         )
     console.print(table)
 

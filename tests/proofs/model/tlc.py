@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -43,6 +44,8 @@ class Run:
     # None: the protocol as built.
     mutant: str | None
     seconds: float
+    # Of TLC, all its threads: says more than the former beside other work.
+    cpu_seconds: float
     outcome: Outcome
 
     @property
@@ -73,7 +76,7 @@ def run(
     with TemporaryDirectory(prefix="chronik-model-") as name:
         directory = Path(name)
         prepare(directory, configuration, mutant)
-        started = time.monotonic()
+        started, cpu_before = time.monotonic(), _cpu_of_children()
         found: list[Message] = []
         for message in _messages(_command(tlc, configuration, workers), directory):
             found.append(message)
@@ -81,7 +84,13 @@ def run(
             if counts is not None:
                 on_progress(counts)
         seconds = time.monotonic() - started
-    return Run(configuration=configuration, mutant=mutant, seconds=seconds, outcome=outcome(found))
+    return Run(
+        configuration=configuration,
+        mutant=mutant,
+        seconds=seconds,
+        cpu_seconds=_cpu_of_children() - cpu_before,
+        outcome=outcome(found),
+    )
 
 
 def prepare(directory: Path, configuration: str, mutant: str | None) -> None:
@@ -93,6 +102,12 @@ def prepare(directory: Path, configuration: str, mutant: str | None) -> None:
     if places != 1:
         raise ValueError(f"{configuration}.cfg has {places} places for a planted error")
     (directory / f"{configuration}.cfg").write_text(planted, encoding="utf-8")
+
+
+def _cpu_of_children() -> float:
+    """Seconds of processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _command(tlc: Path, configuration: str, workers: int) -> list[str]:

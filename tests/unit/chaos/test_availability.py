@@ -2,9 +2,9 @@
 
 import pytest
 
+from chronik.history.check import History
+from chronik.history.events import Poll, Send
 from tests.chaos.availability import Pauses, longest_touching, per_second
-from tests.chaos.check import History
-from tests.chaos.histories import Poll, Send
 
 
 @pytest.mark.parametrize(

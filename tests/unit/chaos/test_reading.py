@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from chronik.history.events import Commit, Event, Note, Poll
+from chronik.history.files import Recorder, read_events
 from tests.chaos.clients.member import Given, MemberFailed, Offsets
 from tests.chaos.clients.reading import Reader
-from tests.chaos.histories import Commit, Event, Note, Poll, Recorder, read_events
 
 # A poll in which the member is assigned its partitions again.
 REBALANCED: Sequence[Given] = [("t", 1, 0, 0)]

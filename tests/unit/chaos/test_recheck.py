@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.histories import Recorder, Send
+from chronik.history.events import Send
+from chronik.history.files import Recorder
 from tests.chaos.recheck import main, save_logs
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chronik.history.events import Send
+from chronik.history.files import Recorder, read_events
 from tests.chaos.clients.recorded import Either, RecordedWrites
-from tests.chaos.histories import Recorder, Send, read_events
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.check import History, Violation
+from chronik.history.check import History
+from chronik.history.events import Commit, Event, Look, Poll, Send
+from chronik.history.violations import Violation
 from tests.chaos.faults import Fault, Kind
 from tests.chaos.figures import figures
-from tests.chaos.histories import Commit, Event, Look, Poll, Send
 from tests.chaos.report import page, write_report
 from tests.chaos.run import Outcome
 from tests.chaos.scene import Befallen

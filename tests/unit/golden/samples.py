@@ -1,6 +1,6 @@
 """All values that have a golden file."""
 
-from . import groups, metadata, peer_calls, peer_frames, raft_messages, raft_state, storage
+from . import groups, histories, metadata, peer_calls, peer_frames, raft_messages, raft_state, storage
 from .sample import Sample
 
 SAMPLES: list[Sample] = [
@@ -11,4 +11,5 @@ SAMPLES: list[Sample] = [
     *peer_calls.SAMPLES,
     *storage.SAMPLES,
     *groups.SAMPLES,
+    *histories.SAMPLES,
 ]

@@ -7,6 +7,7 @@ import pytest
 
 from chronik.cluster.answers import Outcome
 from chronik.cluster.metadata.subjects import SUBJECTS
+from chronik.history.events import Event
 from chronik.raft.core.messages import Message
 from chronik.raft.state_codec import Kind
 from chronik.raft.transport import FrameKind
@@ -42,6 +43,7 @@ def kinds(folder: str) -> set[str]:
         ("meta", SUBJECTS.records),
         ("commands", SUBJECTS.commands),
         ("outcomes", [outcome.name for outcome in Outcome]),
+        ("histories", [event.__name__ for event in get_args(Event)]),
         ("raft", [message.__name__ for message in get_args(Message)]),
         ("raft-state", [kind.name for kind in Kind]),
         ("peers", [kind.name for kind in (*FrameKind, *LinkKind)]),

@@ -161,24 +161,22 @@ class SimConsumer:
     async def _committed(
         self, membership: _Membership, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, Offset]:
-        promised = {each: self._history.committed.get((self._group, each)) for each in partitions}
         topics = [
             OffsetFetchRequestTopic(name=each.topic, partition_indexes=[each.partition])
             for each in partitions
         ]
         request = OffsetFetchRequest(group_id=self._group, topics=topics)
+        began = _now()
         answer = await self._client.ask(membership.coordinator, request, 5, OffsetFetchResponse, _SECONDS)
         self._check(answer.error_code, "fetch offsets")
-        positions: dict[TopicPartition, Offset] = {}
+        committed: dict[TopicPartition, int] = {}
         for topic in answer.topics:
             for found in topic.partitions:
                 self._check(found.error_code, "fetch offsets")
-                partition = TopicPartition(topic.name, found.partition_index)
-                positions[partition] = Offset(max(found.committed_offset, 0))
-                least = promised[partition]
-                if least is not None and found.committed_offset < least:
-                    self._problem(f"{partition} is at {found.committed_offset}, {least} was committed")
-        return positions
+                committed[TopicPartition(topic.name, found.partition_index)] = found.committed_offset
+        life = self._life(membership)
+        self._history.committed(self._group, committed, member=life, began=began, ended=_now())
+        return {partition: Offset(max(offset, 0)) for partition, offset in committed.items()}
 
     async def _beat(self, membership: _Membership) -> None:
         request = HeartbeatRequest(
@@ -216,6 +214,7 @@ class SimConsumer:
             FetchTopic(topic=each.topic, partitions=[self._wish(membership, each)]) for each in partitions
         ]
         request = FetchRequest(max_wait_ms=_FETCH_WAIT_MS, min_bytes=1, max_bytes=1 << 20, topics=topics)
+        began = _now()
         try:
             answer = await self._client.ask(node, request, 11, FetchResponse, _SECONDS)
         except NoReply:
@@ -225,7 +224,7 @@ class SimConsumer:
         for topic in answer.responses:
             for found in topic.partitions:
                 partition = TopicPartition(topic.topic, found.partition_index)
-                if not self._take(membership, node, partition, found):
+                if not self._take(membership, node, partition, found, began):
                     stale.append(partition)
         await self._refresh(stale)
 
@@ -244,7 +243,12 @@ class SimConsumer:
             await self._view.refresh(topic)
 
     def _take(
-        self, membership: _Membership, node: NodeId, partition: TopicPartition, found: PartitionData
+        self,
+        membership: _Membership,
+        node: NodeId,
+        partition: TopicPartition,
+        found: PartitionData,
+        began: float,
     ) -> bool:
         """True if the node that was asked was the right one."""
         if found.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
@@ -252,9 +256,20 @@ class SimConsumer:
             return True
         if found.error_code != ErrorCode.NONE:
             return False
-        position = membership.positions[partition]
+        given = self._given(node, partition, found, membership.positions[partition])
+        life = self._life(membership)
+        self._history.consume(self._group, partition, given, member=life, began=began, ended=_now())
+        if given:
+            membership.positions[partition] = Offset(given[-1][0] + 1)
+        return True
+
+    def _given(
+        self, node: NodeId, partition: TopicPartition, found: PartitionData, position: Offset
+    ) -> list[tuple[Offset, bytes]]:
+        """Offsets and values of the records from `position` on."""
         data = found.records
         assert isinstance(data, bytes)
+        given: list[tuple[Offset, bytes]] = []
         for batch in split_batches(data):
             if not has_valid_crc(batch):
                 if not self._client.may_be_rotten(node):
@@ -262,17 +277,9 @@ class SimConsumer:
                 break
             for number, record in enumerate(decode_records(batch)):
                 offset = Offset(batch.header.base_offset + number)
-                if offset < position:
-                    continue
-                self._check_next(partition, position, offset)
-                self._history.consume(self._group, partition, offset, record.value or b"")
-                position = Offset(offset + 1)
-        membership.positions[partition] = position
-        return True
-
-    def _check_next(self, partition: TopicPartition, position: Offset, offset: Offset) -> None:
-        if offset != position and position >= self._history.deleted_below.get(partition, Offset(0)):
-            self._problem(f"{partition}: {offset} came where {position} was due")
+                if offset >= position:
+                    given.append((offset, record.value or b""))
+        return given
 
     def _on_out_of_range(
         self, membership: _Membership, partition: TopicPartition, found: PartitionData
@@ -301,12 +308,32 @@ class SimConsumer:
                 for each, offset in positions.items()
             ],
         )
-        answer = await self._client.ask(membership.coordinator, request, 7, OffsetCommitResponse, _SECONDS)
-        for topic in answer.topics:
-            for found in topic.partitions:
-                self._check(found.error_code, "commit")
-                partition = TopicPartition(topic.name, found.partition_index)
-                self._history.commit(self._group, partition, positions[partition])
+        began = _now()
+        codes = dict.fromkeys(positions, ErrorCode.REQUEST_TIMED_OUT)
+        try:
+            answer = await self._client.ask(
+                membership.coordinator, request, 7, OffsetCommitResponse, _SECONDS
+            )
+            for topic in answer.topics:
+                for found in topic.partitions:
+                    codes[TopicPartition(topic.name, found.partition_index)] = ErrorCode(found.error_code)
+        finally:
+            # Without an answer it may have come about.
+            for code in dict.fromkeys(codes.values()):
+                self._history.commit(
+                    self._group,
+                    {each: offset for each, offset in positions.items() if codes[each] is code},
+                    member=self._life(membership),
+                    began=began,
+                    ended=_now(),
+                    error=None if code is ErrorCode.NONE else code.name,
+                )
+        for code in codes.values():
+            self._check(code, "commit")
+
+    def _life(self, membership: _Membership) -> str:
+        """Each generation begins at what is committed, and is another member to the check."""
+        return f"{self._client.name} of generation {membership.generation}"
 
     # Answers.
 
@@ -323,6 +350,10 @@ class SimConsumer:
 
     def _problem(self, text: str) -> None:
         self._history.problems.append(f"{self._client.name} of group {self._group}: {text}")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _encode(partitions: Sequence[TopicPartition]) -> bytes:

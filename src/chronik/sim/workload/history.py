@@ -1,9 +1,12 @@
-"""What clients did and were told: all that a checker may hold against the cluster."""
+"""What clients of a run did and were told: all that is held against the cluster when it ends."""
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from chronik.history.events import UNTOLD, Commit, Committed, Look, Place, Poll, Send
+from chronik.history.groups import Told
+from chronik.sim.virtual_time import WALL_START_MS
 from chronik.vocab.ids import Offset, TopicPartition
 
 
@@ -16,15 +19,6 @@ class Sent(NamedTuple):
     number: int
 
 
-class Consumed(NamedTuple):
-    """One record that a consumer was given."""
-
-    group: str
-    partition: TopicPartition
-    offset: Offset
-    value: bytes
-
-
 class Kept(NamedTuple):
     """One record that was acknowledged; its time is its producer's, in ms."""
 
@@ -33,66 +27,144 @@ class Kept(NamedTuple):
     value: bytes
 
 
+class Acknowledged(NamedTuple):
+    """`offset` is None where the acknowledgement named none (a duplicate that is known no more)."""
+
+    offset: Offset | None
+    # In seconds of the loop.
+    at: float
+
+
 class History:
-    """One per run. `problems` has what clients saw that no client may see."""
+    """One per run. `problems` has what clients saw that no client may see, whatever else happened."""
 
     def __init__(self) -> None:
         self.sent: dict[bytes, Sent] = {}
         # By value, in ms.
         self.timestamps: dict[bytes, int] = {}
-        # By value; None where the acknowledgement named no offset (a duplicate that is known no more).
-        self.acknowledged: dict[bytes, Offset | None] = {}
-        self.consumed: list[Consumed] = []
-        # The highest offset each group was told is committed.
-        self.committed: dict[tuple[str, TopicPartition], Offset] = {}
+        self.acknowledged: dict[bytes, Acknowledged] = {}
+        # Of groups and of who asks for ends, in order.
+        self.told: list[Told | Look] = []
+        # By group, the values that it was given; and how many that was.
+        self.read: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.consumed = 0
         # Where records were deleted by request: what lies below may be gone.
         self.deleted_below: dict[TopicPartition, Offset] = {}
         self.problems: list[str] = []
-        # By partition: when an acknowledgement moved the end of what was acknowledged, and to where.
-        self._ends: dict[TopicPartition, list[tuple[float, Offset]]] = {}
         # What may be left out of a comparison: topics that were deleted, or are about to be.
         self.doomed: set[str] = set()
+        # What the check knows a value by: the how many-th that was sent to its partition.
+        self._numbers: dict[bytes, int] = {}
+        self._counts: defaultdict[TopicPartition, int] = defaultdict(int)
+
+    # Producers.
 
     def send(self, sent: Sent, filling: str, timestamp: int) -> bytes:
         """The value of a new record."""
         value = f"{sent.partition} {sent.producer} {sent.number} {filling}".encode()
         self.sent[value] = sent
         self.timestamps[value] = timestamp
+        self._numbers[value] = self._counts[sent.partition]
+        self._counts[sent.partition] += 1
         return value
 
     def acknowledge(self, value: bytes, offset: Offset | None, at: float) -> None:
         """At a time in seconds."""
-        before = self.acknowledged.setdefault(value, offset)
-        if offset is not None:
-            self._note_end(self.sent[value].partition, Offset(offset + 1), at)
+        before = self.acknowledged.setdefault(value, Acknowledged(offset, at)).offset
         if before is not None and offset is not None and before != offset:
             self.problems.append(f"{value!r} was acknowledged at {before} and at {offset}")
 
-    def _note_end(self, partition: TopicPartition, end: Offset, at: float) -> None:
-        ends = self._ends.setdefault(partition, [])
-        if not ends or end > ends[-1][1]:
-            ends.append((at, end))
+    # Groups.
 
-    def acknowledged_end(self, partition: TopicPartition, at: float) -> Offset:
-        """The end of what had been acknowledged by then."""
-        ends = self._ends.get(partition, [])
-        position = bisect_right(ends, at, key=lambda each: each[0])
-        return ends[position - 1][1] if position else Offset(0)
+    def consume(
+        self,
+        group: str,
+        partition: TopicPartition,
+        given: Sequence[tuple[Offset, bytes]],
+        *,
+        member: str,
+        began: float,
+        ended: float,
+    ) -> None:
+        """What one fetch gave, in its order."""
+        if not given:
+            return
+        place = str(partition)
+        records = {place: [(int(offset), self.number_at(place, offset, value)) for offset, value in given]}
+        self.told.append(Poll(group=group, member=member, began=began, ended=ended, records=records))
+        self.read[group].update(value for _, value in given)
+        self.consumed += len(given)
 
-    def consume(self, group: str, partition: TopicPartition, offset: Offset, value: bytes) -> None:
-        self.consumed.append(Consumed(group, partition, offset, value))
+    def number_at(self, place: Place, offset: int, value: bytes) -> int:
+        """By which the check knows the record; a negative one where nobody sent that value there."""
+        sent = self.sent.get(value)
+        return self._numbers[value] if sent is not None and str(sent.partition) == place else -1 - offset
 
-    def commit(self, group: str, partition: TopicPartition, offset: Offset) -> None:
-        key = (group, partition)
-        self.committed[key] = max(offset, self.committed.get(key, Offset(0)))
+    def commit(
+        self,
+        group: str,
+        offsets: Mapping[TopicPartition, Offset],
+        *,
+        member: str,
+        began: float,
+        ended: float,
+        error: str | None = None,
+    ) -> None:
+        self.told.append(
+            Commit(
+                group=group,
+                member=member,
+                began=began,
+                ended=ended,
+                offsets={str(partition): int(offset) for partition, offset in offsets.items()},
+                error=error,
+            )
+        )
+
+    def committed(
+        self, group: str, offsets: Mapping[TopicPartition, int], *, member: str, began: float, ended: float
+    ) -> None:
+        """What a member was told is committed, -1 where nothing is."""
+        places = {str(partition): offset for partition, offset in offsets.items()}
+        self.told.append(Committed(group=group, member=member, began=began, ended=ended, offsets=places))
+
+    # The end.
+
+    def events(self) -> Iterator[Send | Told | Look]:
+        """All of it, as the check takes it."""
+        for value, sent in self.sent.items():
+            sent_at = (self.timestamps[value] - WALL_START_MS) / 1000
+            acknowledged = self.acknowledged.get(value)
+            offset = None if acknowledged is None else acknowledged.offset
+            yield Send(
+                place=str(sent.partition),
+                producer=sent.producer,
+                number=self._numbers[value],
+                sent_at=sent_at,
+                done_at=sent_at if acknowledged is None else acknowledged.at,
+                offset=UNTOLD if acknowledged is not None and offset is None else offset,
+            )
+        yield from self.told
 
     def kept(self, partition: TopicPartition) -> list[Kept]:
         """What was acknowledged at an offset, in that order."""
         return sorted(
-            Kept(offset, self.timestamps[value], value)
-            for value, offset in self.acknowledged.items()
-            if offset is not None and self.sent[value].partition == partition
+            Kept(acknowledged.offset, self.timestamps[value], value)
+            for value, acknowledged in self.acknowledged.items()
+            if acknowledged.offset is not None and self.sent[value].partition == partition
         )
+
+    def unread(self, group: str, partitions: Sequence[TopicPartition]) -> list[Sent]:
+        """What was acknowledged and not given to the group."""
+        read, wanted = self.read[group], frozenset(partitions)
+        return [
+            sent
+            for value, sent in self.sent.items()
+            if sent.partition in wanted
+            and value in self.acknowledged
+            and value not in read
+            and sent.partition not in self.deleted_below
+        ]
 
     def partitions(self) -> Iterator[TopicPartition]:
         """Those that were written to, each once."""

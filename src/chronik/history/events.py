@@ -1,21 +1,22 @@
-"""What clients did and saw, written by their processes as it happens and read back by the checker.
+"""The events of a history: what clients did and were told. Stored as lines of JSON, one event each.
 
-A file has one event a line, in the order in which the process saw them. Times are seconds of the monotonic
-clock, which all processes of a machine share. A place is a partition: `topic-number`.
+A place is a partition: `topic-number`. Times are seconds of one clock that all clients of a run share: the
+monotonic one of a machine, or the simulator's. A record is known by its number, given once per place.
 """
 
 import json
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import NamedTuple
 
 Place = str
 
-# What a process that is killed may owe its file.
-_FLUSH_SECONDS = 0.5
+# (offset, number) of records, in the order of a log, or in which they were given.
+Records = Sequence[tuple[int, int]]
+
+# Of a record that was acknowledged without an offset: a leader answers a duplicate so, whose first attempt it
+# no longer knows.
+UNTOLD = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +27,23 @@ class Send:
     number: int
     sent_at: float
     done_at: float
+    # Negative (`UNTOLD`) when it was acknowledged and no offset was named.
     offset: int | None = None
     error: str | None = None
+    # Needed where several write to one place: each keeps its own order.
+    producer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """What one poll of a group's member gave; (offset, number) in the order in which they were given."""
+    """What one poll of a group's member returned, in the order in which it was given."""
 
     group: str
     began: float
     ended: float
     records: dict[Place, list[tuple[int, int]]]
+    # Needed in groups of several.
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class Commit:
     ended: float
     offsets: dict[Place, int]
     error: str | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,7 @@ class Committed:
     began: float
     ended: float
     offsets: dict[Place, int]
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,42 +93,28 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 
-class Recorder:
-    """Writes a file of events; for one thread at a time."""
+class _Value(NamedTuple):
+    name: str
+    default: object
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
-        self._flushed_at = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, event: Event) -> None:
-        self._file.write(as_line(event))
-        if time.monotonic() > self._flushed_at + _FLUSH_SECONDS:
-            self._file.flush()
-            self._flushed_at = time.monotonic()
+_VALUES = {
+    kind: tuple(_Value(field.name, field.default) for field in fields(kind)) for kind in _KINDS.values()
+}
 
 
 def as_line(event: Event) -> str:
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
-    return json.dumps({"event": type(event).__name__.lower(), **values}, separators=(",", ":")) + "\n"
-
-
-def read_events(paths: Iterable[Path]) -> Iterator[Event]:
-    """All events of files, one file after the other. Raises ValueError for a line that is none."""
-    for path in paths:
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield from_line(line)
+    """With a newline at its end, and without what is as by default."""
+    values: dict[str, object] = {"event": type(event).__name__.lower()}
+    for name, default in _VALUES[type(event)]:
+        value = getattr(event, name)
+        if default is MISSING or value != default:
+            values[name] = value
+    return json.dumps(values, separators=(",", ":")) + "\n"
 
 
 def from_line(line: str) -> Event:
+    """Raises ValueError, KeyError, TypeError for a line that is none."""
     values = json.loads(line)
     kind = _KINDS[values.pop("event")]
     if kind is Poll:

@@ -1,13 +1,20 @@
 """A history without fault is passed, and each planted violation is found and named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
-from tests.chaos.check import History, Records, check, stale_answers
-from tests.chaos.histories import Commit, Committed, Event, Look, Poll, Send
+from chronik.history.check import History, check
+from chronik.history.ends import stale_answers
+from chronik.history.events import UNTOLD, Commit, Committed, Event, Look, Poll, Records, Send
+from chronik.history.violations import Allowances
+
+T = TypeVar("T", Poll, Commit, Committed)
 
 PLACE = "topic-0"
+PROMISED = Allowances(stale_seconds_max=15.0)
 GROUP = "group"
 
 
@@ -37,8 +44,19 @@ def look(end: int, began: float, ended: float) -> Look:
     return Look(began=began, ended=ended, ends={PLACE: end})
 
 
-def kinds(events: Sequence[Event], records: Records) -> list[str]:
-    return [violation.kind for violation in check(History.of(events), {PLACE: records})]
+def one_after_the_other(events: Sequence[Event]) -> Iterator[Event]:
+    """What a group's member does takes half a second of each."""
+    for at, event in enumerate(events):
+        match event:
+            case Poll() | Commit() | Committed():
+                yield replace(event, began=float(at), ended=at + 0.5)
+            case _:
+                yield event
+
+
+def kinds(events: Sequence[Event], records: Records, allowed: Allowances = PROMISED) -> list[str]:
+    history = History.of(one_after_the_other(events))
+    return [violation.kind for violation in check(history, {PLACE: records}, allowed)]
 
 
 THREE = [(0, 0), (1, 1), (2, 2)]
@@ -175,3 +193,139 @@ def test_each_partition_and_group_is_on_its_own() -> None:
     violations = list(check(History.of(events), {PLACE: THREE, "other-0": [(0, 0)]}))
     assert [violation.kind for violation in violations] == ["unread"]
     assert "lazy: 3 records of topic-0, from offset 0 on" in str(violations[0])
+
+
+# What is allowed where less is promised.
+
+
+def by(producer: str, number: int, offset: int | None) -> Send:
+    return Send(place=PLACE, number=number, sent_at=0.0, done_at=1.0, offset=offset, producer=producer)
+
+
+TWICE = Allowances(repeating=["plain"])
+LATE = Allowances(repeating=["plain"], unordered=["plain"])
+
+
+@pytest.mark.parametrize(
+    ("producer", "records", "allowed", "expected"),
+    [
+        pytest.param("plain", [(0, 0), (1, 1), (2, 0)], TWICE, [], id="sent again"),
+        pytest.param("careful", [(0, 0), (1, 1), (2, 0)], TWICE, ["duplicate"], id="not by this one"),
+        pytest.param("plain", [(0, 1), (1, 0)], TWICE, ["order"], id="late"),
+        pytest.param("plain", [(0, 1), (1, 0)], LATE, [], id="late, which is allowed"),
+        pytest.param("careful", [(0, 1), (1, 0)], LATE, ["order"], id="late by this one"),
+    ],
+)
+def test_producers_that_are_not_idempotent(
+    producer: str, records: Records, allowed: Allowances, expected: list[str]
+) -> None:
+    where = {number: offset for offset, number in reversed(records)}
+    assert kinds([by(producer, number, where[number]) for number in (0, 1)], records, allowed) == expected
+
+
+def test_each_producer_has_an_order_of_its_own() -> None:
+    sends = [by("one", 0, 1), by("other", 1, 0), by("one", 2, 2)]
+    assert kinds(sends, [(0, 1), (1, 0), (2, 2)], PROMISED) == []
+    sends = [by("one", 0, 1), by("one", 1, 0), by("other", 2, 2)]
+    assert kinds(sends, [(0, 1), (1, 0), (2, 2)], PROMISED) == ["order"]
+
+
+@pytest.mark.parametrize(
+    ("records", "start", "expected"),
+    [
+        pytest.param([(0, 0), (1, 1), (2, 2)], 0, [], id="there"),
+        pytest.param([(0, 0), (1, 2)], 0, ["loss", "moved"], id="not there"),
+        pytest.param([(2, 2)], 2, [], id="deleted, perhaps"),
+        pytest.param([(1, 0), (2, 2)], 1, ["loss"], id="one before it is there"),
+    ],
+)
+def test_a_record_that_was_acknowledged_without_an_offset(
+    records: Records, start: int, expected: list[str]
+) -> None:
+    sends = [send(0, None if start == 1 else 0), send(1, UNTOLD), send(2, 2)]
+    assert kinds(sends, records, Allowances(starts={PLACE: start})) == expected
+
+
+@pytest.mark.parametrize(
+    ("sends", "records", "expected"),
+    [
+        pytest.param(SENT, [(2, 2)], [], id="as deleted"),
+        pytest.param(SENT, [(3, 2)], ["hole", "moved"], id="a hole"),
+        pytest.param([send(0, 2), send(1, 0), send(2, 3)], [(2, 0), (3, 2)], ["order"], id="out of order"),
+    ],
+)
+def test_a_log_whose_beginning_was_deleted(sends: list[Send], records: Records, expected: list[str]) -> None:
+    assert kinds(sends, records, Allowances(starts={PLACE: 2})) == expected
+
+
+def test_a_member_may_be_given_what_was_deleted_later_or_pass_over_it() -> None:
+    allowed = Allowances(starts={PLACE: 2})
+    assert kinds([*SENT, poll((0, 0)), poll((2, 2))], THREE[2:], allowed) == []
+    assert kinds([*SENT, poll(*THREE)], THREE[2:], allowed) == []
+    assert kinds(
+        [*SENT, send(3, 3), poll((0, 0)), poll((3, 3)), poll((2, 2))], [(2, 2), (3, 3)], allowed
+    ) == [
+        "skipped",
+        "went back",
+    ]
+
+
+def test_groups_that_commit_by_themselves() -> None:
+    allowed = Allowances(committing=[GROUP])
+    events: list[Event] = [*SENT, poll((0, 0), (1, 1)), poll((1, 1), (2, 2))]
+    assert kinds(events, THREE, allowed) == []
+    assert kinds(events, THREE) == ["went back"]
+    assert kinds([*SENT, poll((0, 0)), poll((2, 2)), poll((1, 1))], THREE, allowed) == ["skipped"]
+    assert kinds([*SENT, poll((1, 1), (2, 2)), poll((0, 0))], THREE, allowed) == ["went back"]
+
+
+def test_a_group_need_not_have_read_further() -> None:
+    assert kinds([*SENT, poll(*THREE[:2])], THREE, Allowances(ends={PLACE: 2})) == []
+    assert kinds([*SENT, poll(*THREE[:1])], THREE, Allowances(ends={PLACE: 2})) == ["unread"]
+
+
+def test_an_onlooker_that_asks_everybody() -> None:
+    looks = [look(3, 1.5, 1.6), look(2, 1.7, 1.8), look(4, 2.5, 2.6)]
+    assert kinds([*SENT, *looks], THREE, Allowances(asks_everybody=True)) == ["dirty end"]
+
+
+# Groups of several members.
+
+
+def of(member: str, event: T, began: float, ended: float) -> T:
+    return replace(event, member=member, began=began, ended=ended)
+
+
+def group_kinds(*events: Event) -> list[str]:
+    found = check(History.of([*SENT, *events]), {PLACE: THREE}, Allowances(ends={PLACE: 0}))
+    return [violation.kind for violation in found]
+
+
+def test_of_two_commits_at_the_same_time_either_may_be_the_last() -> None:
+    commits = [of("a", commit(2), 0.0, 2.0), of("b", commit(3), 1.0, 3.0)]
+    for offset in (2, 3):
+        assert group_kinds(*commits, of("c", committed(offset), 4.0, 5.0)) == []
+    assert group_kinds(*commits, of("c", committed(1), 4.0, 5.0)) == ["committed offset"]
+    assert group_kinds(*commits, of("c", committed(-1), 4.0, 5.0)) == ["committed offset"]
+
+
+def test_a_commit_that_began_after_another_ended_supersedes_it() -> None:
+    commits = [of("a", commit(2), 0.0, 1.0), of("b", commit(3), 2.0, 3.0)]
+    assert group_kinds(*commits, of("c", committed(3), 4.0, 5.0)) == []
+    assert group_kinds(*commits, of("c", committed(2), 4.0, 5.0)) == ["committed offset"]
+    # Asked for while the second was under way.
+    for offset in (2, 3):
+        assert group_kinds(*commits, of("c", committed(offset), 2.5, 5.0)) == []
+    # Nothing is told of before it is done.
+    assert group_kinds(*commits, of("c", committed(3), 1.2, 1.5)) == ["committed offset"]
+
+
+def test_a_member_begins_where_it_was_told_and_goes_on_by_itself() -> None:
+    first: list[Event] = [of("a", poll((0, 0)), 0.0, 0.1), of("a", commit(1), 0.2, 0.3)]
+    told = of("b", committed(1), 0.4, 0.5)
+    # Meanwhile the other one went on.
+    other: list[Event] = [of("a", poll((1, 1)), 0.6, 0.7), of("a", commit(2), 0.8, 0.9)]
+    late = of("b", poll((1, 1), (2, 2)), 1.0, 1.1)
+    assert group_kinds(*first, told, *other, late) == []
+    assert group_kinds(*first, *other, late) == ["went back"]
+    assert group_kinds(*first, told, *other, late, replace(late, began=2.0, ended=2.1)) == ["went back"]

@@ -4,19 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.histories import (
-    Commit,
-    Committed,
-    Event,
-    Look,
-    Note,
-    Poll,
-    Recorder,
-    Send,
-    as_line,
-    from_line,
-    read_events,
-)
+from chronik.history.events import Commit, Committed, Event, Look, Note, Poll, Send, as_line, from_line
+from chronik.history.files import Recorder, read_events
 
 EVENTS: list[Event] = [
     Send(place="t-0", number=7, sent_at=1.5, done_at=1.75, offset=3),

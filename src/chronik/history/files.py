@@ -1,0 +1,42 @@
+"""Files of events: written by each client's process as it happens, and read back by whoever checks."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chronik.history.events import Event, as_line, from_line
+
+# What a process that is killed may owe its file.
+_FLUSH_SECONDS = 0.5
+
+
+class Recorder:
+    """Writes a file of events; for one thread at a time. Made by a client, which leaves its context."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._flushed_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, event: Event) -> None:
+        self._file.write(as_line(event))
+        if time.monotonic() > self._flushed_at + _FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed_at = time.monotonic()
+
+
+def read_events(paths: Iterable[Path]) -> Iterator[Event]:
+    """All events of files, one file after the other. Raises ValueError for a line that is none."""
+    for path in paths:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield from_line(line)
