@@ -1,1 +1,1 @@
-"""What the cluster knows: metadata records, immutable image, pure controller, placement, leadership table."""
+"""Cluster metadata: records, immutable image, pure controller, placement, leadership table."""

@@ -1,4 +1,4 @@
-"""What can become of a command."""
+"""The outcomes of a command."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,20 +11,20 @@ _START = Offset(0)
 
 
 class Outcome(Enum):
-    """Of one command at one node."""
+    """The outcome of one command at one node."""
 
     DONE = "it is so"
     REFUSED = "it cannot be"
-    # It may be asked again, of whoever leads now.
+    # It may be sent again, to the present leader.
     NOT_DECIDED = "nothing happened"
     UNKNOWN = "it may be so, or become so"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of a command, to be seen once everything below `offset` is applied.
+    """The outcome of a command, visible once everything below `offset` is applied.
 
-    DONE has a delta, REFUSED an error; UNKNOWN has the error that the log gave, when it gave one.
+    DONE has a delta, REFUSED an error; UNKNOWN has the log's error, if there was one.
     """
 
     fate: Outcome
@@ -34,19 +34,21 @@ class Answer:
     message: str | None = None
 
     def changed(self) -> ClusterDelta:
-        """What a command that was decided changed. Raises the KafkaError of one that was refused."""
+        """Returns the changes of a command that was decided. Raises the KafkaError of one that was
+        refused.
+        """
         if self.fate is Outcome.REFUSED:
             raise KafkaError(self.error, self.message)
         return self.delta
 
 
 def refused(error: KafkaError, offset: Offset = _START) -> Answer:
-    """A command that cannot be carried out, for what is below `offset`."""
+    """Returns the answer to a command that cannot be carried out, given the metadata below `offset`."""
     return Answer(fate=Outcome.REFUSED, offset=offset, error=error.code, message=error.message)
 
 
 def unknown(error: KafkaError) -> Answer:
-    """A command whose records the log did not keep, or those who lead next will commit."""
+    """Returns the answer to a command whose records were lost, or may be committed by the next leader."""
     return Answer(fate=Outcome.UNKNOWN, error=error.code, message=error.message)
 
 

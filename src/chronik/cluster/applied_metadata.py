@@ -1,7 +1,7 @@
-"""The image as far as this node has applied `__meta`: leaders and followers make it the same way.
+"""The image as far as this node has applied `__meta`: leaders and followers build it the same way.
 
-The committed records are the only thing that changes it. Those that a node decided itself come back to it by
-the log as those of any other do.
+Only committed records change it. Records that a node decided itself reach it by the log like those of any
+other.
 """
 
 import logging
@@ -37,7 +37,7 @@ class AppliedMetadata:
         self._log = log
         self._on_applied = on_applied
         self._subjects = subjects
-        # Invariant: what the committed records below _offset add up to, and nothing else.
+        # Invariant: the sum of the committed records below _offset, and nothing else.
         self.image = ClusterImage()
         self.offset = Offset(0)
         # The topics deleted last, in order: a creation that comes late must not bring one back.
@@ -53,7 +53,7 @@ class AppliedMetadata:
         return lambda: self._callbacks.remove(callback)
 
     def replay(self) -> None:
-        """Apply all that is committed, telling nobody.
+        """Applies all committed records, without notifying subscribers.
 
         Raises UnreadableRecord, InvariantViolation, KafkaError; nothing is applied then.
         """
@@ -68,8 +68,10 @@ class AppliedMetadata:
         _log_passed_over(delta)
 
     def follow(self) -> None:
-        """Apply what is committed, batch by batch, and tell subscribers. Does not raise: see `failure`."""
-        # A subscriber may make the log move; what it moved is applied after it has returned.
+        """Applies committed records, batch by batch, and notifies subscribers. Does not raise: see
+        `failure`.
+        """
+        # A subscriber may make the log move; the new records are applied after it has returned.
         if self._is_applying or self.failure is not None:
             return
         self._is_applying = True
@@ -78,7 +80,7 @@ class AppliedMetadata:
                 for end, batch in self._log.read(offset):
                     self._apply(end, batch)
                 invariant(self.offset > offset, "nothing to read at {} below the high watermark", offset)
-        except Exception as error:  # whatever it is, the image must not skip a record and go on
+        except Exception as error:  # whatever the error, the image must not skip a record and go on
             self.failure = error
             _log.critical("could not apply metadata; it stays at the last applied offset", exc_info=error)
             self._waiters.give_up()
@@ -90,7 +92,7 @@ class AppliedMetadata:
         return self.offset, encode_snapshot(self.image, self.offset, self._subjects)
 
     def load_snapshot(self, data: bytes) -> bool:
-        """Become what a snapshot says, unless it is older. Raises UnreadableSnapshot."""
+        """Replaces the image by a snapshot's, unless that is older. Raises UnreadableSnapshot."""
         image, offset = decode_snapshot(data, self._subjects)
         self._check_level(image)
         if offset <= self.offset:
@@ -110,7 +112,7 @@ class AppliedMetadata:
         records = list(self._decoded(batch))
         image, delta = apply_records(self.image, records, self._subjects)
         self._check_level(image)
-        # By the records: a delta does not mention what came and went within one batch.
+        # By the records: a delta omits topics created and deleted within one batch.
         self._remember_deleted(record.topic_id for record in records if isinstance(record, TopicDeleted))
         self._become(image, end, delta)
 

@@ -26,7 +26,7 @@ class Question(NamedTuple):
 
 
 def encode_question(question: Question) -> bytes:
-    """One line with the name of the command and the circumstances, one with the command."""
+    """One line with the name of the command and its parameters, one with the command."""
     kind = type(question.command)
     head = f"{kind.__name__} {int(question.validate_only)} {question.timeout_ms}\n"
     return head.encode() + format_object(to_plain(kind, question.command))

@@ -1,7 +1,8 @@
-"""The pure controller: an image and a command in, the records that carry it out or a KafkaError out.
+"""The pure controller: takes an image and a command, returns the records that carry it out or raises
+KafkaError.
 
 It decides everything two clients could disagree about: names, placement, ids. It changes nothing itself; the
-records count once they are committed and applied. What it decides on is the subjects' matter.
+records count once they are committed and applied. The subjects make the decisions.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ def decide(
 def change_made_already(
     image: ClusterImage, command: Command, subjects: SubjectTable | None = None
 ) -> ClusterDelta:
-    """What a command changed that leaves no records: nothing, or it comes a second time."""
+    """Returns the change of a command that leaves no records: none, or that of its first execution."""
     form = (SUBJECTS if subjects is None else subjects).command_form(command)
     if form.repeated is None:
         return ClusterDelta()

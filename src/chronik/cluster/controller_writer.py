@@ -1,8 +1,8 @@
-"""Commands become committed records, on the node that leads `__meta`.
+"""Turns commands into committed records, on the node that leads `__meta`.
 
-Commands queue. While one append to the metadata log is on its way, those that come gather, and go into the
-log together with the next one, so a thousand clients that create topics share a few syncs. Each is still
-decided after all that came before it. An answer, refusals included, is given only when everything it builds
+Commands queue. While one append to the metadata log is in progress, further ones gather, and go into the log
+together with the next append, so a thousand clients that create topics share a few syncs. Each is still
+decided after all that came before it. An answer, refusals included, is given only when everything it depends
 on is committed and applied.
 """
 
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 # single command may exceed it, for its records are committed together.
 BATCH_MAX = 1_000
 
-# Commands are small, and their clients wait; beyond this the controller is not keeping up, and waiting longer
-# helps nobody.
+# Commands are small, and their clients wait; beyond this the controller is not keeping up, and a longer wait
+# helps no client.
 QUEUE_MAX = 10_000
 
 
@@ -58,7 +58,7 @@ class _Deleted:
         return topic_id in self.lately or topic_id in self.in_batch
 
 
-# What was decided on waiting commands, told to their senders after the commit.
+# Decisions on waiting commands, sent to their callers after the commit.
 _Outcomes = list[tuple[_Waiting, ClusterDelta | KafkaError]]
 
 
@@ -72,7 +72,7 @@ class ControllerWriter:
         premises: Callable[[], Premises],
         subjects: SubjectTable,
     ) -> None:
-        """`premises` are asked for each batch."""
+        """`premises` is called for each batch."""
         self._log = log
         self._applied = applied
         self._premises = premises
@@ -91,7 +91,9 @@ class ControllerWriter:
         return self._applied.failure is None and (bool(self._writing) or self._log.can_decide)
 
     async def decide(self, command: Command, *, validate_only: bool) -> Answer:
-        """What becomes of `command` here. One whose sender is cancelled is carried out all the same."""
+        """Returns the outcome of `command` here. A command whose sender is cancelled is carried out all
+        the same.
+        """
         if self.failure is not None:
             return refused(self.failure)
         if len(self._queue) >= QUEUE_MAX:
@@ -129,7 +131,7 @@ class ControllerWriter:
         self._writer = None
 
     async def _append(self, records: Sequence[MetadataRecord]) -> Answer | None:
-        """None when they are committed and applied; what their senders are told otherwise."""
+        """Returns None when they are committed and applied; else the answer for their senders."""
         try:
             await self._log.append([encode(record, self._subjects) for record in records])
         except KafkaError as error:
@@ -179,8 +181,8 @@ class ControllerWriter:
         if failure is None and not writer.cancelled():
             return
         self._writer = None
-        # A bug, or the loop is closing. Nobody may wait forever, and nothing may be decided on an image that
-        # may be wrong.
+        # A bug, or the loop is closing. No caller may wait forever, and nothing may be decided on an image
+        # that may be wrong.
         if failure is not None:
             _log.critical("metadata service failed; no change is accepted until a restart", exc_info=failure)
         self.failure = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "This broker's metadata service has failed")

@@ -1,8 +1,9 @@
-"""What nodes tell each other unasked: what they lead, which replicas lag, how far they have applied `__meta`.
+"""Gossip between nodes: the partitions they lead, their lagging replicas, and how far they have applied
+`__meta`.
 
-Each speaks for itself only, to all that are connected: everything when a connection comes up, then what
-changes, all changes of a turn of the loop in one frame. A frame that could not be queued is made up for by
-saying everything again.
+Each node sends its own state only, to all connected peers: everything when a connection comes up, then
+changes, all changes of a turn of the loop in one frame. After a frame that could not be queued everything is
+sent again.
 """
 
 import asyncio
@@ -33,25 +34,25 @@ _END_OF_ALL = Offset(2**63 - 1)
 
 
 class Gossip:
-    """One per node, for the node's life. Its transport's listener passes on what concerns it."""
+    """One per node, for the node's life. Its transport's listener passes frames and connections to it."""
 
     def __init__(self, transport: Transport, leadership: LeadershipTable, node: NodeId) -> None:
         self._transport = transport
         self._leadership = leadership
         self._node = node
-        # What this node leads and who lags there, as its partitions said.
+        # The partitions that this node leads and their lagging replicas, as its partitions reported them.
         self._own: dict[PartitionKey, LeaderEpoch] = {}
         self._own_lagging: dict[PartitionKey, frozenset[NodeId]] = {}
         self._own_applied = NOT_SERVING
-        # Not said yet to those who are up.
+        # Not sent yet to the connected peers.
         self._leaderships: dict[PartitionKey, Leadership] = {}
         self._lagging: dict[PartitionKey, LaggingReplicas] = {}
         self._is_flush_due = False
-        # Peers that are connected; of them those that must hear everything, and those that took no frame.
+        # Connected peers; of them those that must receive everything, and those that took no frame.
         self._up: set[NodeId] = set()
         self._behind: set[NodeId] = set()
         self._refusing: set[NodeId] = set()
-        # Of peers that serve, or served when they were last heard.
+        # Of peers that serve, or served at their last frame.
         self._applied: dict[NodeId, Offset] = {}
         self._waiters = OffsetWaiters()
         # What peers have named so far of all that they lead.
@@ -60,7 +61,7 @@ class Gossip:
         leadership.subscribe_lagging(self._on_lagging_known)
         leadership.subscribe_forgotten(self._on_forgotten)
 
-    # What this node has to say.
+    # This node's state.
 
     def on_lagging(self, topic_id: TopicId, partition: int, nodes: Set[NodeId]) -> None:
         """The replicas that are not in sync in a partition that this node leads, or is about to."""
@@ -78,7 +79,9 @@ class Gossip:
             self._flush_soon()
 
     def on_stalled(self) -> None:
-        """This node cannot follow `__meta` for now: nobody is to wait for it, until it says how far it is."""
+        """This node cannot follow `__meta` for now: other nodes must not wait for it, until it reports an
+        offset again.
+        """
         self.on_applied(NOT_SERVING)
 
     def _on_leader(self, key: PartitionKey, leader: Leader) -> None:
@@ -111,11 +114,11 @@ class Gossip:
         for key in [key for key in self._own_lagging if key.topic_id == topic_id]:
             del self._own_lagging[key]
 
-    # Saying it.
+    # Sending.
 
     def _flush_soon(self) -> None:
         if not self._up:
-            # Whoever comes up hears everything.
+            # A peer that comes up receives everything.
             self._leaderships.clear()
             self._lagging.clear()
         elif not self._is_flush_due:
@@ -162,7 +165,9 @@ class Gossip:
         leaderships: Mapping[PartitionKey, Leadership],
         lagging: Mapping[PartitionKey, LaggingReplicas],
     ) -> Iterator[bytes]:
-        """One frame, or several when it would be large: who lags is in the last, after all leaderships."""
+        """Yields one frame, or several if it would be large: lagging replicas are in the last, after all
+        leaderships.
+        """
         led = list(leaderships.values())
         while len(led) > LEADERSHIPS_PER_FRAME_MAX:
             first, led = led[:LEADERSHIPS_PER_FRAME_MAX], led[LEADERSHIPS_PER_FRAME_MAX:]
@@ -172,7 +177,7 @@ class Gossip:
             flags |= Flags.END
         yield encode_gossip(GossipFrame(flags, self._own_applied, led, list(lagging.values())))
 
-    # What the others say.
+    # Receiving.
 
     def on_peer_up(self, node: NodeId) -> None:
         self._up.add(node)
@@ -181,7 +186,7 @@ class Gossip:
         self._flush_soon()
 
     def on_peer_down(self, node: NodeId) -> None:
-        """What it led is not shown until it is up again and has said what it leads; nobody waits for it."""
+        """Its leaderships are hidden until it is up again and has sent them; waits for it end."""
         self._up.discard(node)
         self._behind.discard(node)
         self._refusing.discard(node)
@@ -204,7 +209,9 @@ class Gossip:
         self._on_progress()
 
     def _on_whole(self, node: NodeId, frame: GossipFrame) -> None:
-        """A part of all that a peer leads. After the last part, what it did not name it does not lead."""
+        """A part of all that a peer leads. After the last part, a partition it did not name is not led by
+        it.
+        """
         if frame.flags & Flags.BEGIN:
             self._named[node] = set()
         named = self._named.setdefault(node, set())
@@ -224,14 +231,14 @@ class Gossip:
 
     @property
     def applied(self) -> Mapping[NodeId, Offset]:
-        """How far the peers that are connected and serve have applied `__meta`, as they said last."""
+        """How far the connected, serving peers have applied `__meta`, by their last frames."""
         return {node: offset for node, offset in self._applied.items() if node in self._up}
 
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
-        """True if every peer that is connected and serves has applied all below `offset` before `deadline`.
+        """True if every connected, serving peer has applied all below `offset` before `deadline`.
 
-        `deadline` is on the loop's clock, in seconds. A peer that is lost meanwhile holds nobody. Returns
-        without yielding when there is nothing to wait for.
+        `deadline` is on the loop's clock, in seconds. A peer that is lost in the meantime ends the wait for
+        it. Returns without yielding when there is nothing to wait for.
         """
         return self._reached() >= offset or await self._waiters.wait(offset, deadline)
 

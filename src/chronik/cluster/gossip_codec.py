@@ -1,4 +1,6 @@
-"""Frames of gossip as bytes. A version in front; whatever no release sends is a MalformedFrame."""
+"""Encodes frames of gossip as bytes. A version in front; a frame that no release sends is a
+MalformedFrame.
+"""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -11,7 +13,7 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId
 
 _VERSION = 1
 
-# Of a node that does not serve yet: nobody waits for it.
+# From a node that does not serve yet: other nodes do not wait for it.
 NOT_SERVING = Offset(-1)
 
 # Version, flags, applied offset, leaderships, lagging partitions.
@@ -23,10 +25,10 @@ _LAGGING = struct.Struct(">16siiH")
 
 
 class Flags(IntFlag):
-    """What a frame is part of."""
+    """The kind of a frame."""
 
     NONE = 0
-    # A part of all that the sender leads: what is in none of the parts it leads no more.
+    # A part of all that the sender leads: it does not lead a partition that is in none of the parts.
     WHOLE = 1
     # The first of them.
     BEGIN = 2
@@ -43,7 +45,7 @@ class Leadership(NamedTuple):
 
 
 class LaggingReplicas(NamedTuple):
-    """Who is not in sync in a partition that the sender leads."""
+    """The replicas out of sync in a partition that the sender leads."""
 
     key: PartitionKey
     epoch: LeaderEpoch

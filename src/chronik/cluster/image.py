@@ -1,10 +1,10 @@
 """The cluster as the committed metadata records describe it: one immutable value, replaced and never changed.
 
 It is made of sub-images, one for each subject of the metadata (`metadata.subject`), and so is the difference
-of two. Whoever holds an image may read it for as long as it likes. `image_draft.apply_records` makes the next
-one and says what is different (`ClusterDelta`), so that rooms above need not compare images.
+of two. Holders of an image may read it as long as they like. `image_draft.apply_records` creates the next one
+and returns the difference (`ClusterDelta`), so that rooms above need not compare images.
 
-Both have shorthands for what the rooms above ask for all the time; anything else is `of` its class.
+Both have shorthands for the parts that the rooms above use most; anything else is `of` its class.
 """
 
 from collections.abc import Mapping
@@ -22,23 +22,23 @@ from chronik.vocab.ids import LeaderEpoch, NodeId, ProducerId, TopicId
 
 P = TypeVar("P")
 
-# One for each class: what is missing is always the same object.
+# One for each class: a missing part is always the same object.
 _EMPTY: dict[type, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parts:
-    """One value for each subject, by its class; those that are missing are empty."""
+    """One value for each subject, by its class; missing ones are empty."""
 
     parts: Mapping[type, Any] = field(default_factory=dict)
 
     @classmethod
     def made_of(cls, *parts: Any) -> Self:
-        """With these parts, and no others."""
+        """Creates one with these parts, and no others."""
         return cls({type(part): part for part in parts})
 
     def of(self, kind: type[P]) -> P:
-        """That of `kind`."""
+        """Returns the part of class `kind`."""
         part = self.parts.get(kind)
         if part is None:
             part = _EMPTY.get(kind)
@@ -56,7 +56,7 @@ class _Parts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterDelta(_Parts):
-    """What records changed in an image, by subject. What came and went again within them is not mentioned."""
+    """Changes of an image, by subject. Things created and removed within them are omitted."""
 
     @property
     def topics_created(self) -> tuple[TopicImage, ...]:
@@ -72,7 +72,7 @@ class ClusterDelta(_Parts):
 
     @property
     def partitions_changed(self) -> tuple[TopicPartitionImage, ...]:
-        """With other replicas than before, as they are now."""
+        """With other replicas than before, in their present state."""
         return self.of(TopicChanges).partitions_changed
 
     @property
@@ -94,7 +94,7 @@ class ClusterDelta(_Parts):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterImage(_Parts):
-    """Everything the cluster knows."""
+    """The whole metadata of the cluster."""
 
     @property
     def brokers(self) -> SharedMap[NodeId, BrokerRegistered]:
@@ -134,7 +134,7 @@ class ClusterImage(_Parts):
 
     @property
     def metadata_level(self) -> int:
-        """Which kinds of records may be written."""
+        """The level that decides which kinds of records may be written."""
         return self.of(Features).metadata_level
 
     def config(self, resource: ConfigResource) -> Mapping[str, str]:
@@ -147,9 +147,10 @@ class ClusterImage(_Parts):
 
 
 def delta_between(old: ClusterImage, new: ClusterImage) -> ClusterDelta:
-    """What leads from `old` to the later `new`, for those who follow deltas when a snapshot comes in between.
+    """Returns the delta from `old` to the later `new`, for subscribers that skip deltas because of a
+    snapshot.
 
-    Costs time for all that is in them.
+    Its cost is proportional to both images.
     """
     kinds: Mapping[type[SubImage[Any]], Any] = {**old.parts, **new.parts}
     changed = [kind for kind in kinds if new.of(kind) is not old.of(kind)]
@@ -157,5 +158,5 @@ def delta_between(old: ClusterImage, new: ClusterImage) -> ClusterDelta:
 
 
 def delta_from_nothing(image: ClusterImage) -> ClusterDelta:
-    """The delta that leads from the empty image to `image`, for those who subscribe after a replay."""
+    """Returns the delta from the empty image to `image`, for subscribers after a replay."""
     return delta_between(ClusterImage(), image)

@@ -1,6 +1,6 @@
-"""How the next image is made.
+"""Builds the next image.
 
-A draft edits the sub-images that its records concern, copies nothing else, and is thrown away at the end.
+A draft edits the sub-images that its records concern, copies nothing else, and is dropped at the end.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from chronik.cluster.metadata.table import SubjectTable
 def apply_records(
     image: ClusterImage, records: Iterable[MetadataRecord], subjects: SubjectTable | None = None
 ) -> tuple[ClusterImage, ClusterDelta]:
-    """The image after `records`, and what they changed.
+    """Returns the image after `records`, and their changes.
 
-    Costs time for the records, and hardly any for what is in the image already. Raises InvariantViolation for
-    records that do not fit the image: the controller never makes such, so the log is damaged or was applied
+    Its cost is proportional to the records, and hardly depends on the image. Raises InvariantViolation for
+    records that do not fit the image: the controller never creates such, so the log is damaged or was applied
     wrongly.
     """
     draft = ImageDraft(image, subjects)
@@ -28,7 +28,7 @@ def apply_records(
 
 
 class ImageDraft:
-    """One step from an image to the next. Made by `apply_records`; of no use after `finish`."""
+    """One step from an image to the next. Created by `apply_records`; unusable after `finish`."""
 
     def __init__(self, base: ClusterImage, subjects: SubjectTable | None = None) -> None:
         self._base = base
@@ -42,7 +42,7 @@ class ImageDraft:
             cast(Edit, self.edit(kind)).apply(record, self)
 
     def edit(self, kind: type[SubImage[E]]) -> E:
-        """The edit of the subject whose sub-image is of `kind`."""
+        """Returns the edit of the subject whose sub-image is of `kind`."""
         edit = self._edits.get(kind)
         if edit is None:
             edit = self._edits[kind] = cast(Edit, self._base.of(kind).edit())

@@ -14,7 +14,7 @@ class IntSettings(Protocol):
 
 
 def internal_topic(name: str, settings: IntSettings) -> CreateTopic | None:
-    """What creates the internal topic `name`; None when that is not an internal topic."""
+    """Returns the command that creates the internal topic `name`; None when that is not an internal topic."""
     describe = _INTERNAL.get(name)
     return describe(settings) if describe is not None else None
 

@@ -1,11 +1,12 @@
-"""Values of this room as JSON and back, by their declared types: what nodes say to each other, and keep.
+"""Converts values of this room to JSON and back, by their declared types: for messages between nodes and for
+the log.
 
 Dataclasses and named tuples, sequences, mappings, enumerations, optional values, bytes and texts. Readers
 ignore fields they do not know and fill missing ones with their defaults, so that nodes of two releases work
 together while one replaces the other. Anything else that is not of its type is a ValueError.
 
-What is kept has topic ids as Kafka's tools print them, for whoever reads it; what is sent has them as any
-other bytes.
+Stored values have topic ids as Kafka's tools print them, for human readers; messages have them as any other
+bytes.
 """
 
 import base64
@@ -30,9 +31,9 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Plain(NamedTuple):
-    """How a field is written, where that is not under its own name and always: `Annotated[..., Plain(...)]`.
+    """How a field is written, if not always and under its own name: `Annotated[..., Plain(...)]`.
 
-    Fields of what earlier releases read and write are renamed here, and added without a trace.
+    Fields of earlier releases' formats are renamed here, and added without a trace.
     """
 
     # None: that of the field.
@@ -53,12 +54,12 @@ def from_plain(kind: type[T], found: Any) -> T:
 
 
 def format_object(fields: Mapping[str, Any]) -> bytes:
-    """What `to_plain` gave."""
+    """Formats a result of `to_plain`."""
     return _to_json(fields).encode()
 
 
 def parse_object(data: bytes) -> Mapping[str, Any]:
-    """The inverse of `format_object`. Raises ValueError, also for what is no object."""
+    """The inverse of `format_object`. Raises ValueError, also for data that is no object."""
     fields = json.loads(data)
     return _checked(fields, dict)
 
@@ -74,12 +75,14 @@ def from_json(kind: type[T], data: bytes) -> T:
 
 
 def stored_codec(kind: type[T]) -> tuple[Callable[[T], dict[str, Any]], Callable[[Mapping[str, Any]], T]]:
-    """How values of a dataclass that are kept become what JSON can hold, and come back (ValueError)."""
+    """Returns the functions that convert stored values of a dataclass to JSON's types, and back
+    (ValueError).
+    """
     return _codec(kind, True)
 
 
 def _codec(kind: Any, is_stored: bool = False) -> tuple[Write, Read]:
-    """How values of a type are written and read, worked out once."""
+    """Returns the functions that write and read values of a type, computed once."""
     return _worked_out(kind, is_stored)
 
 

@@ -1,8 +1,8 @@
-"""The leadership table: who leads each partition, and since which epoch.
+"""The leadership table: the leader of each partition, and its epoch.
 
-It is the one truth Metadata, produce and fetch read. It is fed by those who lead, never by assignments. What
-a lost node led is known and not shown. Topics are named by id, so that nothing said about a
-deleted topic is ever taken for the one that has its name now.
+It is the only source for Metadata, produce and fetch. Leaders feed it, assignments never do. Leaderships of a
+lost node are kept and hidden. Topics are named by id, so that no statement about a deleted topic is ever
+applied to the one that has its name now.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ LeaderCallback = Callable[[PartitionKey, Leader], None]
 
 
 class Lagging(NamedTuple):
-    """The replicas that are not in sync, as the leader of `epoch` says."""
+    """The out-of-sync replicas, as reported by the leader of `epoch`."""
 
     epoch: LeaderEpoch
     nodes: frozenset[NodeId]
@@ -42,8 +42,8 @@ LaggingCallback = Callable[[PartitionKey, Leader, Lagging], None]
 
 _NO_LEADERS: Mapping[int, Leader] = {}
 
-# What a node says of a topic that it does not yet know to be deleted must not stay forever. It learns of it
-# before so many others are deleted, or is lost.
+# Reports of a node about a topic whose deletion it has not applied yet must not stay forever. The node
+# applies it before this many others are deleted, or is lost.
 _FORGOTTEN_MAX = 10_000
 
 
@@ -69,18 +69,18 @@ class _Waiter:
 class LeadershipTable:
     """One per node, for the node's life.
 
-    Made by the server; partitions announce into it, handlers read it.
+    Created by the server; partitions announce into it, handlers read it.
     """
 
     def __init__(self) -> None:
-        # What those who lead have said.
+        # As announced by the leaders.
         self._known: dict[TopicId, dict[int, Leader]] = {}
         # Invariant: _known, with NO_NODE for the nodes of _lost.
         self._shown: dict[TopicId, dict[int, Leader]] = {}
         self._lost: frozenset[NodeId] = frozenset()
-        # Invariant: nobody is in both.
+        # Invariant: no node is in both.
         self._unheard: frozenset[NodeId] = frozenset()
-        # Without those of leaders that said nobody lags.
+        # Without those of leaders that reported no lagging replicas.
         self._lagging: dict[PartitionKey, Lagging] = {}
         # A dictionary for its order.
         self._forgotten: dict[TopicId, None] = {}
@@ -94,23 +94,27 @@ class LeadershipTable:
     # Reading.
 
     def leader(self, topic_id: TopicId, partition: int) -> Leader | None:
-        """The latest leader heard of; None when none ever led, or the last one resigned or is lost."""
+        """Returns the latest known leader; None when there never was one, or the last one resigned or is
+        lost.
+        """
         leader = self._shown.get(topic_id, _NO_LEADERS).get(partition)
         return leader if leader is not None and leader.node != NO_NODE else None
 
     def leaders(self, topic_id: TopicId) -> Mapping[int, Leader]:
-        """All that is known of a topic, by partition; NO_NODE for those that resigned or are lost.
+        """Returns everything known of a topic, by partition; NO_NODE where the leader resigned or is lost.
 
         Not to be kept: it changes.
         """
         return self._shown.get(topic_id, _NO_LEADERS)
 
     def epochs(self, topic_id: TopicId) -> Mapping[int, LeaderEpoch]:
-        """The latest epoch heard of for each partition of a topic, whoever led it."""
+        """Returns the latest known epoch of each partition of a topic, whichever node led it."""
         return {partition: leader.epoch for partition, leader in self.leaders(topic_id).items()}
 
     def in_sync(self, topic_id: TopicId, partition: int, replicas: Sequence[NodeId]) -> Sequence[NodeId]:
-        """Those of `replicas` that are connected and do not lag, as their present leader said last."""
+        """Returns those of `replicas` that are connected and do not lag, by their present leader's last
+        report.
+        """
         lagging = self._lagging_nodes(topic_id, partition)
         if not lagging and not self._lost:
             return replicas
@@ -123,11 +127,11 @@ class LeadershipTable:
 
     @property
     def unheard(self) -> frozenset[NodeId]:
-        """Nodes that are connected and have missed heartbeats: what they lead is shown, and in doubt."""
+        """Connected nodes that have missed heartbeats: their leaderships are shown, and in doubt."""
         return self._unheard
 
     def led_by(self, node: NodeId) -> dict[PartitionKey, LeaderEpoch]:
-        """What a node leads, as it said last, whether it is lost or not. Looks at every partition."""
+        """Returns the leaderships that a node reported last, lost or not. Scans every partition."""
         return {
             PartitionKey(topic_id, partition): leader.epoch
             for topic_id, partitions in self._known.items()
@@ -141,10 +145,10 @@ class LeadershipTable:
             return frozenset()
         return lagging.nodes
 
-    # What those who lead say.
+    # Reports of leaders.
 
     def announce(self, topic_id: TopicId, partition: int, leader: Leader) -> bool:
-        """Take in what a leader says. False: it was known, or is older than what is known.
+        """Applies a leader's report. Returns False if it is known or outdated.
 
         The highest epoch wins; within an epoch a resignation (NO_NODE) wins, for a leader does not return in
         it.
@@ -163,7 +167,9 @@ class LeadershipTable:
         return True
 
     def announce_lagging(self, topic_id: TopicId, partition: int, leader: Leader, nodes: Set[NodeId]) -> bool:
-        """Take in which replicas `leader` says are not in sync. False: known, or it does not lead now."""
+        """Applies `leader`'s report of out-of-sync replicas. Returns False if it is known, or the node
+        does not lead now.
+        """
         known = self._known.get(topic_id, _NO_LEADERS).get(partition)
         if known != leader or self._lagging_nodes(topic_id, partition) == nodes:
             return False
@@ -177,7 +183,7 @@ class LeadershipTable:
         return True
 
     def forget(self, topic_id: TopicId) -> None:
-        """The topic is deleted: nobody leads it, and waiting for it ends unfulfilled."""
+        """The topic is deleted: it has no leaders, and waits for it end without one."""
         for partition in self._known.pop(topic_id, _NO_LEADERS):
             self._lagging.pop(PartitionKey(topic_id, partition), None)
         self._shown.pop(topic_id, None)
@@ -190,17 +196,17 @@ class LeadershipTable:
             for waiter in self._waiters[key]:
                 waiter.wake()
 
-    # What the connections say.
+    # Reports of the connections.
 
     def on_node_lost(self, node: NodeId) -> None:
-        """The node is not connected: what it led is not shown."""
+        """The node is not connected: its leaderships are hidden."""
         if node not in self._lost:
             self._lost |= {node}
             self._unheard -= {node}
             self._show_again(node)
 
     def on_node_found(self, node: NodeId) -> None:
-        """The node is connected, and has said what it leads: it is shown unless others lead it since."""
+        """The node is connected, and has sent its leaderships: they are shown unless others lead since."""
         if node in self._lost:
             self._lost -= {node}
             self._show_again(node)
@@ -211,7 +217,7 @@ class LeadershipTable:
             self._unheard |= {node}
 
     def on_node_heard(self, node: NodeId) -> None:
-        """It is in doubt no more."""
+        """The node's leaderships are no longer in doubt."""
         self._unheard -= {node}
         for callback in list(self._heard_callbacks):
             callback()
@@ -235,7 +241,9 @@ class LeadershipTable:
     # Waiting.
 
     def subscribe(self, callback: LeaderCallback) -> Callable[[], None]:
-        """Call `callback` after each change of what is shown. Returns what ends the subscription."""
+        """Calls `callback` after each change of what is shown. Returns a function that ends the
+        subscription.
+        """
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
@@ -250,12 +258,12 @@ class LeadershipTable:
         return lambda: self._forget_callbacks.remove(callback)
 
     def subscribe_heard(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` when a node is heard again. Returns what ends the subscription."""
+        """Calls `callback` when a silent node sends again. Returns a function that ends the subscription."""
         self._heard_callbacks.append(callback)
         return lambda: self._heard_callbacks.remove(callback)
 
     async def wait_for(self, partitions: Iterable[PartitionKey], deadline: float) -> Collection[PartitionKey]:
-        """Wait until each of `partitions` has a leader. Returns those that have none when the wait ends.
+        """Waits until each of `partitions` has a leader. Returns those that have none when the wait ends.
 
         `deadline` is on the running loop's clock (`loop.time()`), in seconds. Also ends when one of their
         topics is deleted. Returns at once, without yielding, when nothing is missing or the deadline has

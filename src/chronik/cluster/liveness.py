@@ -1,7 +1,7 @@
-"""Who is taken for lost: the controller fences brokers that are not connected to it for too long.
+"""Fencing: the controller fences brokers that are not connected to it for too long.
 
-The timer runs on every node, and the nodes that are away are counted on every node, so that a new controller
-does not begin from nothing. A fenced broker ends its fencing itself, by `registration`.
+The timer runs on every node, and every node counts the time that others are away, so that a new controller
+does not start from zero. A fenced broker ends its fencing itself, by `registration`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ LOOKS_PER_SESSION = 10
 
 
 class Liveness:
-    """One per node of a cluster, for its life: made, started and stopped by the server."""
+    """One per node of a cluster, for its life: created, started and stopped by the server."""
 
     def __init__(
         self, metadata: MetadataService, peers: Peers, session_timeout_ms: Callable[[], int]

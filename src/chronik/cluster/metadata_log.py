@@ -9,25 +9,25 @@ KeyValue = tuple[bytes, bytes]
 
 
 class MetadataLog(Protocol):
-    """One per node. Its owner tells `MetadataService` when something moved:
+    """One per node. Its owner notifies `MetadataService`:
 
-    `on_committed` after each move of the high watermark, on leaders and followers, before it wakes those who
-    wait for an append; `on_leadership` after `leader` or `can_decide` changed in any other way.
+    `on_committed` after each move of the high watermark, on leaders and followers, before waiters for an
+    append are woken; `on_leadership` after `leader` or `can_decide` changed in any other way.
     """
 
     @property
     def can_decide(self) -> bool:
-        """True if this node leads, and all records of earlier leaders are committed and were told by
+        """True if this node leads, and all records of earlier leaders are committed and were reported by
         `on_committed`.
 
-        It may be False while an append is under way. After an `append` that failed it is False until whatever
-        that left in the log is committed or gone.
+        It may be False while an append is in progress. After an `append` that failed it is False until the
+        records that it left in the log are committed or gone.
         """
         ...
 
     @property
     def leader(self) -> NodeId | None:
-        """Whom to ask when this node cannot decide; None while nobody is known to lead. May be this node,
+        """The node to ask when this node cannot decide; None while no leader is known. May be this node,
         which then will soon be able to.
         """
         ...
@@ -38,10 +38,10 @@ class MetadataLog(Protocol):
         ...
 
     async def append(self, records: Sequence[KeyValue]) -> None:
-        """Append all of `records` as one record batch, and return when they are committed.
+        """Appends all of `records` as one record batch, and returns when they are committed.
 
         Never called again before it returned. Raises KafkaError, at the latest when this node ceases to lead:
-        NOT_LEADER_OR_FOLLOWER when the records may be committed all the same by those who lead next.
+        NOT_LEADER_OR_FOLLOWER when the records may still be committed by the next leader.
         """
         ...
 

@@ -1,8 +1,8 @@
 """The metadata of the cluster on this node: commands become committed records, records the next image.
 
 A command is decided by the node that leads `__meta`; the others send it there. Every node applies the
-committed records to its own image, and whoever submitted a command is answered when this node's image shows
-it.
+committed records to its own image, and the sender of a command is answered when this node's image has its
+changes.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from chronik.vocab.features import METADATA_LEVEL, FeatureRange
 from chronik.vocab.ids import NO_NODE, NodeId, Offset
 from chronik.vocab.seams import Randomness
 
-# How long a command waits for a leader and its answer when its sender does not say: some elections.
+# How long a command waits for a leader and its answer when its sender sets no deadline: a few elections.
 SUBMIT_SECONDS = 5.0
 
-# What is waited before a node is asked again, when nothing shows that it knows better now.
+# Delay before a node is asked again, when nothing indicates that its answer would differ now.
 RETRY_SECONDS = 0.05
 
 SUBMIT = "metadata.submit"
@@ -37,23 +37,25 @@ OFFSET = "metadata.offset"
 
 
 class Propagation(Protocol):
-    """How far the other nodes are. `gossip.Gossip` knows."""
+    """How far the other nodes have applied the metadata. Implemented by `gossip.Gossip`."""
 
     def on_applied(self, offset: Offset) -> None:
         """This node serves, and has applied everything below `offset`."""
         ...
 
     def on_stalled(self) -> None:
-        """This node cannot apply more for now: nobody is to wait for it."""
+        """This node cannot apply more for now: other nodes must not wait for it."""
         ...
 
     async def wait_applied(self, offset: Offset, deadline: float) -> bool:
-        """True if all who are there have applied everything below `offset` before `deadline`."""
+        """True if all live nodes have applied everything below `offset` before `deadline`."""
         ...
 
 
 class MetadataService:
-    """One per node, for the node's life. Made and replayed by the server before anything else is started."""
+    """One per node, for the node's life. Created and replayed by the server before anything else is
+    started.
+    """
 
     def __init__(
         self,
@@ -67,8 +69,8 @@ class MetadataService:
         subjects: SubjectTable | None = None,
         node: NodeId = NO_NODE,
     ) -> None:
-        """Without `peers` the node is its own cluster. `epochs_heard`: see `Premises`. `subjects`: all that
-        this release has, where None.
+        """Without `peers` the node is its own cluster. `epochs_heard`: see `Premises`. `subjects`: None
+        for all of this release.
         """
         self._log = log
         self._node = node
@@ -83,7 +85,7 @@ class MetadataService:
         self._changes = Notifier()
         self._is_closing = False
         self._is_serving = False
-        # Where the controller was when it was last asked.
+        # The controller's offset at its last answer.
         self._controller_offset = Offset(0)
         if peers is not None:
             peers.serve(SUBMIT, self._on_question)
@@ -98,12 +100,12 @@ class MetadataService:
 
     @property
     def applied_offset(self) -> Offset:
-        """`image` is what the records below it add up to."""
+        """`image` is the sum of the records below it."""
         return self._applied.offset
 
     @property
     def known_offset(self) -> Offset:
-        """How far the metadata goes: what the controller said last, or what is committed here."""
+        """The highest known metadata offset: the controller's last answer, or the commits here."""
         return max(self._log.high_watermark, self._controller_offset)
 
     @property
@@ -113,7 +115,7 @@ class MetadataService:
 
     @property
     def failure(self) -> Exception | None:
-        """Why nothing is applied any more; None while it is."""
+        """The reason why nothing is applied any more; None while it is."""
         return self._applied.failure
 
     @property
@@ -123,7 +125,7 @@ class MetadataService:
 
     @property
     def controller(self) -> NodeId | None:
-        """Who leads `__meta`, for all this node knows."""
+        """The leader of `__meta`, as far as this node knows."""
         return self._log.leader
 
     def replay(self) -> None:
@@ -147,16 +149,16 @@ class MetadataService:
         return self._applied.snapshot()
 
     def load_snapshot(self, data: bytes) -> bool:
-        """Go on from a snapshot. False when this node has applied as much already.
+        """Continues from a snapshot. Returns False when this node has applied as much already.
 
-        Subscribers are told of the difference. Raises UnreadableSnapshot.
+        Subscribers are notified of the difference. Raises UnreadableSnapshot.
         """
         return self._applied.load_snapshot(data)
 
-    # What the log says.
+    # Notifications of the log.
 
     def on_committed(self) -> None:
-        """The high watermark moved. Called before those who wait for an append are woken."""
+        """The high watermark moved. Called before waiters for an append are woken."""
         self._applied.follow()
         self._changes.wake_all()
 
@@ -165,7 +167,7 @@ class MetadataService:
         self._changes.wake_all()
 
     def on_stalled(self) -> None:
-        """This node cannot write to its log, so it does not follow: nobody is to wait for it."""
+        """This node cannot write to its log, so it does not follow: other nodes must not wait for it."""
         if self._propagation is not None and self._is_serving:
             self._propagation.on_stalled()
 
@@ -178,13 +180,14 @@ class MetadataService:
     async def submit(
         self, command: Command, *, validate_only: bool = False, deadline: float | None = None
     ) -> ClusterDelta:
-        """Carry out `command`. Returns what it changed, once committed, applied here and told to subscribers.
+        """Carries out `command`. Returns its changes, once committed, applied here and reported to
+        subscribers.
 
-        With `validate_only` it returns what would change, and nothing changes. `deadline` is on the loop's
+        With `validate_only` it returns the changes it would make, and makes none. `deadline` is on the loop's
         clock, in seconds, and bounds the way to the controller and back, not the commit where this node is
         the controller. Raises KafkaError: why the command is refused or could not be committed, or
-        NOT_CONTROLLER when nobody decided on it or nobody knows. A command whose sender is cancelled is
-        carried out all the same.
+        NOT_CONTROLLER when no node decided on it or the outcome is unknown. A command whose sender is
+        cancelled is carried out all the same.
         """
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + SUBMIT_SECONDS
@@ -227,19 +230,19 @@ class MetadataService:
         return True
 
     async def wait_applied(self, offset: Offset, seconds: float) -> bool:
-        """True if everything below `offset` is applied here within `seconds`. False at once when nothing is
-        applied any more.
+        """True if everything below `offset` is applied here within `seconds`. False at once when nothing
+        is applied any more.
         """
         return await self._applied.wait(offset, asyncio.get_running_loop().time() + seconds)
 
     async def wait_applied_everywhere(self, deadline: float) -> bool:
-        """True if every node that is there has applied what this one has, before `deadline`."""
+        """True if every live node has applied all that this one has, before `deadline`."""
         return self._propagation is None or await self._propagation.wait_applied(
             self.applied_offset, deadline
         )
 
     async def close(self) -> None:
-        """Take no more commands and wait until those that were taken are answered."""
+        """Takes no more commands and waits until those taken are answered."""
         self._is_closing = True
         self._changes.wake_all()
         await self._decider.drain()
@@ -278,7 +281,7 @@ class MetadataService:
             return UNKNOWN
 
     async def _leader_offset(self, deadline: float) -> Offset | None:
-        """How far the controller is; None when it cannot be asked."""
+        """Returns the controller's offset; None when it cannot be asked."""
         leader = self._remote_leader()
         if self._peers is None or leader is None:
             return None
@@ -310,7 +313,7 @@ class MetadataService:
             raise KafkaError(ErrorCode.NOT_CONTROLLER, "No controller answered in time")
         await self._changes.wait(min(deadline, now + RETRY_SECONDS))
 
-    # What other nodes ask of this one.
+    # Calls from other nodes.
 
     async def _on_question(self, node: NodeId, data: bytes) -> bytes:
         from chronik.cluster.command_codec import UnknownCommand, decode_question, encode_answer
@@ -336,7 +339,7 @@ class MetadataService:
         return str(self.applied_offset).encode()
 
     async def _wait_until_settled(self, seconds: float) -> None:
-        """Whoever was just elected can decide as soon as it knows what its predecessors committed."""
+        """A newly elected controller can decide as soon as it knows all that its predecessors committed."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while self._is_settling() and loop.time() < deadline:
@@ -347,7 +350,7 @@ class MetadataService:
         return is_leader and not self._decider.can_decide and not self._is_closing
 
 
-# The node that was asked knew that it does not decide, did not know the question, or did not look at it.
+# The node that was asked knew that it does not decide, did not know the method, or did not handle the call.
 _NEVER_ASKED = frozenset(
     {ErrorCode.NOT_CONTROLLER, ErrorCode.UNSUPPORTED_VERSION, ErrorCode.THROTTLING_QUOTA_EXCEEDED}
 )

@@ -1,10 +1,10 @@
-"""Those who wait for any change, and then look for themselves."""
+"""Waiters for any change, which then check their own condition."""
 
 import asyncio
 
 
 class Notifier:
-    """Owned by whoever knows of changes; it calls `wake_all`."""
+    """Its owner calls `wake_all` on each change."""
 
     def __init__(self) -> None:
         # A dict, so that who waited longest is woken first.
@@ -16,7 +16,7 @@ class Notifier:
                 waiter.set_result(None)
 
     async def wait(self, deadline: float) -> None:
-        """Until the next change, or `deadline` on the loop's clock in seconds."""
+        """Waits for the next change, or `deadline` on the loop's clock in seconds."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiting[waiter] = None

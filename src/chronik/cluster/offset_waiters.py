@@ -1,4 +1,4 @@
-"""Those who wait until something has come as far as an offset."""
+"""Waiters for a position to reach an offset."""
 
 import asyncio
 from heapq import heappop, heappush
@@ -8,7 +8,7 @@ from chronik.vocab.ids import Offset
 
 
 class OffsetWaiters:
-    """Owned by whoever knows the position; it calls `on_reached`."""
+    """The owner of the position calls `on_reached`."""
 
     def __init__(self) -> None:
         # Each waits for the offset in front; the number only keeps the order of equals.
@@ -21,7 +21,7 @@ class OffsetWaiters:
             _wake(heappop(self._waiting)[2], is_reached=True)
 
     def give_up(self) -> None:
-        """Wake everybody: it will come no further."""
+        """Wakes all waiters: the position will not advance."""
         for _, _, waiter in self._waiting:
             _wake(waiter, is_reached=False)
         self._waiting.clear()

@@ -16,14 +16,14 @@ from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
 
-# To one peer, without answer. Metadata commands and registrations are few and small; so many at once means
-# that the other side does not answer, and more would only wait longer.
+# Unanswered calls to one peer. Metadata commands and registrations are few and small; this many at once mean
+# that the peer does not answer, and more would only wait longer.
 CALLS_OUT_MAX = 1024
 
 # Of one peer, being answered. As above; a peer of this release never has more.
 CALLS_IN_MAX = 1024
 
-# Whoever reaches the port may ask for any name.
+# A client that reaches the port may call any name.
 _UNKNOWN_LOGGED_MAX = 100
 
 # Call id, bytes of the method's name; the name and the request follow.
@@ -72,7 +72,7 @@ def encode_answer(call_id: int, answer: bytes | KafkaError) -> list[Buffer]:
 
 
 def decode_answer(payload: memoryview) -> tuple[int, bytes | KafkaError]:
-    """The call's id, and the answer or what the handler raised. Raises MalformedFrame."""
+    """Returns the call's id, and the answer or the handler's error. Raises MalformedFrame."""
     try:
         call_id, code, has_message = _ANSWER.unpack_from(payload)
         content = bytes(payload[_ANSWER.size :])
@@ -99,7 +99,7 @@ class PeerCalls:
         self._in: dict[NodeId, int] = {}
         # How often a peer was lost: an answer belongs to one connection.
         self._losses: dict[NodeId, int] = {}
-        # Said in the log already.
+        # Logged already.
         self._unknown: set[tuple[NodeId, str]] = set()
 
     @property
@@ -204,7 +204,7 @@ class PeerCalls:
             self._answer(node, call.call_id, answer)
 
     async def _carry_out(self, source: NodeId, method: str, request: bytes) -> bytes:
-        """Raises KafkaError, and nothing else for whatever the handler raises."""
+        """Raises KafkaError only, whatever the handler raises."""
         handler = self._handlers.get(method)
         if handler is None:
             self._log_unknown(source, method)
@@ -220,7 +220,7 @@ class PeerCalls:
             ) from error
 
     def _log_unknown(self, source: NodeId, method: str) -> None:
-        """Once for each peer and method: a later release may ask again and again."""
+        """Once for each peer and method: a later release may repeat the call."""
         known = (source, method)
         if known not in self._unknown and len(self._unknown) < _UNKNOWN_LOGGED_MAX:
             self._unknown.add(known)
@@ -229,7 +229,7 @@ class PeerCalls:
 
     def _answer(self, node: NodeId, call_id: int, answer: bytes | KafkaError) -> None:
         if not self._transport.send(node, FrameKind.ANSWER, encode_answer(call_id, answer)):
-            # The caller's deadline tells it.
+            # The caller notices by its deadline.
             _log.warning("peer answer dropped: the send buffer of node %d is full", node)
 
 

@@ -23,16 +23,16 @@ class Peers(Protocol):
         ...
 
     def live(self) -> frozenset[NodeId]:
-        """This node and all it is connected to. Not who is registered: see `ClusterImage.brokers`."""
+        """Returns this node and all it is connected to. For registered nodes see `ClusterImage.brokers`."""
         ...
 
     async def call(self, node: NodeId, method: str, request: bytes, deadline: float) -> bytes:
-        """Ask `node`, which may be this one, and wait for its answer until `deadline` on the loop's clock.
+        """Calls `node`, which may be this one, and waits for its answer until `deadline` on the loop's clock.
 
-        Raises the KafkaError that the handler raised. Where no handler was asked: NotAsked, with
-        NETWORK_EXCEPTION, when the node is not connected, UNSUPPORTED_VERSION when it does not know the
-        method, because its release is another, THROTTLING_QUOTA_EXCEEDED when it has too much to answer.
-        Where the question may have been carried out: NETWORK_EXCEPTION when the node is lost before it
+        Raises the KafkaError that the handler raised. If no handler was called: NotAsked, with
+        NETWORK_EXCEPTION when the node is not connected, UNSUPPORTED_VERSION when it does not know the
+        method, because its release is another, THROTTLING_QUOTA_EXCEEDED when it has too many calls to
+        answer. If the call may have been carried out: NETWORK_EXCEPTION when the node is lost before it
         answers, REQUEST_TIMED_OUT.
         """
         ...

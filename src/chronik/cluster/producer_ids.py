@@ -6,12 +6,13 @@ from chronik.cluster.metadata.producer_ids import PRODUCER_ID_BLOCK, AllocatePro
 from chronik.cluster.metadata_service import MetadataService
 from chronik.vocab.ids import NodeId, ProducerId
 
-# When so few ids are left the next block is asked for, so that nobody waits for a commit (Kafka's own tenth).
+# With this many ids left the next block is requested, so that no producer waits for a commit (Kafka's own
+# tenth).
 PREFETCH_BELOW = PRODUCER_ID_BLOCK // 10
 
 
 class ProducerIds:
-    """One per node, for the node's life. Ids of a block that are left when it ends are never used."""
+    """One per node, for the node's life. The rest of a block is never used after the process ends."""
 
     def __init__(self, metadata: MetadataService, node: NodeId) -> None:
         self._metadata = metadata
@@ -54,6 +55,6 @@ class ProducerIds:
     def _on_fetched(self, fetch: asyncio.Task[None]) -> None:
         self._fetch = None
         if not fetch.cancelled():
-            # Looked at, so that it is not reported as lost: whoever waits is told, and after a failed
-            # prefetch whoever runs out of ids asks again.
+            # Retrieved, so that it is not reported as lost: waiters receive it, and after a failed prefetch
+            # the next request without ids tries again.
             fetch.exception()

@@ -1,9 +1,9 @@
 """Metadata records as bytes: the key names the type, the value is one line of JSON that a person can read.
 
 A value carries its version under `v`. Within a version fields may be added, and readers ignore those they do
-not know; a version is raised when an old reader would be wrong to go on. What a reader does not know, by its
-name or by its version, stops it with `UnreadableRecord`, unless the value has `"ignorable":true`: then it is
-kept as it is and passed over (`metadata.passed_over`).
+not know; a version is raised when an old reader would be wrong to go on. A record that a reader does not
+know, by its name or by its version, stops it with `UnreadableRecord`, unless the value has
+`"ignorable":true`: then it is kept as it is and passed over (`metadata.passed_over`).
 """
 
 import json
@@ -19,7 +19,7 @@ from chronik.cluster.metadata.table import SubjectTable
 
 
 class UnreadableRecord(Exception):
-    """The metadata log holds what this release cannot read: it is damaged, or written by a newer release."""
+    """The metadata log has a record that this release cannot read: damaged, or written by a newer release."""
 
 
 Fields = Mapping[str, Any]

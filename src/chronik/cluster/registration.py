@@ -19,7 +19,7 @@ class Registration:
     """One per node, for the node's life. `on_metadata` is to be subscribed to the metadata."""
 
     def __init__(self, metadata: MetadataService, describe: Callable[[], RegisterBroker]) -> None:
-        """`describe` says where this node is reached now."""
+        """`describe` returns this node's present addresses."""
         self._metadata = metadata
         self._describe = describe
         self._renewal: asyncio.Task[None] | None = None
@@ -32,7 +32,7 @@ class Registration:
         await self._metadata.submit(self._describe(), deadline=deadline)
 
     async def leave(self, deadline: float) -> None:
-        """Have this node shown no more, before it stops. Raises KafkaError when nobody was told."""
+        """Unregisters this node before it stops. Raises KafkaError when no node was notified."""
         self._is_wanted = False
         if self._renewal is not None:
             self._renewal.cancel()
@@ -42,7 +42,7 @@ class Registration:
             await self._metadata.submit(fence, deadline=deadline)
 
     def on_metadata(self, delta: ClusterDelta, image: ClusterImage) -> None:
-        """Whoever reads of its own fencing is there, and says so."""
+        """A node that reads of its own fencing is live, and registers again."""
         if self._is_wanted and self._renewal is None and self._describe().node in image.fenced:
             self._renewal = asyncio.get_running_loop().create_task(self._renew(), name="registration")
             self._renewal.add_done_callback(self._on_renewed)
@@ -53,7 +53,7 @@ class Registration:
         loop = asyncio.get_running_loop()
         while node in self._metadata.image.fenced:
             try:
-                # Only a node that knows what the others know is of use to clients.
+                # Only a node with current metadata is of use to clients.
                 if await self._metadata.catch_up(loop.time() + SUBMIT_SECONDS):
                     await self._metadata.submit(self._describe())
                     return

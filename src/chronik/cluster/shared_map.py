@@ -60,7 +60,7 @@ class SharedMap(Mapping[K, V]):
         return repr(dict(self))
 
     def edit(self) -> "MapEdit[K, V]":
-        """What makes the next version."""
+        """Returns the builder of the next version."""
         return MapEdit(self)
 
     def changed(self, changes: Mapping[K, V | None], count: int) -> "SharedMap[K, V]":
@@ -97,7 +97,7 @@ class MapEdit(Generic[K, V]):
         self._changes[key] = value
 
     def remove(self, key: K) -> None:
-        """Nothing happens when it is not there."""
+        """No-op for a missing key."""
         if key in self:
             self._changes[key] = None
             self._count -= 1

@@ -24,17 +24,17 @@ _HEADER = struct.Struct(">12sBqI")
 
 
 class UnreadableSnapshot(UnreadableRecord):
-    """It is damaged, or written by a newer release."""
+    """The snapshot is damaged, or written by a newer release."""
 
 
 def image_records(image: ClusterImage, subjects: SubjectTable | None = None) -> Iterator[MetadataRecord]:
-    """Records that make `image` out of nothing: as many as there are things, whatever happened to them."""
+    """Yields records that build `image` from nothing: one for each thing, whatever its history."""
     for subject in (SUBJECTS if subjects is None else subjects).subjects:
         yield from image.of(subject.image).records()
 
 
 def encode_snapshot(image: ClusterImage, offset: Offset, subjects: SubjectTable | None = None) -> bytes:
-    """A snapshot of `image`, which is what the records below `offset` add up to. May run in a thread."""
+    """Encodes a snapshot of `image`, the sum of the records below `offset`. May run in a thread."""
     body = b"\n".join(b"%b %b" % encode(record, subjects) for record in image_records(image, subjects))
     return _HEADER.pack(_MAGIC, _VERSION, offset, zlib.crc32(body)) + body
 

@@ -1,8 +1,8 @@
-"""Topics that are there when the call returns: every partition with a leader, every node knows it.
+"""Creates topics that are ready when the call returns: every partition with a leader, known to every node.
 
-This is the promise "the first send works": what these functions return may be shown to clients. A topic that
-was there before only needs leaders; one that is created now is waited for until every node that serves has
-applied its records, so that no client meets a node that has not heard of it.
+This is the promise "the first send works": topics that these functions return may be shown to clients. A
+topic that existed before only needs leaders; one that is created now is waited for until every node that
+serves has applied its records, so that no client reaches a node that does not know it.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ async def create_topic(
 
 
 def replication_notice(topic: TopicImage) -> str | None:
-    """What somebody who knows Kafka would not expect of a topic's replication; None as a rule."""
+    """Returns what a Kafka user would not expect of a topic's replication; None as a rule."""
     pairs = sum(len(partition.wanted) == _PAIR for partition in topic.partitions)
     if not pairs:
         return None
@@ -123,7 +123,7 @@ async def wait_ready(
 
 
 def partition_keys(topics: Iterable[TopicImage]) -> list[PartitionKey]:
-    """All partitions of `topics`, as the leadership table names them."""
+    """Returns all partitions of `topics`, as the leadership table names them."""
     return [
         PartitionKey(topic.topic_id, partition)
         for topic in topics
@@ -156,7 +156,7 @@ async def _create(metadata: MetadataService, command: CreateTopic, deadline: flo
         except KafkaError as error:
             if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
                 raise
-            # Somebody else was faster; it is in the image now, unless it was deleted again.
+            # Another request was faster; the topic is in the image now, unless it was deleted again.
             continue
         invariant(len(delta.topics_created) == 1, "the creation of {} created no topic", command.name)
         _log_notice(delta.topics_created[0])

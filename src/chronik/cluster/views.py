@@ -1,4 +1,4 @@
-"""What a client that came in by one listener sees of the cluster.
+"""The cluster as seen by a client of one listener.
 
 Brokers with their addresses, partitions with leaders.
 """
@@ -24,9 +24,9 @@ class BrokerView(NamedTuple):
 
 
 class PartitionView(NamedTuple):
-    """A partition and who leads it.
+    """A partition and its leader.
 
-    `error` is LEADER_NOT_AVAILABLE or LISTENER_NOT_FOUND when nobody can be named.
+    `error` is LEADER_NOT_AVAILABLE or LISTENER_NOT_FOUND when no leader can be named.
     """
 
     partition: int
@@ -56,9 +56,9 @@ def broker_views(image: ClusterImage, listener: str) -> BrokerViews:
 def partition_views(
     topic: TopicImage, leadership: LeadershipTable, brokers: BrokerViews, *, first: int = 0
 ) -> Iterator[PartitionView]:
-    """The partitions of a topic in order, beginning with `first`.
+    """Yields the partitions of a topic in order, beginning with `first`.
 
-    Lists may be shared: nobody writes to them.
+    Lists may be shared and are read-only.
     """
     leaders, lost = leadership.leaders(topic.topic_id), leadership.lost
     for partition in range(first, len(topic.partitions)):

@@ -49,7 +49,7 @@ _unpack_start = struct.Struct(">qi").unpack_from
 
 
 class Codec(IntEnum):
-    """How the records of a batch are compressed; numbers as in the attributes."""
+    """The compression of a batch's records; numbers as in the attributes."""
 
     NONE = 0
     GZIP = 1
@@ -59,7 +59,7 @@ class Codec(IntEnum):
 
 
 class TimestampType(IntEnum):
-    """Whose clock stamped the records."""
+    """The clock that stamped the records."""
 
     CREATE_TIME = 0
     LOG_APPEND_TIME = 1
@@ -103,7 +103,7 @@ class BatchHeader(NamedTuple):
 
     @property
     def codec(self) -> Codec:
-        """Raises ValueError for a codec nobody knows."""
+        """Raises ValueError for an unknown codec."""
         return Codec(self.attributes & CODEC_MASK)
 
     @property
@@ -124,8 +124,8 @@ class BatchHeader(NamedTuple):
 
     @property
     def delete_horizon_ms(self) -> int | None:
-        """When tombstones and markers of a compacted batch may go (KIP-534); it then stands in the base
-        timestamp.
+        """When tombstones and markers of a compacted batch may be removed (KIP-534); it then stands in the
+        base timestamp.
         """
         return self.base_timestamp if self.attributes & DELETE_HORIZON_BIT else None
 

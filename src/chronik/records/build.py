@@ -26,7 +26,7 @@ NO_PRODUCER_EPOCH = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
-    """What a batch says beside its records."""
+    """The header fields of a batch that do not follow from its records."""
 
     base_offset: int = 0
     leader_epoch: int = NO_EPOCH
@@ -44,7 +44,9 @@ PLAIN = BatchOptions()
 
 
 def build_batch(records: Sequence[Record], options: BatchOptions = PLAIN) -> Batch:
-    """A batch of at least one record. Their offsets follow from `base_offset`, whatever they say."""
+    """Builds a batch of at least one record. Offsets follow from `base_offset`; those of the records are
+    ignored.
+    """
     invariant(records, "a batch needs a record")
     base_timestamp = records[0].timestamp
     payload = bytearray()

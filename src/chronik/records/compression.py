@@ -34,8 +34,8 @@ class DecompressedTooLarge(KafkaError):
 
 
 def decompress(codec: Codec, payload: Buffer, *, bytes_max: int = DECOMPRESSED_BYTES_MAX) -> Buffer:
-    """The records' bytes. Raises KafkaError CORRUPT_MESSAGE for what is not compressed so, and its subclass
-    DecompressedTooLarge.
+    """Returns the records' bytes. Raises KafkaError CORRUPT_MESSAGE for a payload in another format, and
+    its subclass DecompressedTooLarge.
     """
     match codec:
         case Codec.NONE:
@@ -78,7 +78,7 @@ def _cramjam() -> ModuleType:
 def _decompress_into(
     decompress_into: Callable[[Buffer, bytearray], int], payload: Buffer, bytes_max: int
 ) -> Buffer:
-    """Decompress with guesses of the size, because no codec tells it reliably beforehand."""
+    """Decompresses with guesses of the size, because no codec has it reliably beforehand."""
     size = min(max(_GUESS_BYTES_MIN, len(payload) * _GUESS_FACTOR), bytes_max)
     while True:
         out = bytearray(size)

@@ -1,6 +1,6 @@
 """Control batches: the records Kafka writes between the users' (transaction markers, leader changes).
 
-A control batch holds one uncompressed record. Its key says what it is: a version and a type, two bytes each
+A control batch holds one uncompressed record. Its key has a version and a type, two bytes each
 (org.apache.kafka.common.record.ControlRecordType); clients skip all of them.
 """
 
@@ -31,7 +31,7 @@ class ControlType(IntEnum):
 
 
 class EndTxnMarker(NamedTuple):
-    """What ends a transaction on a partition."""
+    """The record that ends a transaction on a partition."""
 
     type: ControlType
     coordinator_epoch: int

@@ -1,7 +1,7 @@
 """Single records inside a batch: varints, deltas, headers (org.apache.kafka.common.record.DefaultRecord).
 
-Only for those who must look inside: a timestamp's exact offset, keys on a compacted topic, our own internal
-topics. The data path leaves records as bytes.
+Only for code that needs record contents: a timestamp's exact offset, keys on a compacted topic, our own
+internal topics. The data path leaves records as bytes.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,10 @@ class Record(NamedTuple):
 
 
 def decode_records(batch: Batch, bytes_max: int = DECOMPRESSED_BYTES_MAX) -> Iterator[Record]:
-    """The records of a batch, decompressed if need be.
+    """Yields the records of a batch, decompressed if need be.
 
-    Raises KafkaError INVALID_RECORD where the bytes are no records, or more or fewer than the header says;
-    CORRUPT_MESSAGE where they are not compressed as it says; UNSUPPORTED_COMPRESSION_TYPE for a codec
-    nobody knows.
+    Raises KafkaError INVALID_RECORD where the bytes are no records, or more or fewer than in the header;
+    CORRUPT_MESSAGE where they do not decompress; UNSUPPORTED_COMPRESSION_TYPE for an unknown codec.
     """
     header = batch.header
     stamped = header.max_timestamp if header.timestamp_type is TimestampType.LOG_APPEND_TIME else None

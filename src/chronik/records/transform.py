@@ -30,7 +30,7 @@ def with_codec(batch: Batch, codec: Codec, level: int | None = None) -> Batch:
 
 
 def with_log_append_time(batch: Batch, now_ms: int) -> Batch:
-    """A copy whose records all have the timestamp `now_ms`."""
+    """Returns a copy whose records all have the timestamp `now_ms`."""
     header = batch.header
     attributes = header.attributes | LOG_APPEND_TIME_BIT
     data = bytearray(batch.data)

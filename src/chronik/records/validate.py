@@ -42,10 +42,11 @@ OPENED_BYTES_MAX = 10 * 1024 * 1024
 # Index in the batch, and why.
 RecordError = tuple[int, str]
 
-# Runs of equally long records are looked for in so many records first, then in four times as many while
+# Runs of equally long records are looked for in this many records first, then in four times as many while
 # they go on.
 _PROBE_MIN = 32
-# A shorter run did not pay; then so many records are walked without looking for one, twice as many each time.
+# A shorter run did not pay; then this many records are walked without looking for one, twice as many each
+# time.
 _RUN_MIN = 8
 _PAUSE_MIN = 64
 _PAUSE_MAX = 2048
@@ -77,8 +78,8 @@ class ProduceRules:
 
     @property
     def bounds_the_past(self) -> bool:
-        """True if a record may be too old. The header tells the greatest timestamp and the first, not the
-        least, so the records have to.
+        """True if a record may be too old. The header has the greatest timestamp and the first, not the
+        least, so the records must be read.
         """
         return not self.is_log_append_time and self.timestamp_before_max_ms != LONG_MAX
 
@@ -111,8 +112,8 @@ def _level(codec: Codec | None, config: TopicConfig) -> int | None:
 
 
 class RejectedRecords(KafkaError):
-    """Single records of a batch are at fault, so none is appended. `record_errors` says which, from 0, and
-    why (KIP-467).
+    """Single records of a batch are at fault, so none is appended. `record_errors` has their indexes, from
+    0, and the reasons (KIP-467).
     """
 
     def __init__(self, code: ErrorCode, record_errors: Sequence[RecordError], count: int) -> None:
@@ -214,8 +215,8 @@ def _is_header_out_of_range(header: BatchHeader, rules: ProduceRules, now_ms: in
 
 
 def _check_timestamps(batch: Batch, rules: ProduceRules, now_ms: int) -> None:
-    """Refuse a batch whose header says that timestamps are out of range, with the records that are, where
-    these are not so many that looking at them would hold up others.
+    """Refuses a batch whose header has timestamps out of range, naming the records concerned unless they
+    are so many that decoding them would hold up other requests.
     """
     if batch.header.record_count <= RECORD_ERRORS_MAX:
         _check_records(batch, rules, now_ms, OPENED_BYTES_MAX)
@@ -230,8 +231,8 @@ def _is_out_of_range(timestamp: int, rules: ProduceRules, now_ms: int) -> bool:
 
 
 def _check_compressed(batch: Batch) -> None:
-    """Open the batch: whatever does not unpack to its records would stop every reader of the partition. What
-    unpacks to more than OPENED_BYTES_MAX is appended unopened.
+    """Decompresses the batch: one that does not unpack to its records would stop every reader of the
+    partition. One that unpacks to more than OPENED_BYTES_MAX is appended unopened.
     """
     payload = memoryview(batch.data)[HEADER_BYTES:]
     try:
@@ -275,8 +276,8 @@ def check_lengths(records: Buffer, record_count: int, *, start: int = HEADER_BYT
 
 
 def _equal_run(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """How many records from `position` on have the same length field, and the bytes that each takes with
-    it.
+    """Returns how many records from `position` on have the same length field, and the bytes that each
+    takes with it.
     """
     length, size = data[position], 1
     while data[position + size - 1] >= 0x80:
@@ -328,7 +329,7 @@ def _walk_lengths(data: bytes, position: int, end: int, count_max: int) -> tuple
 
 
 def _check_records(batch: Batch, rules: ProduceRules, now_ms: int, bytes_max: int) -> None:
-    """Decode all records and collect what is wrong with single ones, as Kafka's LogValidator does."""
+    """Decodes all records and collects the errors of single ones, as Kafka's LogValidator does."""
     code, count = ErrorCode.INVALID_RECORD, 0
     errors: list[RecordError] = []
     checks_time = not rules.is_log_append_time
@@ -368,7 +369,7 @@ def _timestamp_problem(record: Record, index: int, rules: ProduceRules, now_ms: 
 
 
 def _check_header_timestamps(header: BatchHeader, rules: ProduceRules, now_ms: int) -> None:
-    """A header that says more than its records would mislead whoever looks for times."""
+    """A header that contradicts its records would mislead lookups by time."""
     for timestamp in (header.base_timestamp, header.max_timestamp):
         if _is_out_of_range(timestamp, rules, now_ms):
             raise KafkaError(

@@ -10,7 +10,7 @@ CLUSTER_NAME = "kafka-cluster"
 
 
 class AclOperation(IntEnum):
-    """What may be allowed."""
+    """Operations that may be allowed."""
 
     READ = 3
     WRITE = 4
@@ -25,7 +25,7 @@ class AclOperation(IntEnum):
 
 
 class AclResourceType(IntEnum):
-    """What an operation is allowed on."""
+    """Types of resources on which operations are allowed."""
 
     TOPIC = 2
     GROUP = 3
@@ -35,7 +35,7 @@ class AclResourceType(IntEnum):
 
 _O = AclOperation
 
-# Which operations there are on a resource, as clients are told them (KIP-430).
+# The operations of each resource type, as clients receive them (KIP-430).
 SUPPORTED_OPERATIONS: dict[AclResourceType, tuple[AclOperation, ...]] = {
     AclResourceType.TOPIC: (
         *(_O.READ, _O.WRITE, _O.CREATE, _O.DELETE, _O.ALTER, _O.DESCRIBE),
@@ -56,7 +56,7 @@ AUTHORIZATION_ERRORS: dict[AclResourceType, ErrorCode] = {
     AclResourceType.CLUSTER: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
     AclResourceType.TRANSACTIONAL_ID: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-# The texts beside them.
+# The texts besides the codes.
 AUTHORIZATION_TEXTS: dict[ErrorCode, str] = {
     code: f"{resource_type.name.capitalize().replace('_', ' ')} authorization failed."
     for resource_type, code in AUTHORIZATION_ERRORS.items()

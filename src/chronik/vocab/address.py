@@ -1,6 +1,6 @@
-"""How a host and a port are written."""
+"""Formats a host and a port."""
 
 
 def host_and_port(host: str, port: int) -> str:
-    """With brackets around an IPv6 host, as clients and browsers take it in."""
+    """Puts brackets around an IPv6 host, as clients and browsers expect."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

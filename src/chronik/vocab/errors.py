@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """What a client is told. NONE is said only when the thing asked for was done."""
+    """The codes of answers to clients. NONE only when the request was carried out."""
 
     UNKNOWN_SERVER_ERROR = -1
     NONE = 0

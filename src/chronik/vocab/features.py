@@ -1,11 +1,11 @@
-"""Features of the cluster (KIP-584): what Kafka's tools show as its level, and how it may change.
+"""Features of the cluster (KIP-584): the level that Kafka's tools show, and how it may change.
 
 `metadata.version` stands for the release whose behaviour and API versions are served; administrators' tools
 show it as the cluster's version. The metadata log here has a format of its own, whose level has a name and
 numbers of its own: `chronik.metadata.version` (`cluster.metadata.features`). Of Kafka's there is no other
 level to go to, so one is both the lowest and the highest. Kafka's further features stand for protocols that
 are not served (`group.version` for KIP-848, `transaction.version` for KIP-890, `share.version`,
-`streams.version`), for what Raft has no need of (`eligible.leader.replicas.version`) and for changes of
+`streams.version`), for things that Raft does not need (`eligible.leader.replicas.version`) and for changes of
 controllers by Kafka's own means (`kraft.version`): a feature that is not named is not supported.
 """
 
@@ -22,7 +22,7 @@ METADATA_LEVEL: Final = "chronik.metadata.version"
 
 
 class FeatureRange(NamedTuple):
-    """The levels of a feature that somebody knows."""
+    """The levels of a feature that a node supports."""
 
     name: str
     first: int
@@ -36,7 +36,7 @@ KAFKA_FEATURES: Final = {
 
 
 class UpgradeType(IntEnum):
-    """Which way UpdateFeatures may change a level."""
+    """The direction in which UpdateFeatures may change a level."""
 
     UPGRADE = 1
     SAFE_DOWNGRADE = 2
@@ -44,7 +44,7 @@ class UpgradeType(IntEnum):
 
 
 class FeatureUpdate(NamedTuple):
-    """One level that UpdateFeatures asks for. `upgrade_type` is a number, known here or not."""
+    """One level in an UpdateFeatures request. `upgrade_type` is a number, known here or not."""
 
     feature: str
     level: int
@@ -52,9 +52,9 @@ class FeatureUpdate(NamedTuple):
 
 
 def update_problem(update: FeatureUpdate, controller: str, known: Mapping[str, FeatureRange]) -> str | None:
-    """Returns why a level cannot be in force whatever is now, in Kafka's words; None when it can.
+    """Returns the reason why a level can never be in force, in Kafka's words; None when it can.
 
-    `controller` says who decides, and `known` what it knows.
+    `controller` names the deciding node, and `known` has the levels it supports.
     """
     if update.upgrade_type not in list(UpgradeType):
         return "The controller does not support the given upgrade type."

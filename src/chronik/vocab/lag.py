@@ -1,8 +1,8 @@
-"""How far a group is behind."""
+"""The lag of a group."""
 
 
 def unread(committed: int, start: int, end: int) -> int:
-    """Records from `committed` on that are there, between log start and end (exclusive): what retention or
-    DeleteRecords removed can be read by nobody.
+    """Returns the number of records from `committed` on, between log start and end (exclusive): records
+    removed by retention or DeleteRecords can no longer be read.
     """
     return max(0, end - max(committed, start))

@@ -1,4 +1,4 @@
-"""What pure rooms receive instead of reaching for it: the time and chance."""
+"""The seams through which pure rooms receive time and randomness."""
 
 from typing import Protocol
 

@@ -1,7 +1,7 @@
-"""Which APIs there are, in which versions, and where their message classes live.
+"""The APIs, their versions, and the modules of their message classes.
 
-Message modules are imported when the first request for them comes: all of them cost more than a whole start.
-What a broker advertises is its own decision; `SUPPORTED` is what its handlers serve.
+Message modules are imported at the first request for them: all of them cost more than a whole start. The
+broker decides which versions it advertises; `SUPPORTED` has those that its handlers serve.
 """
 
 from enum import IntEnum
@@ -110,7 +110,7 @@ class ApiKey(IntEnum):
 
 class ApiSchema(NamedTuple):
     """The versions of one API. `module` is None where it has no message classes, because nothing serves or
-    asks it; `flexible_from` where no version is flexible.
+    calls it; `flexible_from` where no version is flexible.
     """
 
     module: str | None

@@ -4,9 +4,9 @@
   them, as Kafka does with fields it calls ignorable: handlers fill in all they know and need not ask for the
   version.
 * Decoding trusts nothing. Lengths are checked against what is there, all arrays of a message together have a
-  limit, and whatever is wrong is a MalformedMessage. Unknown tagged fields are skipped. What follows a
-  message is not looked at, as in Kafka; the returned position says where it starts.
-* What may take long can be done in steps: a sliced decoder or encoder does the same as a generator.
+  limit, and any malformed data is a MalformedMessage. Unknown tagged fields are skipped. Bytes after a
+  message are ignored, as in Kafka; the returned position is where they start.
+* Long messages can be processed in steps: a sliced decoder or encoder does the same as a generator.
 * Decoded values own their bytes: the buffer may be reused.
 * A None in a string, bytes or array field is written as empty in versions that lack the null which other
   versions of the field have, as Kafka's brokers do by hand; any other value that a field cannot hold is an
@@ -69,9 +69,9 @@ def encoder(message: type[M], version: int) -> Callable[[M], list[Buffer]]:
 
 def sliced_decoder(message: type[M], version: int) -> Callable[[Buffer, int], DecodeSteps[M]]:
     """As `decoder`, but a generator that yields after every few dozen elements, and returns the message, the
-    position behind it and the number of elements in all its arrays.
+    position after it and the number of elements in all its arrays.
 
-    Who keeps it waiting longer than the buffer lives sends a copy of the buffer, once.
+    A caller that pauses it for longer than the buffer lives sends a copy of the buffer, once.
     """
     found = _sliced_decoders.get((message, version))
     if found is None:
@@ -81,9 +81,9 @@ def sliced_decoder(message: type[M], version: int) -> Callable[[Buffer, int], De
 
 
 def sliced_encoder(message: type[M], version: int) -> Callable[[M], Generator[None, None, list[Buffer]]]:
-    """As `encoder`, but a generator that returns what that does, and yields after every few dozen elements.
+    """As `encoder`, but a generator that returns the same, and yields after every few dozen elements.
 
-    Its buffers are cut elsewhere.
+    Its buffers are cut at other places.
     """
     found = _sliced_encoders.get((message, version))
     if found is None:

@@ -13,11 +13,11 @@ _INTEGER_BITS = {
 
 
 class EncodeError(TypeError):
-    """A message holds what its class does not allow. The program is at fault, not its peer."""
+    """A message holds a value that its class does not allow. The program is at fault, not its peer."""
 
 
 def find_culprit(message: Message, version: int) -> str:
-    """The first field whose value its type does not allow in this version, in words."""
+    """Returns the first field whose value its type does not allow in this version, in words."""
     what = f"{type(message).__name__} version {version}"
     return f"{what}: {_in_struct(message, version, '') or 'cannot be encoded'}"
 

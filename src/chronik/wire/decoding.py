@@ -143,7 +143,7 @@ class _DecoderSource(Source):
     # Values.
 
     def value(self, field: Field, target: str, level: int, *, in_tag: bool) -> None:
-        """One field of whatever type."""
+        """Decodes one field of any type."""
         if field.is_array:
             self.array(field, target, level)
         elif field.struct is not None:
@@ -156,7 +156,7 @@ class _DecoderSource(Source):
     def single_struct(
         self, field: Field, struct_class: type[Struct], target: str, level: int, in_tag: bool
     ) -> None:
-        """A struct in place; where it can be null, a byte says whether it is (KIP-893)."""
+        """A struct in place; where it can be null, a flag byte comes first (KIP-893)."""
         inner = f"m{level + 1}"
         if self.version in field.nullable and not in_tag:
             self.fixed("b", 1, "n")
@@ -222,7 +222,7 @@ class _DecoderSource(Source):
     # Parts of values.
 
     def null_line(self, field: Field, target: str | None) -> int:
-        """What a length says that means null; returns by how much what follows is indented."""
+        """Writes the test for a length that means null; returns the indentation of the code that follows."""
         sign = "n == 0" if self.flexible else "n < 0"
         if target is None:
             self.line(f"if {sign}: raise Malformed({self.of(field, 'is null')!r})")
@@ -234,7 +234,7 @@ class _DecoderSource(Source):
         return 1
 
     def length(self, target: str, legacy: str = "i") -> None:
-        """A length or count, as it is written: compact ones are one more than what they count."""
+        """A length or count, in its encoding: compact ones are one more than the number."""
         if self.flexible:
             self.fixed("B", 1, target)
             self.flush()

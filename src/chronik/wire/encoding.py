@@ -1,8 +1,8 @@
 """Compiles encoders: for a message class and version one Python function that writes it straight through.
 
 Runs of fields of fixed size, and the length or count that follows them, are one `Struct.pack`. Pieces are
-collected and joined once; long records are passed on as they are. Whatever cannot be written raises somewhere
-within, and only then is the message looked through for the culprit, so that a good message pays for no
+collected and joined once; long records are passed on as they are. A value that cannot be written raises
+somewhere within, and only then is the message searched for the culprit, so that a valid message pays for no
 checks.
 
 Names in the source: m/m1/m2... the object being written, w pieces, add their append, parts the joined pieces
@@ -43,7 +43,7 @@ class _EncoderSource(Source):
         self.message = message
         # Values of fixed size that are still to be written: struct's format and an expression.
         self.run: list[tuple[str, str]] = []
-        # Structs whose tagged fields need a function; it is written behind the encoder.
+        # Structs whose tagged fields need a function; it is written after the encoder.
         self.tag_functions: dict[str, tuple[type[Struct], list[Field]]] = {}
         self.names |= {
             "ONE_BYTE": ONE_BYTE,
@@ -81,7 +81,7 @@ class _EncoderSource(Source):
     # Structs.
 
     def structure(self, struct_class: type[Struct], source: str, level: int) -> None:
-        """The fields of one struct. What is left in the run is the caller's to flush."""
+        """Encodes the fields of one struct. The caller flushes the rest of the run."""
         for field in self.plain_fields(struct_class):
             self.value(field, f"{source}.{field.name}", level)
         if self.flexible:
@@ -103,7 +103,7 @@ class _EncoderSource(Source):
         self.line(f"add(b'\\0' if {at_default} else {function}({source}))")
 
     def default_test(self, value: str, default: object) -> str:
-        """Source that says whether a value is the default."""
+        """Returns source that tests whether a value is the default."""
         if default == []:
             return f"not {value}"
         return f"{value} is None" if default is None else f"{value} == {default!r}"
@@ -137,7 +137,7 @@ class _EncoderSource(Source):
     # Values.
 
     def value(self, field: Field, source: str, level: int) -> None:
-        """One field of whatever type."""
+        """Encodes one field of any type."""
         if field.is_array:
             self.array(field, source, level)
         elif field.struct is not None:
@@ -150,7 +150,7 @@ class _EncoderSource(Source):
             self.text_or_bytes(field, source)
 
     def single_struct(self, field: Field, struct_class: type[Struct], source: str, level: int) -> None:
-        """A struct in place; where it can be null, a byte says whether it is (KIP-893)."""
+        """A struct in place; where it can be null, a flag byte comes first (KIP-893)."""
         inner = f"m{level + 1}"
         if self.version not in field.nullable:
             self.flush()
@@ -229,7 +229,9 @@ class _EncoderSource(Source):
     # Parts of values.
 
     def null_or_else(self, source: str, name: str, code: str) -> None:
-        """Write what comes before and a null if the value is None; leaves the source in the other branch."""
+        """Writes the pending fields and a null if the value is None; leaves the source in the other
+        branch.
+        """
         self.line(f"{name} = {source}")
         before = list(self.run)
         self.line(f"if {name} is None:")
@@ -242,7 +244,7 @@ class _EncoderSource(Source):
         self.run = before
 
     def length(self, name: str, code: str, *, is_number: bool = False) -> None:
-        """The length or count of what is called `name`, or is it; compact ones are one more."""
+        """The length or count of the variable `name`, or `name` itself; compact ones are one more."""
         number = name if is_number else f"len({name})"
         if not self.flexible:
             self.fixed(code, number)

@@ -1,9 +1,9 @@
 """Cuts a byte stream into Kafka frames: a four-byte big-endian length, then that many bytes.
 
-Sans-IO. One `FrameReader` per connection; the connection lends it what a read returned, in a buffer that may
-be shared by all connections, and asks for frames until there is none. Only what is left of an unfinished or
-not yet wanted frame is copied, into a buffer that grows with the bytes that arrive, not with the length that
-was announced.
+Sans-IO. One `FrameReader` per connection; the connection lends it the data of each read, in a buffer that may
+be shared by all connections, and takes frames until there is none. Only the rest of an unfinished or not yet
+wanted frame is copied, into a buffer that grows with the bytes that arrive, not with the length that was
+announced.
 """
 
 import struct
@@ -11,8 +11,8 @@ import struct
 _LENGTH = struct.Struct(">i")
 _HEADER_BYTES_MIN = 8  # api key, api version, correlation id: nothing shorter can be a request.
 _BUFFER_BYTES_MIN = 64 * 1024
-# A buffer is at most so many times what has arrived: large frames are copied once or twice on their way in,
-# and a client that announces much and sends little holds little.
+# A buffer is at most this multiple of the bytes received: large frames are copied once or twice on their way
+# in, and a client that announces much and sends little holds little.
 _GROWTH = 4
 
 
@@ -45,7 +45,7 @@ class FrameReader:
         return self._end > self._start
 
     def space(self) -> memoryview | None:
-        """Where the next read must go, or None when any buffer will do (then call `lend`)."""
+        """Returns the target of the next read, or None when any buffer will do (then call `lend`)."""
         if self._own is None:
             return None
         self._make_room()
@@ -62,7 +62,7 @@ class FrameReader:
         self._end = len(data)
 
     def append(self, data: bytes) -> None:
-        """Take what was read elsewhere, as it comes behind what is here. Call `keep` as after `lend`."""
+        """Takes data read elsewhere, which follows the bytes here. Call `keep` as after `lend`."""
         if self._own is None:
             self.lend(memoryview(data))
             return
@@ -98,7 +98,7 @@ class FrameReader:
         self._start -= 4 + len(frame)
 
     def keep(self) -> None:
-        """Copy what is left out of a lent buffer; drop the own buffer once it is used up."""
+        """Copies the rest out of a lent buffer; drops the own buffer once it is used up."""
         left = self._end - self._start
         if left == 0:
             self.drop()
@@ -106,7 +106,7 @@ class FrameReader:
             self._adopt(self._useful_bytes())
 
     def drop(self) -> None:
-        """Forget all that is not handed out, and its memory: nobody will ask for more."""
+        """Drops all bytes that are not handed out, and their memory: no more frames will be taken."""
         self._own = None
         self._data = memoryview(b"")
         self._start = self._end = 0
@@ -117,7 +117,9 @@ class FrameReader:
             self._adopt(max(self._useful_bytes(), self._end - self._start + 1))
 
     def _useful_bytes(self) -> int:
-        """The size of a buffer for the frame in progress, as far as what has arrived of it justifies one."""
+        """Returns the size of a buffer for the frame in progress, as far as the received part of it
+        justifies one.
+        """
         left = self._end - self._start
         wanted = _BUFFER_BYTES_MIN
         if left >= 4:

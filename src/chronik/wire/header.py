@@ -1,8 +1,8 @@
-"""What stands before the messages: request headers to read, response headers to write.
+"""The headers of messages: request headers to read, response headers to write.
 
 A request header is version 2 (with tagged fields) for flexible requests, else version 1; its client id is an
 old style string in both. A response header is version 1 for flexible responses, else 0, and always 0 for
-ApiVersions, because a client reads that answer before it knows what the broker speaks (KIP-511).
+ApiVersions, because a client reads that answer before it knows the broker's versions (KIP-511).
 """
 
 import struct
@@ -23,14 +23,14 @@ _FIXED = struct.Struct(">hhih")
 _LEAST = struct.Struct(">hhi")
 _SIZE_AND_CORRELATION_ID = struct.Struct(">ii")
 
-# Plain dict of what is asked with every request; keys that have no schema are missing.
+# Plain dict, looked up with every request; keys that have no schema are missing.
 _FLEXIBLE_FROM: dict[int, int] = {
     int(key): schema.flexible_from for key, schema in SCHEMAS.items() if schema.flexible_from is not None
 }
 
 
 class RequestHeader(NamedTuple):
-    """Key and version are what the client sent, known here or not. `body` is the position of the request."""
+    """Key and version are the client's, known here or not. `body` is the position of the request."""
 
     api_key: int
     api_version: int
@@ -64,7 +64,7 @@ def parse_request_header(frame: Buffer) -> RequestHeader:
 
 
 def response_frame(api_key: int, api_version: int, correlation_id: int, body: list[Buffer]) -> list[Buffer]:
-    """Put size and header before an encoded body, whose first buffer is bytes; returns `body`."""
+    """Puts size and header before an encoded body, whose first buffer is bytes; returns `body`."""
     size = 4
     for part in body:
         size += len(part)
@@ -93,7 +93,9 @@ def _skip_tags(frame: Buffer, position: int) -> int:
 
 
 def _parse_least(frame: Buffer) -> RequestHeader:
-    """The header of a request whose client id is cut off or no text: an answer for unknown keys only."""
+    """Parses the header of a request whose client id is cut off or no text: an answer for unknown keys
+    only.
+    """
     if len(frame) >= 8:
         api_key, api_version, correlation_id = _LEAST.unpack_from(frame)
         if api_key not in SCHEMAS:

@@ -1,10 +1,12 @@
-"""What compiled decoders and encoders call: the parts of the format that do not fit on a line of theirs."""
+"""Functions called by compiled decoders and encoders: the parts of the format that do not fit on a line of
+theirs.
+"""
 
 from chronik.wire.schema import Buffer, Records
 
 # Elements of all arrays of a message together. Metadata of 50,000 partitions with three replicas has 400,000,
 # a request of a client hardly a tenth of that. Three bytes can become an object of 170, ten one of 190
-# (measured): without a bound a frame of 100 MiB could ask for 5 GiB, with it for some 100 MB.
+# (measured): without a bound a frame of 100 MiB could demand 5 GiB, with it some 100 MB.
 ARRAY_ELEMENTS_MAX = 500_000
 
 # Tagged fields of one struct, as in Kafka's readers. Each one also counts as an element of the message.
@@ -18,11 +20,13 @@ ONE_BYTE = tuple(bytes((value,)) for value in range(128))
 
 
 class MalformedMessage(ValueError):
-    """The bytes are not a message of the class and version they should be. Whoever sent them is at fault."""
+    """The bytes are not a message of the expected class and version. The sender is at fault."""
 
 
 def read_uvarint(buffer: Buffer, position: int, first: int) -> tuple[int, int]:
-    """Value and end of an unsigned varint whose first byte, before `position`, says that more follow."""
+    """Returns value and end of an unsigned varint whose first byte, before `position`, has the
+    continuation bit.
+    """
     value = first & 127
     for shift in (7, 14, 21, 28):
         byte = buffer[position]

@@ -1,7 +1,7 @@
-"""What a message class is: named fields, and a table that says which of them exist in which protocol version.
+"""Definition of a message class: named fields, and a table of the protocol versions in which each exists.
 
-The classes in `wire/messages` are generated and carry the fields of all versions; which of them travel is the
-codec's business. They are plain slotted classes with a written-out `__init__` rather than dataclasses: those
+The classes in `wire/messages` are generated and carry the fields of all versions; the codec decides which of
+them are sent. They are plain slotted classes with a written-out `__init__` rather than dataclasses: those
 build their methods with `exec` at import, which costs more than all else in starting a broker. They are not
 frozen, because decoders fill them, and a frozen instance is three times as slow to fill.
 
@@ -66,7 +66,7 @@ class Struct:
     __hash__ = None  # type: ignore[assignment]  # mutable, like the dataclasses these stand for
 
     def __repr__(self) -> str:
-        """The fields that differ from their defaults, which is what a person wants to see."""
+        """Shows the fields that differ from their defaults."""
         default = type(self)()
         shown = [
             f"{name}={getattr(self, name)!r}"

@@ -1,4 +1,6 @@
-"""Python source under construction, and what it is compiled with. Shared by decoding.py and encoding.py."""
+"""Python source under construction, and the names it is compiled with. Shared by decoding.py and
+encoding.py.
+"""
 
 import struct
 from functools import cache
@@ -20,7 +22,7 @@ FIXED = {
 }
 
 
-# A step of a function in steps: so many elements, 20 to 200 microseconds.
+# Elements in one step of a function in steps: 20 to 200 microseconds.
 STEP_ELEMENTS = 64
 
 
@@ -47,7 +49,7 @@ class Source:
         self.depth = 0
 
     def line(self, text: str) -> None:
-        """One statement, or several separated by semicolons."""
+        """Adds one statement, or several separated by semicolons."""
         self.lines.append("    " * self.depth + text)
 
     def name(self, value: Any, name: str) -> str:
@@ -64,14 +66,14 @@ class Source:
     # A function in steps is a generator that yields where its caller may let others go first.
 
     def begin_steps(self) -> None:
-        """At the start of the function."""
+        """Called at the start of the function."""
         if self.in_steps:
-            # The function is a generator, whatever it has to do.
+            # Makes the function a generator, whatever it has to do.
             self.line("k = 0")
             self.line(f"if k: {self.pause_text()}")
 
     def count_step(self) -> None:
-        """At the start of an element."""
+        """Called at the start of an element."""
         if self.in_steps:
             self.line("k += 1")
             self.pause(f"if not k % {STEP_ELEMENTS}: {{pause}}")

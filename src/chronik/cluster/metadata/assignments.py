@@ -1,5 +1,5 @@
-"""What decisions about new topics and about changed replicas have in common: which brokers can take replicas,
-and what is wrong with an assignment that somebody made by hand.
+"""Shared by the decisions about new topics and about changed replicas: which brokers can take replicas,
+and the validation of a manual assignment.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ def check_replicas(
 def check_partitions_per_node(
     image: ClusterImage, added: int, replication_factor: int, defaults: TopicDefaults
 ) -> None:
-    """Refuse what the nodes together have no room for. Raises POLICY_VIOLATION.
+    """Refuses partitions for which the nodes together have no room. Raises POLICY_VIOLATION.
 
-    Checked before anything is made of so many partitions.
+    Checked before any of these partitions is created.
     """
     room = len(image.brokers) * defaults.partitions_per_node_max
     held = sum(load.replicas for load in image.loads.values())
@@ -50,7 +50,7 @@ def check_partitions_per_node(
 
 
 def placement_nodes(image: ClusterImage, live: Live) -> list[PlacementNode]:
-    """All registered brokers; those that do not serve are not there."""
+    """Returns all registered brokers; those that do not serve count as not live."""
     return [
         PlacementNode(broker.node, broker.rack, is_usable(image, broker.node, live))
         for broker in image.brokers.values()

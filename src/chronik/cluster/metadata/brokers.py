@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEndpoint:
-    """Where clients reach a broker by one of its listeners."""
+    """Address of a broker for clients, by listener."""
 
     listener: str
     host: str
@@ -46,9 +46,9 @@ class BrokerRegistered:
     directory_id: str
     endpoints: tuple[BrokerEndpoint, ...]
     rack: str | None = None
-    # Counts the registrations of this node: what was decided about an earlier one does not concern this one.
+    # Counts the registrations of this node: decisions about an earlier one do not apply to this one.
     epoch: int = 0
-    # The levels that it knows. None: those of a release that had no levels.
+    # The levels it supports. None: those of a release that had no levels.
     features: tuple[FeatureRange, ...] = ()
 
 
@@ -64,16 +64,16 @@ class BrokerFenced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerChanges:
-    """Of brokers."""
+    """Changes of brokers."""
 
     brokers_registered: tuple[BrokerRegistered, ...] = ()
-    # That were not fenced before. Those that no longer are have registered.
+    # Newly fenced. Brokers that are no longer fenced have registered.
     brokers_fenced: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brokers:
-    """All that ever registered."""
+    """All brokers that ever registered."""
 
     registered: SharedMap[NodeId, BrokerRegistered] = field(default_factory=SharedMap)
     # Invariant: all of them in `registered`.
@@ -128,10 +128,10 @@ class BrokersEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterBroker:
-    """A node tells where it is, and that it serves.
+    """A node reports its addresses, and that it serves.
 
-    Leaves no record when the cluster knows it so already. One that was fenced no longer is. Another directory
-    than before is a disk that was replaced.
+    Leaves no record when the registration is unchanged. Ends the node's fencing. A new directory means a
+    replaced disk.
     """
 
     node: NodeId

@@ -1,4 +1,6 @@
-"""What the controller decides about configuration: the new settings of a resource, or why not (KIP-339)."""
+"""The controller's decisions about configuration: the new settings of a resource, or the refusal
+(KIP-339).
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -34,7 +34,7 @@ CLUSTER_DEFAULT = ConfigResource(ResourceType.BROKER, "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChanged:
-    """One dynamic setting of a resource has a new value; None takes it back to its default."""
+    """One dynamic setting of a resource has a new value; None resets it to its default."""
 
     resource: ConfigResource
     key: str
@@ -42,7 +42,7 @@ class ConfigChanged:
 
 
 def write_config(record: ConfigChanged) -> Mapping[str, Any]:
-    """What is stored of it, from before there was a generic codec."""
+    """Returns the stored form, which is older than the generic codec."""
     return {
         "resource": record.resource.type.name.lower(),
         "name": record.resource.name,
@@ -59,7 +59,7 @@ def read_config(fields: Mapping[str, Any]) -> ConfigChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChanges:
-    """Of configuration."""
+    """Changes of configuration."""
 
     configs_changed: tuple[ConfigResource, ...] = ()
 

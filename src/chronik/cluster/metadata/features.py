@@ -1,8 +1,8 @@
 """Features: the level of the metadata that is in force (KIP-584), in numbers of our own.
 
-Level 1 is what there was before there were levels. A kind of record, or of command, of level n may be used
-when the cluster's level is n: then every registered node knows it. A new cluster begins at the last level
-that the node that decides and the first one to register know; otherwise UpdateFeatures raises it.
+Level 1 is the state before there were levels. A kind of record, or of command, of level n may be used when
+the cluster's level is n: then every registered node knows it. A new cluster begins at the last level known to
+both the deciding node and the first one to register; otherwise UpdateFeatures raises it.
 
 A level is never lowered. Each has kinds of records that the one before does not know, and the log of every
 node may hold some, so that a release of the earlier level could not read it: Kafka's rule, which refuses a
@@ -49,14 +49,14 @@ class FeatureLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureChanges:
-    """Of features."""
+    """Changes of features."""
 
     features_changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """Those that were ever raised."""
+    """The features that were ever raised."""
 
     levels: Mapping[str, int] = field(default_factory=dict)
 
@@ -101,7 +101,9 @@ class UpdateFeatures:
 def update_features(
     image: "ClusterImage", command: UpdateFeatures, premises: "Premises"
 ) -> list[MetadataRecord]:
-    """The new levels. None of those that are in force. Raises KafkaError INVALID_UPDATE_VERSION."""
+    """Returns records for the new levels; none for those in force. Raises KafkaError
+    INVALID_UPDATE_VERSION.
+    """
     for update in command.updates:
         problem = _problem(image, update, premises)
         if problem is not None:
@@ -116,7 +118,7 @@ def update_features(
 
 
 def _problem(image: "ClusterImage", update: FeatureUpdate, premises: "Premises") -> str | None:
-    """Why it cannot be, in Kafka's words."""
+    """Returns the reason for a refusal, in Kafka's words."""
     own = FeatureRange(METADATA_LEVEL, FIRST_LEVEL, premises.last_level)
     known = {**KAFKA_FEATURES, METADATA_LEVEL: own}
     problem = update_problem(update, f"Local controller {premises.node}", known)
@@ -170,7 +172,9 @@ def check_level(image: "ClusterImage", needed: int, what: str) -> None:
 
 
 def level_problem(image: "ClusterImage", last_level: int) -> str | None:
-    """Why a node that knows levels up to `last_level` cannot go on from `image`; None when it can."""
+    """Returns the reason why a node that knows levels up to `last_level` cannot use `image`; None when it
+    can.
+    """
     level = image.metadata_level
     if level <= last_level:
         return None
@@ -185,6 +189,6 @@ SUBJECT = Subject(
     image=Features,
     changes=FeatureChanges,
     records=(RecordForm(kind=FeatureLevel),),
-    # What is so already is done.
+    # A level in force counts as raised.
     commands=(CommandForm(kind=UpdateFeatures, decide=update_features, is_repeatable=True),),
 )

@@ -1,7 +1,7 @@
-"""Records of later releases that say of themselves that whoever does not know them may pass over them.
+"""Records of later releases that are marked ignorable for releases that do not know them.
 
 They are kept as they are, in their order, for the snapshots of this node: a later release on the same data
-directory takes them in when it reads them from there.
+directory applies them when it reads them from there.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chronik.cluster.metadata.subject import Edits, MetadataRecord, RecordForm, Subject
 from chronik.vocab.errors import ErrorCode, KafkaError
 
-# Whoever has so many of them is to be upgraded, rather than to keep more.
+# A node with this many of them should be upgraded, rather than keep more.
 PASSED_OVER_MAX = 100_000
 
 
@@ -26,7 +26,7 @@ class UnknownRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassedOverChanges:
-    """Of the records that are passed over."""
+    """Changes of the records that are passed over."""
 
     # Names of kinds of which there was none before.
     kinds_passed_over: tuple[str, ...] = ()

@@ -1,11 +1,12 @@
-"""Which nodes hold the replicas of new partitions, or of those that get more or fewer, and which leads first.
+"""Placement: the nodes for the replicas of new partitions, or of those that get more or fewer, and first
+leaders.
 
-Each partition goes where the least is: its leader to the node that leads least, its followers to the nodes
-that hold least, in racks that hold no replica of it yet where there are such. Ties are drawn, so that two
+Each partition goes where the load is least: its leader to the node that leads least, its followers to the
+nodes that hold least, in racks without a replica of it where there are such. Ties are drawn, so that two
 clusters with equal histories do not pile everything on the node with the lowest id.
 
 Nodes that are away come last, and never lead first: as with Kafka a topic can be created while one of three
-is down, as long as those that are there are a majority of its replicas.
+is down, as long as the live nodes are a majority of its replicas.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -43,10 +44,10 @@ def place(
     replication_factor: int,
     randomness: Randomness,
 ) -> list[tuple[NodeId, ...]]:
-    """The replicas of each of `partitions` new partitions; the first of each is its first leader.
+    """Returns the replicas of each of `partitions` new partitions; the first of each is its first leader.
 
-    `loads` is what the nodes carry already. Raises INVALID_REPLICATION_FACTOR when there are too few nodes,
-    or too few of them are there.
+    `loads` is the present load of the nodes. Raises INVALID_REPLICATION_FACTOR when there are too few nodes,
+    or too few live ones.
     """
     _check_reachable(nodes, replication_factor)
     candidates = [_candidate(node, loads.get(node.node, NodeLoad())) for node in nodes]
@@ -118,7 +119,7 @@ def _resize_one(
         added.replicas += 1
         chosen.append(added)
     while len(chosen) > replication_factor:
-        # By their place, where all else is equal: those that were added last go first.
+        # By their place, where all else is equal: the last added go first.
         places = {candidate.node: place for place, candidate in enumerate(chosen)}
         removed = max(chosen, key=lambda c: (not c.is_there, places[c.node] > 0, c.replicas, places[c.node]))
         removed.replicas -= 1

@@ -1,4 +1,4 @@
-"""What decisions are made on beside the image."""
+"""Premises of decisions besides the image."""
 
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ PARTITIONS_PER_NODE_MAX = 10_000
 # They are one transition, which holds the loop for some 30 microseconds each.
 RECORDS_PER_REQUEST_MAX = 10_000
 
-# By topic setting, what topics have that set nothing themselves. None: what the tables say.
+# By topic setting, the defaults of topics. None: those of the tables.
 TopicSettings = Mapping[str, ConfigValue | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDefaults:
-    """What a topic gets when nobody says otherwise (num.partitions, default.replication.factor)."""
+    """A topic's defaults (num.partitions, default.replication.factor)."""
 
     partitions: int = 1
     replication_factor: int = 1
@@ -29,16 +29,16 @@ class TopicDefaults:
     settings: TopicSettings = None
 
 
-# The brokers that whoever decides is connected to. None: all are.
+# The brokers connected to the deciding node. None: all are.
 Live = Collection[NodeId] | None
 
-# The latest epoch that whoever decides has heard of for each partition of a topic.
+# The latest epoch of each partition of a topic known to the deciding node.
 EpochsHeard = Callable[[TopicId], Mapping[int, LeaderEpoch]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premises:
-    """Asked for by whoever decides, for each batch of commands."""
+    """Collected by the deciding node, for each batch of commands."""
 
     defaults: TopicDefaults
     randomness: Randomness
@@ -49,5 +49,5 @@ class Premises:
     deleted: Container[TopicId] = ()
     # Who decides, for the texts of refusals.
     node: NodeId = NO_NODE
-    # The last level of the metadata that whoever decides knows.
+    # The last metadata level that the deciding node knows.
     last_level: int = 1

@@ -38,14 +38,16 @@ class ProducerIdBlock(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerIdChanges:
-    """Of producer ids. Unknown, and empty, where a snapshot came in between: it only concerns who asked."""
+    """Changes of producer ids. Empty, because unknown, where a snapshot came in between: only the
+    requester needs it.
+    """
 
     producer_ids_allocated: tuple[ProducerIdBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerIds:
-    """How far they are given out."""
+    """How far producer ids are allocated."""
 
     # Never decreases, so that no two producers ever share an id.
     next: ProducerId = FIRST_PRODUCER_ID
@@ -85,7 +87,7 @@ class ProducerIdsEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocateProducerIds:
-    """A node wants the next block of producer ids."""
+    """A node requests the next block of producer ids."""
 
     node: NodeId
 

@@ -1,7 +1,7 @@
-"""What the controller decides about the replicas of partitions that exist.
+"""The controller's decisions about the replicas of existing partitions.
 
-It says which nodes may hold data and which shall. Groups follow it by themselves, one step at a time, and
-report when they have let somebody go.
+They name the nodes that may hold data and the target. Groups follow by themselves, one step at a time, and
+report when they have removed a replica.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from chronik.vocab.seams import Randomness
 def change_replicas(
     image: ClusterImage, command: ChangeReplicas, premises: Premises
 ) -> list[PartitionChanged]:
-    """The record of a partition's new target. None when that is what it has. Raises KafkaError.
+    """Returns the record of a partition's new target; none when it is unchanged. Raises KafkaError.
 
-    A node that has a replica keeps it by its name, also one that was to go.
+    A node that has a replica keeps it by its name, also one that was to be removed.
     """
     partition = _partition(image, command.topic_id, command.partition)
     nodes = check_replicas(image, command.nodes)
@@ -44,7 +44,7 @@ def change_replicas(
 
 
 def report_members(image: ClusterImage, command: ReportMembers, premises: Premises) -> list[PartitionChanged]:
-    """The record that lets those go that are neither members nor wanted. None when there is nobody.
+    """Returns the record that removes replicas that are neither members nor in the target; none without such.
 
     Raises KafkaError; INVALID_UPDATE_VERSION when the partition has changed since.
     """
@@ -65,7 +65,8 @@ def report_members(image: ClusterImage, command: ReportMembers, premises: Premis
 def factor_changes(
     image: ClusterImage, topic: TopicImage, factor: int, live: Live, randomness: Randomness
 ) -> list[ChangeReplicas]:
-    """Commands that give all partitions of a topic `factor` replicas; none for those that have as many.
+    """Returns commands that give all partitions of a topic `factor` replicas; none for those that have as
+    many.
 
     Raises INVALID_REPLICATION_FACTOR.
     """

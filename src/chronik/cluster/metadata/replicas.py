@@ -1,8 +1,7 @@
-"""Where a partition lives: its founders, its replicas of now, and those it shall have. `replica_decisions`
-decides.
+"""Where a partition lives: its founders, its present replicas, and its target. `replica_decisions` decides.
 
 A replica is named by its node and by the change of the partition that added it, because one that was removed
-has forgotten its term and its vote: made again under the same name it would vote as if it had never voted.
+has forgotten its term and its vote: created again under the same name it would vote as if it had never voted.
 In memberships the data directory is part of the name as well (`raft.core.state.ReplicaId`); the metadata does
 not follow disks.
 """
@@ -29,7 +28,7 @@ class ReplicaRef(NamedTuple):
 
 
 class PartitionChange(NamedTuple):
-    """What the last change of a partition's replicas left."""
+    """The result of the last change of a partition's replicas."""
 
     # All that may hold data, leaving ones last. Invariant: one a node, and not empty.
     replicas: tuple[ReplicaRef, ...]
@@ -42,14 +41,14 @@ class PartitionChange(NamedTuple):
 class PartitionImage(NamedTuple):
     """Where a partition lives.
 
-    Who leads it now is the leadership table's business, and who votes the group's; `first_leader`, one of the
-    founders, led its first epoch.
+    The leadership table knows its present leader, the group its voters; `first_leader`, one of the founders,
+    led its first epoch.
     """
 
     # Between nodes it has the name that it had before replicas could change.
     founders: Annotated[tuple[NodeId, ...], Plain(name="replicas")]
     first_leader: NodeId
-    # Where each founder began, in their order; empty when its record did not say.
+    # The data directory of each founder, in their order; empty when the record had none.
     directories: tuple[str, ...] = ()
     first_epoch: LeaderEpoch = FIRST_EPOCH
     # None, as of nearly all partitions: the founders are its replicas.
@@ -57,12 +56,14 @@ class PartitionImage(NamedTuple):
 
     @property
     def replicas(self) -> tuple[ReplicaRef, ...]:
-        """All that may hold data."""
+        """All replicas that may hold data."""
         return tuple(map(ReplicaRef, self.founders)) if self.change is None else self.change.replicas
 
     @property
     def nodes(self) -> tuple[NodeId, ...]:
-        """Those of `replicas`, in their order. Clients see them: while replicas change, old and new ones."""
+        """The nodes of `replicas`, in their order. Clients see them: while replicas change, old and new
+        ones.
+        """
         if self.change is None:
             return self.founders
         return tuple(replica.node for replica in self.change.replicas)
@@ -79,16 +80,16 @@ class PartitionImage(NamedTuple):
 
     @property
     def revision(self) -> int:
-        """How many times the replicas have changed."""
+        """How often the replicas have changed."""
         return FOUNDING_REVISION if self.change is None else self.change.revision
 
     @property
     def preferred_leader(self) -> NodeId:
-        """Who leads it when everybody is there."""
+        """The leader when all replicas are live."""
         return self.first_leader if self.change is None else self.wanted[0]
 
     def revision_of(self, node: NodeId) -> int | None:
-        """That of the replica of `node`; None when it has none."""
+        """Returns the revision of the replica of `node`; None when it has none."""
         return next((replica.revision for replica in self.replicas if replica.node == node), None)
 
     def changed(
@@ -100,9 +101,9 @@ class PartitionImage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionChanged:
-    """The replicas of a partition, or those it shall have, are others than before.
+    """The replicas of a partition, or its target, have changed.
 
-    Says all of it: one record stands for all changes before it.
+    A full state: one record replaces all changes before it.
     """
 
     topic_id: TopicId
@@ -118,10 +119,10 @@ class PartitionChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReplicas:
-    """Let a partition live on `nodes`, of which the first shall lead.
+    """Places a partition on `nodes`, of which the first shall lead.
 
-    What is new is a replica at once; what is to go stays one until a leader reports that its group has let it
-    go (`ReportMembers`).
+    A new node is a replica at once; one to be removed stays until a leader reports that its group has removed
+    it (`ReportMembers`).
     """
 
     topic_id: TopicId
@@ -131,8 +132,8 @@ class ChangeReplicas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMembers:
-    """A leader's group has no other members than `members`, and a majority confirmed it after `revision` was
-    known: whoever is neither a member nor shall be one may delete what it holds.
+    """A leader's group has no other members than `members`, and a majority confirmed it after `revision`
+    was known: a replica that is neither a member nor in the target may delete its data.
     """
 
     topic_id: TopicId

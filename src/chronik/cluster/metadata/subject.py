@@ -1,8 +1,8 @@
-"""What a subject of the metadata is made of: the seam between its module and everything that is generic.
+"""The parts of a metadata subject: the seam between its module and everything that is generic.
 
-A subject owns kinds of records. What they add up to is its sub-image; a step from one sub-image to the next
-gives its changes. It answers commands with records, and decides purely. Codec, log, snapshot, delta and the
-way to the controller know subjects only through these values.
+A subject owns kinds of records. Their sum is its sub-image; a step from one sub-image to the next gives its
+changes. It answers commands with records, and decides purely. Codec, log, snapshot, delta and the way to the
+controller know subjects only through these values.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chronik.cluster.metadata.premises import Premises
     from chronik.vocab.seams import Randomness
 
-# A frozen value of a kind that a subject owns. What is stored of it is `RecordForm`'s matter.
+# A frozen value of a kind that a subject owns. `RecordForm` defines its stored form.
 MetadataRecord = Any
 
 # A frozen value of a kind that a subject decides on.
@@ -30,12 +30,12 @@ class Edits(Protocol):
     """The edits of all subjects in one step."""
 
     def edit(self, kind: type["SubImage[E]"]) -> E:
-        """That of the subject whose sub-image is of `kind`."""
+        """Returns the edit of the subject whose sub-image is of `kind`."""
         ...
 
 
 class Edit(Protocol):
-    """One step of a sub-image. Of no use after `finish`.
+    """One step of a sub-image. Unusable after `finish`.
 
     A step takes many records, because a value per record would cost the square of a topic's partitions.
     """
@@ -47,7 +47,7 @@ class Edit(Protocol):
         ...
 
     def finish(self) -> tuple[Any, Any]:
-        """The next sub-image, and what is different in it, as a value of the subject's `changes`."""
+        """Returns the next sub-image, and its changes as a value of the subject's `changes`."""
         ...
 
 
@@ -55,7 +55,7 @@ E_co = TypeVar("E_co", covariant=True)
 
 
 class SubImage(Protocol[E_co]):
-    """What a subject's committed records add up to: a value. Made without arguments it is empty."""
+    """The sum of a subject's committed records: a value. Created without arguments it is empty."""
 
     def edit(self) -> E_co: ...
 
@@ -64,7 +64,9 @@ class SubImage(Protocol[E_co]):
         ...
 
     def changes_since(self, old: Any) -> Any:
-        """What leads from `old` to this later one, where records cannot tell because of a snapshot."""
+        """Returns the changes from `old` to this later one, where records are not at hand because of a
+        snapshot.
+        """
         ...
 
 
@@ -80,7 +82,7 @@ class RecordForm:
     # Whether a node that does not know it, or not its version, may pass over it: it keeps the record for its
     # snapshots and goes on. Such a record must fit any image, for it may be applied late.
     is_ignorable: bool = False
-    # In place of the generic codec, for what was stored before there was one.
+    # Replaces the generic codec, for stored forms older than it.
     write: Callable[[Any], Mapping[str, Any]] | None = None
     read: Callable[[Mapping[str, Any]], MetadataRecord] | None = None
 
@@ -97,12 +99,12 @@ class CommandForm:
     # The records that carry it out, to be committed together; none when it is so already. Raises KafkaError.
     decide: Callable[["ClusterImage", Any, "Premises"], Sequence[MetadataRecord]]
     level: int = FIRST_LEVEL
-    # Carried out twice it is as if carried out once, or costs nothing: it may be asked again when its answer
-    # was lost.
+    # Carried out twice it has the effect of once, or costs nothing: it may be sent again when its answer was
+    # lost.
     is_repeatable: bool = False
-    # Completes a command before it is first asked, so that it is repeatable.
+    # Completes a command before it is first sent, so that it is repeatable.
     prepare: Callable[[Any, "Randomness"], Command] | None = None
-    # What a command changed that leaves no records because it comes a second time, as `Subject.changes`.
+    # Returns the changes of a repeated command that leaves no records, as `Subject.changes`.
     repeated: Callable[["ClusterImage", Any], Any] | None = None
 
     @property
@@ -115,7 +117,7 @@ class Subject:
     """One line of the table."""
 
     name: str
-    # Classes: of the sub-image, and of what is different between two, each field of it with a default.
+    # Classes: of the sub-image, and of its changes, each field of it with a default.
     image: type
     changes: type
     records: Sequence[RecordForm]

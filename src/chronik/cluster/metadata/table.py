@@ -1,4 +1,4 @@
-"""What is generic about subjects: which record is whose, who decides on which command, up to which level."""
+"""The generic part of subjects: the owner of each record, the decision on each command, and the levels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ class SubjectTable:
     """Made once, of all subjects that a release has. Tests make others, for releases that are not there."""
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
-        # Whatever is not known comes last, in the table and in snapshots.
+        # Unknown records come last, in the table and in snapshots.
         self.subjects = (*subjects, passed_over.SUBJECT)
         self.records: Mapping[str, RecordForm] = {
             form.name: form for subject in subjects for form in subject.records
@@ -49,11 +49,11 @@ class SubjectTable:
         return self._routes[type(record)]
 
     def form_of(self, record: MetadataRecord) -> RecordForm:
-        """How a record is stored."""
+        """Returns the stored form of a record."""
         return self.records[type(record).__name__]
 
     def command_form(self, command: Command) -> CommandForm:
-        """Who decides on a command."""
+        """Returns the form that decides on a command."""
         return self.commands[type(command).__name__]
 
     def level_of(self, records: Sequence[MetadataRecord]) -> int:

@@ -1,4 +1,4 @@
-"""What the controller decides about topics and partitions, after Kafka's ReplicationControlManager."""
+"""The controller's decisions about topics and partitions, after Kafka's ReplicationControlManager."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,12 +42,12 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NO_TOPIC_ID, LeaderEpoch, NodeId, TopicId
 from chronik.vocab.seams import Randomness
 
-# Elections in a deleted topic that whoever decided had not heard of: those under way then, and those on nodes
-# that had not heard of the deletion. Each takes an election timeout, news some milliseconds.
+# Elections in a deleted topic unknown to the deciding node: those under way then, and those on nodes that had
+# not applied the deletion. Each takes an election timeout, gossip some milliseconds.
 _ELECTIONS_UNHEARD_MAX = 10
 
-# The same for a partition of which nothing was heard: its replicas have been away since this controller
-# started. It costs nothing but numbers.
+# The same for a partition without any report: its replicas have been away since this controller started. It
+# costs nothing but numbers.
 _ELECTIONS_UNKNOWN_MAX = 1000
 
 # Epochs have 31 bits. Here the floor stays, so that elections go on to have room; with the steps above a
@@ -62,7 +62,7 @@ def create_topic(image: ClusterImage, command: CreateTopic, premises: Premises) 
     """
     defaults, randomness, live = premises.defaults, premises.randomness, premises.live
     if command.topic_id is not None and command.topic_id in premises.deleted:
-        # A creation that comes again must not bring back what was deleted since.
+        # A repeated creation must not bring back a topic deleted since.
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "The topic was created, and deleted again")
     if made_already(image, command) is not None:
         return []
@@ -89,12 +89,12 @@ def made_already(image: ClusterImage, command: CreateTopic) -> TopicImage | None
 
 
 def with_topic_id(command: CreateTopic, randomness: Randomness) -> CreateTopic:
-    """The command with an id of its own, so that it may be asked twice."""
+    """Returns the command with an id of its own, so that it may be sent twice."""
     return command if command.topic_id is not None else replace(command, topic_id=draw_topic_id(randomness))
 
 
 def changes_made_already(image: ClusterImage, command: CreateTopic) -> TopicChanges:
-    """What `command` changed when it came first."""
+    """Returns the changes that `command` made the first time."""
     topic = made_already(image, command)
     return TopicChanges() if topic is None else TopicChanges(topics=(GrownTopic(topic, 0),))
 

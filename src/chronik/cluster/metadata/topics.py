@@ -38,11 +38,11 @@ class PartitionCreated:
     partition: int
     replicas: tuple[NodeId, ...]
     leader: NodeId
-    # The data directory each replica begins in, in the order of `replicas`. Empty: decided by a release that
-    # did not say.
+    # The data directory each replica begins in, in the order of `replicas`. Empty: decided by a release
+    # without this field.
     directories: tuple[str, ...] = ()
-    # The epoch that `leader` leads: above all that partitions of this name had before. In records of releases
-    # that did not say it is the lowest there is.
+    # The epoch that `leader` leads: above all epochs of earlier partitions of this name. In records of
+    # releases without this field it is the lowest there is.
     first_epoch: LeaderEpoch = FIRST_EPOCH
 
 
@@ -97,7 +97,7 @@ class TopicImage:
 
 
 class NodeLoad(NamedTuple):
-    """What a node carries: partitions it leads by preference, and replicas of any role."""
+    """A node's load: partitions it leads by preference, and replicas of any role."""
 
     leaders: int = 0
     replicas: int = 0
@@ -122,7 +122,7 @@ class GrownTopic(NamedTuple):
 
 
 class ChangedPartitions(NamedTuple):
-    """A topic, and those of its partitions whose replicas are others than before."""
+    """A topic, and those of its partitions whose replicas have changed."""
 
     topic: TopicImage
     partitions: tuple[int, ...]
@@ -130,11 +130,11 @@ class ChangedPartitions(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicChanges:
-    """Of topics. Deletions happened before creations: a topic deleted and created again is in both, under
-    two ids.
+    """Changes of topics. Deletions happened before creations: a topic deleted and created again is in
+    both, under two ids.
     """
 
-    # Created, and those that got more partitions.
+    # Created topics, and those that got more partitions.
     topics: tuple[GrownTopic, ...] = ()
     # As they were in the image before.
     topics_deleted: tuple[TopicImage, ...] = ()
@@ -147,7 +147,7 @@ class TopicChanges:
 
     @property
     def partitions_created(self) -> tuple[TopicPartitionImage, ...]:
-        """Of created topics and of topics that grew."""
+        """Partitions of created topics and of topics that grew."""
         return tuple(
             TopicPartitionImage(topic, partition)
             for topic, first_new in self.topics
@@ -156,7 +156,7 @@ class TopicChanges:
 
     @property
     def partitions_changed(self) -> tuple[TopicPartitionImage, ...]:
-        """Those with other replicas than before, as they are now."""
+        """Partitions with other replicas than before, in their present state."""
         return tuple(
             TopicPartitionImage(topic, partition)
             for topic, partitions in self.changed
@@ -166,7 +166,7 @@ class TopicChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
-    """All topics there are."""
+    """All existing topics."""
 
     by_name: SharedMap[str, TopicImage] = field(default_factory=SharedMap)
     by_id: SharedMap[TopicId, TopicImage] = field(default_factory=SharedMap)
@@ -266,7 +266,7 @@ class TopicsEdit:
         self._deleted: list[TopicImage] = []
 
     def has(self, name: str) -> bool:
-        """Whether there is a topic of this name now."""
+        """True if there is a topic of this name now."""
         return name in self._topics or name in self._edited_names
 
     def find(self, topic_id: TopicId) -> FoundTopic | None:
@@ -361,7 +361,7 @@ class TopicsEdit:
     def _delete_topic(self, record: TopicDeleted) -> None:
         topic_id = record.topic_id
         self._epoch_floor = max(self._epoch_floor, record.last_epoch)
-        # Deleted as it was before this edit; what was added in between is not mentioned, but counted.
+        # Deleted in its state before this edit; partitions added in between are not mentioned, but counted.
         before = self._topics_by_id.get(topic_id)
         edited = self._edited.pop(topic_id, None)
         topic = edited or before
@@ -399,7 +399,7 @@ class TopicsEdit:
 
 
 def _check_change(name: str, before: PartitionImage, after: PartitionImage) -> None:
-    """A snapshot leaves out changes in between: not more than this can be said of one."""
+    """A snapshot leaves out changes in between: this is all that can be checked for one."""
     nodes, revision = after.nodes, after.revision
     invariant(revision > before.revision, "{} is changed to the earlier revision {}", name, revision)
     invariant(
@@ -424,7 +424,7 @@ USE_DEFAULT = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTopic:
-    """Create a topic, placed by the controller or as `assignments` say.
+    """Creates a topic, placed by the controller or by `assignments`.
 
     They map partitions to replicas, of which the first leads first.
     """
@@ -435,7 +435,8 @@ class CreateTopic:
     assignments: Mapping[int, Sequence[NodeId]] = field(default_factory=dict)
     # A None value leaves the default in place.
     configs: Mapping[str, str | None] = field(default_factory=dict)
-    # Chosen by who asks, so that asking again finds what the first time made. None: by the controller.
+    # Chosen by the requester, so that a repeated request finds the topic of the first. None: by the
+    # controller.
     topic_id: TopicId | None = None
 
 

@@ -1,4 +1,4 @@
-"""Configuration as data: what can be set, what a value means, and what follows when several sources set it.
+"""Configuration as data: the settings, the meaning of their values, and the precedence of their sources.
 
 Pure: names, types, defaults, checks and documentation of every setting (`tables`), parsing and printing
 (`values`), the order of sources (`broker`), and the typed view that hot paths read (`topic`).

@@ -1,5 +1,5 @@
-"""The broker's configuration in its layers (KIP-226): defaults, then what the node was started with, then
-what was changed for all nodes, then what was changed for this one.
+"""The broker's configuration in its layers (KIP-226): defaults, then the settings the node was started
+with, then dynamic ones of all nodes, then dynamic ones of this node.
 """
 
 import builtins
@@ -34,19 +34,19 @@ class BrokerConfig:
     """Every setting of the broker by name. One per node, for its life; `set_dynamic` as the metadata log
     changes.
 
-    Reading costs a look-up in a dictionary. Names that no table has raise KeyError; a value of another type
-    than asked for, or none at all, raises TypeError.
+    Reading costs a look-up in a dictionary. Unknown names raise KeyError; a value of another type than
+    requested, or none at all, raises TypeError.
     """
 
     # The readers are named by their types because their callers read best so. Inside the class body these
     # names mean the readers, hence `builtins`.
 
     def __init__(self, static: Mapping[str, str], *, defaults: Mapping[str, str] = _NOTHING) -> None:
-        """`static`: what files, variables and flags say. `defaults` go before those of the tables: what only
-        the size of the cluster can tell.
+        """`static`: from files, variables and flags. `defaults` take precedence over those of the tables:
+        defaults that depend on the size of the cluster.
 
-        Raises KafkaError INVALID_CONFIG for a value that is none, KeyError for a name that no table has.
-        Dynamic layers may have such names: whoever set them may mean a plugin of Kafka's (KIP-226).
+        Raises KafkaError INVALID_CONFIG for an invalid value, KeyError for an unknown name. Dynamic layers
+        may have unknown names: they may be for a plugin of Kafka's (KIP-226).
         """
         self._layers: list[tuple[ConfigSource, Mapping[str, str]]] = []
         self._values: Mapping[str, ConfigValue | None] = {}
@@ -55,10 +55,10 @@ class BrokerConfig:
         self._put_layers(broker=_NOTHING, cluster=_NOTHING)
 
     def set_dynamic(self, *, broker: Mapping[str, str], cluster: Mapping[str, str]) -> frozenset[str]:
-        """Replace both dynamic layers: this node's, and the one for all nodes. Returns the names whose value
+        """Replaces both dynamic layers: this node's, and the one for all nodes. Returns the names whose value
         changed.
 
-        What `validate_broker_config` would not let pass is passed over: another version may have written it.
+        Values that `validate_broker_config` would refuse are skipped: another version may have written them.
         """
         before = self._values
         self._put_layers(
@@ -114,12 +114,12 @@ class BrokerConfig:
         return format_value(self._values[name])
 
     def source(self, name: builtins.str) -> ConfigSource:
-        """Where the value comes from; DEFAULT_CONFIG for what has none."""
+        """Returns the source of the value; DEFAULT_CONFIG if there is none."""
         self._values[name]
         return next((source for source, layer in self._layers if name in layer), ConfigSource.DEFAULT_CONFIG)
 
     def layers(self, name: builtins.str) -> tuple[LayeredValue, ...]:
-        """Every place that sets `name` or a synonym of it, the one that counts first."""
+        """Returns every place that sets `name` or a synonym of it, the one in force first."""
         self._values[name]
         return tuple(
             LayeredValue(synonym, layer[synonym], source)
@@ -129,7 +129,7 @@ class BrokerConfig:
         )
 
     def layer(self, source: ConfigSource) -> Mapping[builtins.str, builtins.str]:
-        """What one source sets."""
+        """Returns the settings of one source."""
         return dict(self._layers)[source]
 
 

@@ -1,4 +1,5 @@
-"""What a setting is: its name, type, default, bounds and words. The tables are tuples of these.
+"""The definition of a setting: its name, type, default, bounds and documentation. The tables are tuples of
+these.
 
 Numbers of types, sources and resources are those of DescribeConfigs (KIP-226, KIP-569).
 """
@@ -9,7 +10,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Protocol
 
-# Lists are tuples; what has no value is None.
+# Lists are tuples; None for no value.
 ConfigValue = bool | int | float | str | tuple[str, ...]
 
 # Kafka keeps a configuration value's length in a short.
@@ -32,7 +33,7 @@ class ConfigType(IntEnum):
 
 
 class ConfigSource(IntEnum):
-    """Who set a value, by the number in a DescribeConfigs response."""
+    """The source of a value, by its number in a DescribeConfigs response."""
 
     UNKNOWN = 0
     TOPIC_CONFIG = 1
@@ -46,7 +47,7 @@ class ConfigSource(IntEnum):
 
 
 class ResourceType(IntEnum):
-    """What a configuration belongs to, by the number in requests."""
+    """The owner of a configuration, by the number in requests."""
 
     UNKNOWN = 0
     TOPIC = 2
@@ -57,7 +58,7 @@ class ResourceType(IntEnum):
 
 
 class Importance(Enum):
-    """How likely it is that somebody wants to change it; only documentation reads this."""
+    """How likely a user is to change it; only documentation reads this."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -73,10 +74,10 @@ class UpdateMode(Enum):
 
 
 class Validator(Protocol):
-    """A rule beyond the type. `str()` of it is what the documentation shows as valid values."""
+    """A rule beyond the type. `str()` of it is the valid values in the documentation."""
 
     def problem(self, value: ConfigValue) -> str | None:
-        """What is wrong with a parsed value, as a sentence for the client; None when nothing is."""
+        """Returns the problem of a parsed value, as a sentence for the client; None when there is none."""
         ...
 
 
@@ -89,7 +90,7 @@ SAME_AS_KAFKA = SameAsKafka.SAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigDefinition:
-    """One setting. Made once, when its table is imported."""
+    """One setting. Created once, when its table is imported."""
 
     name: str
     type: ConfigType
@@ -99,11 +100,11 @@ class ConfigDefinition:
     documentation: str
     validator: Validator | None = None
     update_mode: UpdateMode = UpdateMode.READ_ONLY
-    # Accepted and shown as Kafka does, but nothing here obeys it yet.
+    # False: accepted and shown as Kafka does, but without effect here.
     has_effect: bool = True
     # Hidden from DescribeConfigs and the documentation, as Kafka's internal settings are.
     is_internal: bool = False
-    # Hidden from everybody, whatever its type.
+    # Hidden from all clients, whatever its type.
     is_secret: bool = False
     kafka_default: ConfigValue | SameAsKafka | None = SAME_AS_KAFKA
     # What differs from Kafka, and why.
@@ -126,7 +127,7 @@ ConfigTable = Mapping[str, ConfigDefinition]
 
 
 def make_table(*groups: Iterable[ConfigDefinition]) -> ConfigTable:
-    """All definitions by name, in the order given. Raises ValueError when a name is defined twice."""
+    """Returns all definitions by name, in the order given. Raises ValueError when a name is defined twice."""
     table: dict[str, ConfigDefinition] = {}
     for group in groups:
         for definition in group:

@@ -29,7 +29,7 @@ class DescribedConfig(NamedTuple):
     """One setting of one resource."""
 
     definition: ConfigDefinition
-    # In the clear: whoever shows it hides what is sensitive.
+    # In the clear: code that shows it hides sensitive values.
     text: str | None
     source: ConfigSource
     is_read_only: bool
@@ -38,7 +38,9 @@ class DescribedConfig(NamedTuple):
 
 
 def describe_topic(broker: BrokerConfig, overrides: Mapping[str, str]) -> list[DescribedConfig]:
-    """A topic's settings, with what it falls back to. Internal ones are shown only where they are set."""
+    """Returns a topic's settings, with their fallbacks. Internal ones are included only where they are
+    set.
+    """
     defaults = topic_defaults(broker)
     return [
         _topic_setting(broker, definition, overrides.get(name), defaults[name])
@@ -62,7 +64,7 @@ def _topic_setting(
 
 
 def describe_broker(broker: BrokerConfig) -> list[DescribedConfig]:
-    """All settings of the node, those included that were stored without being known."""
+    """Returns all settings of the node, including stored ones without a definition."""
     return [
         DescribedConfig(
             definition,
@@ -76,13 +78,13 @@ def describe_broker(broker: BrokerConfig) -> list[DescribedConfig]:
 
 
 def _from_own_name(name: str, layers: tuple[LayeredValue, ...]) -> tuple[LayeredValue, ...]:
-    """As Kafka shows it: not what goes before this name, but what this name goes before."""
+    """As Kafka shows it: without the names that take precedence over this one, but with those it precedes."""
     first = next((index for index, layer in enumerate(layers) if layer.name == name), len(layers))
     return layers[first:]
 
 
 def describe_cluster_default(broker: BrokerConfig) -> list[DescribedConfig]:
-    """What was changed for all nodes, and nothing else."""
+    """Returns the dynamic settings of all nodes, and nothing else."""
     source = ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG
     layer = broker.layer(source)
     return [
@@ -106,8 +108,8 @@ def _describe_unknown(broker: BrokerConfig) -> list[DescribedConfig]:
 
 
 def _unknown(name: str, layers: Sequence[tuple[ConfigSource, Mapping[str, str]]]) -> DescribedConfig:
-    """A setting that somebody stored and no table has. As from Kafka, its value is shown to nobody: it may be
-    a password.
+    """A stored setting without a definition. As from Kafka, its value is never shown: it may be a
+    password.
     """
     definition = ConfigDefinition(
         name=name,
@@ -123,7 +125,9 @@ def _unknown(name: str, layers: Sequence[tuple[ConfigSource, Mapping[str, str]]]
 
 
 def describe_group(broker: BrokerConfig, overrides: Mapping[str, str]) -> list[DescribedConfig]:
-    """A group's settings, with what they fall back to. Internal ones are shown only where they are set."""
+    """Returns a group's settings, with their fallbacks. Internal ones are included only where they are
+    set.
+    """
     return [
         _overridden(definition, overrides, _group_fallback(broker, definition), ConfigSource.GROUP_CONFIG)
         for name, definition in GROUP_CONFIGS.items()

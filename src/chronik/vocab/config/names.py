@@ -38,8 +38,8 @@ BROKER_CONFIGS: ConfigTable = make_table(
 # Settings with one value under several names.
 BROKER_ALIASES: tuple[tuple[str, ...], ...] = (("node.id", "broker.id"), ("data.dir", "log.dirs", "log.dir"))
 
-# Settings that stand in for each other, the one that goes first within one source in front. Across sources
-# the higher source goes first, whichever of the names it uses.
+# Settings that stand in for each other, within one source in order of precedence. Across sources the higher
+# source wins, whichever of the names it uses.
 BROKER_FALLBACKS: tuple[tuple[str, ...], ...] = (
     ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
     ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
@@ -51,19 +51,21 @@ _GROUP_OF = {name: group for group in BROKER_FALLBACKS for name in group}
 
 
 def broker_synonyms(name: str) -> tuple[str, ...]:
-    """All names that set what `name` sets, in their order, `name` included."""
+    """Returns all names that set the same value as `name`, in their order, `name` included."""
     return _GROUP_OF.get(name, (name,))
 
 
 def group_synonym(name: str) -> str:
-    """The broker setting behind a group's, which Kafka shows beside it; its own name where there is none."""
+    """Returns the broker setting behind a group's, which Kafka shows with it; its own name where there is
+    none.
+    """
     if name == "streams.assignor.name":
         return "group.streams.assignors"
     return name if name in OF_GROUPS_ALONE else f"group.{name}"
 
 
 class Synonym(NamedTuple):
-    """A broker setting that stands in for a topic setting, and what its number is multiplied by."""
+    """A broker setting that stands in for a topic setting, and the factor between them."""
 
     name: str
     factor: int = 1

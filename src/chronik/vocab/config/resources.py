@@ -1,6 +1,6 @@
-"""Which settings groups (KIP-1142, GroupConfig) and subscriptions to client metrics (KIP-714) may have.
+"""The settings of groups (KIP-1142, GroupConfig) and of subscriptions to client metrics (KIP-714).
 
-Codes and words are those of Kafka 4.4's controller. Nothing obeys these settings yet: the protocols they
+Codes and words are those of Kafka 4.4's controller. These settings have no effect yet: the protocols they
 belong to are not served.
 """
 

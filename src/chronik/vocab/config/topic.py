@@ -80,7 +80,9 @@ class TopicConfig:
 
 
 def topic_defaults(broker: RawConfig) -> TopicDefaults:
-    """What topics have that set nothing themselves. Make it again when the broker's configuration changes."""
+    """Returns the settings of topics without any of their own. To be repeated when the broker's
+    configuration changes.
+    """
     return {name: _default(name, broker) for name in TOPIC_CONFIGS}
 
 
@@ -110,15 +112,14 @@ def resolve_topic_config(defaults: TopicDefaults, overrides: Mapping[str, str]) 
 
 _TABLE_DEFAULTS: TopicDefaults = {name: definition.default for name, definition in TOPIC_CONFIGS.items()}
 
-# What a topic has when neither it nor the broker sets anything.
+# A topic's settings when neither it nor the broker sets anything.
 DEFAULT_TOPIC_CONFIG = resolve_topic_config(_TABLE_DEFAULTS, {})
 
 
 def validate_topic_config(entries: Mapping[str, str | None], defaults: TopicDefaults | None = None) -> None:
-    """Raise KafkaError INVALID_CONFIG unless `entries` can be all the settings of a topic.
+    """Raises KafkaError INVALID_CONFIG unless `entries` can be all the settings of a topic.
 
-    `defaults` are what the topic falls back to, for rules between settings; without them the table's are
-    taken.
+    `defaults` are the topic's fallbacks, for rules between settings; the table's are the default.
     """
     texts = _present(entries)
     for name, text in texts.items():
@@ -142,7 +143,7 @@ def _present(entries: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _check_rules(config: TopicConfig) -> None:
-    """What must hold between settings."""
+    """Checks the rules between settings."""
     if config.min_compaction_lag_ms > config.max_compaction_lag_ms:
         raise KafkaError(
             ErrorCode.INVALID_CONFIG,

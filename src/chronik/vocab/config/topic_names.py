@@ -1,24 +1,24 @@
-"""What a topic may be called (org.apache.kafka.common.internals.Topic)."""
+"""Valid topic names (org.apache.kafka.common.internals.Topic)."""
 
 import re
 
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, METADATA_TOPIC, TRANSACTION_STATE_TOPIC
 
-# 255 characters of a file name, less what a partition number and a suffix for deletion take.
+# 255 characters of a file name, less those for a partition number and a suffix for deletion.
 TOPIC_NAME_CHARS_MAX = 249
 
 # Created and written by the broker; clients may read the first two and list them as internal.
 INTERNAL_TOPICS = frozenset({CONSUMER_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC})
 
-# The metadata log lives below the data directory under its topic name, so that nobody else may have it.
+# The metadata log lives below the data directory under its topic name, so that no other topic may have it.
 RESERVED_TOPICS = frozenset({METADATA_TOPIC})
 
 _LEGAL = r"[a-zA-Z0-9._-]+"
 
 
 def topic_name_problem(name: str) -> str | None:
-    """Why `name` cannot be a topic's name, in Kafka's words; None when it can."""
+    """Returns the reason why `name` cannot be a topic's name, in Kafka's words; None when it can."""
     if not name:
         return "the empty string is not allowed"
     if name in (".", ".."):
@@ -40,5 +40,5 @@ def validate_topic_name(name: str) -> None:
 
 
 def names_collide(first: str, second: str) -> bool:
-    """True if metrics, which cannot tell `.` from `_`, would take both for one topic."""
+    """True if metrics, which cannot distinguish `.` from `_`, would take both for one topic."""
     return first.replace(".", "_") == second.replace(".", "_")

@@ -1,6 +1,6 @@
-"""Rules for values, with Kafka's words for what is wrong (org.apache.kafka.common.config.ConfigDef).
+"""Rules for values, with Kafka's error texts (org.apache.kafka.common.config.ConfigDef).
 
-Plain classes, because making a dataclass costs half a millisecond of every start.
+Plain classes, because creating a dataclass costs half a millisecond of every start.
 """
 
 import re

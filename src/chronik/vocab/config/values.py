@@ -1,4 +1,4 @@
-"""From text to value and back, as Kafka's ConfigDef.parseType and convertToString do it."""
+"""Converts text to value and back, as Kafka's ConfigDef.parseType and convertToString do it."""
 
 import re
 
@@ -95,7 +95,7 @@ def format_value(value: ConfigValue | None) -> str | None:
 
 
 def _format_double(value: float) -> str:
-    """As Java prints a double: plain between 1e-3 and 1e7, else with an `E`."""
+    """Formats a double as Java does: plain between 1e-3 and 1e7, else with an `E`."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(value)
     shortest = next(text for digits in range(17) if float(text := f"{value:.{digits}e}") == value)

@@ -1,5 +1,5 @@
-"""The settings, one module per subject: names, types, defaults, bounds and words, nothing else.
+"""The settings, one module per subject: names, types, defaults, bounds and documentation, nothing else.
 
-Facts follow Apache Kafka 4.1. `has_effect=False` marks what is accepted and shown but not obeyed yet;
-`kafka_default` and `note` say where a default differs and why.
+Facts follow Apache Kafka 4.1. `has_effect=False` marks settings that are accepted and shown but have no
+effect yet; `kafka_default` and `note` have the differences of defaults and their reasons.
 """

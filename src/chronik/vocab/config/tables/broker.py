@@ -1,4 +1,4 @@
-"""How the broker's settings are written down; the modules beside this one hold them by subject."""
+"""The form of the broker's settings; the modules next to this one hold them by subject."""
 
 from chronik.vocab.config.definition import (
     SAME_AS_KAFKA,

@@ -28,7 +28,7 @@ def _group(
 
 
 def _of_members(kind: str, group: str) -> tuple[ConfigDefinition, ...]:
-    """What the three kinds of group have in common. `group` as in "a consumer group"."""
+    """Returns the settings shared by the three kinds of group. `group` as in "a consumer group"."""
     return (
         _group(
             f"{kind}.assignment.interval.ms",

@@ -1,6 +1,4 @@
-"""Topics and their logs, where a topic does not say otherwise
-(org.apache.kafka.server.config.ServerLogConfigs, CleanerConfig).
-"""
+"""Defaults of topics and their logs (org.apache.kafka.server.config.ServerLogConfigs, CleanerConfig)."""
 
 from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import DYNAMIC, HIGH, define

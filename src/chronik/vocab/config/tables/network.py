@@ -1,4 +1,4 @@
-"""Listeners, connections and what one client may make the node hold
+"""Listeners, connections and limits on the memory that one client may make the node hold
 (org.apache.kafka.network.SocketServerConfigs).
 """
 

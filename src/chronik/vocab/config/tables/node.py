@@ -1,4 +1,4 @@
-"""Who the node is, where it keeps its data and how it is seen: mostly settings of our own."""
+"""The node's identity, its data directory and its monitoring: mostly settings of our own."""
 
 from chronik.vocab.config.definition import ConfigType
 from chronik.vocab.config.tables.broker import HIGH, LOW, define

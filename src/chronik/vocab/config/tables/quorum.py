@@ -1,4 +1,4 @@
-"""Which nodes make the cluster, and how soon they find each other lost
+"""The nodes of the cluster, and the timeouts after which they take each other for lost
 (org.apache.kafka.raft.QuorumConfig, KRaftConfigs).
 """
 
