@@ -95,7 +95,7 @@ def _start(**values: Any) -> None:
 
 
 def _with_start_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command the signature that the table of options says, for typer to read."""
+    """Gives the command the signature of the table of options, for typer to read."""
     parameters = [_parameter(option) for option in START_OPTIONS]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -1,4 +1,4 @@
-"""What `chronik cluster status` shows."""
+"""The report of `chronik cluster status`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from chronik.client.cluster import LogDirectory, Node
 from chronik.client.topics import PartitionPlace
 from chronik.vocab.address import host_and_port
 
-# What a node can be.
+# The states of a node.
 UP = "up"
 # Known to the cluster, and lost to it.
 FENCED = "fenced"
@@ -26,7 +26,7 @@ Directories = dict[int, list[LogDirectory] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One broker; bytes are None where it does not tell."""
+    """One broker; bytes are None where it does not report them."""
 
     id: int
     address: str
@@ -43,7 +43,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagReport:
-    """A replica that is not in sync; bytes are None where it or the leader does not tell."""
+    """A replica that is out of sync; bytes are None where it or the leader does not report them."""
 
     partition: str
     node: int
@@ -71,7 +71,7 @@ class ClusterReport:
 
 
 def read_report(client: Client) -> ClusterReport:
-    """Ask for everything. Raises ClientError."""
+    """Reads the whole report. Raises ClientError."""
     described = cluster.describe(client)
     found = topics.list_all(client)
     places = [(topic.name, place) for topic in found for place in topic.partitions]
@@ -124,7 +124,7 @@ def _node(
 
 
 def _lags(places: Sequence[tuple[str, PartitionPlace]], directories: Directories) -> Iterator[LagReport]:
-    """By the sizes of logs, which all replicas of a partition that are in step have in common."""
+    """By the sizes of logs, which are equal for all in-sync replicas of a partition."""
     for name, place in places:
         sizes = {
             directory.node: directory.sizes[name, place.partition]
@@ -195,7 +195,7 @@ def print_report(report: ClusterReport) -> None:
 
 
 def _some(partitions: list[str], shown_max: int = 5) -> str:
-    """How many, and the first of them."""
+    """Returns the number of partitions, and the first of them."""
     if not partitions:
         return "none"
     names = ", ".join(partitions[:shown_max])

@@ -1,4 +1,4 @@
-"""Names of what a cluster has, for a shell that completes a word. Nothing, soon, where nobody answers."""
+"""Completion of names from the cluster, for a shell. Empty, soon, where no broker answers."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS = 1.0
 
 
 def topic_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Internal topics only where their underscores are asked for."""
+    """Internal topics are offered only after their underscores."""
 
     def ask(client: "Client") -> Sequence[str]:
         from chronik.client import topics

@@ -1,4 +1,4 @@
-"""Settings with what they mean."""
+"""Settings with their documentation."""
 
 import textwrap
 from collections.abc import Sequence

@@ -6,7 +6,9 @@ from chronik.cli.exit_codes import ExitCode
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask where a person is there to answer; scripts are taken at their word. SystemExit unless it is yes."""
+    """Asks where a person can answer; otherwise a script's command stands. SystemExit unless the answer is
+    yes.
+    """
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
     sys.stderr.write(f"{question} [y/N] ")

@@ -1,4 +1,4 @@
-"""What `chronik consume` does: from which offsets, until when, and what is committed."""
+"""The run of `chronik consume`: start offsets, end, and commits."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ Write = Callable[[FetchedRecord], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to end; None is never. Without `follows` it ends where the records ended at its start."""
+    """When to end; None is never. Without `follows` it ends at the end offsets of its start."""
 
     records_max: int | None
     idle_seconds_max: float | None
@@ -131,7 +131,7 @@ class Consumption:
                 self._commit()
 
     def _skip(self, unreadable: Unreadable) -> None:
-        """Go on behind what cannot be read, and say which offsets it had."""
+        """Continues after unreadable records, and prints their offsets."""
         if not self._skips_unreadable:
             unreadable.hint = "--skip-unreadable goes on behind it, and says which offsets it left out."
             raise unreadable
@@ -161,7 +161,7 @@ class Consumption:
         return max(1, min(_POLL_MS, int(left_ms) + 1))
 
     def _commit(self) -> None:
-        """Keep what was printed, for the group."""
+        """Commits the printed records for the group."""
         self._commit_due = time.monotonic() + _COMMIT_SECONDS
         moved = {
             (self._topic, partition): offset

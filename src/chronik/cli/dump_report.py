@@ -1,4 +1,4 @@
-"""How `chronik log dump` shows a file."""
+"""Output of `chronik log dump` for a file."""
 
 import itertools
 import json
@@ -27,19 +27,19 @@ _NUMBERS: Final = {
     "last_offset",
     "start_offset",
 }
-# What says nothing, and what is said among the problems when it is otherwise.
+# Values without information, and those reported among the problems otherwise.
 _NOTHING: Final[tuple[object, ...]] = ("", None, "none", "ok", {})
 _CUT: Final = {"value", "headers", "key"}
 
 
 def print_dump(dump: Dump, limit: int) -> None:
-    """A table of the first rows, then what is wrong."""
+    """Prints a table of the first rows, then the problems."""
     rows = iter(dump.rows)
     shown = [_for_people(row) for row in itertools.islice(rows, limit)]
     print_done(f"{dump.path.name}: {dump.kind}")
     if not shown:
         print_note("empty")
-    # A column in which nobody has anything to say only takes room.
+    # A column without any information only takes room.
     head = shown[0] if shown else {}
     names = [name for name in head if any(row[name] not in _NOTHING for row in shown)]
     if names:

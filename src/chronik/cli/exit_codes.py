@@ -1,4 +1,4 @@
-"""What the `chronik` command's exit code tells a script."""
+"""Exit codes of the `chronik` command for scripts."""
 
 from enum import IntEnum
 
@@ -6,9 +6,9 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """Documented in `chronik --help`; numbers never change their meaning."""
 
-    # What was asked for was done.
+    # The request was carried out.
     OK = 0
-    # The broker, the file or the measurement said no.
+    # The broker, the file or the measurement reported a failure.
     FAILED = 1
     # The command line or the settings are wrong; nothing was tried.
     USAGE = 2

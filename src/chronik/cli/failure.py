@@ -1,10 +1,10 @@
-"""What a command ends with when it cannot do what was asked."""
+"""The end of a command that failed."""
 
 from chronik.cli.exit_codes import ExitCode
 
 
 class Failure(Exception):
-    """Says why, what to do next, and what a script is told."""
+    """Has the reason, the remedy, and the exit code."""
 
     exit_code = ExitCode.FAILED
 

@@ -1,4 +1,4 @@
-"""What `chronik group describe` shows."""
+"""The report of `chronik group describe`."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from chronik.vocab.lag import unread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionReport:
-    """A partition that the group reads or has read; None for what is not there."""
+    """A partition that the group reads or has read; None for missing values."""
 
     topic: str
     partition: int
@@ -39,7 +39,7 @@ class GroupReport:
 
 
 def read_report(client: Client, name: str) -> GroupReport:
-    """Ask for everything. Raises ClientError."""
+    """Reads the whole report. Raises ClientError."""
     group = groups.describe(client, name)
     committed = groups.committed(client, name)
     owners = {partition: member for member in group.members for partition in member.partitions}
@@ -137,7 +137,7 @@ def _print_head(report: GroupReport) -> None:
 
 
 def _offsets(client: Client, topic: str, position: Position) -> dict[int, int]:
-    """By partition; none for a topic that was deleted since."""
+    """By partition; empty for a topic that was deleted since."""
     try:
         return offsets.at_timestamp(client, topic, position)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What commands are wrapped in: errors become a line and an exit code, Ctrl-C and closed pipes stay quiet."""
+"""Wrapper of commands: errors become a line and an exit code, Ctrl-C and closed pipes stay quiet."""
 
 import functools
 import os
@@ -35,7 +35,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             raise SystemExit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            # Whoever read has read enough (`chronik consume orders | head`). Python would flush at exit.
+            # The reader has read enough (`chronik consume orders | head`). Python would flush at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(ExitCode.OK) from None
         except OSError as error:

@@ -13,17 +13,19 @@ _HTTP_PORT = 9101
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """`asked` says whom and how."""
+    """`asked` names the address and the request."""
 
     is_ready: bool
     reasons: list[str]
     asked: str
-    # What is wrong although it is ready.
+    # Problems although it is ready.
     warnings: list[str] = field(default_factory=list)
 
 
 def ask_http(address_text: str, timeout_s: float) -> Health | None:
-    """What /health/ready says; None when nobody speaks HTTP there. Raises ClientError for a bad address."""
+    """Returns the answer of /health/ready; None when no HTTP server answers. Raises ClientError for a bad
+    address.
+    """
     address = parse_address(address_text.rstrip("/"), _HTTP_PORT)
     asked = f"http://{address}/health/ready"
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)

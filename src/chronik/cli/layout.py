@@ -1,4 +1,4 @@
-"""How wide the columns of a table are in a terminal that is narrower than they would like."""
+"""The widths of a table's columns in a terminal that is too narrow."""
 
 from collections.abc import Sequence
 

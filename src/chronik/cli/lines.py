@@ -10,7 +10,7 @@ from chronik.cli.failure import Failure
 
 _READ_BYTES = 256 * 1024
 
-# Without input for so long, what has gathered is better sent than kept.
+# Without input for this time, gathered lines are better sent than kept.
 _PAUSE_SECONDS = 0.02
 
 

@@ -1,4 +1,4 @@
-"""Where a group shall go on: the target, the plan, and its table."""
+"""Reset of a group's offsets: the target, the plan, and its table."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from chronik.client.errors import ClientError
 from chronik.client.partitioner import partitions_text
 from chronik.vocab.errors import ErrorCode
 
-# States in which nobody reads for the group.
+# States in which no consumer reads for the group.
 _FREE_STATES = ("", "Empty", "Dead")
 
 
@@ -80,7 +80,9 @@ def target_of(
 
 
 def plan(client: Client, group: str, topics: Sequence[str], target: Target) -> list[Reset]:
-    """What would change; no topics means all that the group has offsets for. Raises ClientError, Failure."""
+    """Returns the changes; no topics means all that the group has offsets for. Raises ClientError,
+    Failure.
+    """
     state = groups.find_state(client, group)
     if state not in _FREE_STATES:
         raise Failure(
@@ -158,7 +160,7 @@ def _plan_topic(
 
 
 def offset_after(target: Target, *, first: int, end: int, before: int | None, found: int | None) -> int:
-    """A partition's new offset, within what it holds. `found` is the time's offset, -1 for none."""
+    """Returns a partition's new offset, within its range. `found` is the time's offset, -1 for none."""
     match target.kind:
         case Kind.EARLIEST:
             wanted = first

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts, errors with what to do next.
+"""Output of commands: tables for people, JSON for scripts, errors with the remedy.
 
 Results go to standard output, everything else to standard error, so that output can be piped. rich is
 imported when there is something to draw.
@@ -31,7 +31,7 @@ class Align(Enum):
     RIGHT = "right"
 
 
-# Of a cell that is cut or folded, so much is always beside the others.
+# Minimum of a cell's width next to the others when it is cut or folded.
 _CUT_MIN = 12
 _FOLDED_MIN = 20
 
@@ -123,17 +123,17 @@ def _unpadded(screen: "Console") -> Iterator[None]:
 
 
 def print_done(text: str) -> None:
-    """Say on standard output that it is done, in one sentence."""
+    """Prints on standard output that the command succeeded, in one sentence."""
     sys.stdout.write(text + "\n")
 
 
 def print_note(text: str) -> None:
-    """Say something beside the result, on standard error."""
+    """Prints a remark besides the result, on standard error."""
     sys.stderr.write(_styled(text, _DIM) + "\n")
 
 
 def print_error(message: str, hint: str = "") -> None:
-    """What went wrong, and what to do next."""
+    """Prints the problem, and the remedy."""
     sys.stderr.write(_styled(f"error: {message}", _RED) + "\n")
     if hint:
         sys.stderr.write(hint + "\n")
@@ -145,7 +145,7 @@ def print_json(value: object) -> None:
 
 
 def json_line(value: object) -> str:
-    """One line of JSON, for streams."""
+    """Returns one line of JSON, for streams."""
     return json.dumps(to_plain(value), ensure_ascii=False)
 
 
@@ -192,7 +192,7 @@ def console(*, is_error: bool = False) -> "Console":
 
 
 def _styled(text: str, style: str) -> str:
-    """In colour where a person looks and has not said no (no-color.org). rich would take its time."""
+    """In colour at a terminal unless switched off (no-color.org). rich would take its time."""
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{style}m{text}\x1b[0m"

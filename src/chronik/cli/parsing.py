@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def parsed(parse: Callable[[str], T], text: str) -> T:
-    """`parse(text)`, whose ValueError becomes a Failure with exit code USAGE."""
+    """Returns `parse(text)`, whose ValueError becomes a Failure with exit code USAGE."""
     try:
         return parse(text)
     except ValueError as error:

@@ -12,9 +12,9 @@ from chronik.client.client import Client
 def measure(
     bootstrap_servers: str, workloads: Sequence[Workload], seconds: float, figures: list[Figure]
 ) -> None:
-    """Run the workloads behind a progress bar, and add to `figures` as they come.
+    """Runs the workloads behind a progress bar, and adds to `figures` as they come.
 
-    Raises MeasurementError, ClientError; what was measured before stays.
+    Raises MeasurementError, ClientError; earlier figures stay.
     """
     with Client(bootstrap_servers) as client:
         client.any_node()  # librdkafka would wait long for a broker that is not there

@@ -1,4 +1,4 @@
-"""What `chronik produce` does with its lines."""
+"""The processing of lines by `chronik produce`."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def send_lines(
                 line=number,
             )
     except KeyboardInterrupt:
-        pass  # what was typed is sent
+        pass  # typed lines are sent
     except BadLine as bad:
         producer.flush()
         raise Failure(f"line {number}: {bad}", "The lines before it are sent, and none after it.") from None

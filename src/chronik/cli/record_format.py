@@ -1,4 +1,4 @@
-"""How a consumed record is printed: by a template, or as JSON."""
+"""The printed form of a consumed record: by a template, or as JSON."""
 
 import json
 import string
@@ -13,7 +13,7 @@ Write = Callable[[FetchedRecord], bytes]
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
 
-# Written as `--null-marker` says where they are null.
+# Printed as `--null-marker` where they are null.
 _NULLABLE: dict[str, Callable[[FetchedRecord], bytes | None]] = {
     "key": lambda record: record.key,
     "value": lambda record: record.value,
@@ -62,7 +62,7 @@ def _or_marker(read: Callable[[FetchedRecord], bytes | None], marker: bytes) -> 
 
 
 def json_line(record: FetchedRecord) -> bytes:
-    """One line of JSON. Keys and values that are no text are `{"base64": ...}`."""
+    """Returns one line of JSON. Keys and values that are no text are `{"base64": ...}`."""
     content = {
         "topic": record.topic,
         "partition": record.partition,

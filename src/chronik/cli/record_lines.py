@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chronik.records.record import Headers
 
-# What `chronik consume --json` prints beside: where a record was, which is no concern of where it goes.
+# Further output of `chronik consume --json`: the position of a record, which does not decide its target.
 _PASSED_OVER = frozenset({"topic", "partition", "offset", "time"})
 _TAKEN = frozenset({"key", "value", "headers", "timestamp"})
 
@@ -17,11 +17,11 @@ _TIMESTAMP_MAX = 2**63 - 1
 
 
 class BadLine(ValueError):
-    """The line is none of those wanted; the text says why."""
+    """The line has none of the accepted forms; the text has the reason."""
 
 
 class LineRecord(NamedTuple):
-    """What a line says. `timestamp_ms` is None for now."""
+    """The record of a line. `timestamp_ms` is None for now."""
 
     key: bytes | None
     value: bytes | None
@@ -33,8 +33,8 @@ ReadLine = Callable[[bytes], LineRecord]
 
 
 def text_lines(separator: str | None, key: str | None, null_marker: str | None) -> ReadLine:
-    """Lines are values, or keys and values around `separator`; `key` is everybody's. What is `null_marker`
-    is null. The function raises BadLine.
+    """Returns a function that reads lines as values, or keys and values around `separator`; `key` is for
+    all records. A `null_marker` is null. The function raises BadLine.
     """
     split, marker = (text.encode() if text is not None else None for text in (separator, null_marker))
     common = None if key is None else key.encode()
@@ -55,7 +55,7 @@ def _unless(marker: bytes | None, data: bytes | None) -> bytes | None:
 
 
 def json_lines(line: bytes) -> LineRecord:
-    """An object with `value` and, if wanted, `key`, `headers` and `timestamp`. Raises BadLine."""
+    """Reads an object with `value` and, optionally, `key`, `headers` and `timestamp`. Raises BadLine."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

@@ -42,7 +42,7 @@ def start(arguments: StartArguments) -> int:
 
 
 def _run(settings: "Settings") -> int:
-    """Run the node; what a person can put right is said in one line."""
+    """Runs the node; problems that a user can correct are printed in one line."""
     from chronik.node.data_directory import DataDirectoryError
     from chronik.server.node import run
 
@@ -58,7 +58,7 @@ def _run(settings: "Settings") -> int:
 
 
 def _without_number(error: OSError) -> str:
-    """What the system said, of which file, and the way out where there is one."""
+    """Returns the system's message, the file, and the remedy where there is one."""
     reason = error.strerror or str(error)
     if error.filename is not None:
         return f"{error.filename}: {reason}. Choose another directory with --data-dir."
@@ -68,7 +68,7 @@ def _without_number(error: OSError) -> str:
 
 
 def settings_environment() -> dict[str, str]:
-    """The variables that may be settings: all but what the other commands read."""
+    """Returns the variables that may be settings: all except those of other commands."""
     return {name: value for name, value in os.environ.items() if name != BOOTSTRAP_VARIABLE}
 
 

@@ -1,7 +1,7 @@
 """The options of `chronik start`, declared once: parsed here for a fast start, shown by typer in the help.
 
-Importing typer takes as long as a third of a whole start may. So `parse` understands exactly what it is sure
-of, and answers None for all else (`--help`, mistakes): the slow way then explains.
+The import of typer takes as long as a third of a whole start may. So `parse` accepts exactly the forms it is
+sure of, and returns None for all else (`--help`, mistakes): typer then explains.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """What becomes of an option's value."""
+    """The treatment of an option's value."""
 
     SETTING = "sets one setting"
     ASSIGNMENT = "names a setting and its value"
@@ -100,7 +100,7 @@ _BY_FLAG = {option.flag: option for option in START_OPTIONS}
 
 
 class StartArguments:
-    """What was said on the command line. `settings` has texts under Kafka's names, the last one said."""
+    """The parsed command line. `settings` has texts under Kafka's names, the last one given."""
 
     __slots__ = ("config_file", "settings", "until_stdin_closes")
 

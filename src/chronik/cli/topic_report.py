@@ -1,4 +1,4 @@
-"""What `chronik topic describe` shows."""
+"""The report of `chronik topic describe`."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from chronik.vocab.errors import ErrorCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionReport:
-    """One partition; what could not be learned is None."""
+    """One partition; unavailable values are None."""
 
     partition: int
     leader: int | None
@@ -28,7 +28,7 @@ class PartitionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicReport:
-    """One topic; `config` has what differs from the defaults."""
+    """One topic; `config` has the settings that differ from the defaults."""
 
     name: str
     id: str
@@ -39,7 +39,7 @@ class TopicReport:
 
 
 def read_report(client: Client, name: str) -> TopicReport:
-    """Ask for everything. Raises ClientError; a partition without leader only lacks its offsets."""
+    """Reads the whole report. Raises ClientError; a partition without leader only lacks its offsets."""
     topic = topics.find(client, name)
     starts = offsets.earliest(client, name, all_needed=False)
     ends = offsets.latest(client, name, all_needed=False)

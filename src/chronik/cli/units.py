@@ -13,7 +13,7 @@ _ISO_UNITS_MS = (604_800_000, 86_400_000, 3_600_000, 60_000, 1000)
 
 
 def format_bytes(count: int | None) -> str:
-    """`1.4 MiB`; a dash for what is not known."""
+    """Formats as `1.4 MiB`; a dash for an unknown value."""
     if count is None:
         return "-"
     size = float(count)

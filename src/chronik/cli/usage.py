@@ -25,7 +25,7 @@ _NEAR_MATCHES_MAX = 2
 
 
 class Wanted(NamedTuple):
-    """What the value of an option or argument must be."""
+    """The required form of an option's or argument's value."""
 
     text: str
     accepts: Callable[[str], bool]
@@ -84,7 +84,9 @@ def _name_of(parameter: Any) -> str:
 
 
 def _values(parameter: Any, words: Sequence[str]) -> Iterable[str]:
-    """What the words say for it, as far as that can be seen; of an argument any word may be."""
+    """Returns its values among the words, as far as that can be determined; for an argument any word may
+    be one.
+    """
     flags = [option for option in parameter.opts if option.startswith("-")]
     if not flags:
         yield from words
@@ -99,7 +101,7 @@ def _values(parameter: Any, words: Sequence[str]) -> Iterable[str]:
 
 
 def _wanted(command: Callable[..., Any] | None, parameter: str) -> Wanted | None:
-    """From the parameter's annotation in the command's own signature."""
+    """Derived from the parameter's annotation in the command's own signature."""
     if command is None:
         return None
     signature = inspect.signature(inspect.unwrap(command))
@@ -161,11 +163,11 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 
 def _quoted(message: str) -> str:
-    """What stands in quotes in a text that names one word."""
+    """Returns the quoted part of a text that names one word."""
     parts = message.split("'")
     return parts[1] if len(parts) >= 3 else ""
 
 
 def _extra(message: str) -> str:
-    """What stands in parentheses at the end of a text about words that nobody asked for."""
+    """Returns the part in parentheses at the end of a text about unexpected words."""
     return message.rpartition("(")[2].rstrip(").") if "(" in message else message

@@ -11,7 +11,7 @@ _HINT = "Write HOST:PORT, such as localhost:9092."
 
 
 class BadAddress(ClientError):
-    """What was written is no address; nothing was tried."""
+    """The text is no address; nothing was tried."""
 
 
 class Address(NamedTuple):
@@ -31,7 +31,7 @@ def parse_addresses(text: str) -> list[Address]:
 
 
 def parse_address(text: str, default_port: int = KAFKA_PORT) -> Address:
-    """One address. A protocol in front (`PLAINTEXT://`) is taken off. Raises ClientError."""
+    """Parses one address. A protocol in front (`PLAINTEXT://`) is taken off. Raises ClientError."""
     rest = text.rpartition("://")[2]
     if rest.startswith("["):
         host, bracket, tail = rest[1:].partition("]")

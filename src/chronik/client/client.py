@@ -87,11 +87,11 @@ class Client:
         return self.any_node().serves(api_key)
 
     def ask(self, api_key: ApiKey, request: Message, response: type[M]) -> M:
-        """Ask any node."""
+        """Sends a request to any node."""
         return self.any_node().ask(api_key, request, response)
 
     def ask_controller(self, api_key: ApiKey, request: Message, response: type[M]) -> M:
-        """Ask the node that clients are told is the controller; any node where none is named."""
+        """Sends a request to the controller of the Metadata answer; to any node where none is named."""
         metadata = self.metadata(())
         addresses = node_addresses(metadata)
         connection = self.any_node()
@@ -100,7 +100,7 @@ class Client:
         return connection.ask(api_key, request, response)
 
     def metadata(self, topics: Sequence[str] | None) -> MetadataResponse:
-        """What any node says of the cluster and of some topics (None: all). Creates nothing."""
+        """Returns any node's metadata of the cluster and of some topics (None: all). Creates nothing."""
         asked = None if topics is None else [MetadataRequestTopic(name=name) for name in topics]
         request = MetadataRequest(topics=asked, allow_auto_topic_creation=False)
         answer = self.ask(ApiKey.METADATA, request, MetadataResponse)
@@ -112,9 +112,9 @@ class Client:
         return {node_id: self.node(address) for node_id, address in node_addresses(self.metadata(())).items()}
 
     def leaders(self, topic: str, *, all_needed: bool = True) -> dict[int, Connection]:
-        """The partitions of a topic with their leaders.
+        """Returns the partitions of a topic with their leaders.
 
-        Raises ClientError when it is missing, and when a leader is, unless those that have one will do.
+        Raises ClientError when it is missing, and when a leader is, unless `all_needed` is false.
         """
         metadata = self.metadata([topic])
         addresses = node_addresses(metadata)
@@ -165,7 +165,7 @@ class Client:
         raise Unreachable("; ".join(error.message for error in failures), hint=failures[0].hint)
 
     def _unreachable_node(self, address: Address, error: Unreachable) -> Unreachable:
-        """The bootstrap server answered, but what it says of itself or others cannot be reached."""
+        """The bootstrap server answered, but the advertised addresses cannot be reached."""
         return Unreachable(
             f"{error.message} (the cluster says that a node is there)",
             hint="The broker's advertised.listeners must be addresses that clients can reach.",

@@ -12,7 +12,7 @@ from chronik.wire.messages.describe_log_dirs import DescribeLogDirsRequest, Desc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A broker as clients are told of it."""
+    """A broker as advertised to clients."""
 
     id: int
     host: str
@@ -24,7 +24,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Who is there. `controller` is None while there is none; `id` is empty where brokers do not tell."""
+    """The live brokers. `controller` is None while there is none; `id` is empty where brokers do not
+    report it.
+    """
 
     id: str
     controller: int | None
@@ -33,7 +35,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogDirectory:
-    """One data directory of one broker. Bytes are None where the broker does not tell."""
+    """One data directory of one broker. Bytes are None where the broker does not report them."""
 
     node: int
     path: str
@@ -44,7 +46,7 @@ class LogDirectory:
 
 
 def describe(client: Client) -> Cluster:
-    """By DescribeCluster where it is served, else by Metadata. Raises ClientError."""
+    """Uses DescribeCluster where it is served, else Metadata. Raises ClientError."""
     if not client.serves(ApiKey.DESCRIBE_CLUSTER):
         return _from_metadata(client)
     answer = client.ask(
@@ -67,7 +69,8 @@ def describe(client: Client) -> Cluster:
 
 
 def log_directories(client: Client) -> list[LogDirectory]:
-    """The data directories of all brokers that answer; none of those that do not serve DescribeLogDirs.
+    """Returns the data directories of all brokers that answer; none of those that do not serve
+    DescribeLogDirs.
 
     Raises ClientError, Unreachable when no broker answers under the address it advertises.
     """

@@ -41,7 +41,7 @@ class Setting:
 
 
 def describe(client: Client, kind: ResourceType, name: str) -> list[Setting]:
-    """All settings of a resource, by name. Raises ClientError."""
+    """Returns all settings of a resource, by name. Raises ClientError."""
     resource = DescribeConfigsResource(resource_type=kind, resource_name=name, configuration_keys=None)
     request = DescribeConfigsRequest(resources=[resource], include_synonyms=False, include_documentation=True)
     node = _node_for(client, kind, name)
@@ -60,9 +60,9 @@ def alter(
     delete: Sequence[str] = (),
     validate_only: bool = False,
 ) -> None:
-    """Set some settings and give others their defaults back; all or nothing. Raises ClientError.
+    """Sets some settings and resets others to their defaults; all or nothing. Raises ClientError.
 
-    A broker takes the deletion of whatever name, as Kafka's does: misspelt ones are found here.
+    A broker accepts the deletion of any name, as Kafka's does: misspelt ones are found here.
     """
     _check_deleted(client, kind, name, delete)
     configs = [AlterableConfig(name=key, config_operation=_SET, value=value) for key, value in change.items()]
@@ -80,7 +80,7 @@ def _check_deleted(client: Client, kind: ResourceType, name: str, delete: Sequen
         return
     described = describe(client, kind, name)
     if kind is ResourceType.BROKER and not name:
-        # Of all brokers only what is set is described; each has all names.
+        # For all brokers only changed settings are described; each broker has all names.
         described += describe(client, kind, str(next(iter(client.nodes()))))
     known = {setting.name for setting in described}
     unknown = [key for key in delete if key not in known]
@@ -90,7 +90,7 @@ def _check_deleted(client: Client, kind: ResourceType, name: str, delete: Sequen
 
 
 def _node_for(client: Client, kind: ResourceType, name: str) -> Connection:
-    """A broker's own configuration is asked of that broker."""
+    """A broker's own configuration is requested from that broker."""
     if kind is not ResourceType.BROKER or not name:
         return client.any_node()
     nodes = client.nodes()

@@ -19,7 +19,7 @@ CLIENT_ID = "chronik"
 # An answer larger than this is none: brokers send at most fetch.max.bytes (55 MiB) and one large batch.
 RESPONSE_BYTES_MAX = 256 * 1024 * 1024
 
-# The newest versions this client is written for. Later ones name topics by id (KIP-516) or ask in bulk
+# The newest versions this client is written for. Later ones name topics by id (KIP-516) or request in bulk
 # (KIP-699, KIP-709), and every broker still serves these.
 VERSIONS_MAX = {
     ApiKey.PRODUCE: 12,
@@ -29,7 +29,7 @@ VERSIONS_MAX = {
     ApiKey.FIND_COORDINATOR: 3,
 }
 
-# What a broker that knows no ApiVersions 3 answers in (KIP-511).
+# The version in which a broker without ApiVersions 3 answers (KIP-511).
 _FALLBACK_VERSION = 0
 
 _NOT_KAFKA = "Is that port a Kafka broker's? TLS listeners cannot be used yet."
@@ -100,7 +100,7 @@ class Connection:
         return version if version >= max(theirs.first, ours.first) else None
 
     def _negotiate(self) -> None:
-        """Learn what the broker serves, in the newest version it may understand, else in the oldest."""
+        """Requests the broker's versions, in the newest version it may understand, else in the oldest."""
         request = ApiVersionsRequest(client_software_name="chronik", client_software_version="cli")
         newest = SCHEMAS[ApiKey.API_VERSIONS].versions.last
         answer = self._ask(ApiKey.API_VERSIONS, newest, request, ApiVersionsResponse, self._timeout_s)
@@ -124,7 +124,7 @@ class Connection:
         except OSError as error:
             raise self._lost(error) from error
         except BaseException:
-            # Ctrl-C, or no frame: what is still to come would be taken for the next request's answer.
+            # Ctrl-C, or no frame: the rest of the answer would be taken for the next request's answer.
             self.close()
             raise
         try:
@@ -192,7 +192,7 @@ def _decode(api_key: ApiKey, version: int, correlation_id: int, frame: memoryvie
 
 
 def _decode_api_versions(version: int, frame: memoryview, response: type[M]) -> M:
-    """An error comes in version 0, whatever was asked (KIP-511)."""
+    """An error comes in version 0, whatever was requested (KIP-511)."""
     body = frame[4:]
     is_error = int.from_bytes(body[:2], signed=True) == ErrorCode.UNSUPPORTED_VERSION
     return decode(response, 0 if is_error else version, body)

@@ -1,4 +1,4 @@
-"""What goes wrong between a person and a broker, with Kafka's name for it and what to do next."""
+"""Errors between a user and a broker, with Kafka's name and the remedy."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -59,7 +59,9 @@ def error_of(code: int, what: str, message: str | None = None) -> ClientError:
 
 
 def only(answers: Sequence[T], what: str) -> T:
-    """The first of an answer's parts. Raises ClientError where the broker leaves out what it was asked."""
+    """Returns the first of an answer's parts. Raises ClientError where the broker omits the requested
+    part.
+    """
     if not answers:
         raise ClientError(f"cannot {what}: the broker's answer says nothing about it")
     return answers[0]

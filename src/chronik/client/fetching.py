@@ -24,13 +24,13 @@ FETCH_BYTES_MAX = 8 * 1024 * 1024
 PARTITION_BYTES_MAX = 1024 * 1024
 
 _CONSUMER = -1
-# No session: each request says all it wants (KIP-227).
+# No session: each request names everything (KIP-227).
 _NO_SESSION_EPOCH = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedRecord:
-    """One record and where it is."""
+    """One record and its position."""
 
     topic: str
     partition: int
@@ -42,9 +42,9 @@ class FetchedRecord:
 
 
 class Unreadable(ClientError):
-    """Records at an offset that can be fetched and not decoded, or that the broker says are damaged.
+    """Records at an offset that can be fetched and not decoded, or that the broker reports as damaged.
 
-    `next_offset` is the first behind their batch, None where only the broker has seen it.
+    `next_offset` is the first after their batch, None where only the broker has seen it.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Unreadable(ClientError):
 
 
 class Fetcher:
-    """Reads one topic. `positions` is the next offset by partition; `ends` the last known ends of what can be
-    read.
+    """Reads one topic. `positions` is the next offset by partition; `ends` the last known ends of the
+    readable records.
     """
 
     def __init__(
@@ -72,9 +72,10 @@ class Fetcher:
         self.ends: dict[int, int] = {}
 
     def poll(self, max_wait_ms: int) -> Iterator[FetchedRecord]:
-        """What comes within a time, possibly nothing. A position moves as its record is taken.
+        """Yields the records that arrive within a time, possibly none. A position moves as its record is
+        taken.
 
-        Raises ClientError; Unreadable is one after which reading may go on elsewhere.
+        Raises ClientError; Unreadable is one after which reading may continue elsewhere.
         """
         leaders = self._client.retry(lambda: self._client.leaders(self._topic))
         by_leader: dict[Connection, list[int]] = {}
@@ -135,7 +136,7 @@ class Fetcher:
     def _take(self, data: PartitionData) -> Iterator[FetchedRecord]:
         partition = data.partition_index
         if data.error_code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.LEADER_NOT_AVAILABLE):
-            return  # the next poll asks who leads
+            return  # the next poll looks up the leader
         where = f"{self._topic}-{partition} at offset {self.positions[partition]}"
         if data.error_code == ErrorCode.CORRUPT_MESSAGE:
             raise self._unreadable(partition, "the broker says that it is damaged", None)

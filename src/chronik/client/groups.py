@@ -35,7 +35,7 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedGroup:
-    """A group as its coordinator lists it; what the broker's version does not tell is empty."""
+    """A group as its coordinator lists it; values that the broker's version lacks are empty."""
 
     id: str
     state: str
@@ -46,7 +46,7 @@ class ListedGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A consumer and what it reads."""
+    """A consumer and its partitions."""
 
     id: str
     instance_id: str | None
@@ -96,7 +96,7 @@ def list_all(client: Client) -> list[ListedGroup]:
 
 
 def describe(client: Client, name: str) -> Group:
-    """One group. Raises ClientError GROUP_ID_NOT_FOUND and others."""
+    """Returns one group. Raises ClientError GROUP_ID_NOT_FOUND and others."""
 
     def attempt() -> Group:
         coordinator = client.coordinator(name)
@@ -127,7 +127,7 @@ def delete(client: Client, name: str) -> None:
 
 
 def committed(client: Client, name: str) -> dict[Partition, Committed]:
-    """All committed offsets of a group; empty for one that nobody knows. Raises ClientError."""
+    """Returns all committed offsets of a group; empty for an unknown one. Raises ClientError."""
 
     def attempt() -> dict[Partition, Committed]:
         request = OffsetFetchRequest(group_id=name, topics=None, require_stable=False)
@@ -183,7 +183,7 @@ def commit(client: Client, name: str, offsets: Mapping[Partition, int]) -> None:
 
 
 def find_state(client: Client, name: str) -> str:
-    """The group's state; "" when nobody knows it."""
+    """Returns the group's state; "" for an unknown one."""
     try:
         return describe(client, name).state
     except ClientError as error:
@@ -247,7 +247,7 @@ def _describe_new(coordinator: Connection, name: str) -> Group:
 
 
 def _assigned(data: bytes) -> tuple[Partition, ...]:
-    """What the classic protocol's consumers were assigned; nothing for what other members put there."""
+    """Returns the partitions assigned by the classic protocol; empty for other contents."""
     version = int.from_bytes(data[:2])
     try:
         content = decode(

@@ -1,4 +1,4 @@
-"""Which partition a record goes to: by its key's hash, as Kafka's own producers place it."""
+"""The partition of a record: by its key's hash, as Kafka's own producers place it."""
 
 _MULTIPLIER = 0x5BD1E995
 _SEED = 0x9747B28C

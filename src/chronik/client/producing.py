@@ -41,9 +41,9 @@ class _Pending:
 
 
 class Producer:
-    """Sends to one topic. `send` may send what has gathered, `flush` sends the rest; both wait for answers.
+    """Sends to one topic. `send` may send gathered records, `flush` sends the rest; both wait for answers.
 
-    Records without a key stay on one partition per batch. Not idempotent: after Unreachable, what was in
+    Records without a key stay on one partition per batch. Not idempotent: after Unreachable, records in
     flight may be there or not.
     """
 
@@ -102,7 +102,7 @@ class Producer:
             self._send(partition, self._pending.pop(partition))
 
     def flush(self) -> None:
-        """Send everything. Raises ClientError."""
+        """Sends everything. Raises ClientError."""
         while self._pending:
             self._send(*self._pending.popitem())
 

@@ -1,4 +1,4 @@
-"""Who replicates the metadata, and giving partitions back to their preferred leaders."""
+"""The replicas of the metadata, and the return of partitions to their preferred leaders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _METADATA_TOPIC = "__cluster_metadata"
 
 _PREFERRED = 0
 
-# Nobody leads, or nobody knows who: an answer of its own to the question who leads.
+# No leader, or none known: a valid answer to the request for the quorum.
 _LEADERLESS = frozenset(
     {
         ErrorCode.LEADER_NOT_AVAILABLE,
@@ -54,7 +54,7 @@ class Quorum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Election:
-    """What became of one partition's election; `error` is empty when its preferred leader leads now."""
+    """The result of one partition's election; `error` is empty when its preferred leader leads now."""
 
     topic: str
     partition: int
@@ -98,7 +98,8 @@ def _member(state: ReplicaState, is_voter: bool, end: int) -> QuorumMember:
 
 
 def elect_preferred(client: Client, partitions: Sequence[tuple[str, int]] | None = None) -> list[Election]:
-    """Give partitions (None: all) back to their preferred leaders; those that changed or could not.
+    """Returns partitions (None: all) to their preferred leaders; the result has those that changed or could
+    not.
 
     Raises ClientError.
     """

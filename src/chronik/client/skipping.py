@@ -1,4 +1,4 @@
-"""The end of what a partition cannot give any more, where only the broker has seen it."""
+"""The end of unreadable records in a partition, where only the broker has seen it."""
 
 from collections.abc import Callable
 

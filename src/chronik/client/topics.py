@@ -27,7 +27,7 @@ BROKER_DEFAULT = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionPlace:
-    """Where a partition lives. `leader` is None while it has none."""
+    """The placement of a partition. `leader` is None while it has none."""
 
     partition: int
     leader: int | None
@@ -52,7 +52,7 @@ class Topic:
 
 
 def list_all(client: Client) -> list[Topic]:
-    """All topics by name, internal ones included."""
+    """Returns all topics by name, internal ones included."""
     return sorted(
         (_topic(topic) for topic in client.metadata(None).topics if topic.error_code == 0),
         key=lambda topic: topic.name,
@@ -60,7 +60,7 @@ def list_all(client: Client) -> list[Topic]:
 
 
 def find(client: Client, name: str) -> Topic:
-    """One topic. Raises ClientError UNKNOWN_TOPIC_OR_PARTITION and others."""
+    """Returns one topic. Raises ClientError UNKNOWN_TOPIC_OR_PARTITION and others."""
 
     def attempt() -> Topic:
         topic = only(client.metadata([name]).topics, f"find topic {name}")
@@ -79,7 +79,7 @@ def create(
     config: Mapping[str, str] | None = None,
     validate_only: bool = False,
 ) -> str | None:
-    """Create a topic. What the broker remarks, if anything. Raises ClientError."""
+    """Creates a topic. Returns the broker's remark, if any. Raises ClientError."""
     topic = CreatableTopic(
         name=name,
         num_partitions=partitions,

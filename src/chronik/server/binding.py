@@ -2,7 +2,7 @@
 
 Two sockets may be bound to one address while neither listens (SO_REUSEADDR, without which a restart would
 wait for old connections to be forgotten): the address belongs to the first that listens. So `listen` is
-called here and not left to the event loop: uvloop drops its error, and a server that nobody reaches would
+called here and not left to the event loop: uvloop drops its error, and a server that no client reaches would
 take itself for started.
 """
 
@@ -14,18 +14,18 @@ from typing import NamedTuple
 
 from chronik.vocab.address import host_and_port
 
-# Hosts that stand for one address of each family. A client that is told `localhost` may try either first.
+# Hosts that stand for one address of each family. A client of `localhost` may try either first.
 _BOTH_FAMILIES = {"": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}
 
-# What a machine says that does not have an address or a whole family.
+# The errors of a machine that lacks an address or a whole family.
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
-# A free port of one family may be taken in the other; then another one is tried, so many times.
+# A free port of one family may be taken in the other; then another one is tried, this many times.
 _FREE_PORT_TRIES = 16
 
 
 class ListenerAddress(NamedTuple):
-    """Where a listener is bound. Port 0 asks the kernel for a free one.
+    """The address of a listener. Port 0 takes a free one.
 
     Buffer sizes are the kernel's for each connection; -1 leaves them to its own tuning.
     """
@@ -56,7 +56,7 @@ def bind_all(address: ListenerAddress) -> list[socket.socket]:
 
 
 def _bind_hosts(address: ListenerAddress, hosts: Sequence[str]) -> list[socket.socket]:
-    """Those of `hosts` that the machine has; at least one."""
+    """Binds those of `hosts` that the machine has; at least one."""
     bound: list[socket.socket] = []
     absent: OSError | None = None
     port = address.port

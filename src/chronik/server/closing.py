@@ -1,7 +1,7 @@
-"""Why connections were closed from this side, and the log lines that say so.
+"""Reasons why this side closed connections, and their log lines.
 
 Every such closing has a line, but a flood of them has two in `WINDOW_SECONDS` for each reason: the first with
-its peer and what was wrong, then how many more there were.
+its peer and the problem, then the number of further ones.
 """
 
 import logging
@@ -29,7 +29,7 @@ BY_CLIENT = _closed(logging.DEBUG, "by the client")
 STOPPING = _closed(logging.DEBUG, "the broker is shutting down")
 IDLE = _closed(logging.INFO, "idle")
 UNSERVED = _closed(logging.INFO, "it asked for an API or version that is not served")
-# A Produce request with acks=0 has no answer that could say so.
+# A Produce request with acks=0 has no answer for the error.
 FAILED_UNANSWERED = _closed(logging.INFO, "a request without an answer failed")
 BAD_FRAME = _closed(logging.WARNING, "its frame has no size that is allowed")
 NOT_A_REQUEST = _closed(logging.WARNING, "what it sent is no request")
@@ -55,7 +55,7 @@ HTTP_TOO_MANY = Reason(
 
 
 class ClosingLog:
-    """Owned by whoever closes connections, who calls `tell` every now and then."""
+    """Owned by the code that closes connections, which calls `tell` periodically."""
 
     def __init__(self, log: logging.Logger, now: Callable[[], float]) -> None:
         self._log = log
@@ -64,7 +64,7 @@ class ClosingLog:
         self._windows: dict[Reason, tuple[float, int]] = {}
 
     def note(self, reason: Reason, client: str, /, **details: object) -> None:
-        """One was closed; whatever says which and why is in `client`, host and port, and `details`."""
+        """Counts a closed connection; `client`, host and port, and `details` describe it."""
         if not self._log.isEnabledFor(reason.level):
             return
         if reason.level > logging.DEBUG:

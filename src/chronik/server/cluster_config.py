@@ -1,4 +1,4 @@
-"""What makes a node one of several: its store of terms and votes, and its way to the others.
+"""Cluster membership of this node: its store of terms and votes, and its transport.
 
 Used by `server.node` only where there are other nodes.
 """
@@ -26,11 +26,11 @@ from chronik.vocab.ids import NodeId
 def cluster_member(
     settings: Settings, disk: Disk, sockets: list[socket.socket]
 ) -> tuple[Identity, ClusterMember]:
-    """This node's identity and its place in the cluster; both are made in a new directory. The other nodes
-    come by `sockets`, which are bound.
+    """Returns this node's identity and its place in the cluster; both are created in a new directory. The
+    other nodes connect to `sockets`, which are bound.
 
-    The store is made before the identity: a directory with an identity and no trace of a store is that of a
-    node alone. Raises DataDirectoryError, OSError.
+    The store is created before the identity: a directory with an identity and no trace of a store is that of
+    a node alone. Raises DataDirectoryError, OSError.
     """
     if has_identity(disk) and not _has_store(disk):
         raise DataDirectoryError(
@@ -64,7 +64,9 @@ def _has_store(disk: Disk) -> bool:
 
 
 def _check_voters(settings: Settings, store: StateStore) -> None:
-    """The nodes are those the cluster began with: others would neither be asked nor heard."""
+    """Checks that the configured nodes are the cluster's founders: messages to and from others would be
+    dropped.
+    """
     state = store.get(METADATA_GROUP)
     if state is None:
         return
@@ -77,7 +79,7 @@ def _check_voters(settings: Settings, store: StateStore) -> None:
 
 
 def _directories(store: StateStore) -> dict[NodeId, str]:
-    """Those of the members of the metadata's group, as this node knows it."""
+    """Returns the directories of the members of the metadata's group, as this node knows it."""
     state = store.get(METADATA_GROUP)
     named = {} if state is None else state.markers.memberships()[-1][1].directories
     return {node: node_directory(name) for node, name in named.items()}

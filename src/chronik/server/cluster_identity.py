@@ -1,4 +1,4 @@
-"""The id of a cluster that nobody gave one."""
+"""The id of a cluster whose settings have none."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ _ID_BYTES = 16
 
 
 def derive_cluster_id(voters: Mapping[NodeId, Address]) -> str:
-    """An id that all nodes come to by themselves when they are told the same voters, in whatever order.
+    """Derives an id that is the same on all nodes with the same voters, in whatever order.
 
     URL-safe base64 of 16 bytes, as Kafka prints its own ids; never with a dash in front, which a command line
     would take for an option.

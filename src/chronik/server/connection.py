@@ -1,9 +1,9 @@
 """One client connection: frames in, responses out in the order of their requests.
 
-Made by the listener's accept, called by the event loop, gone when the socket is. It works as Kafka's muted
+Created by the listener's accept, called by the event loop, gone when the socket is. It works as Kafka's muted
 channel does: a request starts when all before it are answered. Only Produce requests overlap, because their
-answers wait for a sync or a majority and their appends happen in order anyway. What a client can make the
-node hold is bounded here: one unanswered request other than Produce, `PRODUCE_IN_FLIGHT_MAX` produce
+answers wait for a sync or a majority and their appends happen in order anyway. The memory that a client can
+make the node hold is bounded here: one unanswered request other than Produce, `PRODUCE_IN_FLIGHT_MAX` produce
 requests, one incomplete frame, and responses only as fast as it reads them.
 """
 
@@ -26,21 +26,21 @@ Reply = Parts | None | asyncio.Future[Parts | None]
 # Kafka's producers keep 5 in flight, librdkafka up to 1,000,000; further ones wait in the socket.
 PRODUCE_IN_FLIGHT_MAX = 256
 
-# Reads go here, for all connections of the loop: what is whole is handled before the next read, so that an
+# The receive buffer of all connections of the loop: whole frames are handled before the next read, so that an
 # idle connection owns no buffer. 256 KiB takes what a loopback socket usually has at once.
 _RECEIVE_BYTES = 256 * 1024
 
 # Below this, unsent responses wait in the transport without slowing the connection down.
 _UNSENT_BYTES_MAX = 256 * 1024
 
-# A frame that has begun must end within this time, and so much more as its bytes take at the slowest rate
-# that is any use; else its memory is held by a client that is gone or hostile.
+# A frame that has begun must end within this time, plus the time that its bytes take at the slowest useful
+# rate; else its memory is held by a client that is gone or hostile.
 FRAME_SECONDS_MAX = 30.0
 _FRAME_BYTES_PER_SECOND_MIN = 8 * 1024
 
 
 class Requests(Protocol):
-    """Who answers. Raises ValueError for what is not a request: the connection closes.
+    """Answers requests. Raises ValueError for a frame that is no request: the connection is closed.
 
     A frame that fits the receive buffer is valid until `dispatch` returns, a larger one for as long as it is
     referenced.
@@ -50,16 +50,16 @@ class Requests(Protocol):
 
 
 class ConnectionLog(Protocol):
-    """Who is told of a connection's life."""
+    """Receives the events of a connection's life."""
 
     def on_open(self, connection: "Connection") -> None: ...
 
     def on_close(self, connection: "Connection", reason: Reason, detail: str) -> None:
-        """`detail` says what was wrong, where the reason does not."""
+        """`detail` has the problem, where the reason does not."""
         ...
 
     def on_received_too_much(self) -> None:
-        """All connections together hold more incomplete requests than they may."""
+        """All connections together hold more bytes of incomplete requests than they may."""
         ...
 
 
@@ -116,7 +116,8 @@ class Connection(asyncio.BufferedProtocol):
         self._throttle: asyncio.TimerHandle | None = None
         self._is_writable = True
         self._is_reading = True
-        # Read when the turn's time was spent; not None until `resume`, and nothing else is read meanwhile.
+        # Read when the turn's time was used up; not None until `resume`, and nothing else is read before
+        # that.
         self._late: bytes | None = None
         self._is_closing = False
         self._is_finishing = False
@@ -183,16 +184,14 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Nothing half received and nothing owed by the broker: all that is open waits for the client to
-        read.
-        """
+        """True if no request is partly received or unanswered: only the client's reading is outstanding."""
         if self._is_closing:
             return True
         return self.frame_started is None and all(answer.is_done for answer in self._answers)
 
     @property
     def is_closing(self) -> bool:
-        """Closed, but for what is still to be sent."""
+        """True if closed, except for sending the remaining data."""
         return self._is_closing
 
     @property
@@ -201,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._unsent_bytes
 
     def look_at_unsent(self) -> None:
-        """A client that reads what was sent is not idle, however slowly it does. Called by the sweep."""
+        """A client that reads sent data is not idle, however slowly it does. Called by the sweep."""
         if self._transport is None:
             return
         unsent_bytes = self._transport.get_write_buffer_size()
@@ -224,19 +223,20 @@ class Connection(asyncio.BufferedProtocol):
             self.close(reason)
 
     def close(self, reason: Reason, detail: str = "") -> None:
-        """Close after what has been written is sent; what is not answered yet never will be."""
+        """Closes after written data is sent; unanswered requests remain so."""
         if not self._is_closing and self._transport is not None:
             self._is_closing = True
             self._reason, self._detail = reason, detail
             self._transport.close()
 
     def abort(self, reason: Reason) -> None:
-        """Close at once, dropping what the client has not read."""
+        """Closes at once, dropping the data that the client has not read."""
         if not self._is_closing:
             # Else the first reason is the one.
             self._reason = reason
         self._is_closing = True
-        # At once, for whoever frees memory by it must see that he does; the loop tells of the end later.
+        # Release the accounting now: the caller aborts connections until memory is below the limit. The loop
+        # reports the end later.
         self._reader.drop()
         self._forget_bytes()
         if self._transport is not None:
@@ -258,7 +258,7 @@ class Connection(asyncio.BufferedProtocol):
         self.last_active = self._now()
 
     def resume(self) -> None:
-        """Go on where it stopped, with what it read late. Called by `ReadTurns`."""
+        """Continues where it stopped, with the data read late. Called by `ReadTurns`."""
         late, self._late = self._late, None
         if late is None or self._is_closing:
             return
@@ -270,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
             self._read_more(True)
 
     def _pump(self) -> None:
-        """Start what may start, then wait for the rest: bytes, an answer, or a client that reads."""
+        """Starts all requests that may start, then waits for bytes, an answer, or the client to read."""
         if self._late is not None:
             return
         self.last_active = self._now()
@@ -371,7 +371,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.close(self._reason)
 
     def _wait_throttled(self) -> None:
-        """Starts no further request for as long as the answer that was just sent says."""
+        """Starts no further request for the delay in the answer just sent."""
         seconds = self.session.take_throttle_ms() / 1000
         if self._is_closing:
             return
@@ -392,7 +392,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.pause_reading()
 
-    # What it holds.
+    # Memory it holds.
 
     def _count_received(self, buffered_bytes: int) -> None:
         growth = buffered_bytes - self._accounted_bytes

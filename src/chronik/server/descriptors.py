@@ -1,4 +1,4 @@
-"""How many files and sockets the process may have open.
+"""Limits of open files and sockets of the process.
 
 Shells start programs with 1024 descriptors although the kernel allows far more, for the sake of programs that
 use `select`. A thousand clients would be too many then, so a node's process raises its limit, as a JVM does
@@ -18,7 +18,7 @@ _WANTED = 1_048_576
 # macOS names an infinite limit and takes no more than this.
 _WANTED_AT_LEAST = 10_240
 
-# What is neither for clients nor for the files of logs: HTTP (64 connections), cold reads, removals, the
+# Descriptors neither for clients nor for the files of logs: HTTP (64 connections), cold reads, removals, the
 # event loop, other nodes.
 _RESERVED = 128
 
@@ -40,7 +40,7 @@ def raise_limit() -> None:
 
 
 class Budget(NamedTuple):
-    """How a process's descriptors are shared out, so that none of the three takes those of another."""
+    """Divides a process's descriptors, so that none of the three uses takes those of another."""
 
     files: int
     connections: int

@@ -19,7 +19,7 @@ class DirectoryLock:
         self._descriptor = os.open(os.path.join(root, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self._lock(root)
-            # For whoever is refused; on a full disk there is no room for it.
+            # For the message to a refused process; on a full disk there is no room for it.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)

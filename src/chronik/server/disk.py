@@ -1,8 +1,8 @@
 """The real disk: files below one data directory.
 
 Implements `log.disk`. Everything blocks but `sync_many`, which uses a few threads of its own: a sync waits
-for the device, and several in flight let the file system commit them together. Made by the node, closed by
-it.
+for the device, and several in flight let the file system commit them together. Created and closed by the
+node.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ SYNC_THREADS = 4
 # Threads for cold reads and removals, apart so that neither delays a sync.
 READ_THREADS = 2
 
-# What the kernel takes in one writev (IOV_MAX is 1024 on Linux and macOS).
+# The kernel's limit for one writev (IOV_MAX is 1024 on Linux and macOS).
 _BUFFERS_PER_WRITE_MAX = 1024
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,7 +55,7 @@ class RealFile:
     ) -> None:
         self._path = path
         self._troubles = troubles
-        # What may use up the reserve has it.
+        # Set for files that may use up the reserve.
         self._reserve = reserve
         self._descriptor = descriptor
         self._size = os.fstat(descriptor).st_size
@@ -123,8 +123,8 @@ class RealFile:
         self.close()
 
     def _write_all(self, buffers: list[Buffer], position: int) -> int:
-        """Write everything at `position`; the position after it. On an error the file is longer than `size`
-        says.
+        """Writes everything at `position`; returns the position after it. On an error the file is longer
+        than `size`.
         """
         try:
             end = self._try_write(buffers, position)
@@ -149,7 +149,7 @@ class RealFile:
         count = os.pwritev(self._descriptor, buffers, position)
         total = sum(len(buffer) for buffer in buffers)
         while count < total:
-            # The device took a part: it is full, or a signal came. The next try says which.
+            # The device took a part: it is full, or a signal came. The next try shows which.
             rest = b"".join(buffers)[count:]
             count += os.pwrite(self._descriptor, rest, position + count)
         return position + total
@@ -173,7 +173,7 @@ class RealDisk:
         return self._root
 
     def keep_reserve(self) -> None:
-        """Keep room for what must be possible on a full disk. Blocks."""
+        """Keeps room for writes that must be possible on a full disk. Blocks."""
         self._reserve.keep(self.free_bytes())
 
     def close(self) -> None:

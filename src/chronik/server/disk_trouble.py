@@ -1,9 +1,9 @@
-"""A disk that is full, a process out of descriptors: what the last attempts said, for log lines, health and
+"""A full disk, or a process out of descriptors: the results of the last attempts, for log lines, health and
 metrics.
 
-Both pass: whoever was refused tries again, and nothing stops for good. Filled by the disk, which sees every
-attempt; read on the event loop. A line is written when a trouble begins, once a minute while it lasts, and
-when it has passed.
+Both pass: refused operations are tried again, and nothing stops for good. Filled by the disk, which sees
+every attempt; read on the event loop. A line is written when a trouble begins, once a minute while it lasts,
+and when it has passed.
 """
 
 import errno
@@ -19,7 +19,7 @@ _LINE_SECONDS = 60.0
 
 
 class Trouble(Enum):
-    """The values are labels of the metric, and what health says."""
+    """The values are labels of the metric, and appear in health."""
 
     DISK_FULL = "disk full"
     DESCRIPTORS = "file descriptors used up"
@@ -40,11 +40,11 @@ _ADVICE = {
 
 
 class DiskTroubles:
-    """Owned by the disk. Called in any thread, with what the system answered."""
+    """Owned by the disk. Called in any thread, with the system's result."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        # What lasts, and whether a line said so.
+        # Present troubles, and whether each was logged.
         self._lasting: dict[Trouble, bool] = {}
         # When a line was last written.
         self._told_at: dict[Trouble, float] = {}
@@ -61,11 +61,11 @@ class DiskTroubles:
         return list(self._lasting)
 
     def warnings(self) -> list[str]:
-        """What health says; empty when nothing is refused."""
+        """Returns the warnings of health; empty when nothing is refused."""
         return [f"{kind.value}: {self._last[kind]}" for kind in self._lasting]
 
     def on_error(self, error: OSError, path: str) -> None:
-        """An attempt failed. What is no trouble of these kinds is not looked at."""
+        """An attempt failed. Errors of other kinds are ignored."""
         kind = _KINDS.get(error.errno or 0)
         if kind is None:
             return
@@ -86,6 +86,6 @@ class DiskTroubles:
             _log.error("storage exhausted", extra=extra)
 
     def on_success(self, kind: Trouble) -> None:
-        """What was refused is done again."""
+        """An operation that was refused succeeds again."""
         if self._lasting.pop(kind, False):
             _log.info("storage recovered", extra={"trouble": kind.value})

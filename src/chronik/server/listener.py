@@ -1,7 +1,7 @@
-"""Accepts clients on every listener and keeps watch over their connections.
+"""Accepts clients on every listener and monitors their connections.
 
-Made by the node. Sockets are bound first, so that their ports are known when the node registers itself, and
-accept only once everything else is ready.
+Created by the node. Sockets are bound first, so that their ports are known when the node registers itself,
+and accept only once everything else is ready.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ _log = logging.getLogger(__name__)
 # The kernel's queue of connections not yet accepted; a thousand clients may come at once after a restart.
 _BACKLOG = 1024
 
-# How often idle and stalled connections are looked for. Their limits are seconds, so nobody notices.
+# Interval of the search for idle and stalled connections. Their limits are seconds, so it is not noticed.
 _SWEEP_SECONDS = 1.0
 
-# A connection that is closed gets so long to take what is still to be sent.
+# A connection that is closed has this long to take the remaining data.
 _CLOSING_SECONDS_MAX = 30.0
 
-# When the memory for responses is used up, whoever has read nothing for so long gives his back.
+# When response memory is exhausted, connections that have read nothing for this long are aborted.
 _STALLED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Bounds on clients; Kafka's names are beside the fields."""
+    """Bounds on clients; Kafka's names are next to the fields."""
 
     connections_max: int  # max.connections, and no more than there are file descriptors
     connections_per_ip_max: int  # max.connections.per.ip
@@ -54,7 +54,7 @@ class ConnectionStatistics:
 
 
 class Listeners:
-    """All listeners of a node and all connections that came by them."""
+    """All listeners of a node and all connections they accepted."""
 
     def __init__(self, requests: Requests, memory: NodeMemory, limits: ConnectionLimits) -> None:
         self._requests = requests
@@ -73,10 +73,10 @@ class Listeners:
         self._incomplete: list[tuple[float, Connection]] = []
         # A flood of clients must not become one of lines.
         self._closings = ClosingLog(_log, lambda: asyncio.get_running_loop().time())
-        # While somebody waits for the end of all connections.
+        # Set while a caller waits for the end of all connections.
         self._all_closed: asyncio.Event | None = None
         self.statistics = ConnectionStatistics()
-        # Open now, by listener; those that have none included.
+        # Open now, by listener; listeners without connections included.
         self.open_by_listener: dict[str, int] = {}
 
     async def serve(self, sockets: Sequence[tuple[str, socket.socket]]) -> None:
@@ -96,7 +96,9 @@ class Listeners:
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def finish(self) -> None:
-        """Accept nobody and start no further request; connections close as what is open is answered."""
+        """Accepts no more connections and starts no further request; connections close as open requests
+        are answered.
+        """
         self._is_finishing = True
         for server in self._servers:
             server.close()
@@ -114,7 +116,7 @@ class Listeners:
                 await asyncio.wait_for(self._all_closed.wait(), seconds_max)
 
     def abort(self) -> None:
-        """Close what is left at once."""
+        """Closes the remaining connections at once."""
         for connection in list(self._connections):
             connection.abort(STOPPING)
 
@@ -196,7 +198,9 @@ class Listeners:
             connection.abort(IDLE)
 
     def on_received_too_much(self) -> None:
-        """Close those whose frame has been incomplete longest, until the node holds no more than it may."""
+        """Closes the connections whose frame has been incomplete longest, until the node is within its
+        limit.
+        """
         while self._memory.is_receiving_too_much:
             connection = self._longest_incomplete()
             if connection is None:
@@ -220,7 +224,9 @@ class Listeners:
         return None
 
     def _free_unsent_bytes(self, now: float) -> None:
-        """Close those who have read nothing for longest: everybody else's fetches wait for their memory."""
+        """Closes the connections that have read nothing for longest: the fetches of all others wait for
+        their memory.
+        """
         stalled = [
             connection
             for connection in self._connections

@@ -2,7 +2,7 @@
 
 Rooms call `_log.info("partition is offline", extra={"partition": name, "error": error})`: the message is a
 fixed sentence, and all that varies is in `extra`. A line is written whatever the values are; one that cannot
-be shown says so in its place.
+be formatted is replaced by a note in its place.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import TextIO
 
 ROOT = "chronik"
 
-# What a LogRecord has of its own; everything else came in by `extra`.
+# A LogRecord's own attributes; everything else came in by `extra`.
 _OWN_FIELDS = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "message",
     "asctime",
@@ -67,7 +67,9 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that configuring again replaces it and nothing else."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (overrides logging's name)
-        """Standard error is gone or full. There is nowhere to say so, and no event is worth the broker."""
+        """Standard error is gone or full. There is no place to report it, and no event is worth the
+        broker.
+        """
 
 
 class TextFormatter(logging.Formatter):
@@ -77,7 +79,7 @@ class TextFormatter(logging.Formatter):
         values = "".join(f" {name}={_quoted(_shown(value))}" for name, value in _extras(record))
         line = f"{_timestamp(record)} {record.levelname:5} {_one_line(_message(record))}{values}"
         trace = _traceback(record)
-        # Indented, so that whoever reads lines sees where the event ends.
+        # Indented, so that readers of lines see where the event ends.
         return line + "".join(f"\n    {part}" for part in trace.splitlines())
 
 
@@ -132,7 +134,7 @@ def _plain(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    """A text of bounded length. Never raises: `str()` of what is logged may."""
+    """Returns a text of bounded length. Never raises, although `str()` of a logged value may."""
     try:
         text = value if isinstance(value, str) else str(value)
     except Exception as error:  # a foreign __str__ may raise anything
@@ -142,7 +144,7 @@ def _shown(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As it is when that is unmistakable, else in double quotes with escapes."""
+    """Returns it unchanged when that is unmistakable, else in double quotes with escapes."""
     if text and text.isprintable() and not _QUOTED_AFTER.intersection(text):
         return text
     return json.dumps(text, ensure_ascii=False)

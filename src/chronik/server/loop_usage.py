@@ -1,8 +1,8 @@
-"""How much of its time the event loop's thread was idle lately.
+"""The idle share of the event loop's thread over a recent period.
 
 One thread does what Kafka's network threads and request handlers do, so both of Kafka's idle ratios are this
 one. Busy is the time the thread ran on a processor, and the time it was ready to run and another had the
-processor: on a crowded machine a thread that waits for its turn is not idle. Nothing is measured on the way;
+processor: on a crowded machine a thread that waits for its turn is not idle. It is not measured by the code;
 the kernel counts both anyway.
 """
 
@@ -20,7 +20,7 @@ _SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
 class LoopUsage:
-    """Made and asked on the event loop's thread. Lives as long as the node."""
+    """Created and read on the event loop's thread. Lives as long as the node."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class LoopUsage:
         self._samples: deque[tuple[float, float]] = deque([(now(), self._busy_seconds())])
 
     def idle_ratio(self) -> float:
-        """Between 0 and 1; 1 where no time has passed."""
+        """Returns a value between 0 and 1; 1 where no time has passed."""
         now, busy = self._now(), self._busy_seconds()
         samples = self._samples
         while len(samples) > 1 and now - samples[1][0] >= WINDOW_SECONDS:
@@ -47,7 +47,9 @@ class LoopUsage:
 
 
 def thread_busy_seconds() -> float:
-    """Of the calling thread: on a processor, and (on Linux) ready to be. Waits for a disk are not in it."""
+    """Returns the calling thread's time on a processor, and (on Linux) ready for one. Excludes waits for a
+    disk.
+    """
     return time.thread_time() + _queued_seconds()
 
 

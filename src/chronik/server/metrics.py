@@ -1,9 +1,9 @@
 """The node's figures as Prometheus reads them. Imported with the first HTTP connection.
 
-Where a figure has a name that dashboards for Kafka know, it has that name here: those of the JMX exporter
-with Kafka's example rules (`kafka_server_brokertopicmetrics_messagesin_total`), and those of kafka_exporter
-(`kafka_consumergroup_lag`). Figures of our own begin with `chronik_`. All is read, when somebody asks, from
-what the rooms count.
+Where dashboards for Kafka know a figure under a name, it has that name here: those of the JMX exporter with
+Kafka's example rules (`kafka_server_brokertopicmetrics_messagesin_total`), and those of kafka_exporter
+(`kafka_consumergroup_lag`). Figures of our own begin with `chronik_`. All are read, at each scrape, from
+counters of the rooms.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,8 @@ from chronik.server.raft_metrics import histogram, raft_metrics
 from chronik.server.storage_metrics import storage_metrics
 from chronik.vocab.lag import unread
 
-# Rows of one kind. Beyond it they are left out, and `chronik_metrics_rows_omitted` says how many: whoever
-# scrapes a node of ten thousand partitions wants totals, and a scrape must stay a matter of megabytes.
+# Rows of one kind. Beyond it they are left out and counted in `chronik_metrics_rows_omitted`: a scraper of a
+# node of ten thousand partitions needs totals, and a scrape must stay a matter of megabytes.
 ROWS_MAX = 4_000
 
 _PROCESS_IO = "/proc/self/io"
@@ -38,7 +38,7 @@ async def render(statistics: NodeStatistics, *, is_ready: bool) -> bytes:
 
 
 class NodeCollector(Collector):
-    """One scrape's figures, but for those that are many."""
+    """One scrape's figures, except those with many rows."""
 
     def __init__(self, statistics: NodeStatistics, *, is_ready: bool) -> None:
         self._statistics = statistics
@@ -167,7 +167,7 @@ def _cluster(statistics: NodeStatistics) -> Iterator[Metric]:
     ]
     for name, text, value in rows:
         yield _gauge(f"{controller}_{name}", text, value)
-    # Not counted, but so by construction: votes go to candidates whose log is not behind the voter's.
+    # Not counted, but true by construction: votes go to candidates whose log is not behind the voter's.
     yield _counter(
         "kafka_controller_controllerstats_uncleanleaderelections",
         "Leaders elected that lacked committed records: never, because Raft elects none.",
@@ -235,7 +235,7 @@ def _sockets(statistics: NodeStatistics) -> Iterator[Metric]:
 
 
 def _disk() -> Iterator[Metric]:
-    """What the process caused the device to read and write, as Kafka takes it from Linux; else nothing."""
+    """The process's reads and writes on the device, as Kafka takes them from Linux; empty elsewhere."""
     try:
         with open(_PROCESS_IO, encoding="ascii") as file:
             counts = dict(line.split(": ") for line in file.read().splitlines())

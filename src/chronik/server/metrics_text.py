@@ -28,14 +28,14 @@ class Table(NamedTuple):
 
 
 def labelled(labels: Mapping[str, str]) -> str:
-    """In braces; nothing for no label."""
+    """Returns the labels in braces; an empty text for none."""
     if not labels:
         return ""
     return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items()) + "}"
 
 
 async def write_tables(tables: Iterable[Table]) -> list[bytes]:
-    """On the event loop, which turns meanwhile."""
+    """Runs on the event loop, and yields in between."""
     parts: list[bytes] = []
     for table in tables:
         parts.append(f"# HELP {table.name} {table.help}\n# TYPE {table.name} {table.kind}\n".encode())

@@ -1,7 +1,7 @@
 """One node on the real machine: a data directory, sockets, HTTP and signals around a `LocalBroker`.
 
-`Node.start` returns when clients can connect; `Node.stop` when everything is synced and closed. A node
-lives in one event loop; `run` gives it one of its own, until a signal ends it.
+`Node.start` returns when clients can connect; `Node.stop` when everything is synced and closed. A node lives
+in one event loop; `run` gives it one of its own, until a signal ends it.
 """
 
 import asyncio
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# When the node stops: requests get so long to be answered before parked group members are sent away, which
-# for those that wait for the disk is plenty, and all others so much longer. Kafka's clients reconnect by
+# When the node stops: requests have this long to be answered before parked group members are refused, which
+# for requests that wait for the disk is plenty, and all others this much longer. Kafka's clients reconnect by
 # themselves.
 _ANSWER_SECONDS = 0.1
 _STOP_GRACE_SECONDS = 0.4
@@ -61,9 +61,9 @@ _STOP_GRACE_SECONDS = 0.4
 _RESERVE_SECONDS = 10.0
 
 # For a node's process. Thousands of partitions are hundreds of thousands of objects, and Python's defaults
-# look through all of them each time some thousands more are made: a pause in which peers wait for this
-# node. What is garbage here is nearly always freed by its count of references. The second number keeps looks
-# at what is new, as all objects of a large request are, to 50,000 objects or some 5 ms.
+# scan all of them each time some thousands more are created: a pause in which peers wait for this node.
+# Garbage here is nearly always freed by its count of references. The second number limits scans of new
+# objects, such as those of a large request, to 50,000 objects or some 5 ms.
 _GC_THRESHOLDS = (10_000, 5, 200)
 
 
@@ -71,14 +71,14 @@ class Node:
     """See the module. Not restarted: a new start is a new Node on the same directory."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is opened yet."""
+        """Opens nothing yet."""
         self.settings = settings
         self._closing = AsyncExitStack()
         self._is_started = False
         self._troubles = DiskTroubles()
         self._descriptors = budget(OPEN_FILES_MAX)
         self._phase = "starting"
-        # Says more than the phase, once there is a broker.
+        # More detailed than the phase, once there is a broker.
         self._progress: Callable[[], Sequence[str]] = tuple
         self.endpoints: dict[str, Endpoint] = {}
         # Where HTTP is served; None when it is switched off.
@@ -91,7 +91,7 @@ class Node:
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why it is not ready; empty when it is."""
+        """The reasons why it is not ready; empty when it is."""
         if not self._is_started:
             return self._progress() or (self._phase,)
         failure = self._local.metadata_partition.failure
@@ -99,7 +99,7 @@ class Node:
 
     @property
     def bootstrap_servers(self) -> str:
-        """What to give a client: the first listener's advertised address."""
+        """The address for clients: the first listener's advertised one."""
         first = next(iter(self.endpoints.values()))
         return host_and_port(first.host, first.port)
 
@@ -121,7 +121,7 @@ class Node:
         self._is_started = True
 
     async def stop(self) -> None:
-        """Answer what is open, sync and close everything. Safe to call once after `start`."""
+        """Answers open requests, syncs and closes everything. Safe to call once after `start`."""
         self._is_started, self._phase = False, "stopping"
         await self._closing.aclose()
 
@@ -130,7 +130,8 @@ class Node:
             _log.info("setting", extra={"note": note})
         disk = self._open_directory()
         identity, member = self._identify(disk)
-        # What may be another process's comes first: a port in use must not cost the mark of a clean stop.
+        # Ports, which another process may hold, come first: a port in use must not cost the mark of a clean
+        # stop.
         sockets = self._bind()
         self._clock = RealClock()
         self._loop_usage = LoopUsage()
@@ -151,7 +152,7 @@ class Node:
         await self._start_http()
         self._closing.push_async_callback(self._local.close)
         await self._local.open()
-        # Behind those of the broker itself: its settings have changed by then.
+        # After the broker's own subscribers: its settings have changed by then.
         self.broker.metadata.subscribe(self._on_metadata)
         self._listeners.set_limits(self._connection_limits())
         self._start_maintenance()
@@ -178,7 +179,7 @@ class Node:
         return load_identity(disk, settings.node_id, settings.cluster_id), None
 
     def _bind_raft(self) -> list[socket.socket]:
-        """Where the other nodes come."""
+        """Binds the sockets for the other nodes."""
         address = self.settings.raft_address
         assert address is not None
         try:
@@ -192,7 +193,7 @@ class Node:
         return sockets
 
     def _bind(self) -> list[tuple[str, socket.socket]]:
-        """Bind every listener and find out what to advertise. Nothing is accepted yet."""
+        """Binds every listener and determines the advertised addresses. Nothing is accepted yet."""
         config = self.settings.config
         sockets = []
         for listener in self.settings.listeners:
@@ -251,8 +252,8 @@ class Node:
         self._closing.push_async_callback(maintenance.stop)
 
     async def _stop_serving(self) -> None:
-        """Have others lead what this node leads. Then accept nobody, and give what is open a moment to be
-        answered; what waits for nothing but time is answered at once.
+        """Transfers leaderships to other nodes. Then accepts no more connections, and gives open requests
+        a moment to be answered; those that only wait for time are answered at once.
         """
         await self._local.drain()
         self._listeners.finish()
@@ -262,7 +263,7 @@ class Node:
         await self.broker.groups.close()
         await self._listeners.wait_closed(_STOP_GRACE_SECONDS)
         self._listeners.abort()
-        # Of those that were just cancelled, with their connections.
+        # For the requests that were just cancelled, with their connections.
         await self._dispatcher.drain(_ANSWER_SECONDS)
 
     def about(self) -> NodeAbout:
@@ -276,7 +277,7 @@ class Node:
 
     async def statistics(self) -> NodeStatistics:
         """See `http.view.NodeView`."""
-        # Whoever is never scraped starts sooner without.
+        # A node that is never scraped starts sooner without.
         from chronik.server.http.quorum_snapshot import take_metadata_figures
         from chronik.server.http.snapshot import Sources, take_statistics
 
@@ -297,7 +298,7 @@ class Node:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is wrong although clients can use the node."""
+        """Problems that clients do not notice."""
         local = self._local.warnings() if self._is_started else []
         return [*local, *self._troubles.warnings()]
 
@@ -315,7 +316,7 @@ class Node:
         runtime = self._local.runtime
         if runtime is None:
             return None
-        # A node alone has none of what this reads.
+        # A node alone has none of these figures.
         from chronik.server.http.raft_snapshot import take_raft_figures
 
         return take_raft_figures(runtime, self.broker.metadata)
@@ -356,7 +357,7 @@ async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
             await starting
         return
     starting.result()
-    # What there is now stays; it need not be looked through again and again.
+    # Objects that exist now stay; the collector need not scan them repeatedly.
     gc.freeze()
     on_ready(node)
     # In a thread, and after the start, which is not to take longer. A first request takes a turn for it.

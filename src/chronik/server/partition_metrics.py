@@ -1,8 +1,8 @@
 """The figures of single partitions as Prometheus reads them. See `metrics`.
 
 Where a figure is the partition's and not the replica's, only its leader shows it, so that a sum over all
-nodes is the cluster's: those of kafka_exporter, which counts each partition once, and Kafka's of replicas in
-sync.
+nodes is the cluster's: those of kafka_exporter, which counts each partition once, and Kafka's of in-sync
+replicas.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ _LAG: _Kind = (
 
 
 def partition_tables(partitions: Sequence[PartitionFigures], *, is_in_cluster: bool) -> Iterator[Table]:
-    """Of each of `partitions`, the replication lag only in a cluster."""
+    """Tables of `partitions`, with the replication lag only in a cluster."""
     rows = [(labelled({"topic": one.topic, "partition": str(one.partition)}), one) for one in partitions]
     led = [(where, one) for where, one in rows if one.is_leader]
     for kind in _OF_REPLICAS:

@@ -1,8 +1,8 @@
 """The figures of the metadata's quorum as Prometheus reads them. See `metrics`.
 
 Names and units are those that Strimzi's rules for the JMX exporter make of Kafka's raft-metrics,
-raft-channel-metrics and broker-metadata-metrics. Kafka's are of the metadata's log alone, and so are these;
-a node alone has one too, which is led by itself.
+raft-channel-metrics and broker-metadata-metrics. Kafka's are of the metadata's log alone, and so are these; a
+node alone has one too, and leads it.
 """
 
 from collections.abc import Iterator

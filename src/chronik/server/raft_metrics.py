@@ -14,7 +14,7 @@ _MANAGER = "kafka_server_replicamanager"
 
 
 def raft_metrics(raft: RaftFigures) -> Iterator[Metric]:
-    """Of all groups together, and of each other node."""
+    """Figures of all groups together, and of each other node."""
     yield from _groups(raft)
     yield _commits(raft)
     yield from _in_sync_changes(raft)
@@ -43,7 +43,7 @@ def histogram(
 
 
 def _buckets(latency: LatencyFigures) -> Iterator[tuple[str, float]]:
-    """Cumulated, as Prometheus wants them."""
+    """Cumulative, as Prometheus requires."""
     total = 0
     for bound, count in zip([*map(str, BOUNDS), "+Inf"], latency.counts, strict=True):
         total += count

@@ -1,10 +1,10 @@
-"""How long connections may read and be served in one turn of the event loop.
+"""Limits the time in which connections read and are served in one turn of the event loop.
 
 libuv reads every socket that is ready before anything else has a turn: 5,000 connections that had 300 KB to
 read each held the loop for 1.8 s. When connections have used up their time in a turn, each further one reads
-no more than a few bytes, stops reading, and queues; so many that this alone takes long are all stopped. The
-next turns take up some of the queue each. A connection that is served in time notices nothing: the hot path
-compares two times.
+no more than a few bytes, stops reading, and queues; when these alone are too many, all reading is stopped.
+The next turns take up some of the queue each. A connection that is served in time notices nothing: the hot
+path compares two times.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ RESUMED_MAX = 32
 # they have something to read or not: a microsecond each, and one more for the next turns.
 LATE_MAX = 512
 
-# What a connection reads when there is no time left. A read cannot be refused, and one of no bytes would be
-# taken for the end. Most requests of clients are no larger; the node holds it uncounted.
+# Bytes that a connection reads when there is no time left. A read cannot be refused, and one of no bytes
+# would be taken for the end. Most requests of clients are no larger; the node holds it uncounted.
 LATE_BYTES_MAX = 512
 
 
@@ -37,12 +37,12 @@ class Reader(Protocol):
         ...
 
     def resume(self) -> None:
-        """Handle what was read late, and read on. Raises nothing."""
+        """Handles data read late, and reads on. Raises nothing."""
         ...
 
 
 class ReadTurns:
-    """Owned by the listeners of a node, asked by each of their connections at each read."""
+    """Owned by the listeners of a node, called by each of their connections at each read."""
 
     __slots__ = ("_began", "_is_scheduled", "_late", "_late_count", "_now", "_queue", "_readers", "is_spent")
 
@@ -51,7 +51,8 @@ class ReadTurns:
         self._now = now
         self._readers = readers
         self._late = memoryview(bytearray(LATE_BYTES_MAX))
-        # Invariant: `_next` is scheduled while anybody queues and while the time of the turn is spent.
+        # Invariant: `_next` is scheduled while the queue is not empty and while the time of the turn is used
+        # up.
         self._queue: deque[Reader] = deque()
         self._is_scheduled = False
         # Connections that have read late in this turn.
@@ -63,11 +64,13 @@ class ReadTurns:
 
     @property
     def late_buffer(self) -> memoryview:
-        """Where connections read when the time is spent."""
+        """The buffer for connections when the time is used up."""
         return self._late
 
     def read_late(self, reader: Reader, count: int) -> bytes:
-        """What the reader has read into `late_buffer`; it is resumed in a later turn, and others stop."""
+        """Returns the data that the reader has read into `late_buffer`; it is resumed in a later turn, and
+        others stop.
+        """
         late = bytes(self._late[:count])
         self.queue(reader)
         self._late_count += 1
@@ -83,7 +86,7 @@ class ReadTurns:
         if self._is_scheduled:
             self.is_spent = True
         else:
-            # So long ago that this may be another turn: it counts from here.
+            # Long enough ago for another turn: it counts from here.
             self._began = now
             self._schedule()
 

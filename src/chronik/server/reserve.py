@@ -1,4 +1,5 @@
-"""Room kept for what must be possible on a full disk: deleting topics takes a record of the metadata first.
+"""Room kept for writes that must be possible on a full disk: deleting topics takes a record of the metadata
+first.
 
 One file of the data directory, allocated and never written. When a write of the metadata or of Raft's state
 finds no room, a piece of it is given back to the file system and the write is tried again. It is allocated
@@ -13,14 +14,14 @@ RESERVE_FILE = ".reserve"
 
 # Some thousand records of the metadata.
 RESERVE_BYTES = 1024 * 1024
-# Given back at a time: what a file system allocates at once, and room for hundreds of records.
+# Size of a piece: a file system's unit of allocation, and room for hundreds of records.
 PIECE_BYTES = 64 * 1024
 # No room is taken from a disk that has hardly more.
 _FREE_BYTES_MIN = 16 * RESERVE_BYTES
 
 
 class Reserve:
-    """Made by the disk. `keep` may run in a thread beside `give`."""
+    """Created by the disk. `keep` may run in a thread at the same time as `give`."""
 
     def __init__(self, root: str) -> None:
         self._path = os.path.join(root, RESERVE_FILE)

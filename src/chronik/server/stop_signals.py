@@ -4,8 +4,9 @@ import signal
 
 
 def stop_signals() -> list[signal.Signals]:
-    """SIGTERM, SIGINT, and SIGHUP, as for Kafka's JVM: a terminal that closes is no reason for a recovery at
-    the next start. Whoever had SIGHUP ignored when this process began (nohup) keeps it so, as the JVM does.
+    """SIGTERM, SIGINT, and SIGHUP, as for Kafka's JVM: a terminal that closes is no reason for a recovery
+    at the next start. If SIGHUP was ignored when this process began (nohup), it stays so, as in the
+    JVM.
     """
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT, *(() if is_kept else (signal.SIGHUP,))]

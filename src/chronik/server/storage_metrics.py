@@ -1,4 +1,4 @@
-"""What is wrong with a node's storage, as Prometheus reads it."""
+"""Problems of a node's storage, as Prometheus reads them."""
 
 from collections.abc import Iterator, Mapping
 

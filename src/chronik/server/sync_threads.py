@@ -41,7 +41,7 @@ class SyncThreads:
         return {file: error for failures in await asyncio.gather(*jobs) for file, error in failures.items()}
 
     def close(self) -> None:
-        """Wait for what was begun, and end the threads."""
+        """Waits for work in progress, and ends the threads."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -69,13 +69,13 @@ class SyncThreads:
             try:
                 job.loop.call_soon_threadsafe(self._answer, job.done, answer)
             except RuntimeError:
-                # The loop was closed meanwhile: nobody waits.
+                # The loop was closed in the meantime: no caller waits.
                 continue
 
     def _answer(self, done: "asyncio.Future[Failures]", answer: Failures | Exception) -> None:
         self._unanswered -= 1
         if done.done():
-            # Whoever waited was cancelled.
+            # The caller was cancelled.
             return
         if isinstance(answer, Exception):
             done.set_exception(answer)
@@ -90,6 +90,6 @@ def _sync_all(files: Sequence[Syncable]) -> Failures | Exception:
             file.sync()
         except OSError as error:
             failures[file] = error
-        except Exception as error:  # a bug: whoever waits is told, and the thread goes on
+        except Exception as error:  # a bug: the waiting caller receives it, and the thread goes on
             return error
     return failures

@@ -86,7 +86,7 @@ class AsyncBroker:
 
 
 async def _in_thread(work: Callable[[], object]) -> None:
-    # Imported by whoever has a coroutine; test suites without any need not pay for it.
+    # Imported by users with a coroutine; test suites without any need not pay for it.
     import asyncio
 
     await asyncio.to_thread(work)

@@ -35,11 +35,11 @@ class Broker:
         config: Mapping[str, SettingValue] | None = None,
         **settings: SettingValue,
     ) -> None:
-        """Nothing is started yet.
+        """Starts nothing yet.
 
-        `data_dir` is kept when the broker ends; without it there is a temporary directory, which is not.
-        `port` 0 takes a free one. `http` serves /health and /metrics at `http_url`. Settings have Kafka's
-        names, in `config` or as keywords with `_` for `.`: `Broker(num_partitions=3)`. They go before the
+        `data_dir` is kept when the broker ends; the default is a temporary directory, which is not. `port` 0
+        takes a free one. `http` serves /health and /metrics at `http_url`. Settings have Kafka's names, in
+        `config` or as keywords with `_` for `.`: `Broker(num_partitions=3)`. They take precedence over the
         test default, of which there is one: `write.caching=true`.
         """
         self._is_subprocess = subprocess
@@ -112,7 +112,7 @@ class Broker:
 
     @property
     def is_running(self) -> bool:
-        """Between a start and the stop or kill that follows it."""
+        """True between a start and the stop or kill that follows it."""
         return self._running is not None
 
     @property
@@ -168,7 +168,9 @@ class Broker:
         }
 
     def _chosen_http_port(self) -> int:
-        """The port it had before. A process tells its Kafka port alone: its HTTP port is chosen here."""
+        """Returns the port it had before. A process reports its Kafka port alone: its HTTP port is chosen
+        here.
+        """
         if self._http_port == 0 and self._is_subprocess:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))

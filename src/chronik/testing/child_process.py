@@ -12,7 +12,7 @@ from chronik.testing.running import START_TIMEOUT_S, STOP_TIMEOUT_S, Addresses, 
 # Between two looks at the log of a starting broker.
 _POLL_S = 0.005
 
-# Variables that would be settings: a test means what it says, wherever it runs.
+# Variables that would be settings: a test's settings hold wherever it runs.
 _SETTING_PREFIXES = ("CHRONIK_", "KAFKA_")
 
 
@@ -77,7 +77,7 @@ class ChildProcess:
         raise BrokerError(f"the broker did not start within {START_TIMEOUT_S:.0f} s:\n{tail}")
 
     def terminate(self) -> None:
-        """Ask it to stop; `stop` waits for it."""
+        """Requests it to stop; `stop` waits for it."""
         # Once: at its very end Python has no handler any more, and the signal would count as its death.
         if not self._is_asked_to_stop:
             self._process.terminate()

@@ -54,14 +54,14 @@ class Cluster:
         node_config: Mapping[int, Mapping[str, SettingValue]] | None = None,
         **settings: SettingValue,
     ) -> None:
-        """Nothing is started yet.
+        """Starts nothing yet.
 
-        `data_dir` gets a directory and a log file for each node, and is kept; without it there is a temporary
-        one, which is not. `http` serves /health and /metrics at each node's `http_url`. `can_isolate` puts
+        `data_dir` gets a directory and a log file for each node, and is kept; the default is a temporary one,
+        which is not. `http` serves /health and /metrics at each node's `http_url`. `can_isolate` puts
         forwarders between the nodes, which `isolate`, `cut` and `delay` need. `node_module` is run instead of
         the command line's module, with the same arguments. Settings have Kafka's names, in `config` or as
-        keywords with `_` for `.`; those in `node_config` are for single nodes. They go before the test
-        default, of which there is one: `write.caching=true`.
+        keywords with `_` for `.`; those in `node_config` are for single nodes. They take precedence over the
+        test default, of which there is one: `write.caching=true`.
         """
         if nodes < 1:
             raise BrokerError("a cluster has at least one node")
@@ -83,7 +83,7 @@ class Cluster:
         self._raft_ports = {node: next(ports) for node in self._ids}
         self._kafka_ports = {node: next(ports) for node in self._ids}
         self._http_ports = {node: next(ports) for node in self._ids} if http else {}
-        # What each node is told of the others, by the node that is told.
+        # The voters setting of each node, by its id.
         self._voters: dict[int, str] = {}
         self.nodes: Sequence[ClusterNode] = tuple(map(self._make_node, self._ids))
 
@@ -121,10 +121,9 @@ class Cluster:
         return self
 
     def stop(self, node_id: int | None = None) -> None:
-        """Stop all nodes cleanly and remove the temporary directory, or with `node_id` stop that node.
+        """Stops all nodes cleanly and removes the temporary directory, or with `node_id` stops that node.
 
-        Nothing happens to those that do not run. Raises BrokerError when one had ended by itself, or does not
-        end.
+        No-op for nodes that do not run. Raises BrokerError when one had ended by itself, or does not end.
         """
         if node_id is not None:
             self.stop_node(node_id)
@@ -205,7 +204,7 @@ class Cluster:
         self._isolated.add(node_id)
 
     def heal(self, node_id: int | None = None) -> None:
-        """Let an isolated node's connections carry again what they are given. Raises BrokerError.
+        """Lets an isolated node's connections carry data again. Raises BrokerError.
 
         Without `node_id` all connections of all nodes: isolations, cuts and delays end.
         """
@@ -237,7 +236,7 @@ class Cluster:
         self._wait_known()
 
     def _wait_known(self) -> None:
-        """Until each node names all as brokers: one that was away is fenced, and gets no replicas."""
+        """Waits until each node names all as brokers: one that was away is fenced, and gets no replicas."""
         deadline = time.monotonic() + _LEADER_TIMEOUT_S
         while not all(self._knows_all(node.bootstrap_servers) for node in self.nodes):
             if time.monotonic() > deadline:
@@ -269,7 +268,7 @@ class Cluster:
         self._required_forwarders().mend(sender, receiver)
 
     def delay(self, sender: int, receiver: int, seconds: float) -> None:
-        """Let what one node sends to another arrive so much later, in order; with 0 as before.
+        """Delays data from one node to another by `seconds`, in order; 0 ends it.
 
         Raises BrokerError without `can_isolate=True`.
         """
@@ -306,7 +305,7 @@ class Cluster:
             topics.delete(client, [name])
 
     def leader(self, topic: str, partition: int = 0, *, timeout: float = _LEADER_TIMEOUT_S) -> int:
-        """The node that leads a partition, by what a node says that is neither paused nor isolated.
+        """Returns the node that leads a partition, according to a node that is neither paused nor isolated.
 
         Waits `timeout` seconds for there to be one. Raises BrokerError.
         """
@@ -327,7 +326,7 @@ class Cluster:
 
         why_not = "no node leads it"
         for server in self._reachable():
-            # One that is cut off from the others knows of no leader; they may know one.
+            # A node that is cut off from the others knows of no leader; the others may know one.
             try:
                 with Client(server, timeout_s=_ASK_TIMEOUT_S) as client:
                     places = topics.find(client, topic).partitions
@@ -356,7 +355,7 @@ class Cluster:
             raise BrokerError("no node of the cluster is running: use `with Cluster() as cluster`")
         return servers
 
-    # What nodes are told.
+    # Settings of nodes.
 
     def _make_node(self, node_id: int) -> ClusterNode:
         return ClusterNode(
@@ -390,7 +389,7 @@ class Cluster:
         }
 
     def _known_cluster_id(self) -> str | None:
-        """What a directory that is there says. Nodes cannot derive the id: each is told other addresses."""
+        """The id in an existing directory. Nodes cannot derive the id: each has other addresses."""
         for node in self.nodes:
             properties = node.data_dir / "meta.properties"
             if properties.exists():

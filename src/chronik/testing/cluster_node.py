@@ -24,7 +24,7 @@ class ClusterNode:
         settings: Callable[[], SettingTexts],
         module: str = COMMAND_LINE,
     ) -> None:
-        """`root` holds the cluster's directories; `settings` are asked for at every start.
+        """`root` holds the cluster's directories; `settings` is called at every start.
 
         `module` is run instead of the command line's, with the same arguments.
         """
@@ -64,7 +64,7 @@ class ClusterNode:
 
     @property
     def is_paused(self) -> bool:
-        """Between `pause` and `resume`."""
+        """True between `pause` and `resume`."""
         return self._is_paused and self.is_running
 
     @property
@@ -73,7 +73,7 @@ class ClusterNode:
 
     @property
     def log_path(self) -> Path:
-        """What the node prints, one JSON object a line, over all its starts."""
+        """The node's output, one JSON object a line, over all its starts."""
         return self._root() / f"node-{self.node_id}.log"
 
     def spawn(self) -> None:
@@ -96,7 +96,7 @@ class ClusterNode:
             raise BrokerError(f"node {self.node_id}: {error}") from error
 
     def terminate(self) -> None:
-        """Ask it to stop, if it runs; `stop` waits for it."""
+        """Requests it to stop, if it runs; `stop` waits for it."""
         if self._process is not None:
             self._process.terminate()
 
@@ -119,7 +119,7 @@ class ClusterNode:
         self.end()
 
     def end(self) -> None:
-        """As `kill`, in whatever state it is."""
+        """As `kill`, in any state."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

@@ -1,5 +1,5 @@
-"""What can go wrong around a broker under test."""
+"""Errors of a broker under test."""
 
 
 class BrokerError(Exception):
-    """The broker did not start, did not stop, or was asked for what it cannot do now; says which and why."""
+    """The broker did not start, did not stop, or cannot do the request now; the text has the details."""

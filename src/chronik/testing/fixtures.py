@@ -34,7 +34,7 @@ _NAME_CHARS_MAX = 200
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say which marker there is."""
+    """Registers the marker."""
     config.addinivalue_line(
         "markers",
         "chronik_topic(partitions=1, config=None, replication_factor=-1): how a topic of `chronik_topic` or "
@@ -74,7 +74,7 @@ def chronik_cluster(chronik_cluster_config: "Mapping[str, SettingValue]") -> "It
 
 @pytest.fixture(autouse=True)
 def _chronik_cluster_is_whole(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Undoes what a test did to the nodes. Costs nothing where there is no cluster."""
+    """Undoes a test's changes to the nodes. Costs nothing where there is no cluster."""
     yield
     if "chronik_cluster" in request.fixturenames:
         cluster: Cluster = request.getfixturevalue("chronik_cluster")

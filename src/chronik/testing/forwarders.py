@@ -1,4 +1,4 @@
-"""What lies between nodes that can be isolated: a link for each pair and direction of dialling, all in one
+"""The network between nodes that can be isolated: a link for each pair and direction of dialling, all in one
 thread.
 
 A link has two ways, from the dialler and back. A blocked way passes nothing on, and its connections stay
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _CHUNK_BYTES = 256 * 1024
-# What a delayed way holds of a connection before it reads no more of it: enough for a second at the speed of
+# Chunks that a delayed way holds of a connection before it stops reading: enough for a second at the speed of
 # a busy disk.
 _CHUNKS_HELD_MAX = 256
 _CLOSE_SECONDS = 10.0
@@ -50,26 +50,26 @@ class Forwarders:
         self._run(self._isolate(node))
 
     def heal(self, node: int) -> None:
-        """Let everything pass again that no other node's isolation stops, and no cut."""
+        """Lets everything pass again that no other node's isolation stops, and no cut."""
         self._run(self._heal(node))
 
     def heal_all(self) -> None:
-        """Let everything pass at once: no isolation, no cut and no delay is left."""
+        """Lets everything pass at once: no isolation, no cut and no delay is left."""
         self._run(self._heal_all())
 
     def cut(self, sender: int, receiver: int) -> None:
-        """Let nothing pass from `sender` to `receiver`; what the other one sends still does.
+        """Lets nothing pass from `sender` to `receiver`; the other direction still passes.
 
-        Nobody can connect meanwhile: that takes both ways.
+        No new connection succeeds until `mend`: that takes both ways.
         """
         self._run(self._cut(sender, receiver))
 
     def mend(self, sender: int, receiver: int) -> None:
-        """Let everything pass again that no isolation stops."""
+        """Lets everything pass again that no isolation stops."""
         self._run(self._mend(sender, receiver))
 
     def delay(self, sender: int, receiver: int, seconds: float) -> None:
-        """Let everything that `sender` sends from now on arrive so much later; 0 ends it."""
+        """Delays everything that `sender` sends from now on; 0 ends it."""
         self._run(self._delay(sender, receiver, seconds))
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Forwarders:
 
 
 class _Way:
-    """What one node sends to another, over whichever connections."""
+    """The way from one node to another, over all their connections."""
 
     def __init__(self) -> None:
         self.delay_seconds = 0.0
@@ -193,13 +193,13 @@ class _Link:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
         finally:
-            # What was passed on before the end is passed on before the close.
+            # Data passed on before the end is delivered before the close.
             await _close(back)
             await _close(writer)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _Way) -> None:
-    """Pass on what comes until it ends; nothing, not even the end, while the way is blocked."""
+    """Passes data on until it ends; nothing, not even the end, while the way is blocked."""
     held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_HELD_MAX)
     passing_on = asyncio.ensure_future(_pass_on(held, writer, way))
     try:

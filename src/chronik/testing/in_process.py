@@ -56,7 +56,9 @@ class NodeThread:
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve())
-        except BaseException as error:  # the thread's end: told to whoever waits for the start or the stop
+        except (
+            BaseException
+        ) as error:  # the thread's end: reported to the caller that waits for the start or the stop
             if self._started.done():
                 self._failure = error
             else:

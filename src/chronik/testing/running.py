@@ -1,4 +1,4 @@
-"""What both ways to run a broker have in common."""
+"""Shared by both ways to run a broker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ STOP_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where a started broker answers; `http` is None where that is off. Both are `host:port`."""
+    """Addresses of a started broker; `http` is None where that is off. Both are `host:port`."""
 
     bootstrap_servers: str
     http: str | None

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 SettingValue = str | int | float | bool
 
-# What a test suite wants and a production broker does not.
+# Defaults of a test suite that a production broker does not have.
 TEST_SETTINGS: Mapping[str, str] = {
-    # Acknowledged from memory: what is acknowledged survives `kill()`, as it is in the kernel's memory, but
+    # Acknowledged from memory: acknowledged records survive `kill()`, as they are in the kernel's memory, but
     # not a power failure, which no test suite stages. False gives an fsync before each acknowledgement.
     "write.caching": "true",
 }
 
 
 def setting_texts(settings: Mapping[str, SettingValue]) -> dict[str, str]:
-    """As configuration files would have them."""
+    """Returns them as configuration files have them."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in settings.items()

@@ -7,7 +7,7 @@ import typer
 
 from chronik.cli.guard import guarded
 
-# How the library is asked for its script, in the environment.
+# The environment variable by which the library is asked for its script.
 _VARIABLE = "_CHRONIK_COMPLETE"
 
 

@@ -20,7 +20,7 @@ app = typer.Typer(
 
 
 class Resource(StrEnum):
-    """What has settings."""
+    """Resources that have settings."""
 
     TOPIC = "topic"
     BROKER = "broker"

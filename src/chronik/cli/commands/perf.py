@@ -9,7 +9,7 @@ from chronik.cli.failure import Failure
 from chronik.cli.guard import guarded
 from chronik.cli.options import BOOTSTRAP_DEFAULT, BootstrapServer, Json
 
-# The values of `Workload`, whose package imports librdkafka's client: it may not be there.
+# The values of `Workload`, whose package imports librdkafka's client, which may not be installed.
 WORKLOAD_NAMES = ("bulk-100b", "bulk-1kib", "one-at-a-time", "small-requests")
 
 

@@ -23,7 +23,7 @@ class Compression(StrEnum):
 
 
 class Input(StrEnum):
-    """What a line is."""
+    """The form of an input line."""
 
     TEXT = "text"
     JSON = "json"
@@ -107,7 +107,7 @@ def produce(
         try:
             send_lines(producer, lines, read_line, headers)
         finally:
-            # Also of a failure: whoever mends the line has to know where to go on.
+            # Also for a failure: the user who corrects the line needs to know where to continue.
             if json:
                 print_json({"topic": topic, "sent": producer.sent})
             else:

@@ -229,7 +229,7 @@ def records(
         if delete_all or delete_before is not None:
             what = "all records" if delete_all else f"the records below offset {delete_before}"
             confirm(f"Delete {what} of {name}?", yes=yes)
-            # A partition that does not reach the offset loses what it has.
+            # A partition that does not reach the offset loses all its records.
             before = {
                 index: end if delete_before is None else min(delete_before, end)
                 for index, end in ends.items()

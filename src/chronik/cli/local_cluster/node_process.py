@@ -14,7 +14,7 @@ import chronik
 # The module of the `chronik` command.
 COMMAND_LINE = "chronik.cli.main"
 
-# What a node's log says when clients can connect; see `chronik.server.node`.
+# The log line of a node that clients can connect to; see `chronik.server.node`.
 _STARTED = b"Kafka Server started"
 
 _LOG_TAIL_BYTES = 4000
@@ -22,16 +22,16 @@ _LOG_TAIL_LINES = 12
 
 
 class NodeProcess:
-    """One run of `chronik start`. Made by `spawn`; ends with a signal, or with this process.
+    """One run of `chronik start`. Created by `spawn`; ends with a signal, or with this process.
 
-    It holds the other end of its standard input, and stops when that closes. It is in a process group of its
-    own, so that a Ctrl-C at the terminal reaches this process alone.
+    This process holds the other end of its standard input, and it stops when that closes. It is in a process
+    group of its own, so that a Ctrl-C at the terminal reaches this process alone.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], log_start: int) -> None:
         self._process = process
         self._log = log
-        # Invariant: no whole line before it says that the node has started.
+        # Invariant: no whole line before it reports the node's start.
         self._searched = log_start
 
     @classmethod
@@ -67,7 +67,7 @@ class NodeProcess:
         return self._process.poll()
 
     def started(self) -> str | None:
-        """The log line that says clients can connect, once it is there."""
+        """Returns the log line of a completed start, once there is one."""
         while True:
             text = os.pread(self._log.fileno(), 1 << 20, self._searched)
             lines = text.splitlines(keepends=True)
@@ -85,7 +85,7 @@ class NodeProcess:
         self._process.send_signal(number)
 
     def terminate(self) -> None:
-        """Ask it to stop, also while it is held by SIGSTOP."""
+        """Requests it to stop, also while it is held by SIGSTOP."""
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)
 
@@ -94,7 +94,7 @@ class NodeProcess:
         self.signal(signal.SIGKILL)
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit code, None when it has not ended by then."""
+        """Returns its exit code, None when it has not ended by then."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -108,7 +108,7 @@ class NodeProcess:
         return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])
 
     def close(self) -> None:
-        """Let go of what this process holds of one that has ended."""
+        """Releases the resources held for a process that has ended."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._log.close()
@@ -120,7 +120,7 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 def started_event(line: str) -> dict[str, Any]:
-    """What a `started` line says, of a node whose `log.format` is json."""
+    """Parses a `started` line of a node whose `log.format` is json."""
     event: dict[str, Any] = json.loads(line)
     return event
 

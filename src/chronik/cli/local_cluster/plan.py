@@ -1,4 +1,4 @@
-"""Where each node of a local cluster listens and keeps its data."""
+"""The addresses and directories of the nodes of a local cluster."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def plan_nodes(
 
 
 def nodes_there(data_dir: Path) -> int:
-    """How many nodes a directory holds already."""
+    """Returns how many nodes a directory holds already."""
     if not data_dir.is_dir():
         return 0
     numbers = (re.fullmatch(_NODE_DIRECTORY, entry.name) for entry in data_dir.iterdir() if entry.is_dir())
@@ -82,7 +82,7 @@ def nodes_there(data_dir: Path) -> int:
 
 
 def node_settings(node: LocalNode, nodes: Sequence[LocalNode], given: Mapping[str, str]) -> dict[str, str]:
-    """What `node` is started with. What `given` says goes before all but what makes it this node."""
+    """Returns the settings of `node`. Those in `given` take precedence over all but its identity."""
     listener = f"PLAINTEXT://{node.bootstrap_servers}"
     voters = ",".join(f"{each.id}@{each.raft_address}" for each in nodes)
     return {

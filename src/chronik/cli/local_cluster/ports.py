@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-# Where the system does not say: the beginning of IANA's range, which macOS keeps to.
+# Default where the system does not report it: the beginning of IANA's range, which macOS uses.
 _EPHEMERAL_LOW = 49152
 # Below are the services that people know by number, and beginnings that many of them choose.
 _FREE_LOW = 15000
@@ -14,10 +14,10 @@ _TRIES_MAX = 10_000
 
 
 def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on now and that the system gives to nobody by itself.
+    """Returns free ports on 127.0.0.1 outside of the range that the system assigns by itself.
 
-    From the ephemeral range somebody's connection may take the port of a node while it is restarted; even a
-    client's own attempt to reach it, which then talks to itself. Raises OSError when there are not enough.
+    From the ephemeral range any connection may take the port of a node while it is restarted; even a client's
+    own attempt to reach it, which then connects to itself. Raises OSError when there are not enough.
     """
     high = _ephemeral_low()
     low = _FREE_LOW if high - _FREE_LOW > count * 10 else 1024
@@ -32,7 +32,7 @@ def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
 
 
 def busy(ports: Iterable[int]) -> list[int]:
-    """Those on which somebody listens."""
+    """Returns the ports on which a process listens."""
     return [port for port in ports if not is_free(port)]
 
 

@@ -49,9 +49,10 @@ class RunningCluster:
         return self._processes[node.id].pid
 
     def wait_ready(self, seconds: float, on_progress: Callable[[int], None]) -> bool:
-        """True if all are ready; False when somebody wants it to stop first.
+        """True if all are ready; False when a signal asks it to stop first.
 
-        `on_progress` is told how many are. Raises Failure when one ends, or when time runs out.
+        `on_progress` is called with the number of ready nodes. Raises Failure when one ends, or when time
+        runs out.
         """
         deadline = time.monotonic() + seconds
         while not self._signals.count:
@@ -69,7 +70,9 @@ class RunningCluster:
         return False
 
     def watch(self, on_end: Callable[[LocalNode], None]) -> None:
-        """Return when somebody wants it to stop, or no node is left. `on_end` is told of those that end."""
+        """Returns when a signal asks it to stop, or no node is left. `on_end` is called with those that
+        end.
+        """
         known: set[int] = set()
         while not self._signals.count and len(known) < len(self.nodes):
             for node in self.ended():
@@ -79,17 +82,18 @@ class RunningCluster:
             time.sleep(_POLL_S)
 
     def ended(self) -> list[LocalNode]:
-        """Those that run no more."""
+        """Returns the nodes whose process has ended."""
         return [node for node in self.nodes if self._processes[node.id].code is not None]
 
     def obituary(self, node: LocalNode) -> str:
-        """How a node ended, with its last words."""
+        """Returns how a node ended, with its last log lines."""
         process = self._processes[node.id]
         how = f"node {node.id} ended with code {process.code}"
         return f"{how}; the end of {node.log_path}:\n{process.log_tail()}"
 
     def stop(self) -> list[LocalNode]:
-        """Stop one node after the other, each with time to hand over what it leads; those that were killed.
+        """Stops one node after the other, each with time to transfer its leaderships; returns those that were
+        killed.
 
         A further signal kills all that are left at once.
         """
@@ -107,7 +111,7 @@ class RunningCluster:
         return killed
 
     def _ends(self, process: NodeProcess, signals_before: int) -> bool:
-        """True if it has ended by itself, after it was asked to."""
+        """True if it has ended by itself, after it was told to stop."""
         process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         while self._signals.count == signals_before and time.monotonic() < deadline:

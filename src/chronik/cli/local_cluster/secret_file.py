@@ -1,4 +1,4 @@
-"""The secret of a cluster on one machine, in a file beside its nodes' directories."""
+"""The secret of a cluster on one machine, in a file next to its nodes' directories."""
 
 import os
 from collections.abc import Container
@@ -11,9 +11,10 @@ _SETTINGS = ("raft.secret", "raft.secret.file")
 
 
 def secret_settings(root: Path, given: Container[str]) -> dict[str, str]:
-    """What nodes with directories in `root` are told of their secret; nothing where `given` says it.
+    """Returns the settings for the secret of the nodes with directories in `root`; empty where `given` has
+    it.
 
-    The file is made, for this user's eyes only, when it is not there. Raises OSError.
+    The file is created, readable by this user only, when it is missing. Raises OSError.
     """
     if any(name in given for name in _SETTINGS):
         return {}

@@ -18,7 +18,7 @@ NODES_DEFAULT = 3
 
 
 def count_nodes(data_dir: Path, wanted: int | None) -> int:
-    """As many as are wanted or there already. Raises Failure when these differ."""
+    """Returns the number wanted or existing. Raises Failure when these differ."""
     there = nodes_there(data_dir)
     if wanted is not None and there not in (0, wanted):
         raise Failure(
@@ -33,7 +33,7 @@ def start(nodes: Sequence[LocalNode], given: Mapping[str, str], *, as_json: bool
     """Run the cluster until a signal ends it. Raises Failure when it does not start or no node is left."""
     root = nodes[0].data_dir.parent
     try:
-        # One node has nobody to know it from.
+        # One node needs no secret.
         given = {**given, **(secret_settings(root, given) if len(nodes) > 1 else {})}
     except OSError as error:
         raise Failure(f"{error.filename or root}: {error.strerror}") from error

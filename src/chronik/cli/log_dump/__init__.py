@@ -1,4 +1,4 @@
-"""What `chronik log dump` reads: a partition's files as rows, offline and without changing anything.
+"""The reader of `chronik log dump`: a partition's files as rows, offline and without changing anything.
 
 Works on Kafka's own files too, because they are the same.
 """

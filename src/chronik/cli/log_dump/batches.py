@@ -25,7 +25,7 @@ Row = Mapping[str, object]
 
 
 def batch_rows(path: Path, problems: list[str]) -> Iterator[Row]:
-    """One row per batch; ends at the first that is none."""
+    """Yields one row per batch; ends at the first bytes that are none."""
     for position, batch in _batches(path, problems):
         header = batch.header
         is_valid = has_valid_crc(batch)
@@ -49,7 +49,7 @@ def batch_rows(path: Path, problems: list[str]) -> Iterator[Row]:
 
 
 def record_rows(path: Path, problems: list[str]) -> Iterator[Row]:
-    """One row per record. Batches that cannot be read are problems."""
+    """Yields one row per record. Batches that cannot be read are problems."""
     for position, batch in _batches(path, problems):
         if not has_valid_crc(batch):
             problems.append(f"position {position}: the CRC of the batch is wrong")
@@ -99,7 +99,7 @@ def _text(data: bytes | None) -> object:
 
 
 def _control(key: bytes | None) -> str:
-    """What a control record's key says."""
+    """Returns the meaning of a control record's key."""
     kind = int.from_bytes((key or b"")[2:4])
     return _name(ControlType, kind)
 

@@ -1,4 +1,4 @@
-"""Which file is what, and the rows of the small ones."""
+"""The kinds of files, and the rows of the small ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from chronik.log.producer_snapshot import parse_snapshot
 from chronik.log.txn_index import TXN_ENTRY
 
 Row = Mapping[str, object]
-# Where rows put what is wrong with the file.
+# Rows add the problems of the file here.
 Problems = list[str]
 
 META_PROPERTIES = "meta.properties"
@@ -42,7 +42,9 @@ class Dump:
 
 
 def dump_path(path: Path, *, records: bool) -> list[Dump]:
-    """One file, or what can be read of a partition's directory, in the order of offsets. Raises Failure."""
+    """Returns one file, or the readable files of a partition's directory, in the order of offsets. Raises
+    Failure.
+    """
     if not path.exists():
         raise Failure(f"there is no {path}")
     if path.is_file():
@@ -67,7 +69,7 @@ def partition_directories(path: Path) -> list[str]:
 
 
 def dump_file(path: Path, *, records: bool) -> Dump | None:
-    """One file by its name; None when the name says nothing."""
+    """Returns one file by its name; None when the name is none of a log's."""
     dump = Dump(path, "", ())
     if parse_offset(path.name, LOG) is not None:
         dump.kind = "records" if records else "batches"

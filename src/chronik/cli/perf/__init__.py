@@ -1,7 +1,7 @@
-"""What `chronik perf` and `benchmarks/` measure, seen from the client's side.
+"""The measurements of `chronik perf` and `benchmarks/`, from the client's side.
 
-Each workload drives a running broker, Chronik or any other that speaks Kafka's protocol, and answers with
-figures. Nothing here starts a broker or knows which one it talks to, so that figures may be compared.
+Each workload drives a running broker, Chronik or any other that speaks Kafka's protocol, and returns figures.
+Nothing here starts a broker or knows which one it is connected to, so that figures may be compared.
 """
 
 from chronik.cli.perf.figure import Direction, Figure, MeasurementError

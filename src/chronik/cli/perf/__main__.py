@@ -1,6 +1,6 @@
 """`python -m chronik.cli.perf`: workloads in a process of their own, figures as JSON lines on standard out.
 
-For harnesses, which want a fresh client for each measurement; people use `chronik perf`.
+For harnesses, which need a fresh client for each measurement; people use `chronik perf`.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def to_json(figure: Figure) -> str:
-    """One line that `benchmarks/` reads back with `Figure(**...)`, `better` by its name."""
+    """Returns one line that `benchmarks/` reads back with `Figure(**...)`, `better` by its name."""
     return json.dumps(dataclasses.asdict(figure) | {"better": figure.better.name})
 
 

@@ -1,4 +1,4 @@
-"""The first question any client asks, asked without a client: which APIs does this broker serve?"""
+"""The first request of any client, without a client: the APIs that this broker serves."""
 
 import socket
 import struct

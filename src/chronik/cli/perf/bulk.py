@@ -16,7 +16,7 @@ WARM_UP_S = 0.3
 _STRIDE = 200
 _CONSUME_MAX = 10_000
 
-# A broker that keeps less of what it acknowledged gets no consume figure; librdkafka's mock keeps 5 MB.
+# A broker that keeps less of the acknowledged records gets no consume figure; librdkafka's mock keeps 5 MB.
 _KEPT_MIN = 0.9
 
 
@@ -104,7 +104,7 @@ def _consume(target: Target, reader: Consumer, records: int, title: str) -> tupl
 
 
 def _next_records(reader: Consumer, count: int) -> list[Message]:
-    """Up to `count` records, waiting only until some are there."""
+    """Returns up to `count` records, waiting only until some are there."""
     deadline = time.perf_counter() + ANSWER_TIMEOUT_S
     while time.perf_counter() < deadline:
         # A short timeout, because consume() waits for the full count until it ends.

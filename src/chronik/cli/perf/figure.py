@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Direction(Enum):
-    """Which way a figure improves."""
+    """The direction in which a figure improves."""
 
     HIGHER = "higher is better"
     LOWER = "lower is better"
@@ -23,7 +23,7 @@ class Figure:
     value: float
     unit: str
     better: Direction = Direction.HIGHER
-    # What a reader may want beside the number, such as MB/s or how many samples it rests on.
+    # A remark next to the number, such as MB/s or the count of samples.
     note: str = ""
 
 

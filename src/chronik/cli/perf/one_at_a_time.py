@@ -1,4 +1,4 @@
-"""How long one record takes from produce() to its acknowledgement, with nothing else in flight."""
+"""The time of one record from produce() to its acknowledgement, with nothing else in flight."""
 
 import time
 from collections.abc import Iterator

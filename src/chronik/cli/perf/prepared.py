@@ -20,7 +20,7 @@ _SIZE = struct.Struct(">i")
 
 
 def produce_request(topic: str, value: bytes, timestamp_ms: int) -> bytes:
-    """One whole frame, size included, that produces one record to partition 0 with acks=all."""
+    """Returns one whole frame, size included, that produces one record to partition 0 with acks=all."""
     batch = record_batch(value, timestamp_ms)
     header = struct.pack(">hhi", _PRODUCE_KEY, _PRODUCE_VERSION, _CORRELATION_ID) + _string("chronik-perf")
     no_transaction = struct.pack(">h", -1)
@@ -36,7 +36,7 @@ def produce_request(topic: str, value: bytes, timestamp_ms: int) -> bytes:
 
 
 def error_code_position(topic: str) -> int:
-    """Where in the response frame (size included) the partition's error code is."""
+    """Returns the position of the partition's error code in the response frame (size included)."""
     size_and_correlation, topic_count, partition_count, index = 8, 4, 4, 4
     return size_and_correlation + topic_count + len(_string(topic)) + partition_count + index
 

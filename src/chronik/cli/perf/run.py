@@ -44,7 +44,7 @@ def run_each(
     seconds: float,
     on_progress: Progress = lambda title, done: None,
 ) -> Iterator[Figure]:
-    """As `run`, but each figure comes once it is known: a later failure does not take it away."""
+    """As `run`, but yields each figure once it is known: a later failure does not take it away."""
     for workload in workloads:
         with temporary_topic(bootstrap_servers) as topic:
             target = Target(
@@ -57,7 +57,7 @@ def run_each(
 
 
 def measure(workload: Workload, target: Target) -> Iterator[Figure]:
-    """One workload's figures, each as soon as its part is over: the next part has not begun then.
+    """Yields one workload's figures, each as soon as its part is over: the next part has not begun then.
 
     Raises MeasurementError.
     """

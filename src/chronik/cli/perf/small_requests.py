@@ -25,7 +25,7 @@ _RECEIVE_BYTES = 4096
 
 
 class _Connection:
-    """One socket that always has exactly one request in flight. Made connected, closed by its maker."""
+    """One socket that always has exactly one request in flight. Created connected, closed by its creator."""
 
     def __init__(self, address: tuple[str, int], topic: str) -> None:
         self._request = produce_request(topic, bytes(RECORD_BYTES), int(time.time() * 1000))
@@ -39,7 +39,9 @@ class _Connection:
         self.socket.sendall(self._request)
 
     def is_answered(self) -> bool:
-        """Read what is there; whether the answer is whole. Raises MeasurementError when it is an error."""
+        """Reads available data; returns whether the answer is whole. Raises MeasurementError when it is an
+        error.
+        """
         data = self.socket.recv(_RECEIVE_BYTES)
         if not data:
             raise MeasurementError("the broker closed a connection")

@@ -1,4 +1,4 @@
-"""The workloads by name, and what each is handed."""
+"""The workloads by name, and their parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Progress = Callable[[str, float], None]
 
 
 class Workload(Enum):
-    """What can be measured. The value is the name on the command line."""
+    """The measurements. The value is the name on the command line."""
 
     BULK_100B = "bulk-100b"
     BULK_1KIB = "bulk-1kib"
@@ -19,7 +19,7 @@ class Workload(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a workload sends its records: partition 0 of a topic of its own, on a broker that is up."""
+    """The target of a workload's records: partition 0 of a topic of its own, on a broker that is up."""
 
     bootstrap_servers: str
     topic: str

@@ -12,18 +12,18 @@ from chronik import __version__
 from chronik.server.http.view import NodeView
 from chronik.server.metrics import render
 
-# Answers describe a moment; nobody on the way may keep them.
+# Answers describe a moment; no proxy may store them.
 _HEADERS = {"cache-control": "no-store"}
 
 
 class Pages:
-    """Handlers with the node they ask. All run on the node's event loop."""
+    """Handlers with the node they query. All run on the node's event loop."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
 
     async def root(self, request: Request) -> Response:
-        """What this is, for a person who looks."""
+        """Describes the node for a person with a browser."""
         about = self._node.about()
         content = {
             "name": "chronik",
@@ -38,7 +38,7 @@ class Pages:
         return JSONResponse(content, headers=_HEADERS)
 
     async def live(self, request: Request) -> Response:
-        """The event loop turns: that is all this says."""
+        """Succeeds if the event loop turns; means nothing else."""
         return JSONResponse({"status": "live"}, headers=_HEADERS)
 
     async def ready(self, request: Request) -> Response:

@@ -1,8 +1,8 @@
-"""HTTP connections, so few and for so long that whoever watches the node always finds a place.
+"""HTTP connections, limited in number and time so that a monitor always finds a place.
 
-A request must be there within `REQUEST_SECONDS`, its answer be read within `ANSWER_SECONDS`, and one
-connection too many costs the one that has been without a request longest: clients that only hold connections
-open lose them to those that ask.
+A request must arrive within `REQUEST_SECONDS`, its answer be read within `ANSWER_SECONDS`, and one connection
+too many costs the one that has been without a request longest: clients that only hold connections open lose
+them to those that send requests.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 10.0
 # From there to the end of the answer. Metrics of 10,000 partitions are some megabytes, written in a second.
 ANSWER_SECONDS = 60.0
-# A busy connection gives way only after so long, and only when no other does.
+# A busy connection gives way only after this time, and only when no other does.
 _BUSY_SECONDS = 10.0
 
 
 class HttpConnections:
-    """All that are open. Owned by the server, which gives each its protocol."""
+    """All open connections. Owned by the server, which gives each its protocol."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class HttpConnections:
         return iter(list(self._open))
 
     def add(self, connection: "HttpConnection") -> None:
-        """One more; another, or itself, goes when that is one too many."""
+        """Adds one; above the limit another one, or itself, is closed."""
         if len(self._open) >= CONNECTIONS_MAX:
             self._give_way(connection)
         if not connection.is_aborted:
@@ -76,7 +76,7 @@ class HttpConnections:
             self._teller = asyncio.get_running_loop().call_later(WINDOW_SECONDS, self._tell)
 
     def close(self) -> None:
-        """The server ends, and closes what is open itself."""
+        """The server ends, and closes open connections itself."""
         if self._teller is not None:
             self._teller.cancel()
 
@@ -113,7 +113,7 @@ class HttpConnection(H11Protocol):
         return "" if self.client is None else f"{self.client[0]}:{self.client[1]}"
 
     def abort(self, reason: Reason) -> None:
-        """Close at once, whatever is under way."""
+        """Closes at once, whatever is in progress."""
         if not self.is_aborted:
             self.is_aborted = True
             self._all.note(reason, self)

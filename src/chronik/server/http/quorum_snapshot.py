@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def take_metadata_figures(
     metadata: MetadataService, metadata_partition: MetadataPartition, runtime: "ClusterRuntime | None"
 ) -> MetadataFigures | None:
-    """On the event loop. None before it is open."""
+    """Must run on the event loop. Returns None before it is open."""
     try:
         partition = metadata_partition.partition
     except KafkaError:
@@ -48,7 +48,7 @@ def _group(runtime: "ClusterRuntime") -> "ReplicatedGroup | None":
 
 
 def _state(partition: Partition) -> str:
-    """Of a group of one, which leads until its log fails."""
+    """The state of a group of one, which leads until its log fails."""
     return "leader" if partition.is_leader else "unattached"
 
 

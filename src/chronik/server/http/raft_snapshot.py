@@ -11,7 +11,7 @@ from chronik.vocab.ids import NodeId
 
 
 def take_raft_figures(runtime: ClusterRuntime, metadata: MetadataService) -> RaftFigures:
-    """On the event loop; looks at every group of the node."""
+    """Must run on the event loop; reads every group of the node."""
     host, transport = runtime.host.statistics(), _transport(runtime.transport)
     return RaftFigures(
         groups=host.groups,

@@ -1,7 +1,7 @@
 """The HTTP listener: bound at once, served from the first connection on.
 
-Speaking HTTP takes 15 MB and 150 ms of imports, which a broker that nobody watches does not pay, and which
-must not delay the first Kafka clients. So the socket only listens at first; the kernel keeps whoever connects
+The HTTP libraries take 15 MB and 150 ms of imports, which a broker without monitoring does not pay, and which
+must not delay the first Kafka clients. So the socket only listens at first; the kernel keeps connections
 waiting while the imports run in a thread.
 """
 
@@ -34,7 +34,7 @@ class HttpServer:
         self._server: UvicornServer | None = None
 
     async def start(self) -> int:
-        """Listen; the port, which is the one asked for unless that was 0.
+        """Starts to listen; returns the port, which is the configured one unless that is 0.
 
         Raises OSError naming the address.
         """

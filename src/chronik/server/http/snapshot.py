@@ -1,4 +1,4 @@
-"""The node's rooms read into one value: for whoever implements `NodeView.statistics`."""
+"""Reads the node's rooms into one value: for implementations of `NodeView.statistics`."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ _SLICE = 256
 
 
 class Sources(NamedTuple):
-    """Where the figures of a node are."""
+    """The sources of a node's figures."""
 
     broker: Broker
     requests: Mapping[ApiKey, ApiStatistics]
@@ -53,8 +53,8 @@ class Sources(NamedTuple):
 
 
 async def take_statistics(sources: Sources) -> NodeStatistics:
-    """On the event loop, which turns after every few hundred partitions: clients wait for some milliseconds
-    at most, and the figures are of as many moments.
+    """Runs on the event loop, and yields after every few hundred partitions: clients wait for some
+    milliseconds at most, and the figures are of as many moments.
     """
     broker, connections = sources.broker, sources.listeners.statistics
     return NodeStatistics(
@@ -84,7 +84,7 @@ async def take_statistics(sources: Sources) -> NodeStatistics:
 
 
 async def in_slices(items: Sequence[_Item], read: Callable[[_Item], _Row]) -> list[_Row]:
-    """What is gone meanwhile is read all the same: as it was at its end."""
+    """Items removed in the meantime are read all the same, in their last state."""
     rows: list[_Row] = []
     for start in range(0, len(items), _SLICE):
         rows += map(read, items[start : start + _SLICE])
@@ -115,7 +115,7 @@ async def _membership(broker: Broker) -> MembershipFigures:
 
 
 def _addresses(broker: Broker) -> dict[int, str]:
-    """Of each broker the first listener's."""
+    """Returns the address of each broker's first listener."""
     return {
         one.node: host_and_port(one.endpoints[0].host, one.endpoints[0].port)
         for one in broker.metadata.image.brokers.values()
@@ -131,7 +131,7 @@ def _requests(requests: Mapping[ApiKey, ApiStatistics]) -> dict[str, RequestTota
         for api_key, totals in requests.items()
     }
     if "Fetch" in named:
-        # Kafka counts a consumer's fetches under both names, and dashboards ask for this one.
+        # Kafka counts a consumer's fetches under both names, and dashboards use this one.
         named["FetchConsumer"] = named["Fetch"]
     return named
 

@@ -1,6 +1,6 @@
-"""What HTTP knows of the node.
+"""The interface between HTTP and the node.
 
-Named tuples, because the node imports this at its start, and a dataclass takes ten times as long to make.
+Named tuples, because the node imports this at its start, and a dataclass takes ten times as long to create.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,9 @@ from chronik.raft.syncer import SyncerStatistics
 
 
 class RequestTotals(NamedTuple):
-    """One API since start. Seconds are between a request's arrival and its answer, waiting included."""
+    """Totals of one API since start. Seconds are between a request's arrival and its answer, waiting
+    included.
+    """
 
     requests: int
     errors: int
@@ -42,8 +44,8 @@ class PartitionFigures(NamedTuple):
     bytes: int
     # Whether who leads comes first in the assignment.
     is_preferred: bool = True
-    # Only of those that this node leads: replicas, those in sync, how many of them acks=all asks for, and how
-    # many records the one that is furthest behind lacks, of those that have been heard.
+    # Only of those that this node leads: replicas, in-sync ones, the minimum of in-sync ones for acks=all,
+    # and the records that the connected replica furthest behind lacks.
     replicas: int = 1
     in_sync: int = 1
     in_sync_min: int = 1
@@ -60,7 +62,7 @@ class PartitionFigures(NamedTuple):
 
     @property
     def is_at_min_isr(self) -> bool:
-        """Of several replicas: that of a single one is no news."""
+        """Of several replicas: a single one is always at its minimum."""
         return self.in_sync == self.in_sync_min < self.replicas
 
 
@@ -81,7 +83,7 @@ class MembershipFigures(NamedTuple):
     # Partitions of which this node knows no leader.
     leaderless: int
     brokers: int
-    # Among them those that are taken for lost, or stop.
+    # Those of them that are fenced, or stopping.
     fenced: int
     is_controller: bool
     # Only on the controller, so that the sum over all nodes is the cluster's: partitions by topic, and
@@ -119,7 +121,7 @@ class MetadataFigures(NamedTuple):
 
     # In Kafka's words: leader, follower, candidate, prospective, unattached.
     state: str
-    # -1 while nobody is known to lead; -1 while nobody has this node's vote in this epoch.
+    # -1 while no leader is known; -1 while this node has not voted in this epoch.
     leader: int
     vote: int
     epoch: int
@@ -161,7 +163,7 @@ class RaftFigures(NamedTuple):
 
 
 class NodeAbout(NamedTuple):
-    """Who the node is."""
+    """The node's identity."""
 
     node_id: int
     cluster_id: str
@@ -171,13 +173,13 @@ class NodeAbout(NamedTuple):
 
 
 class StorageFigures(NamedTuple):
-    """What is wrong with the data directory."""
+    """Problems of the data directory."""
 
     # Partitions with records that are damaged or missing.
     damaged_partitions: int = 0
     # Places found since start, by `log.damage.DamageKind`'s values.
     damage: Mapping[str, int] = {}
-    # What is refused now, by `disk_trouble.Trouble`'s values, and attempts refused since start.
+    # Resources in short supply now, by `disk_trouble.Trouble`'s values, and attempts refused since start.
     short: Mapping[str, bool] = {}
     refused: Mapping[str, int] = {}
 
@@ -219,18 +221,20 @@ class NodeView(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is wrong although clients can use it: damaged records, a full disk."""
+        """Problems that clients do not notice: damaged records, a full disk."""
         ...
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why it is not ready; empty when it is."""
+        """The reasons why it is not ready; empty when it is."""
         ...
 
     def about(self) -> NodeAbout:
-        """May be asked before the node is ready."""
+        """May be called before the node is ready."""
         ...
 
     async def statistics(self) -> NodeStatistics:
-        """A snapshot, taken in pieces between which the loop turns. May be asked before the node is ready."""
+        """A snapshot, taken in pieces between which the loop turns. May be called before the node is
+        ready.
+        """
         ...

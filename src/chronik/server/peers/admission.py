@@ -1,4 +1,4 @@
-"""Whether to have a connection with who says HELLO. Pure."""
+"""Decides whether to accept the sender of a HELLO. Pure."""
 
 from collections.abc import Mapping, Set
 from typing import NamedTuple
@@ -10,21 +10,22 @@ from chronik.vocab.ids import NodeId
 
 
 class Admission(NamedTuple):
-    """What this node knows when it judges."""
+    """This node's knowledge when it decides."""
 
     own: PeerInfo
     cluster_id: str
     # The other nodes of the configuration.
     others: Set[NodeId]
-    # Those that are up now.
+    # Peers that are up now.
     connected: Mapping[NodeId, PeerInfo]
     has_secret: bool
 
 
 def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | None) -> Refused | None:
-    """Why not; None when it is welcome. `dialled` is whom this node dialled, None when it was dialled.
+    """Returns the refusal; None when the peer is accepted. `dialled` is the node that this node dialled, None
+    when it was dialled.
 
-    A node that is connected and comes again from the same directory is welcome: it lost a connection whose
+    A node that is connected and comes again from the same directory is accepted: it lost a connection whose
     end this node has not seen yet.
     """
     own = admission.own
@@ -75,7 +76,7 @@ def judge(hello: Hello | OtherVersion, admission: Admission, dialled: NodeId | N
 
 
 def wrong_secret(own: NodeId, peer: NodeId) -> Refused:
-    """Of one that sent no proof, or a wrong one."""
+    """Returns the refusal of a peer that sent no proof, or a wrong one."""
     return Refused(
         Refusal.SECRET,
         f"node {own} has another raft.secret than what says to be node {peer}: give all nodes the same",

@@ -1,7 +1,7 @@
 """One connection to another node: its handshake, then frames in and out.
 
-Made by `PeerTransport` when it dials or accepts, called by the event loop, gone when the socket is. It knows
-nothing of other connections; its owner decides whom to let in and who is up.
+Created by `PeerTransport` when it dials or accepts, called by the event loop, gone when the socket is. It
+knows nothing of other connections; its owner decides which peers to accept and which are up.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger(__name__)
 
-# What may wait for one peer to read. A peer that is this far behind is slower than what is produced; Raft
-# sends again what it lacks, from the log.
+# Bytes that one peer has not read. A peer that is this far behind is slower than the producers; Raft sends
+# again what it lacks, from the log.
 UNSENT_BYTES_MAX = 64 * 1024 * 1024
 
 _BEFORE_HELLO = frozenset({LinkKind.HELLO, LinkKind.REFUSED})
@@ -63,15 +63,15 @@ class LinkOwner(Protocol):
 
     @property
     def secret(self) -> SharedSecret | None:
-        """What both sides must know."""
+        """The secret that both sides must know."""
         ...
 
     def wrong_secret(self, link: "PeerConnection") -> Refused:
-        """What is said to one that did not prove that it knows the secret."""
+        """Returns the refusal for a peer that did not prove that it knows the secret."""
         ...
 
     def on_ready(self, link: "PeerConnection") -> None:
-        """The handshake is over; both sides say so."""
+        """The handshake is complete on both sides."""
         ...
 
     def on_refused(self, link: "PeerConnection", refused: Refused, *, by_peer: bool) -> None: ...
@@ -79,7 +79,7 @@ class LinkOwner(Protocol):
     def on_frame(self, link: "PeerConnection", kind: FrameKind, payload: memoryview) -> None: ...
 
     def on_broken(self, link: "PeerConnection", reason: str) -> None:
-        """It sent what is no frame. To be aborted."""
+        """The peer sent bytes that are no frame. The connection must be aborted."""
         ...
 
     def on_lost(self, link: "PeerConnection") -> None: ...
@@ -92,7 +92,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         self, owner: LinkOwner, *, dialled: NodeId | None, scratch: memoryview, timings: PeerTimings
     ) -> None:
         self.dialled = dialled
-        # Who said HELLO; set before `on_ready`. Not to be believed before the connection is up.
+        # The peer's HELLO; set before `on_ready`. Not to be trusted before the connection is up.
         self.hello: Hello | None = None
         # Both HELLOs as they were sent: this node's and the other's.
         self._own_hello = b""
@@ -103,7 +103,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         # Nothing more is taken from it, and nothing given to it.
         self.is_closed = False
         self.close_reason = "the other side closed it"
-        # By either side, for a reason that was said.
+        # By either side, with a reason.
         self.is_refused = False
         self.bytes_received = 0
         # Done when the socket is gone.
@@ -187,14 +187,14 @@ class PeerConnection(asyncio.BufferedProtocol):
         return True
 
     def heartbeat(self) -> None:
-        """Unless something waits to be sent, which says as much."""
+        """Sends a heartbeat, unless other frames wait to be sent, which serve as one."""
         if not self.unsent_bytes:
             self._out.append(_HEARTBEAT)
             self._out_bytes += len(_HEARTBEAT)
             self.flush()
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Writes the collected frames."""
         out, self._out = self._out, []
         self._out_bytes = 0
         if not out or self.is_closed or self._transport is None:
@@ -207,7 +207,7 @@ class PeerConnection(asyncio.BufferedProtocol):
             self._transport.writelines(out)
 
     def close(self, reason: str) -> None:
-        """Take nothing more from it; close when what was written is sent."""
+        """Takes nothing more from the peer; closes when written data is sent."""
         if not self.is_closed and self._transport is not None:
             self.flush()
             self.is_closed = True
@@ -289,7 +289,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         return (self._own_hello, self._peer_hello) if own_first else (self._peer_hello, self._own_hello)
 
     def refuse(self, refused: Refused) -> None:
-        """Say why, and close."""
+        """Sends the refusal, and closes."""
         self.is_refused = True
         self._write(frame(LinkKind.REFUSED, encode_refused(refused)))
         self.close(refused.reason)

@@ -11,8 +11,7 @@ from chronik.vocab.address import host_and_port
 from chronik.vocab.ids import NodeId
 from chronik.vocab.seams import Randomness
 
-# What is refused is wrong until somebody corrects it, so that the port of the other node need not be busy
-# with it.
+# A refusal lasts until an operator corrects it, so the other node's port need not be busy with it.
 _REFUSED_FACTOR = 10
 
 
@@ -39,7 +38,7 @@ class Dialer:
         self._reports = reports
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
             factor = await self._attempt()
             # Not all nodes at one time.
@@ -55,7 +54,7 @@ class Dialer:
             return links[-1]
 
         try:
-            # Each attempt asks again, so that a network that is whole again is noticed at once.
+            # Each attempt resolves again, so that a recovered network is noticed at once.
             async with asyncio.timeout(self._timings.silence_ms / 1000):
                 await self._network.connect(make, self._host, self._port)
         except OSError as error:

@@ -1,8 +1,8 @@
-"""Frames between nodes: a four-byte length, a byte that says whose the frame is, the payload. Sans-IO.
+"""Frames between nodes: a four-byte length, a byte for the receiver, the payload. Sans-IO.
 
 Payloads are handed out as views of buffers that are not used again, because entries are kept until they are
 on disk. Many small frames that came with one read share one buffer, which is copied out of the one that all
-connections read into; a frame that is still on its way is read into a buffer of its own, where it stays.
+connections read into; an incomplete frame is read into a buffer of its own, where it stays.
 """
 
 import struct
@@ -15,13 +15,13 @@ from chronik.raft.transport import Buffer, MalformedFrame
 HEAD = struct.Struct(">IB")
 
 # A frame holds at most what one leader sends one follower at once, or one snapshot of the metadata. A
-# snapshot of a hundred thousand partitions is some 20 MB; whatever is larger is a mistake.
+# snapshot of a hundred thousand partitions is some 20 MB; anything larger is a mistake.
 FRAME_BYTES_MAX = 128 * 1024 * 1024
 
-# Before a peer has said who it is. The largest frame of a handshake is a HELLO, most of it its `extra`.
+# Before a peer has identified itself. The largest frame of a handshake is a HELLO, most of it its `extra`.
 HANDSHAKE_FRAME_BYTES_MAX = 64 * 1024
 
-# What a socket usually has at once. Shared by all connections of a loop.
+# The usual content of a socket. Shared by all connections of a loop.
 _SCRATCH_BYTES = 256 * 1024
 
 # A frame's buffer begins with at most this, and then doubles as it is filled: who announces much and sends
@@ -49,7 +49,7 @@ def make_scratch() -> memoryview:
 
 
 class FrameReceiver:
-    """One per connection: says where the next read goes, and what frames it made whole."""
+    """One per connection: gives the buffer of the next read, and the frames that it completed."""
 
     __slots__ = ("_begun", "_filled", "_kind", "_length", "_scratch", "frame_bytes_max", "kinds")
 
@@ -67,7 +67,7 @@ class FrameReceiver:
         self._kind = 0
 
     def space(self) -> memoryview:
-        """Where the next read must go. Not empty."""
+        """Returns the target of the next read. Not empty."""
         begun = self._begun
         if begun is None:
             return self._scratch
@@ -95,7 +95,7 @@ class FrameReceiver:
         return ((self._kind, payload),)
 
     def _cut(self, count: int) -> Iterator[tuple[int, memoryview]]:
-        """The frames in the scratch buffer; what is left over goes into a buffer of its own."""
+        """Yields the frames in the scratch buffer; the rest goes into a buffer of its own."""
         data = memoryview(b"")
         at = 0
         while count - at >= HEAD.size:
@@ -130,15 +130,18 @@ class FrameReceiver:
         self._kind = kind
 
     def _fill(self, start: int, end: int) -> None:
-        """Move [start, end) of the scratch buffer to what has begun. Less than the scratch buffer, it
-        fits."""
+        """Moves [start, end) of the scratch buffer to the incomplete frame. Less than the scratch buffer,
+        it fits.
+        """
         assert self._begun is not None
         self._filled = end - start
         self._begun[: self._filled] = self._scratch[start:end]
 
 
 def _extended(buffer: bytearray, count: int) -> bytearray:
-    """With `count` bytes more. Moved by the kernel, unless the loop still holds the view it read into."""
+    """Returns it with `count` bytes more. Moved by the kernel, unless the loop still holds the view it
+    read into.
+    """
     try:
         buffer.extend(bytes(count))
     except BufferError:

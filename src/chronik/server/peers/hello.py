@@ -1,9 +1,9 @@
-"""What two nodes say before they trust a connection: who they are, or why not.
+"""The handshake of two nodes: their identities, or a refusal.
 
-The dialling node says HELLO, the other one HELLO, the first READY; from then on both are up. Where there is a
-secret, the HELLO that answers is followed by a PROOF, and READY has one in it (`secret.py`). Either may say
-REFUSED instead, and then closes. Magic and version come first in every HELLO, and REFUSED has no version, so
-that releases that do not understand each other can say so.
+The dialling node sends HELLO, the other one HELLO, the first READY; from then on both are up. Where there is
+a secret, the HELLO that answers is followed by a PROOF, and READY has one in it (`secret.py`). Either may
+send REFUSED instead, and then closes. Magic and version come first in every HELLO, and REFUSED has no
+version, so that releases that do not understand each other can report it.
 """
 
 import struct
@@ -29,15 +29,17 @@ _REASON_CHARACTERS_MAX = 1000
 
 
 class Hello(NamedTuple):
-    """Of a node in `PROTOCOL_VERSION`; of another version only that is known, see `OtherVersion`."""
+    """A node's HELLO in `PROTOCOL_VERSION`; of another version only the version is known, see
+    `OtherVersion`.
+    """
 
     cluster_id: str
     peer: PeerInfo
-    # Whom it dialled, or whom it answers.
+    # The node it dialled, or answers.
     target: NodeId
     # For the rooms above: given out by `PeerTransport.extra_of`.
     extra: bytes
-    # Whether it proves that it knows a secret, and wants that proved.
+    # True if it proves that it knows a secret, and requires the same proof.
     has_secret: bool = False
     # Never the same twice where there is a secret; empty where there is none.
     nonce: bytes = b""
@@ -50,7 +52,7 @@ class OtherVersion(NamedTuple):
 
 
 class Refusal(IntEnum):
-    """Why a connection is refused. Numbers are on the wire."""
+    """Reasons of refused connections. Numbers are on the wire."""
 
     OTHER_VERSION = 1
     OTHER_CLUSTER = 2
@@ -62,14 +64,15 @@ class Refusal(IntEnum):
     UNKNOWN_NODE = 5
     # A node with this id and another data directory is connected.
     ID_IN_USE = 6
-    # It does not show that it knows the secret, or wants to be shown one that this node does not have.
+    # It does not prove that it knows the secret, or requires a proof of a secret that this node does not
+    # have.
     SECRET = 7
     # Of a later release.
     OTHER = 255
 
 
 class Refused(NamedTuple):
-    """`reason` names nodes by their ids, so that it reads the same on both sides, and says what to do."""
+    """`reason` names nodes by their ids, so that it reads the same on both sides, and has the remedy."""
 
     refusal: Refusal
     reason: str
@@ -93,7 +96,7 @@ def encode_hello(hello: Hello) -> bytes:
 
 
 def decode_hello(payload: memoryview) -> Hello | OtherVersion:
-    """Raises MalformedFrame. What follows a whole HELLO is of a later release, and ignored."""
+    """Raises MalformedFrame. Bytes after a whole HELLO are of a later release, and ignored."""
     try:
         magic, version = _BEGIN.unpack_from(payload)
         if magic != _MAGIC:
@@ -123,7 +126,7 @@ def encode_refused(refused: Refused) -> bytes:
 
 
 def decode_refused(payload: memoryview) -> Refused:
-    """Anything after the first byte is text, of which only what can be printed is kept."""
+    """Anything after the first byte is text, of which only printable characters are kept."""
     if not payload:
         raise MalformedFrame("a refusal without a reason")
     try:

@@ -14,7 +14,7 @@ _BACKLOG = 128
 
 
 class Network(Protocol):
-    """How `PeerTransport` reaches the world."""
+    """The network under `PeerTransport`."""
 
     async def serve(
         self, factory: ProtocolFactory, address: tuple[str, int] | socket.socket
@@ -28,7 +28,7 @@ class Network(Protocol):
 
 
 class PlainTcp:
-    """Nothing around the bytes."""
+    """Connections without a layer around the bytes."""
 
     async def serve(
         self, factory: ProtocolFactory, address: tuple[str, int] | socket.socket

@@ -1,4 +1,4 @@
-"""Log lines about connections, each said once: peers that are away are redialled ten times a second."""
+"""Log lines about connections, each written once: absent peers are redialled ten times a second."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from chronik.vocab.ids import NodeId
 
 _log = logging.getLogger("chronik.server.peers")
 
-# What is wrong and stays wrong is said again after so long.
+# A lasting problem is logged again after this time.
 _AGAIN_SECONDS = 60.0
 
-# Of strangers' connections, which could name any number of nodes, so many are told apart.
+# Strangers' connections could name any number of nodes: this many are distinguished.
 _STRANGERS_MAX = 64
 
 
@@ -55,7 +55,7 @@ class Reports:
         self._refusals[key] = now
         side = "the other node refuses" if by_peer else "this node refuses"
         extra = {"peer": who, "address": address, "refusal": refused.refusal.name}
-        # Somebody who tries to get in is no error of this node.
+        # An attempt to get in is no error of this node.
         level = logging.WARNING if refused.refusal is Refusal.SECRET else logging.ERROR
         _log.log(level, "peer connection refused: %s: %s", side, refused.reason, extra=extra)
 

@@ -1,10 +1,10 @@
-"""How two nodes show each other that they know the cluster's secret, without saying it. Pure.
+"""Mutual proof of two nodes that they know the cluster's secret, without sending it. Pure.
 
-Each says a fresh nonce in its HELLO, and proves with a keyed hash (HMAC-SHA256) over both HELLOs as they
+Each sends a fresh nonce in its HELLO, and proves with a keyed hash (HMAC-SHA256) over both HELLOs as they
 were sent: ids, directories, cluster, nonces. A proof is of one side of one handshake. It can neither be used
 again, for the other side's nonce is another then, nor be sent back, for the two sides' proofs differ.
 
-It authenticates a connection's beginning. What is said later is neither hidden nor signed: that takes TLS.
+It authenticates a connection's beginning. Later frames are neither hidden nor signed: that takes TLS.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from enum import Enum
 
 NONCE_BYTES = 32
 
-# Shorter ones can be guessed: whoever dials gets to see a proof to try guesses on.
+# Shorter ones can be guessed: a dialler receives a proof to test guesses on.
 SECRET_CHARACTERS_MIN = 16
 
 _LABEL = b"chronik peer handshake 2\x00"
@@ -23,14 +23,14 @@ _SIZE = struct.Struct(">I")
 
 
 class Side(Enum):
-    """Who proves. Values are in what is hashed."""
+    """The proving side. Values are part of the hash."""
 
     DIALLER = b"dialler"
     LISTENER = b"listener"
 
 
 def new_nonce() -> bytes:
-    """From the operating system: one that came before would let an old proof count again."""
+    """From the operating system: a repeated nonce would make an old proof valid again."""
     return secrets.token_bytes(NONCE_BYTES)
 
 
@@ -46,11 +46,11 @@ class SharedSecret:
         self._key = secret.encode()
 
     def prove(self, side: Side, dialler_hello: bytes, listener_hello: bytes) -> bytes:
-        """What `side` sends. The HELLOs as they were on the wire, without frames' heads."""
+        """Returns the proof of `side`. The HELLOs as they were on the wire, without frames' heads."""
         parts = (side.value, dialler_hello, listener_hello)
         message = _LABEL + b"".join(_SIZE.pack(len(part)) + part for part in parts)
         return hmac.digest(self._key, message, hashlib.sha256)
 
     def is_proof(self, proof: bytes, side: Side, dialler_hello: bytes, listener_hello: bytes) -> bool:
-        """In a time that says nothing of how much of it is right."""
+        """Compares in constant time."""
         return hmac.compare_digest(proof, self.prove(side, dialler_hello, listener_hello))

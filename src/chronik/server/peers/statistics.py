@@ -1,4 +1,4 @@
-"""What passed between this node and the others."""
+"""Traffic between this node and the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from chronik.vocab.ids import NodeId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerStatistics:
-    """Of one peer, since this node started."""
+    """Totals of one peer, since this node started."""
 
     is_up: bool = False
     # How often a connection came up.
@@ -34,7 +34,7 @@ class TransportStatistics:
 
 @dataclass(slots=True)
 class Counters:
-    """Of one peer; outlives its connections."""
+    """Counters of one peer; outlive its connections."""
 
     connects: int = 0
     frames_received: int = 0

@@ -1,8 +1,8 @@
 """`raft.transport.Transport` over TCP.
 
-Of two nodes the one with the higher id dials. All that is said to a peer in one turn of the loop goes out in
-one write. Peers that are silent for an election timeout are taken down; silence is counted in ticks of this
-node, so that a pause of its own is nobody's silence.
+Of two nodes the one with the higher id dials. All frames to a peer in one turn of the loop go out in one
+write. Peers that are silent for an election timeout are taken down; silence is counted in ticks of this node,
+so that a pause of its own counts for no peer's silence.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from chronik.vocab.seams import Randomness
 
 _log = logging.getLogger(__name__)
 
-# Connections that have not said yet who they are. A cluster has a few nodes, each with one attempt at a time;
+# Connections that have not identified themselves. A cluster has a few nodes, each with one attempt at a time;
 # beyond, the oldest makes room.
 HANDSHAKES_MAX = 64
 
-# When the node ends, what was written last gets so long to leave.
+# When the node ends, the last frames have this long to leave.
 _CLOSING_SECONDS_MAX = 1.0
 
 
 class PeerTransport:
-    """One per node, for the node's life. Made before its listener, which `start` is given."""
+    """One per node, for the node's life. Created before its listener, which is passed to `start`."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class PeerTransport:
         secret: SharedSecret | None = None,
         directories: Callable[[], Mapping[NodeId, str]] = dict,
     ) -> None:
-        """`address` is where to listen: host and port, or sockets bound already. `others` has the addresses
-        of all other nodes; nobody else is let in. `extra` is asked at each handshake for what to send along,
-        of at most `EXTRA_BYTES_MAX`. With `secret` only who knows it is let in. `directories` says which
-        nodes had so far, as far as is known.
+        """`address` is where to listen: host and port, or sockets bound already. `others` has the
+        addresses of all other nodes; no other peer is accepted. `extra` is called at each handshake for
+        bytes to send along, at most `EXTRA_BYTES_MAX`. With `secret` only peers that know it are
+        accepted. `directories` has the nodes' directories so far, as far as known.
         """
         self._secret = secret
         self._directories = directories
@@ -106,12 +106,12 @@ class PeerTransport:
 
     @property
     def port(self) -> int:
-        """Where it listens; after `start`."""
+        """The port it listens on; after `start`."""
         return int(self._servers[0].sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Send what was said, then close. The listener is told nothing any more. Also after a `start` that
-        failed.
+        """Sends pending frames, then closes. The listener is not called any more. Also after a `start`
+        that failed.
         """
         self._is_closed = True
         if self._ticker is not None:
@@ -150,7 +150,7 @@ class PeerTransport:
         return list(self._infos.values())
 
     def extra_of(self, node: NodeId) -> bytes:
-        """What the peer sent along in its last handshake; empty if it never came up."""
+        """Returns the extra bytes of the peer's last handshake; empty if it never came up."""
         return self._extras.get(node, b"")
 
     def statistics(self) -> TransportStatistics:
@@ -159,7 +159,7 @@ class PeerTransport:
         )
 
     def refusals(self) -> Mapping[NodeId, str]:
-        """Nodes that are not connected because they or this node refused it, with what was said last."""
+        """Nodes that are not connected because they or this node refused it, with the last reason."""
         return dict(sorted(self._refused.items()))
 
     def _statistics_of(self, node: NodeId) -> PeerStatistics:
@@ -175,7 +175,8 @@ class PeerTransport:
             unsent_bytes=0 if link is None else link.unsent_bytes,
         )
 
-    # A turn of the loop: what came in it has been taken when this runs, and what is said by then goes out.
+    # A turn of the loop: frames received in it have been processed when this runs, and frames sent by then go
+    # out.
 
     def _open_turn(self) -> None:
         if not self._is_turn_open:
@@ -243,7 +244,7 @@ class PeerTransport:
         self._listener.on_peer_up(peer)
 
     def _note_directory(self, peer: PeerInfo, address: str) -> None:
-        """A disk that was replaced, or somebody in the place of a node that is down: an operator knows."""
+        """A disk that was replaced, or another node in the place of one that is down: an operator knows."""
         known = self._seen_directories.get(peer.node) or self._directories().get(peer.node)
         if known is not None and known != peer.directory_id:
             self._reports.new_directory(peer, known, address)
@@ -293,7 +294,7 @@ class PeerTransport:
         link.abort(reason)
 
     def _take_down(self, link: PeerConnection, reason: str) -> None:
-        """Close it, and tell of it, once, if it was up."""
+        """Closes it, and reports it, once, if it was up."""
         link.abort(reason)
         node = link.peer.node if link.hello is not None else None
         if node is None or self._links.get(node) is not link:
@@ -332,7 +333,7 @@ class PeerTransport:
         if late_seconds < self._timings.tick_seconds:
             self._tick()
         else:
-            # This process did not run for a while. Before it concludes anything, it reads what has come: that
+            # This process did not run for a while. Before it concludes anything, it reads received data: that
             # happens between two turns.
             self._loop.call_soon(self._loop.call_soon, self._tick)
 

@@ -1,4 +1,4 @@
-"""What must hold before a node starts: each value by itself, the addresses, and rules between settings."""
+"""Checks before a node starts: each value by itself, the addresses, and rules between settings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -36,7 +36,7 @@ class Addresses(NamedTuple):
 
 
 def check_values(given: Iterable[Given], findings: Findings) -> list[Given]:
-    """Those whose text means a value; the others become problems, once for all names of a setting."""
+    """Returns the settings with valid values; the others become problems, once for all names of a setting."""
     good = []
     said: set[str] = set()
     for setting in given:
@@ -64,7 +64,7 @@ def listeners_as_advertised(given: Sequence[Given], findings: Findings) -> list[
     try:
         listeners = [parse_listener(item) for item in advertised.text.split(",") if item.strip()]
     except ValueError:
-        # It is said where `advertised.listeners` is read.
+        # Reported where `advertised.listeners` is read.
         return []
     text = ",".join(str(listener._replace(host="")) for listener in listeners)
     findings.notes.append(f"listeners is {text}, as advertised.listeners ({advertised.origin})")
@@ -72,7 +72,7 @@ def listeners_as_advertised(given: Sequence[Given], findings: Findings) -> list[
 
 
 def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) -> Addresses:
-    """Parse every address; what is wrong becomes a problem."""
+    """Parses every address; errors become problems."""
     report = Reporter(origins, findings)
     controllers = _controller_names(config)
     protocols = report.parsed("listener.security.protocol.map", _parse_protocols, config) or {}
@@ -97,7 +97,7 @@ def check_addresses(config: BrokerConfig, origins: Origins, findings: Findings) 
 
 
 class Reporter:
-    """Says which setting, from where, is wrong."""
+    """Reports errors with the setting and its source."""
 
     def __init__(self, origins: Origins, findings: Findings) -> None:
         self._origins = origins
@@ -146,7 +146,7 @@ def _parse_http(config: BrokerConfig, name: str) -> Address | None:
 
 
 def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> None:
-    """What must hold between settings, and what the definitions cannot say."""
+    """Checks rules between settings, and others that the definitions cannot express."""
     report = Reporter(origins, findings)
     if len(config.list("log.dirs")) != 1:
         report.problems("log.dirs", ["one directory is supported; several are not"])
@@ -159,7 +159,7 @@ def check_rules(config: BrokerConfig, origins: Origins, findings: Findings) -> N
             report.note(lower, f"{config.int(lower)} is more than {upper}={config.int(upper)}: {effect}")
 
 
-# What Kafka starts with, and so does a node: each says less than it seems to, which is noted.
+# Kafka starts with these, and so does a node: each has less effect than it seems to, which is noted.
 _CONTRADICTIONS = (
     ("message.max.bytes", "socket.request.max.bytes", "a batch above that closes its connection"),
     ("group.min.session.timeout.ms", "group.max.session.timeout.ms", "no session timeout is allowed"),

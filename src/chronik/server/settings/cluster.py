@@ -44,13 +44,13 @@ class Voter(NamedTuple):
 
 
 class ClusterSettings(NamedTuple):
-    """What `Settings` says of the cluster."""
+    """The cluster's part of `Settings`."""
 
     # All nodes by id, this one included; empty when it is its own cluster.
     voters: Mapping[NodeId, Address]
     # Where to listen for the others; None when there are none.
     raft_address: Address | None
-    # What nodes prove to each other that they know; None where nobody else can reach the address.
+    # The secret that nodes prove to each other; None where no other machine can reach the address.
     secret: "SharedSecret | None" = None
 
 
@@ -58,7 +58,7 @@ ALONE = ClusterSettings({}, None)
 
 
 def parse_voter(text: str) -> Voter:
-    """`id@host:port`. Raises ValueError with what is wrong."""
+    """Parses `id@host:port`. Raises ValueError with the problem."""
     digits, at, rest = text.partition("@")
     if not at or not (digits.isascii() and digits.isdigit()) or len(digits) > _NODE_ID_DIGITS_MAX:
         raise ValueError(f"{text!r} is not a voter: write id@host:port")
@@ -73,7 +73,7 @@ def parse_voter(text: str) -> Voter:
 
 
 def voter_problems(voters: Sequence[Voter], node_id: NodeId) -> Iterator[str]:
-    """What is wrong between voters that are each well formed."""
+    """Yields problems between voters that are each well formed."""
     for node, count in Counter(voter.node for voter in voters).items():
         if count > 1:
             yield f"node {node} is in it {count} times"
@@ -91,7 +91,7 @@ def voter_problems(voters: Sequence[Voter], node_id: NodeId) -> Iterator[str]:
 def check_cluster(
     config: BrokerConfig, origins: Origins, addresses: Addresses, findings: Findings
 ) -> ClusterSettings:
-    """Everything about the cluster; what is wrong becomes a problem."""
+    """Checks everything about the cluster; errors become problems."""
     report = Reporter(origins, findings)
     _check_timings(config, report)
     voters = report.parsed(_VOTERS, _parse_voters, config) or ()
@@ -161,7 +161,9 @@ def _note_alone(voters: Sequence[Voter], addresses: Addresses, report: Reporter,
 
 
 def _default_address(own: Address, addresses: Addresses, findings: Findings) -> Address:
-    """Where Kafka would listen for other controllers, else where they will look for this node."""
+    """Returns the address where Kafka would listen for other controllers, else this node's entry in the
+    voters.
+    """
     findings.notes += [
         f"listener {listener.name} is not opened: one address for the other nodes is enough"
         for listener in addresses.controllers[1:]
@@ -212,7 +214,7 @@ def cluster_defaults(nodes: int) -> dict[str, str]:
 
 
 def replication_notes(config: BrokerConfig, origins: Origins, nodes: int) -> Iterable[str]:
-    """Replication factors that somebody gave and no topic can have."""
+    """Yields notes on configured replication factors that no topic can have."""
     for name in _REPLICATION_FACTORS:
         if name in origins and config.int(name) > nodes and BROKER_CONFIGS[name].has_effect:
             there = "is one node" if nodes == 1 else f"are {nodes} nodes"

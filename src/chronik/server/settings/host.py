@@ -1,4 +1,4 @@
-"""Under which address this machine can be reached, for listeners that are open on every interface."""
+"""The address of this machine for clients, for listeners that are open on every interface."""
 
 import socket
 

@@ -1,5 +1,5 @@
-"""Names that configurations written for Kafka carry and that mean nothing here, and those that must not be
-passed over.
+"""Names that configurations written for Kafka have and that mean nothing here, and those that must not be
+ignored.
 """
 
 # Variables of Kafka's images, by their beginning.
@@ -81,7 +81,7 @@ _IGNORED = (
     (_CLIENT_VARIABLES, "it is for clients"),
 )
 
-# To start without what these ask for would leave open what somebody wanted closed.
+# To start without these would leave open what the operator meant to close.
 _SECURITY_SETTINGS = (
     "authorizer.",
     "delegation.token.",
@@ -96,7 +96,7 @@ _SECURITY_SETTINGS = (
 
 
 def ignored_reason(variable: str, *, is_setting: bool) -> str | None:
-    """Why a variable is passed over; None when it is not.
+    """Returns the reason why a variable is ignored; None when it is not.
 
     `is_setting`: whether it names a setting of ours.
     """
@@ -108,7 +108,9 @@ def ignored_reason(variable: str, *, is_setting: bool) -> str | None:
 
 
 def refused_reason(name: str) -> str | None:
-    """Why a setting of Kafka's is refused rather than unknown; None when it is just unknown."""
+    """Returns the reason why a setting of Kafka's is refused rather than unknown; None when it is just
+    unknown.
+    """
     if name.startswith(_SECURITY_SETTINGS):
         return "TLS, SASL and authorization are not available yet"
     return None

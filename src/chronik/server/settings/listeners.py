@@ -1,4 +1,4 @@
-"""Listeners as text and as values: what to bind, and what clients are told."""
+"""Listeners as text and as values: the addresses to bind, and those advertised to clients."""
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def is_same_place(one: Address, other: Address) -> bool:
-    """True if two addresses to listen at cannot both be had, as far as their texts say."""
+    """True if two addresses to listen at exclude each other, by their texts."""
     if one.port != other.port or not one.port:
         return False
     hosts = {one.host, other.host}
@@ -58,7 +58,7 @@ class Listener(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """`host:port`, with brackets around an IPv6 host. Raises ValueError with what is wrong."""
+    """Parses `host:port`, with brackets around an IPv6 host. Raises ValueError with the problem."""
     match = re.fullmatch(_HOST_AND_PORT, text)
     if match is None:
         raise ValueError(f"{text!r} is not an address: write host:port, with brackets around an IPv6 host")
@@ -66,7 +66,9 @@ def parse_address(text: str) -> Address:
 
 
 def parse_listener(text: str) -> Listener:
-    """`NAME://host:port`. Names become upper case, as Kafka's do. Raises ValueError with what is wrong."""
+    """Parses `NAME://host:port`. Names become upper case, as Kafka's do. Raises ValueError with the
+    problem.
+    """
     match = re.fullmatch(_LISTENER, text)
     if match is None:
         raise ValueError(
@@ -82,7 +84,7 @@ def _address(text: str, host: str, digits: str) -> Address:
 
 
 def parse_protocol_map(items: Iterable[str]) -> dict[str, str]:
-    """`NAME:PROTOCOL` items by name, both upper case. Raises ValueError with what is wrong."""
+    """Parses `NAME:PROTOCOL` items by name, both upper case. Raises ValueError with the problem."""
     protocols: dict[str, str] = {}
     for item in items:
         name, _, protocol = (part.strip().upper() for part in item.partition(":"))
@@ -97,7 +99,7 @@ def parse_protocol_map(items: Iterable[str]) -> dict[str, str]:
 
 
 def listener_problems(listeners: Sequence[Listener], protocols: Mapping[str, str]) -> list[str]:
-    """What is wrong between listeners that are each well formed."""
+    """Returns problems between listeners that are each well formed."""
     names = [listener.name for listener in listeners]
     problems = [f"two listeners are called {name}" for name in _repeated(names)]
     addresses = [listener.address for listener in listeners if listener.port]
@@ -110,7 +112,7 @@ def listener_problems(listeners: Sequence[Listener], protocols: Mapping[str, str
 
 
 def advertised_problems(advertised: Sequence[Listener], listeners: Sequence[Listener]) -> list[str]:
-    """What is wrong with advertised listeners that are each well formed."""
+    """Returns problems of advertised listeners that are each well formed."""
     known = {listener.name for listener in listeners}
     names = [listener.name for listener in advertised]
     problems = [f"{name} is advertised twice" for name in _repeated(names)]
@@ -126,5 +128,5 @@ def advertised_problems(advertised: Sequence[Listener], listeners: Sequence[List
 
 
 def _repeated(items: Sequence[_Item]) -> list[_Item]:
-    """What is there more than once, in order, once."""
+    """Returns the repeated items, in order, once."""
     return [item for item in dict.fromkeys(items) if items.count(item) > 1]

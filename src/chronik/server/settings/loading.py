@@ -1,8 +1,8 @@
-"""What a node is told: one validated record out of defaults, a file, variables and the command line, in
-rising precedence.
+"""A node's settings: one validated record out of defaults, a file, variables and the command line, in rising
+precedence.
 
-Everything wrong is reported at once, each thing with where it came from. What can be set is data in
-`chronik.vocab.config`; what changes while the node runs changes in `Settings.config`.
+All errors are reported at once, each with its source. `chronik.vocab.config` has the definitions as data;
+changes while the node runs are made in `Settings.config`.
 """
 
 import builtins
@@ -44,7 +44,9 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class SettingsError(Exception):
-    """The node cannot start as it was told. `problems` are sentences for a person; `str()` is all of them."""
+    """The node cannot start with these settings. `problems` are sentences for a person; `str()` is all of
+    them.
+    """
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
@@ -62,7 +64,7 @@ class Settings:
     origins: Mapping[str, str]
     addresses: Addresses
     cluster: ClusterSettings
-    # What a person may want to know although nothing is wrong; for the log.
+    # Remarks that are no problems; for the log.
     notes: tuple[str, ...]
 
     @classmethod
@@ -106,14 +108,14 @@ class Settings:
 
     @property
     def voters(self) -> Mapping[NodeId, Address]:
-        """All nodes of the cluster with the address the others reach them at; empty for a node that is its
-        own cluster.
+        """All nodes of the cluster with their addresses for each other; empty for a node that is its own
+        cluster.
         """
         return self.cluster.voters
 
     @property
     def raft_address(self) -> Address | None:
-        """Where to listen for the other nodes, None without any. Port 0 is a free port."""
+        """The address for connections of other nodes, None without any. Port 0 is a free port."""
         return self.cluster.raft_address
 
     @property
@@ -122,18 +124,18 @@ class Settings:
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """What to bind, in the order given. Host "" is every interface, port 0 a free port."""
+        """The listeners to bind, in the order given. Host "" is every interface, port 0 a free port."""
         return self.addresses.listeners
 
     @property
     def http_address(self) -> Address | None:
-        """Where HTTP is served; None when it is switched off."""
+        """The address of HTTP; None when it is switched off."""
         return self.addresses.http
 
     def advertised(self, listener: str, bound_port: int) -> Address:
-        """What clients of `listener` are told, once its port is known.
+        """Returns the address for clients of `listener`, once its port is known.
 
-        That is what `advertised.listeners` says, with `bound_port` for port 0; else the listener's own host,
+        That is the one in `advertised.listeners`, with `bound_port` for port 0; else the listener's own host,
         where it has one; else the address this machine sends from.
         """
         explicit = next((item for item in self.addresses.advertised if item.name == listener), None)
@@ -147,7 +149,7 @@ class Settings:
         return Address(own_host(bound.host), bound_port)
 
     def origin(self, name: str) -> str:
-        """Where a setting's value came from when the node started, for people."""
+        """Returns the source of a setting's value at the node's start, for people."""
         return self.origins.get(name, "default")
 
     # Below it, `str` would mean this method.

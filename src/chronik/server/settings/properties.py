@@ -16,7 +16,7 @@ _CHARACTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 def decode_properties(content: bytes) -> str:
-    """Java reads ISO 8859-1; what is UTF-8 was meant as that."""
+    """Java reads ISO 8859-1; content that is valid UTF-8 was meant as that."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -24,9 +24,9 @@ def decode_properties(content: bytes) -> str:
 
 
 def parse_properties(content: str) -> list[FileSetting]:
-    """All settings of a file; of one that is there twice the last counts, as in Java.
+    """Returns all settings of a file; of a repeated one the last counts, as in Java.
 
-    Raises ValueError with what is wrong.
+    Raises ValueError with the problem.
     """
     settings: dict[str, FileSetting] = {}
     for number, line in _logical_lines(content):
@@ -40,7 +40,9 @@ def parse_properties(content: str) -> list[FileSetting]:
 
 
 def _logical_lines(content: str) -> Iterator[tuple[int, str]]:
-    """Those that say something, continued ones joined, each with the number of its first line."""
+    """Yields lines that are not blank or comments, continued ones joined, each with the number of its
+    first line.
+    """
     joined: str | None = None
     first = 0
     for number, natural in enumerate(_LINE_ENDS.split(content), start=1):

@@ -1,4 +1,4 @@
-"""Where settings come from: a file, variables and the command line, each read into named texts with their
+"""The sources of settings: a file, variables and the command line, each read into named texts with their
 origin.
 """
 
@@ -22,7 +22,7 @@ _NEARNESS_MIN = 0.75
 
 
 class Given(NamedTuple):
-    """One setting as somebody gave it.
+    """One setting as given by a source.
 
     `origin` is for people: a variable, a line of a file, the command line.
     """
@@ -33,7 +33,7 @@ class Given(NamedTuple):
 
 
 class Findings:
-    """What reading the sources brought to light. Filled step by step, then reported whole."""
+    """Results of reading the sources. Filled step by step, then reported whole."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -45,7 +45,7 @@ def read_command_line(settings: Mapping[str, str]) -> list[Given]:
 
 
 def read_file(path: str | os.PathLike[str], findings: Findings) -> list[Given]:
-    """The settings of a TOML file, or of one whose name ends in `.properties`, in Kafka's format."""
+    """Reads the settings of a TOML file, or of one whose name ends in `.properties`, in Kafka's format."""
     is_properties = os.fspath(path).endswith(".properties")
     try:
         with open(path, "rb") as file:
@@ -88,8 +88,8 @@ def _check_role(setting: Given, findings: Findings) -> None:
 
 
 def _of_kafkas_file(given: Iterable[Given], findings: Findings) -> Iterator[Given]:
-    """What there is of a file that was written for Kafka. Kafka passes over names that it does not know, and
-    so does this; what asks for safety that there is not is left, to be refused.
+    """Yields the settings of a file written for Kafka. Kafka ignores unknown names, and so does this;
+    unsupported security settings stay, to be refused.
     """
     for setting in given:
         is_known = setting.name in BROKER_CONFIGS
@@ -135,7 +135,7 @@ def variable_of_setting(name: str, prefix: str) -> str:
 
 
 def known(given: Iterable[Given], findings: Findings) -> Iterator[Given]:
-    """Those that name a setting; the others become problems."""
+    """Yields those that name a setting; the others become problems."""
     for setting in given:
         if setting.name in BROKER_CONFIGS:
             yield setting
@@ -151,7 +151,7 @@ def _unknown(setting: Given) -> str:
 
 
 def _near(name: str) -> str:
-    import difflib  # only where somebody waits for an explanation anyway
+    import difflib  # only where a person waits for an explanation anyway
 
     near = difflib.get_close_matches(name, BROKER_CONFIGS, _NEAR_MATCHES_MAX, _NEARNESS_MIN)
     return f"; did you mean {' or '.join(near)}?" if near else ""

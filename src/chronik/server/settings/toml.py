@@ -15,7 +15,7 @@ _HEADER = r"\s*\[([^\[\]]+)\]\s*(?:#.*)?"
 
 
 def parse_toml(content: str) -> list[FileSetting]:
-    """All settings of a file. Raises ValueError (of which tomllib's errors are) with what is wrong."""
+    """Returns all settings of a file. Raises ValueError (of which tomllib's errors are) with the problem."""
     import tomllib  # 5 ms that starts without a file need not pay
 
     lines: dict[str, int] = {}
