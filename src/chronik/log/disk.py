@@ -104,10 +104,16 @@ class Disk(Protocol):
         """Sync all of them without blocking the loop; the failures by file, so empty when all is durable."""
         ...
 
+    def begin_sync(
+        self, files: Sequence[Syncable], on_done: Callable[[Mapping[Syncable, OSError]], None]
+    ) -> None:
+        """Begin what `sync_many` does. `on_done` is called with its result in a later turn of the loop."""
+        ...
+
     async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
         """Runs work that waits for the device (a cold read, removals) without blocking the loop.
 
-        Everything but `sync_many` and this may be called from inside `work`.
+        Everything but syncs of many and this may be called from inside `work`.
         """
         ...
 

@@ -10,11 +10,12 @@ import errno
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chronik.log.disk import Disk, Syncable
 from chronik.raft.latency import Latency, LatencyFigures, Timer
 from chronik.vocab.ids import Offset
+from chronik.vocab.invariant import invariant
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +57,21 @@ class SyncerStatistics:
     latency: LatencyFigures
 
 
+class _Round(NamedTuple):
+    """What is synced now, and when it began."""
+
+    # Each log, its files, and the log end offset they reach.
+    work: Sequence[tuple[Synced, Sequence[Syncable], Offset]]
+    files: int
+    started: float
+
+
 class Syncer:
-    """Runs the rounds. `request` from the event loop only."""
+    """Runs the rounds. `request` from the event loop only.
+
+    Callbacks and no task: logs are notified in the turn of the loop in which the disk reports. A task would
+    wait for another turn, in which a busy node first reads all its connections.
+    """
 
     def __init__(self, disk: Disk, timer: Timer | None = None) -> None:
         """`timer` measures rounds; without it the loop's clock does, which may count in milliseconds."""
@@ -65,19 +79,23 @@ class Syncer:
         self._latency = Latency(timer)
         # In order of request; a dict because a log requests many times in a round and is synced once.
         self._waiting: dict[Synced, None] = {}
-        # Invariant: not None exactly while a round runs or is scheduled.
-        self._task: asyncio.Task[None] | None = None
-        # Futures to resolve when the round on the disk ends; None while there is none.
-        self._round_watchers: list[asyncio.Future[None]] | None = None
+        # Whether a round runs or is scheduled.
+        self._is_busy = False
+        # The round that is on the disk now; None while there is none.
+        self._round: _Round | None = None
+        # Waiters for the end of that round, and for the end of all rounds.
+        self._round_watchers: list[asyncio.Future[None]] = []
+        self._idle_watchers: list[asyncio.Future[None]] = []
         self._rounds = 0
         self._files = 0
         self._failures = 0
 
     def request(self, log: Synced) -> None:
-        """Sync `log` in the next round, which starts in this turn of the loop if none is running."""
+        """Sync `log` in the next round, which starts in the next turn of the loop if none is running."""
         self._waiting[log] = None
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if not self._is_busy:
+            self._is_busy = True
+            asyncio.get_running_loop().call_soon(self._begin)
 
     def forget(self, log: Synced) -> None:
         """Take back a request, because the log is being closed or deleted."""
@@ -85,15 +103,13 @@ class Syncer:
 
     async def drain(self) -> None:
         """Wait until every request made so far has been answered."""
-        while self._task is not None:
-            await asyncio.shield(self._task)
+        while self._is_busy:
+            await _watch(self._idle_watchers)
 
     async def wait_until_drained(self) -> None:
         """Wait until no file is being synced that was requested before; later rounds may run."""
-        if self._round_watchers is not None:
-            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._round_watchers.append(watcher)
-            await watcher
+        if self._round is not None:
+            await _watch(self._round_watchers)
 
     def statistics(self) -> SyncerStatistics:
         latency = self._latency.figures()
@@ -105,15 +121,13 @@ class Syncer:
             latency=latency,
         )
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                logs, self._waiting = list(self._waiting), {}
-                await self._sync_round(logs)
-        finally:
-            self._task = None
-
-    async def _sync_round(self, logs: Sequence[Synced]) -> None:
+    def _begin(self) -> None:
+        """Begin a round with all that wait, if any do."""
+        if not self._waiting:
+            self._is_busy = False
+            _release(self._idle_watchers)
+            return
+        logs, self._waiting = list(self._waiting), {}
         work = []
         for log in logs:
             try:
@@ -127,43 +141,45 @@ class Syncer:
                 self._fail(log, OSError(f"the log cannot be synced: {error}"))
         # Once each: the store of terms and markers is among the files of many groups.
         files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
-        started = self._latency.now()
-        results = await self._sync(files)
-        if files:
+        self._round = _Round(work, len(files), self._latency.now())
+        self._sync(files, {})
+
+    def _sync(self, files: Sequence[Syncable], failed: Mapping[Syncable, OSError]) -> None:
+        """Have the disk sync `files`; `failed` have failed before in this round. Also no files: a round is
+        over when the disk reports it, not before.
+        """
+        self._disk.begin_sync(files, lambda results: self._on_synced(results, failed))
+
+    def _on_synced(self, results: Mapping[Syncable, OSError], failed: Mapping[Syncable, OSError]) -> None:
+        again, failed = self._split(results, failed)
+        if again:
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sync, again, failed)
+            return
+        done, self._round = self._round, None
+        invariant(done is not None, "the end of a round that did not begin")
+        assert done is not None
+        if done.files:
             # A round without files syncs nothing: counted, it would hide how long the others take.
             self._rounds += 1
-            self._files += len(files)
-            self._latency.since(started)
-        for log, log_files, end_offset in work:
-            failure = next((results[file] for file in log_files if file in results), None)
+            self._files += done.files
+            self._latency.since(done.started)
+        _release(self._round_watchers)
+        for log, log_files, end_offset in done.work:
+            failure = next((failed[file] for file in log_files if file in failed), None)
             if failure is None:
                 self._tell_synced(log, end_offset)
             else:
                 self._fail(log, failure)
+        self._begin()
 
-    async def _sync(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
-        watchers = self._round_watchers = []
-        try:
-            return await self._sync_until_answered(files)
-        finally:
-            self._round_watchers = None
-            for watcher in watchers:
-                if not watcher.done():
-                    watcher.set_result(None)
-
-    async def _sync_until_answered(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
-        """A file that could not be opened was not synced, which says nothing about the device: it is tried
-        again until a descriptor is free.
+    def _split(
+        self, results: Mapping[Syncable, OSError], failed: Mapping[Syncable, OSError]
+    ) -> tuple[Sequence[Syncable], Mapping[Syncable, OSError]]:
+        """Which files are to be synced again, and which failed. A file that could not be opened was not
+        synced, which says nothing about the device: it is tried again until a descriptor is free.
         """
-        failures: dict[Syncable, OSError] = {}
-        # Also of no file: a round is over when the disk reports it, not before.
-        while True:
-            results = await self._disk.sync_many(files)
-            files = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]
-            failures.update((file, error) for file, error in results.items() if file not in files)
-            if not files:
-                return failures
-            await asyncio.sleep(_RETRY_SECONDS)
+        again = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]
+        return again, {**failed, **{file: error for file, error in results.items() if file not in again}}
 
     def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
         try:
@@ -175,3 +191,16 @@ class Syncer:
     def _fail(self, log: Synced, error: OSError) -> None:
         self._failures += 1
         log.on_sync_failed(error)
+
+
+async def _watch(watchers: "list[asyncio.Future[None]]") -> None:
+    watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    watchers.append(watcher)
+    await watcher
+
+
+def _release(watchers: "list[asyncio.Future[None]]") -> None:
+    for watcher in watchers:
+        if not watcher.done():
+            watcher.set_result(None)
+    watchers.clear()

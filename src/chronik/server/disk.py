@@ -251,5 +251,10 @@ class RealDisk:
     async def sync_many(self, files: Sequence[Syncable]) -> Mapping[Syncable, OSError]:
         return await self._syncs.sync(files)
 
+    def begin_sync(
+        self, files: Sequence[Syncable], on_done: Callable[[Mapping[Syncable, OSError]], None]
+    ) -> None:
+        self._syncs.begin(files, on_done)
+
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)

@@ -6,19 +6,33 @@ it, and handing over to a thread and back costs half as much here, some 80 µs l
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
 from chronik.log.disk import Syncable
 
 Failures = Mapping[Syncable, OSError]
+OnDone = Callable[[Failures], None]
 
 
 class _Job(NamedTuple):
+    """A share of what is synced together."""
+
     files: Sequence[Syncable]
     loop: asyncio.AbstractEventLoop
-    done: "asyncio.Future[Failures]"
+    together: "_Together"
+
+
+class _Together:
+    """What is synced together, by several threads perhaps."""
+
+    __slots__ = ("failures", "left", "on_done")
+
+    def __init__(self, shares: int, on_done: OnDone) -> None:
+        self.left = shares
+        self.failures: dict[Syncable, OSError] = {}
+        self.on_done = on_done
 
 
 class SyncThreads:
@@ -34,11 +48,29 @@ class SyncThreads:
 
     async def sync(self, files: Sequence[Syncable]) -> Failures:
         """Sync all of them, shared out among the threads; the failures by file."""
+        done: asyncio.Future[Failures] = asyncio.get_running_loop().create_future()
+
+        def answer(failures: Failures) -> None:
+            # Unless the caller was cancelled.
+            if not done.done():
+                done.set_result(failures)
+
+        self.begin(files, answer)
+        return await done
+
+    def begin(self, files: Sequence[Syncable], on_done: OnDone) -> None:
+        """As `sync`, with `on_done` called in the turn of the loop in which the last thread reports."""
+        loop = asyncio.get_running_loop()
         shares = [files[start :: self._count] for start in range(min(self._count, len(files)))]
-        jobs = [self._begin(share) for share in shares]
-        if len(jobs) == 1:
-            return await jobs[0]
-        return {file: error for failures in await asyncio.gather(*jobs) for file, error in failures.items()}
+        if not shares:
+            loop.call_soon(on_done, {})
+            return
+        together = _Together(len(shares), on_done)
+        for share in shares:
+            self._jobs.put(_Job(share, loop, together))
+            self._unanswered += 1
+            if len(self._threads) < min(self._unanswered, self._count):
+                self._start()
 
     def close(self) -> None:
         """Waits for work in progress, and ends the threads."""
@@ -48,15 +80,6 @@ class SyncThreads:
             thread.join()
         self._threads.clear()
 
-    def _begin(self, files: Sequence[Syncable]) -> "asyncio.Future[Failures]":
-        loop = asyncio.get_running_loop()
-        job = _Job(files, loop, loop.create_future())
-        self._jobs.put(job)
-        self._unanswered += 1
-        if len(self._threads) < min(self._unanswered, self._count):
-            self._start()
-        return job.done
-
     def _start(self) -> None:
         name = f"chronik-sync_{len(self._threads)}"
         thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -65,31 +88,28 @@ class SyncThreads:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            answer = _sync_all(job.files)
+            failures = _sync_all(job.files)
             try:
-                job.loop.call_soon_threadsafe(self._answer, job.done, answer)
+                job.loop.call_soon_threadsafe(self._answer, job.together, failures)
             except RuntimeError:
                 # The loop was closed in the meantime: no caller waits.
                 continue
 
-    def _answer(self, done: "asyncio.Future[Failures]", answer: Failures | Exception) -> None:
+    def _answer(self, together: _Together, failures: Failures) -> None:
         self._unanswered -= 1
-        if done.done():
-            # The caller was cancelled.
-            return
-        if isinstance(answer, Exception):
-            done.set_exception(answer)
-        else:
-            done.set_result(answer)
+        together.left -= 1
+        together.failures.update(failures)
+        if together.left == 0:
+            together.on_done(together.failures)
 
 
-def _sync_all(files: Sequence[Syncable]) -> Failures | Exception:
+def _sync_all(files: Sequence[Syncable]) -> Failures:
     failures: dict[Syncable, OSError] = {}
     for file in files:
         try:
             file.sync()
         except OSError as error:
             failures[file] = error
-        except Exception as error:  # a bug: the waiting caller receives it, and the thread goes on
-            return error
+        except Exception as error:  # a bug: its log fails, and the thread goes on
+            failures[file] = OSError(f"a file cannot be synced: {error}")
     return failures

@@ -5,9 +5,10 @@ of the unsynced ones, in order, and of a write perhaps only some parts. The disk
 middle of any operation (`lose_power_at`) and fail single operations (`fail`).
 """
 
+import asyncio
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -378,6 +379,11 @@ class CrashDisk:
                 failures[file] = error
         return failures
 
+    def begin_sync(
+        self, files: Sequence[Syncable], on_done: Callable[[Mapping[Syncable, OSError]], None]
+    ) -> None:
+        begin_task(lambda: self.sync_many(files), on_done)
+
     async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
         return work()
 
@@ -433,3 +439,18 @@ def _drop(name: str) -> Callable[[_Names], None]:
         names.pop(name, None)
 
     return change
+
+
+# The loop holds tasks only weakly.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def begin_task(work: Callable[[], Awaitable[_Result]], on_done: Callable[[_Result], None]) -> None:
+    """Have a task do `work` and call `on_done` with its result; not if it raises or is cancelled."""
+
+    async def run() -> None:
+        on_done(await work())
+
+    task = asyncio.get_running_loop().create_task(run())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)

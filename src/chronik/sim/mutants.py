@@ -83,8 +83,8 @@ def _never(*_: Any) -> bool:
 # Durability.
 
 
-async def _sync_once(self: Any, files: Sequence[Any]) -> Any:
-    return await self._disk.sync_many(files)
+def _fail_all(self: Any, results: Any, failed: Any) -> Any:
+    return [], {**failed, **results}
 
 
 def _hold_nothing(self: Any, messages: Sequence[Any], *, has_written: bool) -> None:
@@ -494,7 +494,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "no-descriptor-is-a-failed-sync": Mutant(
         what="a sync that finds no descriptor to open its file with counts as one that failed",
-        planted=_replace(Syncer, "_sync_until_answered", _sync_once),
+        planted=_replace(Syncer, "_split", _fail_all),
     ),
     "leader-without-address": Mutant(
         what="a node that sends clients to the others goes on naming itself as a leader",

@@ -12,7 +12,7 @@ from random import Random
 from typing import TypeVar
 
 from chronik.log.disk import Buffer, File, Syncable
-from chronik.sim.disk import CrashDisk, PowerLost
+from chronik.sim.disk import CrashDisk, PowerLost, begin_task
 from chronik.sim.process import SimProcess
 
 R = TypeVar("R")
@@ -164,6 +164,11 @@ class ProcessDisk:
                 failures[file] = error
         await self._wait()
         return failures
+
+    def begin_sync(
+        self, files: Sequence[Syncable], on_done: Callable[[Mapping[Syncable, OSError]], None]
+    ) -> None:
+        begin_task(lambda: self.sync_many(files), on_done)
 
     async def run_blocking(self, work: Callable[[], R]) -> R:
         await self._wait()

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from chronik.server.sync_threads import SyncThreads
+from chronik.server.sync_threads import Failures, SyncThreads
 
 COUNT = 3
 
@@ -71,13 +71,50 @@ def test_one_after_the_other_takes_one_thread(threads: SyncThreads) -> None:
     assert len(running() - before) == 1
 
 
-def test_a_bug_is_told_and_the_thread_goes_on(threads: SyncThreads) -> None:
+def test_a_bug_fails_its_file_alone_and_the_thread_goes_on(threads: SyncThreads) -> None:
     async def play() -> None:
-        with pytest.raises(ZeroDivisionError):
-            await threads.sync([Broken()])
+        broken, file = Broken(), Held()
+        file.may_end.set()
+        failures = await threads.sync([broken, file])
+        assert list(failures) == [broken]
+        assert "a bug" in str(failures[broken])
+        assert await threads.sync([file]) == {}
+
+    asyncio.run(play())
+
+
+def test_the_end_is_told_in_the_turn_in_which_the_last_thread_reports(threads: SyncThreads) -> None:
+    async def play() -> None:
+        order: list[str] = []
+        done = asyncio.Event()
+        answer = threads._answer
+
+        def note(*told: Any) -> None:
+            # Runs in a turn after this one, as all that is scheduled now.
+            asyncio.get_running_loop().call_soon(order.append, "turn")
+            answer(*told)
+
+        def on_done(failures: Failures) -> None:
+            order.append(f"done {dict(failures)}")
+            done.set()
+
+        threads._answer = note  # type: ignore[method-assign, assignment]
         file = Held()
         file.may_end.set()
-        assert await threads.sync([file]) == {}
+        threads.begin([file], on_done)
+        await done.wait()
+        assert order == ["done {}", "turn"]
+
+    asyncio.run(play())
+
+
+def test_no_files_are_synced_in_a_later_turn(threads: SyncThreads) -> None:
+    async def play() -> None:
+        told: list[Failures] = []
+        threads.begin([], told.append)
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == [{}]
 
     asyncio.run(play())
 
