@@ -76,10 +76,18 @@ class FollowerStatus:
         self._log = log
         self._setting = setting
         self._lag = LagWatch()
+        # See `expect`.
+        self._expected: frozenset[NodeId] = frozenset()
 
     def begin_term(self) -> None:
-        """Another leader or term: every follower counts as in sync then."""
+        """Another leader or term: every follower counts as in sync then, but for those who cannot be."""
         self._lag = LagWatch()
+        if self._expected:
+            self._lag.lagging = frozenset(self._voteless())
+
+    def expect(self, replicas: frozenset[NodeId]) -> None:
+        """Besides members these are replicas, or shall be: until they vote they are not in sync."""
+        self._expected = replicas
 
     @property
     def laggards(self) -> frozenset[NodeId]:
@@ -90,11 +98,14 @@ class FollowerStatus:
         """Called periodically on a leader; True if the set of in-sync replicas changed."""
         now_ms, lag_ms = self._setting.clock.monotonic_ms(), self._setting.lag_ms()
         followers = self._core.followers
+        return self._lag.look(followers, self._log.last_index, now_ms, lag_ms, self._voteless())
+
+    def _voteless(self) -> set[NodeId]:
+        """A vote counts when it is committed, its loss at once."""
         core = self._core
-        # A vote counts when it is committed, its loss at once.
         memberships = {core.membership, core.committed_membership}
-        voteless = {node for node in followers if not all(self._has_vote(node, one) for one in memberships)}
-        return self._lag.look(followers, self._log.last_index, now_ms, lag_ms, voteless)
+        others = {*core.followers, *self._expected} - {self._setting.node}
+        return {node for node in others if not all(self._has_vote(node, one) for one in memberships)}
 
     def lagging(self) -> frozenset[NodeId]:
         """See `raft.group.Group.lagging`."""

@@ -144,6 +144,10 @@ class RaftHost:
         self._marked.pop(group, None)
         self._active.pop(group, None)
 
+    @property
+    def node(self) -> NodeId:
+        return self._node
+
     def group(self, group_id: GroupId) -> ReplicatedGroup | None:
         return self._groups.get(group_id)
 
@@ -370,6 +374,11 @@ class RaftHost:
             self._make_up_for_refused()
         for group in list(self._active):
             self._guard(group, lambda group=group: self._look_at(group))  # type: ignore[misc]
+
+    def expect(self, group: ReplicatedGroup, replicas: frozenset[NodeId]) -> None:
+        """The replicas of a group are to be these, of which some may not be members yet."""
+        group.expect(replicas)
+        self._look_at(group)
 
     def _look_at(self, group: ReplicatedGroup, returned: NodeId | None = None) -> None:
         """`returned` was not connected and so counts as not in sync until now, whatever the check finds."""

@@ -40,7 +40,7 @@ class OwnReplica:
         return ReplicaId(self._setting.node, self.directory, 0 if state is None else state.revision)
 
     def is_named(self, membership: Membership) -> bool:
-        """Whether a membership knows it by its present name."""
+        """True if a membership knows it by its present name."""
         return membership.replica(self._setting.node) == self.id
 
     def may_vote(self, core: RaftCore) -> bool:

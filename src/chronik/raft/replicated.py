@@ -174,6 +174,15 @@ class ReplicatedGroup:
         return self._core.membership
 
     @property
+    def is_membership_pending(self) -> bool:
+        """Whether the membership in force is not known to be committed."""
+        return self._core.membership_index > self._core.committed
+
+    @property
+    def is_handing_over(self) -> bool:
+        return self._core.transferring_to is not None
+
+    @property
     def members(self) -> frozenset[NodeId]:
         return self._core.membership.members
 
@@ -386,6 +395,10 @@ class ReplicatedGroup:
         except Refused:
             return False
         return True
+
+    def expect(self, replicas: frozenset[NodeId]) -> None:
+        """The partition's replicas, of which some may not be members yet: they are not in sync."""
+        self._following.expect(replicas)
 
     def has_membership(self, node: NodeId) -> bool:
         """On the leader: whether `node` has the membership in force in its log, durably."""

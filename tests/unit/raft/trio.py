@@ -6,6 +6,7 @@ from random import Random
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerRegistered
+from chronik.cluster.metadata.replicas import ReportMembers
 from chronik.cluster.peer_calls import PeerCalls
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
@@ -73,6 +74,10 @@ class Told:
         self.failure = error
 
 
+async def _nothing_to_report(command: ReportMembers) -> None:
+    raise AssertionError("no replicas were changed")
+
+
 class ReplicaNode:
     """One process with one replica."""
 
@@ -115,7 +120,7 @@ class ReplicaNode:
         self.recorder = LogEndRecorder(self.host, self.store)
         self.recorder.start()
         reports = LossReports(self.node, self.host, self.calls)
-        self.replaced = ReplicaReconciler(self.host, self.trio.image, reports)
+        self.replaced = ReplicaReconciler(self.host, self.trio.image, reports, _nothing_to_report)
         if self.trio.founders.replicas:
             self.replaced.start()
         await self.transport.start(self)

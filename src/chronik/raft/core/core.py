@@ -292,7 +292,7 @@ class RaftCore:
         """
         self._absorb_ready()
         role_state = self._role_state
-        if not isinstance(role_state, Leader) or not role_state.is_alone or self._replica.log.has_writes:
+        if not isinstance(role_state, Leader) or not self._replica.is_alone or self._replica.log.has_writes:
             return False
         return role_state.has_committed_start
 

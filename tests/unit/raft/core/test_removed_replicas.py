@@ -66,6 +66,16 @@ def test_it_neither_begins_the_group_again_nor_campaigns() -> None:
     assert (group.core(3).term, group.leaders()) == (0, [1])
 
 
+def test_who_is_left_alone_counts_for_itself() -> None:
+    """It was elected by others, which are no members any more."""
+    group = lowered(revision=1)
+    assert group.core(1).begin_own_appends()
+    group.core(1).end_own_appends(group.core(1).committed)
+    group.change(1, named(1, learners=(3,), third=1))
+    group.wait_until_idle()
+    assert not group.core(1).begin_own_appends()
+
+
 def test_it_votes_once_its_revision_is_a_committed_member() -> None:
     group = lowered(revision=1)
     group.isolate(2)
