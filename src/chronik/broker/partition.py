@@ -59,11 +59,17 @@ class Partition:
         config: TopicConfig,
         clock: Clock,
         traffic: TopicTraffic,
+        revision: int = 0,
     ) -> None:
+        """`revision`: of this node's replica (`raft.core.types.ReplicaId`); 0 of one of the founders."""
         self.name = name
         self.topic_id = topic_id
-        # As assigned, this node among them.
+        self.revision = revision
+        # As assigned, this node among them: all that may hold data, and of these so many shall.
         self.replicas = tuple(replicas)
+        self._wanted_count = len(self.replicas)
+        # Whether they are others than those it was created with.
+        self._is_changed = False
         self.log = log
         self.group = group
         self.traffic = traffic
@@ -87,9 +93,30 @@ class Partition:
     def configure(self, config: TopicConfig) -> None:
         """Take over a changed topic configuration."""
         self.config = config
-        # Bounded by the number of replicas, as Kafka does.
-        self._in_sync_min = min(config.min_insync_replicas, len(self.replicas))
+        self._in_sync_min = self.in_sync_min
         self._rules = ProduceRules.of(config)
+
+    def change_replicas(self, replicas: Sequence[NodeId], wanted_count: int) -> None:
+        """Take over other replicas; the first `wanted_count` stay, the rest is to go."""
+        self.replicas = tuple(replicas)
+        self._wanted_count = wanted_count
+        self._is_changed = True
+        self._in_sync_min = self.in_sync_min
+
+    @property
+    def in_sync_min(self) -> int:
+        """How many must be in sync for acks=all. More than there shall be cannot be asked for; Kafka bounds
+        it so as well.
+        """
+        return min(self.config.min_insync_replicas, self._wanted_count)
+
+    @property
+    def is_reassigning(self) -> bool:
+        """On the leader: True while others vote, or hold data, than the replicas that there shall be."""
+        if not self._is_changed:
+            return False
+        voters = {replica.node for replica in self.group.replicas() if replica.is_voter}
+        return len(self.replicas) > self._wanted_count or voters != set(self.replicas)
 
     @property
     def is_open(self) -> bool:

@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from chronik.broker.partition import Partition
+from chronik.broker.replica_steps import LocalStep, local_step
 from chronik.broker.storage_errors import storage_error
 from chronik.cluster.image import ClusterDelta, ClusterImage
 from chronik.cluster.leadership import Leader, LeadershipTable
+from chronik.cluster.metadata.replicas import PartitionImage
 from chronik.cluster.metadata.topics import TopicImage, TopicPartitionImage
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.vocab.config.definition import ResourceType
@@ -53,6 +55,20 @@ class PartitionFactory(Protocol):
         ...
 
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None: ...
+
+    def change_replicas(self, partition: Partition, image: PartitionImage) -> None:
+        """Have a partition whose replica here stays know the others."""
+        ...
+
+    def remove(self, partition: Partition) -> Awaitable[None]:
+        """As `delete`, where only this node's replica goes: what it promised is forgotten, durably, before
+        its files go.
+        """
+        ...
+
+    def remove_unopened(self, topic_id: TopicId, name: TopicPartition) -> None:
+        """As `remove`, of a replica that is not open."""
+        ...
 
     def delete(self, partition: Partition) -> Awaitable[None]:
         """End a closed partition for good; done when a new one of its name may be opened. Does not raise."""
@@ -221,6 +237,8 @@ class ReplicaManager:
         for topic in delta.topics_deleted:
             self._delete_topic(topic)
         self._want(delta)
+        for changed in delta.partitions_changed:
+            self._follow_change(changed)
         self._open_some()
         if self._unopened and self._opener is None:
             self._opener = asyncio.create_task(self._open_rest(), name="open-partitions")
@@ -241,6 +259,49 @@ class ReplicaManager:
         for created in delta.partitions_created:
             if self.node_id in created.image.nodes:
                 self._unopened[TopicPartition(created.topic.name, created.partition)] = None
+
+    def _follow_change(self, changed: TopicPartitionImage) -> None:
+        name = TopicPartition(changed.topic.name, changed.partition)
+        partition = self._by_id.get((changed.topic.topic_id, changed.partition))
+        here = None if partition is None else partition.revision
+        step = local_step(changed.image, self.node_id, here)
+        match step:
+            case LocalStep.MAKE:
+                self._unopened[name] = None
+            case LocalStep.NONE:
+                self._remove_unopened(changed.topic.topic_id, name)
+            case LocalStep.WAIT:
+                _log.error("metadata is behind this replica; it waits", extra={"partition": str(name)})
+            case LocalStep.DELETE | LocalStep.REMAKE | LocalStep.CHANGE:
+                assert partition is not None
+                if step is LocalStep.CHANGE:
+                    self._factory.change_replicas(partition, changed.image)
+                else:
+                    self._remove(partition)
+            case _:
+                assert_never(step)
+
+    def _remove_unopened(self, topic_id: TopicId, name: TopicPartition) -> None:
+        if name not in self._unopened and name not in self._offline:
+            return
+        self._unopened.pop(name, None)
+        self._offline.pop(name, None)
+        try:
+            self._factory.remove_unopened(topic_id, name)
+        except OSError as error:
+            extra = {"partition": str(name), "error": str(error)}
+            _log.error("could not remove a replica; the next start removes it", extra=extra)
+
+    def _remove(self, partition: Partition) -> None:
+        """Whoever wants it is sent elsewhere. It is made again after that, if the metadata says so."""
+        name = partition.name
+        del self._by_name[name], self._by_id[partition.topic_id, name.partition]
+        partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        # If it led, it does so no more.
+        self.on_partition_leadership(partition)
+        _log.info("replica removed: the partition lives elsewhere", extra={"partition": str(name)})
+        self._leaving[name] = asyncio.ensure_future(self._factory.remove(partition))
+        self._leaving[name].add_done_callback(partial(self._on_left, name))
 
     def _open_some(self) -> None:
         for name in list(islice(self._unopened, _OPENED_AT_ONCE)):

@@ -149,6 +149,11 @@ def _replicas(statistics: NodeStatistics) -> Iterator[Metric]:
         at_min,
     )
     yield _gauge(
+        f"{manager}_reassigningpartitions",
+        "Led partitions that do not have the replicas yet that they shall have.",
+        sum(one.is_reassigning for one in led),
+    )
+    yield _gauge(
         f"{manager}_offlinereplicacount",
         "Partitions whose log cannot be used.",
         statistics.offline_partitions,

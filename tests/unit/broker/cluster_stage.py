@@ -4,6 +4,7 @@ The broker's rooms are the real ones over a disk in memory; what the metadata sa
 consensus does is said to a `FakeGroup`.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Mapping, Sequence
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from chronik.cluster.image_draft import apply_records
 from chronik.cluster.leadership import Leader, LeadershipTable
 from chronik.cluster.metadata.brokers import BrokerEndpoint, BrokerRegistered
 from chronik.cluster.metadata.configs import ConfigChanged, topic_resource
+from chronik.cluster.metadata.replicas import PartitionChanged, PartitionImage, ReplicaRef
 from chronik.cluster.metadata.subject import MetadataRecord
 from chronik.cluster.metadata.topics import PartitionCreated, TopicCreated, TopicDeleted, TopicPartitionImage
 from chronik.cluster.peers import CallHandler
@@ -159,10 +161,20 @@ class _Factory:
         self._disk = disk
         self._clock = clock
         self.groups: dict[TopicPartition, FakeGroup] = {}
+        self.removed: list[Partition] = []
+        self.removed_unopened: list[TopicPartition] = []
+        self.failure: OSError | None = None
+        # Cleared by a test that has a removal take its time.
+        self.may_remove = asyncio.Event()
+        self.may_remove.set()
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
-        name = TopicPartition(created.topic.name, created.partition)
-        return self.make(name, created.topic.topic_id, created.image.nodes, config)
+        if self.failure is not None:
+            raise self.failure
+        name, image = TopicPartition(created.topic.name, created.partition), created.image
+        partition = self.make(name, created.topic.topic_id, image.nodes, config)
+        partition.revision = image.revision_of(NODE) or 0
+        return partition
 
     def make(
         self, name: TopicPartition, topic_id: TopicId, replicas: Sequence[NodeId], config: TopicConfig
@@ -188,8 +200,19 @@ class _Factory:
     def reconfigure(self, partition: Partition, config: TopicConfig) -> None:
         partition.configure(config)
 
+    def change_replicas(self, partition: Partition, image: PartitionImage) -> None:
+        partition.change_replicas(image.nodes, len(image.wanted))
+
     async def delete(self, partition: Partition) -> None:
         partition.log.close()
+
+    async def remove(self, partition: Partition) -> None:
+        self.removed.append(partition)
+        await self.may_remove.wait()
+        partition.log.close()
+
+    def remove_unopened(self, topic_id: TopicId, name: TopicPartition) -> None:
+        self.removed_unopened.append(name)
 
     async def set_aside(self, partition: Partition) -> None:
         partition.log.close()
@@ -286,6 +309,22 @@ class ClusterStage:
 
     def delete(self, topic: str) -> None:
         self.apply([TopicDeleted(topic_id=self.image.topics[topic].topic_id)])
+
+    def change(
+        self, topic: str, revision: int, *replicas: tuple[int, int], target: Sequence[int] = ()
+    ) -> None:
+        """`replicas`: node and revision of each."""
+        self.apply(
+            [
+                PartitionChanged(
+                    topic_id=self.image.topics[topic].topic_id,
+                    partition=0,
+                    replicas=tuple(ReplicaRef(NodeId(node), added) for node, added in replicas),
+                    target=tuple(map(NodeId, target)),
+                    revision=revision,
+                )
+            ]
+        )
 
     # What is here, and what others say.
 

@@ -147,7 +147,9 @@ def _partition(partition: Partition) -> PartitionFigures:
         bytes=_size(partition),
         is_preferred=partition.replicas[0] == partition.group.known_leader,
     )
-    return _with_replicas(figures, partition) if figures.is_leader and partition.is_replicated else figures
+    if figures.is_leader and (partition.is_replicated or partition.is_reassigning):
+        return _with_replicas(figures, partition)
+    return figures
 
 
 def _with_replicas(figures: PartitionFigures, partition: Partition) -> PartitionFigures:
@@ -155,7 +157,8 @@ def _with_replicas(figures: PartitionFigures, partition: Partition) -> Partition
     return figures._replace(
         replicas=len(partition.replicas),
         in_sync=len(partition.in_sync()),
-        in_sync_min=min(partition.config.min_insync_replicas, len(partition.replicas)),
+        in_sync_min=partition.in_sync_min,
+        is_reassigning=partition.is_reassigning,
         lag=max(0, figures.end_offset - min(ends, default=figures.end_offset)),
     )
 

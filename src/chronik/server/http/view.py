@@ -50,6 +50,8 @@ class PartitionFigures(NamedTuple):
     in_sync: int = 1
     in_sync_min: int = 1
     lag: int = 0
+    # Others hold data, or vote, than those that shall.
+    is_reassigning: bool = False
 
     @property
     def is_under_replicated(self) -> bool:

@@ -70,12 +70,14 @@ def test_led_partitions_that_lack_replicas() -> None:
         partition("whole", in_sync=3),
         partition("at-minimum", in_sync=2),
         partition("below", in_sync=1),
-        partition("followed", in_sync=1)._replace(is_leader=False),
+        partition("moving")._replace(is_reassigning=True),
+        partition("followed", in_sync=1)._replace(is_leader=False, is_reassigning=True),
     ]
     found = samples(statistics(partitions=rows))
     assert found["kafka_server_replicamanager_underreplicatedpartitions", labels()] == 2
     assert found["kafka_server_replicamanager_atminisrpartitioncount", labels()] == 1
     assert found["kafka_server_replicamanager_underminisrpartitioncount", labels()] == 1
+    assert found["kafka_server_replicamanager_reassigningpartitions", labels()] == 1
 
 
 def test_what_is_a_partitions_is_shown_by_its_leader_alone() -> None:
