@@ -7,18 +7,22 @@ from collections.abc import Callable
 from chronik.broker.balancer import Balancer
 from chronik.broker.context import Broker
 from chronik.cluster.liveness import Liveness
+from chronik.cluster.metadata.replicas import ReportMembers
 from chronik.cluster.registration import Registration
 from chronik.node.cluster_runtime import ClusterRuntime
 from chronik.node.isolation_watchdog import IsolationWatchdog
 from chronik.node.loss_reports import LossReports
 from chronik.node.metadata_partition import MetadataPartition
 from chronik.node.reconciler import ReplicaReconciler
+from chronik.node.stalled_changes import StalledChanges
 from chronik.vocab.errors import KafkaError
 
 _log = logging.getLogger(__name__)
 
 # A transfer takes two round trips; what takes longer is lost with the connection, and elected then.
 _HAND_OVER_SECONDS_MAX = 2.0
+# A report of members that is not answered is made again.
+_REPORT_SECONDS_MAX = 5.0
 # A controller that does not answer within this time is gone, or is stopping as well.
 _LEAVE_SECONDS_MAX = 1.0
 
@@ -49,7 +53,7 @@ class BackgroundTasks:
         )
         reports = LossReports(broker.node_id, runtime.host, runtime.calls)
         self._reconciler = ReplicaReconciler(
-            runtime.host, lambda: broker.metadata.image, reports, look_after_replicas
+            runtime.host, lambda: broker.metadata.image, reports, self._submit, look_after_replicas
         )
         self._watchdog = IsolationWatchdog(
             self,
@@ -66,6 +70,15 @@ class BackgroundTasks:
         self._balancer.start()
         self._reconciler.start()
         self._watchdog.start()
+
+    @property
+    def stalled(self) -> StalledChanges:
+        """Changes of members that make no progress."""
+        return self._reconciler.stalled
+
+    async def _submit(self, command: ReportMembers) -> None:
+        deadline = asyncio.get_running_loop().time() + _REPORT_SECONDS_MAX
+        await self._broker.metadata.submit(command, deadline=deadline)
 
     # For `IsolationWatchdog`.
 

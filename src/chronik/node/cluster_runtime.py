@@ -174,7 +174,9 @@ class ClusterRuntime:
             group.campaign_soon()
 
     def forget_unknown(self, partitions: Iterable[TopicPartitionImage]) -> None:
-        """Drop terms and markers of groups that were deleted while this node was away."""
+        """Drop terms and markers of the replicas that were deleted while this node was away: `partitions` are
+        those of which it has one.
+        """
         known = {GroupId(created.topic.topic_id, created.partition) for created in partitions}
         self.replication.forget_others({*known, METADATA_GROUP})
 

@@ -22,6 +22,7 @@ from chronik.broker.leadership_transfer import LeadershipTransfer
 from chronik.broker.memory import NodeMemory
 from chronik.broker.quorum import Quorum
 from chronik.broker.replica_manager import DiskUsage, ReplicaManager
+from chronik.broker.replica_steps import LocalStep, local_step
 from chronik.broker.traffic import Traffic
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_from_nothing
 from chronik.cluster.internal_topics import internal_topic
@@ -30,6 +31,7 @@ from chronik.cluster.metadata.brokers import BrokerEndpoint, RegisterBroker
 from chronik.cluster.metadata.configs import CLUSTER_DEFAULT, ConfigResource
 from chronik.cluster.metadata.features import FeatureChanges, Features
 from chronik.cluster.metadata.premises import TopicDefaults
+from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
 from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
@@ -62,6 +64,7 @@ from chronik.node.partition_directories import (
 from chronik.node.partitions import LocalPartitions
 from chronik.node.progress import Stage, describe, refusals
 from chronik.node.storage_health import StorageHealth
+from chronik.raft.group import GroupId
 from chronik.raft.latency import Timer
 from chronik.raft.solo import FlushPolicy
 from chronik.raft.syncer import Syncer
@@ -69,7 +72,7 @@ from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
+from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, TopicPartition
 from chronik.vocab.invariant import InvariantViolation, invariant
 from chronik.vocab.seams import Clock, Randomness
 
@@ -81,6 +84,9 @@ _log = logging.getLogger(__name__)
 
 # Clients wait for a coordinator; on one node the topic is there in milliseconds.
 _INTERNAL_TOPIC_SECONDS_MAX = 5.0
+
+# The rest is counted.
+_STALLED_NAMED_MAX = 5
 
 # Between two lines of the log while a start waits for other nodes.
 _CATCH_UP_SECONDS = 5.0
@@ -262,7 +268,21 @@ class LocalBroker:
         return [
             *self._partitions.health.warnings(),
             *([f"coordinators stopped loading: {stopped}"] if stopped else []),
+            *self._stalled_changes(),
         ]
+
+    def _stalled_changes(self) -> list[str]:
+        reasons = {} if self._background is None else self._background.stalled.reasons()
+        if not reasons:
+            return []
+        topics = self._metadata.image.topics_by_id
+        named = {
+            str(TopicPartition(topics[group.topic_id].name, group.partition)): reason
+            for group, reason in reasons.items()
+            if group.topic_id in topics
+        }
+        some = ", ".join(f"{name} ({reason})" for name, reason in sorted(named.items())[:_STALLED_NAMED_MAX])
+        return [f"{len(reasons)} changes of replicas make no progress: {some}"]
 
     @property
     def runtime(self) -> "ClusterRuntime | None":
@@ -384,11 +404,10 @@ class LocalBroker:
         delta = delta_from_nothing(image)
         self._on_configuration(delta, image)
         self._coordinators.on_metadata(delta, image)
-        self._clear_strays(
-            {f"{created.topic.name}-{created.partition}" for created in delta.partitions_created}
-        )
+        own = [created for created in delta.partitions_created if self._has_replica(created)]
         if self._runtime is not None:
-            self._runtime.forget_unknown(delta.partitions_created)
+            self._runtime.forget_unknown(own)
+        self._clear_strays({f"{created.topic.name}-{created.partition}": created for created in own})
         await self._replicas.start(delta, image)
         metadata.subscribe(self._on_configuration)
         # Before replicas: an internal topic is lost before one that was made again can have leaders.
@@ -399,10 +418,20 @@ class LocalBroker:
         metadata.subscribe(_log_features)
         self.metadata_partition.resume()
 
-    def _clear_strays(self, wanted: set[str]) -> None:
-        """Removes the remains of deleted topics. Other directories that a node alone does not know are
-        moved aside: the metadata may have been lost. A cluster's metadata is that of a majority: a
-        partition it does not name was deleted while this node was away.
+    def _has_replica(self, created: TopicPartitionImage) -> bool:
+        """True if this node has, or shall have, a replica of a partition; what it has waits for an image that
+        is behind.
+        """
+        if self._runtime is None:
+            return True
+        here = self._runtime.replication.revision_here(GroupId(created.topic.topic_id, created.partition))
+        step = local_step(created.image, self._identity.node_id, here)
+        return step not in (LocalStep.NONE, LocalStep.DELETE)
+
+    def _clear_strays(self, wanted: Mapping[str, TopicPartitionImage]) -> None:
+        """Removes the remains of deleted topics and of removed replicas. Other directories that a node alone
+        does not know are moved aside: the metadata may have been lost. A cluster's metadata is that of a
+        majority: a partition it does not name was deleted while this node was away.
         """
         for directory in find_deleted(self._disk):
             self._partitions.remove_later(directory)
@@ -413,7 +442,10 @@ class LocalBroker:
         deleted = self.metadata_partition.deleted_topics()
         for directory, topic_id in sorted(strays.items()):
             if topic_id is not None and (topic_id in deleted or self._runtime is not None):
-                _log.info("directory of a deleted topic removed", extra={"directory": directory})
+                if topic_id in self._metadata.image.topics_by_id:
+                    _log.info("directory of a removed replica removed", extra={"directory": directory})
+                else:
+                    _log.info("directory of a deleted topic removed", extra={"directory": directory})
                 # A topic of this name may come before it is gone.
                 self._partitions.remove_later(mark_for_deletion(self._disk, directory, topic_id))
             else:

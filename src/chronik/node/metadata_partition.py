@@ -112,6 +112,7 @@ class MetadataPartition:
             name=METADATA_PARTITION,
             topic_id=METADATA_TOPIC_ID,
             membership=membership,
+            is_only=len(membership.members) == 1,
             first_leader=None,
             hooks=self,
         )

@@ -22,13 +22,16 @@ METADATA_DIRECTORY = str(TopicPartition(METADATA_TOPIC, 0))
 _NAME_CHARS_MAX = 255
 
 _PARTITION = re.compile(r".+-[0-9]+")
-_DELETED = re.compile(r".+-[0-9]+\.[0-9a-f]{32}-delete")
+_DELETED = re.compile(r".+-[0-9]+\.[0-9a-f]{32}(\.[0-9]+)?-delete")
 _REPLACED = re.compile(r".+-([0-9]+)\.([0-9a-f]{32})\.[0-9]+-replaced")
 
 
-def deleted_name(name: TopicPartition, topic_id: TopicId) -> str:
-    """Returns the name of a deleted partition's directory until it is removed; unique per topic id."""
-    suffix = f"-{name.partition}.{topic_id.hex()}-delete"
+def deleted_name(name: TopicPartition, topic_id: TopicId, number: int = 0) -> str:
+    """Returns the name of a deleted partition's directory until it is removed; unique per topic id and
+    `number`, by which another replica of the partition is removed while an earlier one still is.
+    """
+    times = f".{number}" if number else ""
+    suffix = f"-{name.partition}.{topic_id.hex()}{times}-delete"
     return name.topic[: _NAME_CHARS_MAX - len(suffix)] + suffix
 
 
@@ -87,7 +90,8 @@ def mark_for_deletion(disk: Disk, directory: str, topic_id: TopicId) -> str:
     OSError.
     """
     topic, _, index = directory.rpartition("-")
-    doomed = deleted_name(TopicPartition(topic, int(index)), topic_id)
+    names = (deleted_name(TopicPartition(topic, int(index)), topic_id, number) for number in count())
+    doomed = next(name for name in names if not disk.exists(name))
     disk.rename(directory, doomed)
     return doomed
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.broker.partition import Partition
+from chronik.broker.replica_steps import LocalStep, local_step
 from chronik.broker.traffic import Traffic
 from chronik.cluster.metadata.replicas import PartitionImage
 from chronik.cluster.metadata.topics import TopicPartitionImage
@@ -19,7 +20,6 @@ from chronik.log.handle_cache import HandleCache
 from chronik.log.partition_log import LogFailed, PartitionLog
 from chronik.log.vouched import VouchedLog
 from chronik.node.partition_directories import (
-    deleted_name,
     mark_for_deletion,
     move_aside,
     set_aside,
@@ -137,22 +137,64 @@ class LocalPartitions:
             invariant(len(image.nodes) == 1, "a replicated partition on a node alone")
             return self.open_solo(name, created.topic.topic_id, config, image.nodes[0], image.first_epoch)
         new = replication.new_replica(created, self._leader_epoch)
-        if len(image.nodes) == 1:
-            self._check_only_replica(name, image, replication.directory_id)
-        return self.open_replicated(new, config, image.nodes)
+        self._clear_earlier_replica(new, image, replication)
+        if new.is_only:
+            self._check_only_replica(new, image, replication)
+        partition = self.open_replicated(new, config, image.nodes)
+        self.change_replicas(partition, image)
+        return partition
 
-    def _check_only_replica(self, name: TopicPartition, image: PartitionImage, own: str) -> None:
-        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it.
-        `own` is this node's data directory.
-        """
-        named = image.directories[0]
-        if self._disk.exists(str(name)):
+    def _check_only_replica(
+        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
+    ) -> None:
+        """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
+        if self._disk.exists(str(new.name)):
             return
-        if named not in ("", own):
+        if image.change is not None:
+            # It had to be here, and to vote, before the others could go.
+            is_lost, where = replication.revision_here(new.group_id) is None, "a data directory"
+        else:
+            named = image.directories[0]
+            is_lost, where = named not in ("", replication.directory_id), f"the data directory {named}"
+        if is_lost:
             raise KafkaError(
                 ErrorCode.KAFKA_STORAGE_ERROR,
-                f"the only replica was in the data directory {named}, which this node no longer has: "
+                f"the only replica was in {where}, which this node no longer has: "
                 "bring that directory back, or delete the topic",
+            )
+
+    def _clear_earlier_replica(
+        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
+    ) -> None:
+        """What is left here of one that was removed is no part of the one that is to be made. Raises OSError,
+        and KafkaError while the metadata is behind what is here.
+        """
+        here = replication.revision_here(new.group_id)
+        step = local_step(image, replication.node, here)
+        if step is LocalStep.WAIT:
+            raise KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR,
+                f"the metadata is at revision {image.revision} of the partition, and this replica at {here}: "
+                "it is opened when the metadata has caught up",
+            )
+        if step is LocalStep.REMAKE or (step is LocalStep.MAKE and new.revision and not new.is_only):
+            self.remove_unopened(new.topic_id, new.name)
+        elif step is LocalStep.MAKE and image.change is not None and not new.is_only:
+            self._keep_unknown_copy(new, image, replication)
+
+    def _keep_unknown_copy(
+        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
+    ) -> None:
+        """A node that had all of a partition, and lost its store while that was to get more replicas, cannot
+        tell whether these have the records yet. It takes what they have, and keeps what it has.
+        """
+        is_lost = image.directories != (replication.directory_id,) and len(image.founders) == 1
+        if is_lost and topic_of(self._disk, str(new.name)) == new.topic_id:
+            kept = set_aside(self._disk, new.name, new.topic_id)
+            self._set_aside.setdefault(new.group_id, []).append(kept)
+            _log.error(
+                "log of a replica whose store was lost set aside: it is removed when the replica votes again",
+                extra={"partition": str(new.name), "kept": kept},
             )
 
     def open_replicated(
@@ -163,11 +205,13 @@ class LocalPartitions:
         invariant(replication is not None, "a replicated partition on a node alone")
         assert replication is not None
         existed = self._disk.exists(str(new.name))
-        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=len(replicas) > 1)
+        has_others = not replication.is_only_replica(new)
+        log = self._open_log(new.name, new.topic_id, config, has_other_replicas=has_others)
         group = replication.open(
             new, log, self._flush_policy(config), lambda: self._on_leader_found(partition)
         )
-        partition = self._partition(new.name, new.topic_id, replicas, log, group, config)
+        revision = group.replica_id.revision
+        partition = self._partition(new.name, new.topic_id, replicas, log, group, config, revision)
         is_clean = existed and not log.recovery.was_scanned
         self._opened[partition] = _Opened(group, group, log.end_offset if is_clean else None)
         replication.begin(group, new)
@@ -207,6 +251,7 @@ class LocalPartitions:
         log: PartitionLog,
         group: LocalGroup,
         config: TopicConfig,
+        revision: int = 0,
     ) -> Partition:
         partition = Partition(
             name=name,
@@ -217,6 +262,7 @@ class LocalPartitions:
             config=config,
             clock=self._clock,
             traffic=self._traffic.of(name.topic),
+            revision=revision,
         )
         group.listen(partition)
         return partition
@@ -227,6 +273,15 @@ class LocalPartitions:
         partition.log.config = self._log_config(config)
         if config.write_caching != was_caching:
             self._opened[partition].group.set_write_caching(self._flush_policy(config))
+
+    def change_replicas(self, partition: Partition, image: PartitionImage) -> None:
+        """See `PartitionFactory.change_replicas`."""
+        if image.change is None:
+            return
+        partition.change_replicas(image.nodes, len(image.wanted))
+        replica = self._opened[partition].replica
+        if replica is not None and self._replication is not None:
+            self._replication.host.expect(replica, frozenset(image.nodes))
 
     # The end of the node.
 
@@ -326,13 +381,46 @@ class LocalPartitions:
         self._end_group(opened)
         if opened.replica is not None and self._replication is not None:
             self._replication.forget(opened.replica)
-        partition.log.fail(LogFailed("the topic was deleted"))
+        self._traffic.forget(partition.name.topic)
+        self._abandon(partition, LogFailed("the topic was deleted"))
+        return self._free_name(partition)
+
+    def remove(self, partition: Partition) -> Awaitable[None]:
+        """See `PartitionFactory.remove`. The files are removed in the background."""
+        self._end_group(self._opened.pop(partition))
+        self._abandon(partition, LogFailed("the replica was removed"))
+        return self._remove_replica(partition)
+
+    async def _remove_replica(self, partition: Partition) -> None:
+        await partition.wait_until_idle()
+        try:
+            assert self._replication is not None
+            self._replication.discard(GroupId(partition.topic_id, partition.name.partition))
+        except OSError as error:
+            # What it promised is remembered, and its files are there: removed when its name is needed, or at
+            # the next start.
+            extra = {"partition": str(partition.name), "error": str(error)}
+            _log.error("could not forget a removed replica; the next start does", extra=extra)
+            partition.log.close()
+        else:
+            await self._free_name(partition)
+
+    def remove_unopened(self, topic_id: TopicId, name: TopicPartition) -> None:
+        """See `PartitionFactory.remove_unopened`. Raises OSError."""
+        assert self._replication is not None
+        self._replication.discard(GroupId(topic_id, name.partition))
+        self._vouched.pop(str(name), None)
+        if topic_of(self._disk, str(name)) == topic_id:
+            _log.info("directory of a removed replica removed", extra={"directory": str(name)})
+            self.remove_later(mark_for_deletion(self._disk, str(name), topic_id))
+
+    def _abandon(self, partition: Partition, why: LogFailed) -> None:
+        """Nobody asks for anything of it any more."""
+        partition.log.fail(why)
         self.health.forget(partition.name)
         self._vouched.pop(str(partition.name), None)
-        self._traffic.forget(partition.name.topic)
         for directory in self._set_aside.pop(GroupId(partition.topic_id, partition.name.partition), ()):
             self.remove_later(directory)
-        return self._free_name(partition)
 
     # Replacing a log.
 
@@ -403,9 +491,8 @@ class LocalPartitions:
         if not partition.log.is_on_disk:
             partition.log.close()
             return
-        doomed = deleted_name(partition.name, partition.topic_id)
         try:
-            self._disk.rename(str(partition.name), doomed)
+            doomed = mark_for_deletion(self._disk, str(partition.name), partition.topic_id)
         except OSError as error:
             # Moved aside when its name is needed, removed at the next start.
             extra = {"partition": str(partition.name), "error": str(error)}

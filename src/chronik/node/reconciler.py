@@ -1,29 +1,53 @@
-"""Replicas whose node came back with another data directory, or that lost files of theirs: out of the
-voters, and in again when caught up.
+"""Moves the members of groups towards what the metadata asks for: one step of a group at a look.
 
-What such a replica voted for and acknowledged went with its files, so it must not vote as if it remembered
-(KIP-853; decisions 0009, "Lost disks", and 0013). The leader of each group sees to it, one step at a time:
-the member becomes a learner under its new directory, is sent the log, and becomes a voter once it has caught
-up and can prove that it may be one (`RaftCore.is_replica_committed`).
+Replicas whose node came back with another data directory, or that lost files of theirs, are out of the voters
+and in again when caught up: what they voted for and acknowledged went with their files, so they must not vote
+as if they remembered (KIP-853; decisions 0009, "Lost disks", and 0013). Partitions whose replicas the
+metadata changed get other members (decision 0019, "Replicas"). The leader of each group sees to it;
+`membership_steps` says which step comes next. `broker.replica_manager` makes and deletes what the metadata
+says of this node's own replicas.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, assert_never
 
 from chronik.cluster.image import ClusterImage
+from chronik.cluster.metadata.replicas import PartitionImage, ReportMembers
 from chronik.node.loss_reports import LossReports
-from chronik.raft.core.types import Membership, ReplicaId
-from chronik.raft.directories import losses_of, node_directory
+from chronik.node.member_reports import MemberReports
+from chronik.node.membership_steps import Propose, Report, Situation, Step, Transfer, Wait, next_steps
+from chronik.node.stalled_changes import StalledChanges
+from chronik.raft.core.types import Membership
 from chronik.raft.group import GroupId
 from chronik.raft.host import RaftHost
 from chronik.raft.replicated import ReplicatedGroup
+from chronik.vocab.errors import KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId
 
 _log = logging.getLogger(__name__)
 
 # A replaced disk is a matter of minutes; looking costs a comparison for each led group.
-_LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+
+
+class _Judged(NamedTuple):
+    """What a group was judged by in which nothing was to be done."""
+
+    membership: Membership
+    # The nodes and the topics of the image, each one object until something of them changes.
+    brokers: object
+    topics: object
+    partition: PartitionImage | None
+
+
+class _Repeated(NamedTuple):
+    """A membership that this node put into a group's log again: in which term, knowing which revision."""
+
+    epoch: LeaderEpoch
+    membership: Membership
+    revision: int
 
 
 class ReplicaReconciler:
@@ -34,26 +58,30 @@ class ReplicaReconciler:
         host: RaftHost,
         image: Callable[[], ClusterImage],
         reports: LossReports,
+        submit: Callable[[ReportMembers], Awaitable[object]],
         on_look: Callable[[], None] | None = None,
     ) -> None:
-        """`on_look` is called as often as this looks at the groups."""
+        """`submit` has the controller carry out a command; `on_look` is called as often as this looks at the
+        groups.
+        """
         self._host = host
         self._on_look = on_look
         self._reports = reports
         self._image = image
-        # Memberships that this node put into a group's log for the second time, and in which term.
-        self._repeated: dict[GroupId, tuple[LeaderEpoch, Membership]] = {}
-        # Groups in which everybody was as registered, with what that was judged by.
-        self._matched: dict[GroupId, tuple[Membership, object]] = {}
+        self._member_reports = MemberReports(submit)
+        self.stalled = StalledChanges()
+        self._repeated: dict[GroupId, _Repeated] = {}
+        self._judged: dict[GroupId, _Judged] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._on_timer)
+        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._on_timer)
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._reports.close()
+        self._member_reports.close()
 
     def _on_timer(self) -> None:
         self.start()
@@ -63,85 +91,155 @@ class ReplicaReconciler:
 
     def look(self) -> None:
         """One step for each group that needs one."""
-        brokers = self._image().brokers
-        registered = {node: broker.directory_id for node, broker in brokers.items()}
+        image = self._image()
+        registered: dict[NodeId, str] | None = None
         groups = self._host.groups()
         self._reports.report(groups)
         if not self._reports.is_empty:
             self._reports.forget_except(groups)
-        if len(self._matched) > len(groups):
+        if len(self._judged) > len(groups):
             # Of some that are gone.
-            self._matched.clear()
+            self._judged.clear()
             self._repeated.clear()
+        self.stalled.begin_look()
         for group in groups:
-            if not group.is_leader or not group.is_own_term_committed:
+            if not group.is_leader or not group.is_own_term_committed or self._is_settled(group, image):
                 continue
-            membership = group.membership
-            known = self._matched.get(group.id)
-            is_judged = known is not None and known[0] is membership and known[1] is brokers
-            if is_judged and self._reports.is_empty:
-                continue
-            wanted = list(self._wanted(group, membership, registered))
-            if not wanted and not membership.learners:
-                self._matched[group.id] = (membership, brokers)
-                self._repeated.pop(group.id, None)
-            # The first one that is not refused.
-            changed = next(filter(group.propose_membership, wanted), None)
-            if changed is membership:
-                self._repeated[group.id] = (group.leader_epoch, membership)
-            elif changed is not None:
-                extra = {"group": str(group.id), "voters": sorted(changed.voters)}
-                _log.info("membership changed for a replica that lost its disk or files", extra=extra)
+            if registered is None:
+                registered = {node: broker.directory_id for node, broker in image.brokers.items()}
+            self._step(group, image, registered)
+        self.stalled.end_look()
 
-    def _wanted(
-        self, group: ReplicatedGroup, membership: Membership, registered: Mapping[NodeId, str]
-    ) -> Iterator[Membership]:
-        """Each of which would be a step; nothing when all is as it should be, or nobody knows better."""
-        yield from self._demotions(group.id, membership, registered)
-        if not membership.learners:
+    def _is_settled(self, group: ReplicatedGroup, image: ClusterImage) -> bool:
+        """True if nothing was to be done, and nothing is different since."""
+        judged = self._judged.get(group.id)
+        if (
+            judged is None
+            or judged.membership is not group.membership
+            or judged.brokers is not image.brokers
+            or not self._reports.is_empty
+        ):
+            return False
+        if judged.topics is not image.topics_by_id:
+            if _partition(image, group.id) != judged.partition:
+                return False
+            self._judged[group.id] = judged._replace(topics=image.topics_by_id)
+        return True
+
+    def _step(self, group: ReplicatedGroup, image: ClusterImage, registered: Mapping[NodeId, str]) -> None:
+        if group.is_membership_pending or group.is_handing_over:
+            self.stalled.note(group.id, "the last change of its members is not committed")
             return
-        if self._repeated.get(group.id) != (group.leader_epoch, membership):
-            # A learner whose log has it twice can tell, whatever happens next, that it may vote.
-            yield membership
-            return
-        for node in sorted(membership.learners & registered.keys()):
-            # Refused until all it lacks is on its way to it.
-            if group.has_membership(node):
-                yield Membership(
-                    voters=membership.voters | {node},
-                    learners=membership.learners - {node},
-                    replicas=membership.replicas,
-                )
+        situation = self._situation(group, image, registered)
+        is_anything_due, reason = False, ""
+        for step in next_steps(situation, _Followers(group, self._host)):
+            is_anything_due = True
+            if self._carry_out(group, situation, step):
+                self.stalled.forget(group.id)
+                return
+            if isinstance(step, Wait):
+                reason = step.reason
+        if is_anything_due:
+            reason = reason or self._member_reports.failure(group.id) or "its next step is refused as yet"
+            self.stalled.note(group.id, reason)
+        elif not group.membership.learners:
+            self._judged[group.id] = _Judged(
+                group.membership, image.brokers, image.topics_by_id, situation.image
+            )
+            self._repeated.pop(group.id, None)
 
-    def _demotions(
-        self, group: GroupId, membership: Membership, registered: Mapping[NodeId, str]
-    ) -> Iterator[Membership]:
-        named = membership.directories
-        for node in sorted(membership.members & registered.keys()):
-            reported = self._reports.directory(group, node)
-            directory = present_directory(named.get(node, ""), registered[node], reported)
-            if directory != named.get(node, "") and len(membership.voters) > 1:
-                known = membership.replica(node)
-                moved = ReplicaId(node, directory, known.revision if known is not None else 0)
-                yield Membership(
-                    voters=membership.voters - {node},
-                    learners=membership.learners | {node},
-                    replicas=membership.replicas - {known} | {moved},
-                )
+    def _situation(
+        self, group: ReplicatedGroup, image: ClusterImage, registered: Mapping[NodeId, str]
+    ) -> Situation:
+        partition, membership = _partition(image, group.id), group.membership
+        repeated = self._repeated.get(group.id)
+        is_repeated = repeated is not None and repeated[:2] == (group.leader_epoch, membership)
+        revision = 0 if partition is None else partition.revision
+        return Situation(
+            leader=self._host.node,
+            membership=membership,
+            registered=registered,
+            reported={
+                node: directory
+                for node in membership.members
+                if (directory := self._reports.directory(group.id, node)) is not None
+            },
+            image=partition,
+            is_repeated=is_repeated,
+            is_confirmed=is_repeated and repeated is not None and repeated.revision == revision,
+        )
+
+    def _carry_out(self, group: ReplicatedGroup, situation: Situation, step: Step) -> bool:
+        """True if it was done, or begun."""
+        match step:
+            case Propose():
+                return self._propose(group, situation, step)
+            case Transfer():
+                return _transfer(group, step.to)
+            case Report():
+                return self._report(group.id, situation, step.members)
+            case Wait():
+                return False
+            case _:
+                assert_never(step)
+
+    def _propose(self, group: ReplicatedGroup, situation: Situation, step: Propose) -> bool:
+        if not group.propose_membership(step.membership):
+            return False
+        if step.membership is situation.membership:
+            revision = 0 if situation.image is None else situation.image.revision
+            self._repeated[group.id] = _Repeated(group.leader_epoch, step.membership, revision)
+        else:
+            extra = {
+                "group": str(group.id),
+                "voters": sorted(step.membership.voters),
+                "learners": sorted(step.membership.learners),
+                "reason": step.what,
+            }
+            _log.info("membership changed", extra=extra)
+        return True
+
+    def _report(self, group: GroupId, situation: Situation, members: tuple[NodeId, ...]) -> bool:
+        assert situation.image is not None
+        command = ReportMembers(
+            topic_id=group.topic_id,
+            partition=group.partition,
+            revision=situation.image.revision,
+            members=members,
+        )
+        return self._member_reports.report(group, command)
 
 
-def present_directory(named: str, registered: str, reported: str | None) -> str:
-    """What a membership should call the files of a member that it calls `named`: whose node registered with
-    one data directory, and which reported a loss of files, perhaps.
+class _Followers:
+    """Implements `membership_steps.Replicas`."""
 
-    | the member                                                                  | is to be called |
-    | ---------------------------------------------------------------------------- | --------------- |
-    | reported a loss in the registered directory, which `named` does not know of | `reported`      |
-    | is named in another directory than the registered one                       | `registered`    |
-    | any other, also one that is not named                                        | `named`         |
-    """
-    is_in_place = node_directory(named) == registered
-    known_losses = losses_of(named) if is_in_place else 0
-    if reported is not None and node_directory(reported) == registered and losses_of(reported) > known_losses:
-        return reported
-    return named if is_in_place or not named else registered
+    def __init__(self, group: ReplicatedGroup, host: RaftHost) -> None:
+        self._group = group
+        self._host = host
+
+    def is_up(self, node: NodeId) -> bool:
+        return node == self._host.node or self._host.is_up(node)
+
+    def has_membership(self, node: NodeId) -> bool:
+        return self._group.has_membership(node)
+
+    def is_in_sync(self, node: NodeId) -> bool:
+        return node not in self._group.lagging()
+
+
+def _transfer(group: ReplicatedGroup, to: NodeId) -> bool:
+    try:
+        group.transfer(to)
+    except KafkaError:
+        return False
+    extra = {"group": str(group.id), "to": to}
+    _log.info("leadership transferred because this replica is to be removed", extra=extra)
+    return True
+
+
+def _partition(image: ClusterImage, group: GroupId) -> PartitionImage | None:
+    """None for the metadata's own, and for one that is deleted or not known yet."""
+    topic = image.topics_by_id.get(group.topic_id)
+    if topic is None or group.partition >= len(topic.partitions):
+        return None
+    return topic.partitions[group.partition]

@@ -76,6 +76,10 @@ class Replication:
         return self._setting.directory_id
 
     @property
+    def node(self) -> NodeId:
+        return self._setting.node
+
+    @property
     def store(self) -> StateStore:
         return self._setting.store
 
@@ -89,6 +93,7 @@ class Replication:
                 voters=frozenset(image.founders),
                 replicas=founding_replicas(dict(zip(image.founders, image.directories, strict=True))),
             ),
+            revision=image.revision_of(self._setting.node) or 0,
             is_only=image.nodes == (self._setting.node,),
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
@@ -107,7 +112,7 @@ class Replication:
         `on_leader_found` is called when a replica whose log is incomplete can have another one.
         """
         found = Finding.SOUND
-        if self._is_only_replica(new):
+        if self.is_only_replica(new):
             self._prepare_only_replica(new, log)
         else:
             found = self._prepare(new, log)
@@ -125,10 +130,11 @@ class Replication:
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
         """Its partition exists: from now on the group takes part, and leads if it is the only member."""
-        if not group.lead_alone() and group.id in self._unbegun:
-            self._unbegun.discard(group.id)
-            if new.first_leader is not None and new.revision == 0:
-                group.bootstrap(new.first_leader)
+        # One that was removed and made again begins nothing: the group goes on without it.
+        is_new_founder = group.id in self._unbegun and new.revision == 0
+        self._unbegun.discard(group.id)
+        if not group.lead_alone() and is_new_founder and new.first_leader is not None:
+            group.bootstrap(new.first_leader)
         self.host.add(group)
 
     def on_closed(self, log_ends: Mapping[GroupId, Offset]) -> None:
@@ -154,14 +160,26 @@ class Replication:
         with suppress(OSError):
             self.store.forget(group.id)
 
+    def discard(self, group: GroupId) -> None:
+        """Forgets a replica durably, before its files are removed. Raises OSError."""
+        self.store.forget(group)
+        self.store.sync_now()
+
+    def revision_here(self, group: GroupId) -> int | None:
+        """Of this node's replica; None when it has none that took part."""
+        state = self.store.get(group)
+        return None if state is None else state.revision
+
     def forget_others(self, known: Collection[GroupId]) -> None:
-        """Drops from the store the groups that the metadata does not know. If the store has no room to
-        record it, they are forgotten at a later start.
+        """Drops from the store the groups in which the metadata gives this node no replica; durably, because
+        their files are removed next. If the store has no room to record it, they are forgotten at a later
+        start: a replica that is made before that has a later revision.
         """
         with suppress(OSError):
             for group in list(self.store.groups()):
                 if group not in known:
                     self.store.forget(group)
+            self.store.sync_now()
 
     def _report(self, new: NewReplica, log: PartitionLog, found: Reconciled) -> None:
         name = str(new.name)
@@ -204,7 +222,7 @@ class Replication:
         self.store.sync_now()
         log.reset(0)
 
-    def _is_only_replica(self, new: NewReplica) -> bool:
+    def is_only_replica(self, new: NewReplica) -> bool:
         """The store may know it by another name, when the metadata bears it out."""
         state = self.store.get(new.group_id)
         if state is None:

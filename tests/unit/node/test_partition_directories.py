@@ -36,11 +36,12 @@ def test_partitions_say_whose_they_are() -> None:
 def test_a_deleted_partition_is_known_by_its_name(topic: str) -> None:
     disk = CrashDisk()
     names = {
-        deleted_name(TopicPartition(topic, index), TopicId(bytes([number] * 16)))
+        deleted_name(TopicPartition(topic, index), TopicId(bytes([number] * 16)), times)
         for index in (0, 99_999)
         for number in (1, 2)
+        for times in (0, 1)
     }
-    assert len(names) == 4
+    assert len(names) == 8
     for name in names:
         assert len(name) <= 255
         directory(disk, name)
@@ -65,3 +66,13 @@ def test_what_is_moved_aside_is_neither(metadata: bytes | None) -> None:
     assert disk.list("") == [kept]
     assert find_partitions(disk) == {}
     assert find_deleted(disk) == []
+
+
+def test_a_replica_that_is_removed_again_before_the_first_is_gone_gets_another_name() -> None:
+    disk = CrashDisk()
+    names = []
+    for _ in range(3):
+        directory(disk, "orders-0")
+        names.append(mark_for_deletion(disk, "orders-0", ID))
+    assert len(set(names)) == 3
+    assert set(find_deleted(disk)) == set(names)

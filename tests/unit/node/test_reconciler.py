@@ -11,10 +11,15 @@ import pytest
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerRegistered
-from chronik.node.reconciler import ReplicaReconciler, present_directory
+from chronik.cluster.metadata.replicas import PartitionChanged, ReplicaRef, ReportMembers
+from chronik.cluster.metadata.topics import PartitionCreated, TopicCreated
+from chronik.node.membership_steps import present_directory
+from chronik.node.reconciler import ReplicaReconciler
+from chronik.node.stalled_changes import STALLED_LOOKS
 from chronik.raft.core.types import Membership, ReplicaId, founding_replicas
 from chronik.raft.group import GroupId
 from chronik.sim.virtual_time import virtual
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, TopicId
 
 ONE, TWO, THREE, FOUR, FIVE = map(NodeId, range(1, 6))
@@ -37,6 +42,9 @@ class FakeGroup:
         self.is_leader = True
         self.is_own_term_committed = True
         self.leader_epoch = LeaderEpoch(1)
+        self.is_membership_pending = self.is_handing_over = False
+        self.transferred: list[NodeId] = []
+        self.lag: frozenset[NodeId] = frozenset()
         self.proposed: list[Membership] = []
         # Who lacks the membership in force.
         self.without: set[NodeId] = set()
@@ -44,6 +52,12 @@ class FakeGroup:
 
     def has_membership(self, node: NodeId) -> bool:
         return node not in self.without
+
+    def lagging(self) -> frozenset[NodeId]:
+        return self.lag
+
+    def transfer(self, to: NodeId) -> None:
+        self.transferred.append(to)
 
     def propose_membership(self, wanted: Membership) -> bool:
         self.proposed.append(wanted)
@@ -81,9 +95,23 @@ class Room:
     def __init__(self, *memberships: Membership) -> None:
         self.groups = [FakeGroup(number, membership) for number, membership in enumerate(memberships)]
         self.image = ClusterImage()
-        host = SimpleNamespace(groups=lambda: self.groups)
+        # Who is not connected.
+        self.lost: set[NodeId] = set()
+        host = SimpleNamespace(node=ONE, groups=lambda: self.groups, is_up=lambda node: node not in self.lost)
         self.reports = FakeReports()
-        self.disks = ReplicaReconciler(host, lambda: self.image, self.reports)  # type: ignore[arg-type]
+        self.reported: list[ReportMembers] = []
+        self.refusal: KafkaError | None = None
+        self.disks = ReplicaReconciler(
+            host,  # type: ignore[arg-type]
+            lambda: self.image,
+            self.reports,  # type: ignore[arg-type]
+            self.submit,
+        )
+
+    async def submit(self, command: ReportMembers) -> None:
+        self.reported.append(command)
+        if self.refusal is not None:
+            raise self.refusal
 
     @property
     def group(self) -> FakeGroup:
@@ -232,10 +260,10 @@ def test_a_group_is_judged_again_when_its_members_or_the_nodes_are_others() -> N
 def test_nothing_is_kept_of_groups_that_are_gone() -> None:
     room = room_of_three(*[members("123")] * 3)
     room.disks.look()
-    assert len(room.disks._matched) == 3
+    assert len(room.disks._judged) == 3
     del room.groups[1:]
     room.disks.look()
-    assert len(room.disks._matched) == 1
+    assert len(room.disks._judged) == 1
 
 
 @virtual
@@ -307,3 +335,163 @@ def test_another_leader_leaves_a_known_loss_alone() -> None:
     room = room_of_three(members("123", d3="d3+1"))
     room.disks.look()
     assert room.group.proposed == []
+
+
+def changed(room: Room, *replicas: tuple[int, int], target: str = "", revision: int = 1) -> None:
+    """Of the first group, which node 1 founded alone; its topic is made with the first change."""
+    topic_id, records = room.group.id.topic_id, []
+    if topic_id not in room.image.topics_by_id:
+        records += [
+            TopicCreated(name="t", topic_id=topic_id),
+            PartitionCreated(
+                topic_id=topic_id, partition=0, replicas=(ONE,), leader=ONE, directories=("d1",)
+            ),
+        ]
+    records.append(
+        PartitionChanged(
+            topic_id=topic_id,
+            partition=0,
+            replicas=tuple(ReplicaRef(NodeId(node), added) for node, added in replicas),
+            target=tuple(NodeId(int(digit)) for digit in target),
+            revision=revision,
+        )
+    )
+    room.image, _ = apply_records(room.image, records)
+
+
+async def looks(room: Room, count: int) -> None:
+    for _ in range(count):
+        room.disks.look()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+def summary(memberships: list[Membership]) -> list[str]:
+    """Voters and learners of each."""
+    return [
+        "".join(map(str, sorted(one.voters))) + "|" + "".join(map(str, sorted(one.learners)))
+        for one in memberships
+    ]
+
+
+@virtual
+async def test_from_one_to_three_replicas_and_back() -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2", n3="d3")
+    changed(room, (1, 0), (2, 1), (3, 1))
+    await looks(room, 12)
+    assert summary(room.group.proposed) == ["1|2", "1|23", "1|23", "12|3", "12|3", "123|"]
+    assert room.group.membership.replica(TWO) == ReplicaId(TWO, "d2", 1)
+    assert room.reported == []
+    room.group.proposed.clear()
+    changed(room, (1, 0), (2, 1), (3, 1), target="1", revision=2)
+    await looks(room, 3)
+    assert summary(room.group.proposed) == ["12|", "1|", "1|"]
+    assert room.reported == []
+    await looks(room, 1)
+    assert room.reported == [
+        ReportMembers(topic_id=room.group.id.topic_id, partition=0, revision=2, members=(ONE,))
+    ]
+    changed(room, (1, 0), revision=3)
+    await looks(room, 3)
+    assert len(room.reported) == 1
+    assert len(room.group.proposed) == 3
+
+
+@virtual
+async def test_a_later_leader_has_a_majority_confirm_before_it_reports() -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2")
+    changed(room, (1, 0), (2, 1), target="1", revision=2)
+    room.disks.look()
+    room.group.leader_epoch = LeaderEpoch(2)
+    await looks(room, 1)
+    assert room.reported == []
+    assert summary(room.group.proposed) == ["1|", "1|"]
+
+
+@virtual
+async def test_a_change_that_was_made_since_is_confirmed_again_before_a_report() -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2")
+    changed(room, (1, 0), (2, 1), target="1", revision=2)
+    room.disks.look()
+    changed(room, (1, 0), (2, 1), (3, 3), target="1", revision=3)
+    await looks(room, 1)
+    assert room.reported == []
+    await looks(room, 1)
+    assert [command.revision for command in room.reported] == [3]
+
+
+@pytest.mark.parametrize("attribute", ["is_membership_pending", "is_handing_over"])
+@virtual
+async def test_nothing_is_reported_before_it_is_committed(attribute: str) -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2")
+    changed(room, (1, 0), (2, 1), target="1", revision=2)
+    room.disks.look()
+    setattr(room.group, attribute, True)
+    await looks(room, 3)
+    assert room.reported == []
+    setattr(room.group, attribute, False)
+    await looks(room, 1)
+    assert len(room.reported) == 1
+
+
+@virtual
+async def test_a_report_that_is_refused_is_made_again_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2")
+    changed(room, (1, 0), (2, 1), target="1", revision=2)
+    room.refusal = KafkaError(ErrorCode.NOT_CONTROLLER, "nobody decides")
+    await looks(room, 2 + STALLED_LOOKS)
+    assert len(room.reported) == STALLED_LOOKS + 1
+    (reason,) = room.disks.stalled.reasons().values()
+    assert "nobody decides" in reason
+    assert caplog.text.count("change of replicas makes no progress") == 1
+    room.refusal = None
+    await looks(room, 2)
+    assert room.disks.stalled.reasons() == {}
+
+
+@virtual
+async def test_a_leader_that_is_to_go_hands_over() -> None:
+    room = Room(members("12")).register(n1="d1", n2="d2")
+    room.group.membership = replace(
+        members("12"), replicas=frozenset({ReplicaId(ONE, "d1"), ReplicaId(TWO, "d2", 1)})
+    )
+    changed(room, (2, 1), (1, 0), target="2", revision=1)
+    room.group.lag = frozenset({TWO})
+    await looks(room, 1)
+    assert room.group.transferred == []
+    room.group.lag = frozenset()
+    await looks(room, 1)
+    assert room.group.transferred == [TWO]
+    assert room.group.proposed == []
+
+
+@virtual
+async def test_who_is_not_connected_holds_up_a_change_and_is_named() -> None:
+    room = Room(members("1")).register(n1="d1")
+    changed(room, (1, 0), (2, 1))
+    await looks(room, STALLED_LOOKS - 1)
+    assert room.disks.stalled.reasons() == {}
+    await looks(room, 1)
+    assert room.disks.stalled.reasons() == {room.group.id: "node 2 is not registered"}
+    # Another leads.
+    room.group.is_leader = False
+    await looks(room, 1)
+    assert room.disks.stalled.reasons() == {}
+
+
+@virtual
+async def test_a_look_that_has_nothing_to_do_asks_the_image_only_when_topics_are_others() -> None:
+    room = Room(members("1")).register(n1="d1", n2="d2")
+    changed(room, (1, 0), revision=1)
+    await looks(room, 1)
+    judged = room.disks._judged[room.group.id]
+    await looks(room, 1)
+    assert room.disks._judged[room.group.id] is judged
+    other = TopicId(b"o" * 16)
+    room.image, _ = apply_records(room.image, [TopicCreated(name="o", topic_id=other)])
+    await looks(room, 1)
+    assert room.disks._judged[room.group.id] is not judged
+    assert room.group.proposed == []
+    changed(room, (1, 0), (2, 2), revision=2)
+    await looks(room, 1)
+    assert summary(room.group.proposed) == ["1|2"]

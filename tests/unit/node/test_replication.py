@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from chronik.cluster.metadata.replicas import PartitionImage
+from chronik.cluster.metadata.replicas import PartitionImage, ReplicaRef
 from chronik.cluster.metadata.topics import TopicImage, TopicPartitionImage
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
@@ -16,6 +16,7 @@ from chronik.raft.core.types import (
     HardState,
     Membership,
     RaftIndex,
+    ReplicaId,
     Term,
     founding_replicas,
 )
@@ -219,3 +220,64 @@ async def test_what_the_metadata_does_not_know_is_forgotten() -> None:
         room.store.create(other, base)
     room.replication.forget_others({GROUP})
     assert set(room.store.groups()) == {GROUP}
+
+
+ALONE = Membership(voters=frozenset({ONE}), replicas=founding_replicas({ONE: "directory-1"}))
+
+
+def changed(*replicas: tuple[int, int]) -> TopicPartitionImage:
+    """A partition that node 1 founded alone, after a change."""
+    founded = PartitionImage(founders=(ONE,), first_leader=ONE, directories=("directory-1",))
+    refs = tuple(ReplicaRef(NodeId(node), revision) for node, revision in replicas)
+    image = founded.changed(refs, (), 5)
+    return TopicPartitionImage(TopicImage(name="t", topic_id=TOPIC, partitions=(image,)), 0)
+
+
+@virtual
+async def test_a_changed_partition_is_made_of_its_founders() -> None:
+    replication = Room().replication
+    new = replication.new_replica(changed((2, 3), (1, 5)), LeaderEpoch(1))
+    assert (new.membership, new.revision, new.is_only) == (ALONE, 5, False)
+    assert replication.new_replica(changed((1, 0)), LeaderEpoch(1)).is_only
+
+
+@virtual
+async def test_the_only_founder_that_comes_back_neither_begins_nor_leads() -> None:
+    room = Room()
+    group = await room.begin(room.replication.new_replica(changed((2, 3), (1, 5)), LeaderEpoch(1)))
+    assert not group.is_leader
+    assert room.hard_state() == HardState()
+    assert group.replica_id == ReplicaId(ONE, "directory-1", 5)
+    room.replication.end(group)
+    group.close()
+    # What was written of it is what the next start goes by.
+    again = Room(room.disk)
+    group = await again.begin(again.replication.new_replica(changed((2, 3), (1, 5)), LeaderEpoch(2)))
+    assert not group.is_leader
+    assert again.replication.revision_here(GROUP) == 5
+
+
+@virtual
+async def test_a_founder_that_is_alone_no_more_and_lost_its_store_does_not_lead() -> None:
+    """Its node has another directory since: others may have the records that it lost its word of."""
+    room = Room(directory_id="another")
+    group = await room.begin(room.replication.new_replica(changed((1, 0), (2, 3)), LeaderEpoch(1)))
+    assert not group.is_leader
+
+
+@virtual
+async def test_the_only_replica_is_known_by_its_present_name_after_its_store_was_lost() -> None:
+    room = Room(directory_id="another")
+    room.store.create(GROUP, MarkerBase(BEFORE_FIRST, Offset(0), NO_TERM, ALONE, BEFORE_FIRST))
+    group = await room.begin(room.replication.new_replica(changed((1, 0)), LeaderEpoch(1)))
+    assert group.is_leader
+    assert group.membership.replica(ONE) == ReplicaId(ONE, "another")
+
+
+@virtual
+async def test_a_replica_is_forgotten_durably() -> None:
+    room = Room()
+    await room.begin(new_replica())
+    room.replication.discard(GROUP)
+    assert room.store.synced == room.store.written
+    assert room.replication.revision_here(GROUP) is None

@@ -5,7 +5,7 @@ import asyncio
 from chronik.raft.core.types import Membership
 from chronik.raft.group import Replica
 from chronik.sim.virtual_time import virtual
-from chronik.vocab.ids import Offset
+from chronik.vocab.ids import NodeId, Offset
 from tests.unit.raft.lone import FOUNDERS, NAMED, ONE, THREE, TWO, LoneReplica, batch, records, start
 
 LAG_SECONDS = 30
@@ -151,3 +151,18 @@ async def test_who_was_a_learner_is_in_sync_when_its_vote_is_committed() -> None
     assert replica.group.lagging() == frozenset()
     assert replica.group.has_membership(THREE)
     assert not replica.group.has_membership(ONE)
+
+
+@virtual
+async def test_replicas_that_do_not_vote_yet_are_not_in_sync_in_any_term() -> None:
+    four = NodeId(4)
+    replica = await leading()
+    replica.accept(replica.last, source=THREE)
+    replica.group.expect(frozenset({ONE, TWO, THREE, four}))
+    assert replica.group.look_for_laggards()
+    assert replica.group.lagging() == {four}
+    replica.group.on_leader_changed()
+    assert replica.group.lagging() == {four}
+    replica.group.expect(frozenset({ONE, TWO, THREE}))
+    assert replica.group.look_for_laggards()
+    assert replica.group.lagging() == frozenset()
