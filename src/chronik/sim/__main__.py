@@ -1,4 +1,4 @@
-"""Run seeds, and tell what they came to.
+"""Runs seeds, and prints their results.
 
     python -m chronik.sim --seed 7                  one, with its timeline when it fails
     python -m chronik.sim --seeds 1..5000 --jobs 2  many
@@ -73,7 +73,7 @@ def seed_range(text: str) -> range:
 
 
 def _outcomes(run: "partial[Outcome]", seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
-    """As they come."""
+    """In the order of completion."""
     if jobs == 1:
         yield from map(run, seeds)
         return

@@ -1,4 +1,4 @@
-"""Whether the nodes of a simulated cluster are of one mind, and have kept what they promised."""
+"""Checks that the nodes of a simulated cluster agree, and have kept their promises."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _LOOK_SECONDS = 0.1
 
 
 async def wait_for_agreement(room: SimCluster, seconds: float) -> list[str]:
-    """What the nodes still disagree on after so long; nothing as soon as that is so."""
+    """Returns the remaining disagreements after `seconds`; empty as soon as there are none."""
     for _ in range(round(seconds / _LOOK_SECONDS)):
         if not disagreements(room):
             break
@@ -113,7 +113,7 @@ def runtime_of(node: SimNode) -> ClusterRuntime:
 
 
 def batches(log: PartitionLog, start: Offset) -> Iterator[Batch]:
-    """Every batch from `start` on."""
+    """Yields every batch from `start` on."""
     offset = start
     while offset < log.end_offset:
         read = log.read_for_replication(offset, 1 << 20)
@@ -132,7 +132,7 @@ def values(log: PartitionLog) -> list[tuple[int, bytes]]:
 
 
 def broken_promises(room: SimCluster, producer: Producer) -> list[str]:
-    """What a producer was told, and is not so."""
+    """Returns the acknowledgements to a producer that the cluster did not keep."""
     name = f"{producer.topic}-{producer.index}"
     problems = list(producer.refusals)
     for node in open_nodes(room):

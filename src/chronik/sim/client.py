@@ -1,7 +1,7 @@
 """A program outside the cluster: requests and answers as bytes, over a network that delays and loses them.
 
 Requests of one client to one node arrive in their order, as on one connection, and are begun in that order.
-What a client does not hear of may have been done.
+Requests without a reply may have been carried out.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ _DELAY_SECONDS = (0.0001, 0.003)
 
 
 class NoReply(Exception):
-    """The connection broke, nobody listens, or it took too long."""
+    """The connection broke, no node listens, or it took too long."""
 
 
 class ClientNetwork:
-    """Between all clients and all nodes; faults are made here."""
+    """The network between all clients and all nodes; its faults are made here."""
 
     def __init__(self, cluster: SimCluster, random: Random) -> None:
         self.cluster = cluster
@@ -41,11 +41,11 @@ class ClientNetwork:
 
 
 class _Connection:
-    """To one node. What was sent on it is lost with it, and so are the answers."""
+    """To one node. Requests on it are lost with it, and so are the answers."""
 
     def __init__(self) -> None:
         self.is_broken = False
-        # What is on the way, and when the last of it arrives.
+        # Requests in flight, and the arrival time of the last one.
         self.requests: deque[Callable[[], None]] = deque()
         self.arrival = 0.0
         self.waiting: dict[asyncio.Future[Any], None] = {}
@@ -68,7 +68,7 @@ class SimClient:
 
     @property
     def nodes(self) -> tuple[NodeId, ...]:
-        """All that it may bootstrap from."""
+        """All nodes that it may bootstrap from."""
         return self._network.cluster.all_nodes
 
     def was_paused(self, node: NodeId, since: float) -> bool:

@@ -1,6 +1,6 @@
-"""The clock of one machine: it drifts, and somebody sets it.
+"""The clock of one machine: it drifts, and may be set.
 
-Timers are the loop's and keep its time; a machine's clock is what its records and logs are stamped with.
+Timers are the loop's and keep its time; a machine's clock stamps its records and logs.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ class SimClock:
     def __init__(self) -> None:
         # Seconds that it gains in one.
         self._drift = 0.0
-        # What it showed when the drift was last set, in milliseconds, and when that was, in seconds.
+        # The time shown when the drift was last set, in milliseconds, and the true time then, in seconds.
         self._shown_ms = 0.0
         self._since = 0.0
         self._offset_ms = 0
 
     def set(self, offset_ms: int) -> None:
-        """Somebody sets it: to so much after the true time, or before."""
+        """Sets it to an offset from the true time, positive or negative."""
         self._offset_ms = offset_ms
 
     def drift(self, seconds_per_second: float) -> None:

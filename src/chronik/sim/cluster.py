@@ -1,4 +1,4 @@
-"""Whole nodes, three unless told otherwise, on disks that forget, a network and a time that are simulated.
+"""Whole nodes, three by default, on simulated disks that can crash, with a simulated network and time.
 
 Each is `LocalBroker` as the node wires it, without sockets, files and threads. Run it with
 `sim_process.on_processes` where nodes are to crash, on `virtual_time` otherwise.
@@ -76,7 +76,7 @@ class SimNode:
         self._has_joined = False
 
     async def open(self) -> "SimNode":
-        """Raises ProcessDied when it crashes meanwhile, and whatever keeps it from starting."""
+        """Raises ProcessDied when it crashes during the start, and any error that prevents the start."""
         await self.process.do(self._open())
         return self
 
@@ -148,9 +148,9 @@ class SimNode:
         self.crash(is_power_lost=self.room.is_power_lost(self))
 
     def crash(self, *, is_power_lost: bool) -> None:
-        """Now. With its power the machine loses what was not synced, and nobody hears its connections
-        close. A rotten disk does not: the next start may look through all of it, and would take rot for a
-        torn write.
+        """Crashes now. With its power the machine loses unsynced writes, and its peers do not see its
+        connections close. A rotten disk loses none: the next start may read all of it, and would take
+        rot for a torn write.
         """
         if self.process.is_dead:
             return
@@ -205,8 +205,8 @@ class SimNode:
         return await self.process.do(work)
 
     async def ask(self, message: Message, version: int, response_type: type[R]) -> R:
-        """The response to a request, both in their bytes of this version. Raises ProcessDied when it
-        crashes meanwhile.
+        """Returns the response to a request, both in their bytes of this version. Raises ProcessDied when
+        the node crashes before it answers.
         """
         return await self.process.do(self._ask(message, version, response_type))
 
@@ -234,25 +234,25 @@ class SimCluster:
         self.clocks = {node: SimClock() for node in self.all_nodes}
         self.settings = {name.replace("_", "."): value for name, value in settings.items()}
         self.ticks = TICKS
-        # Those that run, also while they open.
+        # Running nodes, also while they open.
         self.nodes: dict[NodeId, SimNode] = {}
         self.power_losses = 0
-        # Shown every change of a disk; says whether, and where, the node dies of it.
+        # Called with every change of a disk; returns whether, and where, the node dies of it.
         self.watch: Callable[[SimNode, Operation], Death | None] = lambda node, operation: None
         self.is_power_lost: Callable[[SimNode], bool] = lambda node: True
-        # Nodes whose disk has given back other bits than it was given.
+        # Nodes whose disk has returned bits other than the written ones.
         self.rotten: set[NodeId] = set()
         # When nodes that were paused went on; infinite while they are.
         self.paused_until: dict[NodeId, float] = {}
         # The loop holds tasks only weakly.
         self.background: set[asyncio.Task[None]] = set()
-        # Told of each life of a node, before it opens anything.
+        # Called with each life of a node, before it opens anything.
         self.on_made: Callable[[SimNode], None] = lambda node: None
-        # Told before a node crashes.
+        # Called before a node crashes.
         self.on_dying: Callable[[SimNode], None] = lambda node: None
 
     async def open(self) -> "SimCluster":
-        """All at once, as a new cluster must."""
+        """All nodes at once, as a new cluster must."""
         await asyncio.gather(*(self.open_node(node) for node in self.all_nodes))
         return self
 
@@ -278,7 +278,7 @@ class SimCluster:
         self.nodes[node].crash(is_power_lost=is_power_lost)
 
     def replace_disk(self, node: NodeId) -> None:
-        """Of a node that does not run: all it had is gone."""
+        """For a node that does not run: all its files are gone."""
         assert node not in self.nodes, f"node {node} runs"
         self.disks[node] = CrashDisk()
         self.rotten.discard(node)

@@ -1,8 +1,8 @@
-"""A disk in memory that forgets in a crash what was not synced, as `log.disk` allows.
+"""A disk in memory that loses unsynced writes in a crash, as `log.disk` allows.
 
-Files keep what was durable and the writes since; directories likewise their names. `crash` keeps any subset
-of the unsynced ones, in order, and of a write perhaps only some parts. The disk can also lose power in the
-middle of any operation (`lose_power_at`) and fail single operations (`fail`).
+Files keep their durable content and the writes since; directories likewise their names. `crash` keeps any
+subset of the unsynced ones, in order, and of a write perhaps only some parts. The disk can also lose power in
+the middle of any operation (`lose_power_at`) and fail single operations (`fail`).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class _Write:
     data: bytes
 
     def survivors(self, random: Random) -> "list[_Write]":
-        """What of it a crash leaves: all, nothing, the first part, or any of its sectors."""
+        """Returns the part that a crash leaves: all, nothing, the first part, or any of its sectors."""
         match random.randrange(6):
             case 0 | 1:
                 return []
@@ -129,7 +129,7 @@ class CrashFile:
         self._disk = disk
         self._path = path
         self._content = content
-        # As a real one, it counts what it wrote, and does not know of what a failed write left.
+        # Like a real one, it counts its own writes, and does not know the remains of a failed write.
         self._size = len(content.now)
         self._life = disk.life
         self.is_open = True
@@ -183,7 +183,7 @@ class CrashFile:
             self._disk.open_files -= 1
 
     def __del__(self) -> None:
-        # One that nobody refers to any more closes itself; see `log.disk.File`.
+        # A file without references closes itself; see `log.disk.File`.
         if self._life == self._disk.life:
             self.close()
 
@@ -201,9 +201,10 @@ class CrashDisk:
         self._root = _Directory()
         # Counts crashes; files of an earlier life are of no use.
         self.life = 0
-        # Makes every `read_cached` say that it would wait.
+        # Makes every `read_cached` return None.
         self.is_cold = False
-        # What a sync, or other work in a thread, takes before and after it has its effect; for processes.
+        # The time that a sync, or other work in a thread, takes before and after it has its effect; for
+        # processes.
         self.wait_seconds_max = WAIT_SECONDS_MAX
         # No write and no new file succeeds.
         self.is_full = False
@@ -231,7 +232,7 @@ class CrashDisk:
         self._faults.clear()
 
     def crash(self, random: Random) -> None:
-        """Lose any part of what was not synced."""
+        """Loses any part of the unsynced writes."""
         self._root.crash(random)
         self._begin_life()
 

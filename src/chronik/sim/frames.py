@@ -13,7 +13,7 @@ CLIENT_ID = b"test"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it goes out."""
+    """One request as it is sent."""
 
     api_key: ApiKey
     version: int
@@ -56,7 +56,7 @@ def decode_response(asked: Request, frame: bytes) -> Message:
     (correlation_id,) = struct.unpack_from(">i", frame)
     assert correlation_id == asked.correlation_id, f"{correlation_id} answers {asked.correlation_id}"
     position = 4
-    # ApiVersions is answered before the client knows what the broker speaks (KIP-511).
+    # ApiVersions is answered before the client knows the broker's versions (KIP-511).
     if is_flexible(asked.api_key, asked.version) and asked.api_key is not ApiKey.API_VERSIONS:
         position = skip_tagged_fields(frame, 5, frame[4])
     return decode(response_class(asked.api_key), asked.version, frame[position:])

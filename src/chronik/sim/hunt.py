@@ -1,4 +1,4 @@
-"""Whether the checks find each planted fault, and after how many seeds.
+"""Checks that the simulator finds each planted fault, and after how many seeds.
 
     python -m chronik.sim.hunt [--seeds 1..200] [--jobs 2] [--mutant NAME ...] [--json]
 
@@ -28,7 +28,7 @@ _MEMORY_BYTES_MAX = 4 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catch:
-    """What became of one mutant. `seed` is the first that found it, the `seeds`th; None: none did."""
+    """The result of one mutant. `seed` is the first that found it, the `seeds`th; None: none did."""
 
     mutant: str
     what: str
@@ -79,7 +79,9 @@ def main() -> int:
 
 
 def _catches(mutants: Sequence[str], seeds: Sequence[int], jobs: int) -> Iterator[Catch]:
-    """As they come. Each has a process of its own, of bounded memory: some mutants never stop appending."""
+    """In the order of completion. Each has a process of its own, of bounded memory: some mutants never
+    stop appending.
+    """
     with ThreadPoolExecutor(jobs) as threads:
         for future in as_completed([threads.submit(_hunt_apart, mutant, seeds) for mutant in mutants]):
             yield future.result()

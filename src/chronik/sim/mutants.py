@@ -159,7 +159,7 @@ def _commit_any_term(self: Any) -> None:
 
 
 def _first_of_all(replica: Replica, entries: Any) -> RaftIndex | None:
-    """Whatever the leader sends replaces what is there."""
+    """Every entry of the leader replaces the present one."""
     return RaftIndex(max(entries.first, replica.committed + 1)) if entries.last > replica.committed else None
 
 
@@ -223,7 +223,7 @@ def _read_everything(
 
 
 def _forget_producers(original: Any) -> Any:
-    """A follower takes in what it is sent, but not who produced it."""
+    """A follower appends the leader's batches, but does not apply their producers."""
 
     def append(self: Any, buffers: Any) -> Any:
         result = original(self, buffers)
@@ -234,7 +234,7 @@ def _forget_producers(original: Any) -> Any:
 
 
 def _keep_producers(original: Any) -> Any:
-    """What was truncated stays known as produced."""
+    """Truncated batches stay known as produced."""
 
     def truncate(self: Any, end_offset: int) -> None:
         known = self._producers
@@ -255,7 +255,7 @@ _PERFORM = ShardHost._perform
 
 
 def _watermark_at_end(original: Any) -> Any:
-    """After a restart, whatever is in the log is taken for committed."""
+    """After a restart, the whole log is taken for committed."""
 
     def init(self: Any, group: Any, start_offset: Any, commits: Any) -> None:
         original(self, group, start_offset, commits)
@@ -264,7 +264,7 @@ def _watermark_at_end(original: Any) -> Any:
     return init
 
 
-# What the cluster knows.
+# Metadata.
 
 
 def _supersede_always(new: Any, known: Any) -> bool:
@@ -272,7 +272,7 @@ def _supersede_always(new: Any, known: Any) -> bool:
 
 
 def _skip_configs(original: Any) -> Any:
-    """One node in three does not take them in."""
+    """One node in three does not apply them."""
     count = 0
 
     def apply(self: Any, record: Any) -> None:

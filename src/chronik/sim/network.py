@@ -1,11 +1,11 @@
 """A network of one process on virtual time: every delay and every loss is drawn from the seed.
 
-A connection keeps order and loses nothing while it lives, as TCP does. What is on the way when the network is
-cut waits, and arrives after `heal`, unless a side took the silence for a lost peer first. What is on the way
-when a node crashes arrives up to a point that is drawn. What is due at one time comes in one turn.
+A connection keeps order and loses nothing while it lives, as TCP does. Frames in flight when the network is
+cut wait, and arrive after `heal`, unless a side took the silence for a lost peer first. Frames in flight when
+a node crashes arrive up to a point that is drawn. Frames due at one time come in one turn.
 
-Raft asks for less than TCP gives: if the network is in `disorder`, messages of consensus come twice, and
-late, after others that were sent later. None is lost, unless a connection is: groups rely on that.
+Raft needs less than TCP gives: if the network is in `disorder`, messages of consensus come twice, and late,
+after others that were sent later. None is lost, unless a connection is: groups rely on that.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ _Item = _Up | _Frame | _Heartbeat | _Close
 
 
 class _End:
-    """One side of a connection: what it is sent arrives at `far`, in order."""
+    """One side of a connection: frames sent on it arrive at `far`, in order."""
 
     def __init__(self, owner: "SimTransport", timings: PeerTimings) -> None:
         self.owner = owner
@@ -88,7 +88,7 @@ class _End:
 
 
 class SimNetwork:
-    """Made by a test in the virtual loop that everything runs in."""
+    """Created by a test in the virtual loop that everything runs in."""
 
     def __init__(
         self,
@@ -100,19 +100,19 @@ class SimNetwork:
         self.random = random
         self.timings = timings
         self.unsent_bytes_max = unsent_bytes_max
-        # What listeners raised beside MalformedFrame. Tests should look that there is none.
+        # Exceptions of listeners other than MalformedFrame. Tests should check that there is none.
         self.failures: list[Exception] = []
-        # What a frame takes, at least and at most.
+        # Minimum and maximum delay of a frame.
         self.delay_ms = delay_ms
         self._nodes: dict[NodeId, SimTransport] = {}
-        # Directed: what the first says to the second does not arrive.
+        # Directed: frames of the first node to the second do not arrive.
         self._cuts: set[tuple[NodeId, NodeId]] = set()
-        # Directed: what the first says to the second takes so many seconds more, or less.
+        # Directed: frames of the first node to the second take up to this many seconds more.
         self._slow: dict[tuple[NodeId, NodeId], float] = {}
         self.disorder: Disorder | None = None
-        # Told who has taken some frames and said what it had to say; may end it.
+        # Called with a node that has taken some frames and sent its own; may end it.
         self.on_turn: Callable[[NodeId], None] = lambda node: None
-        # Shown every frame as it arrives: from whom, to whom, what.
+        # Called with every frame as it arrives: source, target, kind and content.
         self.on_arrival: Callable[[NodeId, NodeId, FrameKind, bytes], None] = lambda *_: None
 
     def join(
@@ -132,25 +132,25 @@ class SimNetwork:
         self._nodes[node].end(is_silent=is_silent)
 
     def lose_what_is_said(self, node: NodeId) -> None:
-        """What is on the way from it is lost. Its process must end with that."""
+        """Loses the frames in flight from it. Its process must end with that."""
         self._nodes[node].lose_what_is_said()
 
     def cut(self, a: NodeId, b: NodeId, *, is_one_way: bool = False) -> None:
-        """Nothing from `a` arrives at `b`, nor back unless `is_one_way`."""
+        """Drops everything from `a` to `b`, and back unless `is_one_way`."""
         self._cuts.add((a, b))
         if not is_one_way:
             self._cuts.add((b, a))
 
     def slow_down(self, a: NodeId, b: NodeId, seconds: float) -> None:
-        """What `a` says to `b` takes up to so much longer."""
+        """Frames from `a` to `b` take up to `seconds` longer."""
         self._slow[a, b] = seconds
 
     def reset(self, a: NodeId, b: NodeId) -> None:
-        """Their connection breaks: what is on the way arrives up to a point that is drawn."""
+        """Breaks their connection: frames in flight arrive up to a point that is drawn."""
         self._nodes[a].reset(b)
 
     def pause(self, node: NodeId, *, is_paused: bool) -> None:
-        """Its process takes nothing from its connections, and says nothing, until it goes on."""
+        """Its process reads nothing from its connections, and sends nothing, until it goes on."""
         self._nodes[node].pause(is_paused=is_paused)
 
     def heal(self, a: NodeId, b: NodeId) -> None:
@@ -230,7 +230,7 @@ class SimTransport:
         return [end.peer.own for _, end in sorted(self._ends.items()) if end.is_up]
 
     def extra_of(self, node: NodeId) -> bytes:
-        """What the peer said in its last handshake."""
+        """Returns the extra bytes of the peer's last handshake."""
         return self._extras.get(node, b"")
 
     def refusals(self) -> Mapping[NodeId, str]:
@@ -289,7 +289,7 @@ class SimTransport:
             asyncio.get_running_loop().call_later(self._network.delay(), self._receive, end)
 
     def _receive(self, end: _End) -> None:
-        """Take what has arrived."""
+        """Takes frames that have arrived."""
         if self._is_paused:
             # It lies in the kernel's buffer.
             return
@@ -304,7 +304,7 @@ class SimTransport:
             self._take(end, item)
 
     def _refuse(self, end: _End) -> None:
-        """A machine that is back knows nothing of the connections it had, and says so to who uses them."""
+        """A machine that is back does not know its earlier connections, and resets those that peers use."""
         end.arriving.clear()
         if not end.far.is_closed and self._network.runs(self.own.node):
             self._put(end, _Close())

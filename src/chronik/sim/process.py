@@ -1,9 +1,9 @@
 """Processes that share one event loop, stop alone, as with SIGSTOP, and end alone, as with SIGKILL.
 
-Whatever a process starts (tasks, timers, callbacks) knows by its context whose it is. A process that died
-runs no timers any more, and its tasks are cancelled; what they still do on the way out reaches nobody,
-because its disk, its network and its clients are gone (`process_disk`, `process_transport`). So the others
-live on as if it had been killed. What falls due in a process that is paused runs when it goes on.
+Everything that a process starts (tasks, timers, callbacks) carries its process in its context. A process that
+died runs no timers any more, and its tasks are cancelled; their last actions have no effect, because its
+disk, its network and its clients are gone (`process_disk`, `process_transport`). So the others live on as if
+it had been killed. Timers that fall due in a paused process run when it goes on.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ Ts = TypeVarTuple("Ts")
 
 _CURRENT: ContextVar["SimProcess | None"] = ContextVar("process", default=None)
 
-# Each turn of cancellations ends what the last one left; a task that outlives so many ignores them.
+# Each turn of cancellations ends tasks left by the last one; a task that outlives this many ignores them.
 _REAPINGS_MAX = 100
 
 
 class ProcessDied(Exception):
-    """Its connections broke: whoever waits for an answer will never have it."""
+    """Its connections broke: an awaited answer will never come."""
 
 
 class SimProcess:
-    """One life of a process. Made by who starts it; ends at `die`."""
+    """One life of a process. Created by its starter; ends at `die`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -47,12 +47,12 @@ class SimProcess:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """What is called and started meanwhile is this process's."""
+        """Calls and tasks in this context belong to this process."""
         with _as(self):
             yield
 
     async def do(self, work: Coroutine[Any, Any, R]) -> R:
-        """Have the process do this; what it led to. Raises ProcessDied when the process does meanwhile."""
+        """Runs this in the process; returns the result. Raises ProcessDied when the process dies first."""
         if self.is_dead:
             work.close()
             raise ProcessDied(self.name)
@@ -92,7 +92,7 @@ class SimProcess:
                 loop.call_soon(call.run_again)
 
     def defer(self, call: "_Call") -> None:
-        """For the loop: something that fell due while this process was paused."""
+        """For the loop: a callback that fell due while this process was paused."""
         self._due.append(call)
 
     def adopt(self, task: "asyncio.Task[Any]") -> None:
@@ -125,7 +125,7 @@ def _as(process: SimProcess | None) -> Iterator[None]:
 
 @contextmanager
 def outside() -> Iterator[None]:
-    """What is called and started meanwhile is the world's, and goes on when the process is gone."""
+    """Calls and tasks in this context belong to no process, and go on when the process is gone."""
     with _as(None):
         yield
 
@@ -137,7 +137,7 @@ def current_process() -> SimProcess | None:
 class ProcessLoop(VirtualLoop):
     """Virtual time, and processes that can be ended one by one.
 
-    `problems` has what nobody caught in a process that lives.
+    `problems` has the exceptions that were not caught in a living process.
     """
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ class _Call:
         self.handle: asyncio.Handle
 
     def run(self) -> None:
-        # What a dead process is called back with is how its tasks end.
+        # Callbacks of a dead process are how its tasks end.
         if self._process.is_dead and self._is_timer:
             return
         if self._process.is_paused and not self._process.is_dead:
@@ -225,7 +225,7 @@ def _make_task(
 
 
 def on_processes(test: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """Run a test, or whatever it is, on a loop of its own, in no time."""
+    """Runs a test, or any other coroutine function, on a loop of its own, in no time."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,7 +1,7 @@
-"""The disk as one life of a process has it: nothing works on it when the process is dead.
+"""The disk as one life of a process has it: no operation takes effect when the process is dead.
 
 Every change is shown to a watch before it is made, which may have the process die before it, in the middle of
-it, or just after it. What goes on in threads on a real disk takes time here.
+it, or just after it. Operations that run in threads on a real disk take time here.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class Change(Enum):
-    """What is done to a disk."""
+    """The kinds of changes of a disk."""
 
     WRITE = "write"
     TRUNCATE = "truncate"
@@ -31,7 +31,7 @@ class Change(Enum):
 
 
 class Where(Enum):
-    """On whose behalf."""
+    """The owner of the change."""
 
     LOOP = "loop"
     ROUND = "round"
@@ -40,7 +40,7 @@ class Where(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One change. `path` is what a rename leads to."""
+    """One change. `path` is the target of a rename."""
 
     change: Change
     path: str

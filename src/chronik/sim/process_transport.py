@@ -1,6 +1,7 @@
 """A node's end of the simulated network as one life of its process has it.
 
-What the process sends goes on without it; what arrives runs as its own, or not at all when it is dead.
+Frames that the process sends travel on without it; arriving frames run in its context, or not at all when it
+is dead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class ProcessTransport:
 
 
 class _Inside:
-    """A listener whose code runs as its process's."""
+    """A listener whose code runs in its process's context."""
 
     def __init__(self, listener: TransportListener, process: SimProcess) -> None:
         self._listener = listener

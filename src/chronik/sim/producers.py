@@ -1,4 +1,4 @@
-"""Producers that never give up, and what they were told, for clusters that are simulated."""
+"""Producers that never give up, with the answers they received, for simulated clusters."""
 
 import asyncio
 from random import Random
@@ -21,7 +21,7 @@ _RETRY_SECONDS = 0.03
 # Between two records of one producer.
 _PAUSE_SECONDS_MAX = 0.3
 
-# What a cluster in trouble answers, and every client tries again after.
+# Errors of a cluster in trouble, after which every client tries again.
 RETRIABLE = frozenset(
     {
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
@@ -48,7 +48,7 @@ class Producer:
         self.index = index
         self.producer_id = producer_id
         self.is_idempotent = is_idempotent
-        # Offsets by number: what was acknowledged.
+        # Offsets of acknowledged records, by number.
         self.acked: dict[int, int] = {}
         self.sent = 0
         self.refusals: list[str] = []
@@ -65,13 +65,13 @@ class Producer:
         return "x" * (number * 37 % 200)
 
     async def run(self) -> None:
-        """Until `is_stopping`, and the last record is acknowledged."""
+        """Runs until `is_stopping`, and the last record is acknowledged."""
         while not self.is_stopping:
             await self.send()
             await asyncio.sleep(self._chance.random() * _PAUSE_SECONDS_MAX)
 
     async def send(self) -> None:
-        """One more record, acknowledged when this returns."""
+        """Sends one more record, acknowledged when this returns."""
         number = self.sent
         self.sent += 1
         while not self.refusals:
@@ -106,13 +106,13 @@ class Producer:
 
 
 def open_nodes(room: SimCluster) -> list[SimNode]:
-    """Those that serve, in order."""
+    """Returns the serving nodes, in order."""
     return [node for _, node in sorted(room.nodes.items()) if node.is_open]
 
 
 def leader_of(room: SimCluster, topic: str, index: int, epoch: int = -1) -> tuple[SimNode, int] | None:
-    """Whom the newest of the leaders' tables names, and in which epoch, if it runs and is not older than
-    `epoch`.
+    """Returns the leader named by the newest of the leaders' tables, and its epoch, if it runs and is not
+    older than `epoch`.
     """
     known = []
     for node in open_nodes(room):

@@ -1,11 +1,11 @@
-"""One run: a cluster, its clients, what befalls them, and whether it kept its promises.
+"""One run: a cluster, its clients, its faults, and the check of its promises.
 
     seed ──> cluster of 3 or 5 nodes, clients, faults ──> healing ──> agreement, checks
 
-Everything is drawn from the seed. First the cluster is founded and topics are made; then clients work while
-faults come; then all faults end, and within bounded virtual time everything must be as it should: all nodes
-serve and agree, everything sent is acknowledged, every group has read everything, and nobody is elected any
-more.
+Everything is drawn from the seed. First the cluster is founded and topics are created; then clients work
+while faults come; then all faults end, and within bounded virtual time everything must be as it should: all
+nodes serve and agree, all sent records are acknowledged, every group has read everything, and there are no
+more elections.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ HEALING_SECONDS_MAX = 60.0
 # Longer than the balancer takes from one look to the next.
 CALM_SECONDS = 2.5
 CALM_LOOKS_MAX = 10
-# A run takes some seconds. Of the processor's time, for on a busy machine any other says nothing.
+# A run takes some seconds. Of the processor's time, for on a busy machine any other means nothing.
 PROCESSOR_SECONDS_MAX = 120
 _LOOK_SECONDS = 0.02
 
@@ -65,7 +65,7 @@ _MEMBERS = {"readers": 2, "auditors": 1}
 _TOPICS = {"orders": 3, "events": 2}
 _TRIMMED = TopicPartition("events", 1)
 
-# So that seconds pass what a real cluster does in hours.
+# Small enough that a run of seconds covers what takes a real cluster hours.
 _METADATA_BYTES = 2_500
 _SETTINGS = {
     "metadata_log_max_record_bytes_between_snapshots": str(_METADATA_BYTES),
@@ -81,8 +81,8 @@ _STATE_GROWTH_MAX = 2
 # Segments of some dozens of batches, with index entries every few.
 _TOPIC_CONFIGS = {"internal_segment_bytes": "3000", "index_interval_bytes": "300"}
 
-# Each run draws one: how long a frame takes between nodes, whether it may come when it wants, how much goes
-# into one, and after how many ticks a leader's next heartbeat does.
+# Each run draws one: the delay of a frame between nodes, whether it may come out of order, how much goes into
+# one, and the ticks between a leader's heartbeats.
 _DELAYS_MS = ((0.1, 2.0), (0.1, 2.0), (1.0, 100.0))
 _HEARTBEAT_TICKS = (TICKS.heartbeat, TICKS.heartbeat, 1)
 _DISORDERS = (None, None, Disorder(twice=0.1, late=0.1, late_seconds_max=0.2))
@@ -91,7 +91,7 @@ _APPEND_BYTES_MAX = (1 << 20, 2_000, 1, 1)
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run came to; `problems` is empty when every promise was kept."""
+    """The result of one run; `problems` is empty when every promise was kept."""
 
     seed: int
     nodes: int
@@ -255,7 +255,7 @@ class Simulation:
         return ""
 
     async def _check_calm(self) -> None:
-        """Leaders go back to where they were at first; then a healthy cluster elects nobody."""
+        """Leaderships return to the preferred leaders; after that a healthy cluster has no elections."""
         before = self._epochs()
         for _ in range(CALM_LOOKS_MAX):
             await asyncio.sleep(CALM_SECONDS)
@@ -367,13 +367,13 @@ class Simulation:
 
 
 def nodes_of(seed: int) -> int:
-    """How many the seed has."""
+    """Returns the number of nodes of the seed."""
     return 3 if seed % 4 else 5
 
 
 def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> Outcome:
-    """The run of a seed, in a loop of its own: with as many nodes as it says, or as are asked for; of nodes
-    with a planted fault, if one is named.
+    """Runs a seed, in a loop of its own: with its own number of nodes, or the given one; of nodes with a
+    planted fault, if one is named.
     """
 
     async def run() -> Outcome:
@@ -388,26 +388,26 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
         except RunHangs as hang:
             problem = str(hang)
         except Exception as error:
-            # What is raised by a loop that is torn down in the middle says nothing.
+            # An exception from a loop that is torn down in the middle means nothing.
             problem = hangs[0] if hangs else _told(error)
     return Outcome(seed, nodes or nodes_of(seed), problems=[problem])
 
 
 def _told(error: Exception) -> str:
-    """In a line. A log with holes, say, is found by whoever reads it to check it."""
+    """Describes the error in a line. A log with holes, say, raises in the check that reads it."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error}, in {frame.name}"
 
 
 class RunHangs(BaseException):
-    """Nothing may catch it but who began the run."""
+    """Only the starter of the run may catch it."""
 
 
 @contextmanager
 def _watchdog() -> Iterator[list[str]]:
-    """A callback that never returns would go unnoticed: no time passes meanwhile.
+    """A callback that never returns would go unnoticed: no virtual time passes during it.
 
-    What was noticed is in the list. It is raised again and again, should somebody catch it after all.
+    The list has the stack it noticed. It is raised repeatedly, should some code catch it after all.
     """
     hangs: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What happened in a run: a hash of all of it, and a timeline of what a person would want to know.
+"""The trace of a run: a hash of all of it, and a timeline for human readers.
 
 Two runs with the same hash passed the same events in the same order at the same times.
 """
@@ -17,7 +17,7 @@ class Event(NamedTuple):
 
 
 class Trace:
-    """One per run, made before anything happens. `clock` gives seconds."""
+    """One per run, created before anything happens. `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -16,7 +16,7 @@ from chronik.sim.cluster import SimCluster, SimNode
 from chronik.sim.process_disk import Change, Death, Operation
 from chronik.vocab.ids import NodeId, TopicPartition
 
-# Changes by what is in their paths (the journal's file keeps the name it had before it was renamed): of the
+# Changes by a part of their paths (the journal's file keeps the name it had before it was renamed): of the
 # journal of terms and markers, of logs, of anything. How probably a node dies of one, if its cluster is
 # brittle there: so about once in a run, or as often as not where it is rare. The first that fits counts.
 _BRITTLENESS = {
@@ -52,7 +52,7 @@ _UNHEARD = 0.8
 class Moment(Enum):
     """Of a leader that has committed nothing yet."""
 
-    # It may have said that it leads.
+    # It may have announced its leadership.
     ELECTED = "elected"
     # A follower has accepted something that earlier terms left.
     HALF_WAY = "half way"
@@ -60,13 +60,13 @@ class Moment(Enum):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Trap:
-    """Whoever leads `partition` dies so many turns of taking frames after the moment has come."""
+    """The leader of `partition` dies this many turns of taking frames after the moment has come."""
 
     partition: TopicPartition
     moment: Moment
     left: int
     is_power_lost: bool
-    # What it has said lately is lost with it.
+    # Its last frames are lost with it.
     is_unheard: bool
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
     # Who died of it, and stays down until who set it brings it back.
@@ -99,14 +99,18 @@ class Trap:
 
 
 def _is_half_way(leader: RaftCore, committed: RaftIndex) -> bool:
-    """True if a follower has accepted what is of an earlier term, and was not `committed` at the election."""
+    """True if a follower has accepted an entry of an earlier term that was not `committed` at the
+    election.
+    """
     term_at = leader._replica.log.term_at
     matches = [follower.match for follower in leader.followers.values()]
     return any(match > committed and term_at(match) < leader.term for match in matches)
 
 
 class Traps:
-    """Of one cluster. `on_death` is told who dies, how, and whether of a trap, just before."""
+    """The traps of one cluster. `on_death` is called with the dying node, the way, and whether it is a
+    trap, just before.
+    """
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class Traps:
         return False
 
     def _is_time(self, node: SimNode, operation: Operation) -> bool:
-        """Of a doomed node: whether this is what it dies of. Others may be doomed by it."""
+        """For a doomed node: True if it dies of this operation. Others may be doomed by it."""
         left = self._doomed.get(node)
         if left is not None:
             self._doomed[node] = left - 1
@@ -202,7 +206,7 @@ class Traps:
 
 
 def _doom(written: bytes) -> float:
-    """Of what is written into a journal: how probably it dooms its node."""
+    """Returns how probably a write to a journal dooms its node."""
     probability = 0.0
     for _, frame in find_frames(written, 0):
         kind, _ = parse_group(frame.body)

@@ -19,7 +19,7 @@ class _NoWaiting(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "everybody waits, and nothing will ever happen"
         self.passed_seconds += max(timeout, 0)
-        # Nobody writes to anything from outside.
+        # Nothing outside writes to any socket.
         return []
 
 
@@ -56,6 +56,6 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 
 async def wait_until_idle() -> None:
-    """Let everything run that can, without time passing."""
+    """Runs everything that can run, without time passing."""
     for _ in range(30):
         await asyncio.sleep(0)

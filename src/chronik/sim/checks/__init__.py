@@ -1,1 +1,1 @@
-"""What must hold in every run, checked from outside: nothing here is used by a node."""
+"""Invariants of every run, checked from outside: nothing here is used by a node."""

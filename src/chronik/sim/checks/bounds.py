@@ -1,4 +1,4 @@
-"""A cluster at rest holds nothing for anybody, and what it keeps forever does not grow with what it did."""
+"""A cluster at rest holds nothing for any client, and its permanent state does not grow with its history."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ _METADATA_SLACK = 6
 def check_bounds(
     nodes: Sequence[SimNode], journal_bytes: int, metadata_bytes: int, problems: Problems
 ) -> None:
-    """After all clients have ended. `journal_bytes` and `metadata_bytes`: at which terms and markers are
-    written again, and a snapshot of the metadata is taken.
+    """Called after all clients have ended. `journal_bytes` and `metadata_bytes`: the sizes at which terms
+    and markers are compacted, and a snapshot of the metadata is taken.
     """
     for node in nodes:
         where = f"node {node.node}"

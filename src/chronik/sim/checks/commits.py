@@ -1,8 +1,9 @@
-"""What is committed stays: compared, batch by batch, with what any replica has shown to be committed before.
+"""Committed records stay: compared, batch by batch, with those that any replica has shown as committed
+before.
 
 The reference of a partition grows as the first replica's high watermark does. All others, and later lives of
-the same, must have the same bytes there (Log Matching, State Machine Safety: Raft, sections 5.3 and 5.4.3),
-a new leader must have all of it (Leader Completeness, section 5.4.3), and high watermarks and epochs of one
+the same, must have the same bytes there (Log Matching, State Machine Safety: Raft, sections 5.3 and 5.4.3), a
+new leader must have all of it (Leader Completeness, section 5.4.3), and high watermarks and epochs of one
 life never go back.
 """
 
@@ -28,21 +29,23 @@ class _Committed:
 
     end_offset: Offset
     epoch: int
-    # Of all its bytes but those that consensus writes.
+    # Of all its bytes except those that consensus writes.
     checksum: int
 
 
 class _Reference:
-    """What is known to be committed of one partition; with holes, where it was gone before anybody looked."""
+    """The committed records of one partition; with holes, where they were removed before any check."""
 
     def __init__(self) -> None:
         self._batches: dict[Offset, _Committed] = {}
         self._bases: list[Offset] = []
-        # Where what is committed of each epoch ends.
+        # The end of the committed records of each epoch.
         self.by_epoch: dict[int, Offset] = {}
 
     def contradiction(self, base: Offset, found: _Committed) -> str | None:
-        """What is wrong with a batch that begins at `base`, if anything; else it is known from now on."""
+        """Returns the contradiction of a batch that begins at `base`, if any; else adds the batch to the
+        reference.
+        """
         known = self._batches.get(base)
         if known is None:
             position = bisect_right(self._bases, base)
@@ -59,7 +62,7 @@ class _Reference:
 
 @dataclass(slots=True)
 class _Look:
-    """What was seen of one partition of one life of a node."""
+    """The last observation of one partition of one life of a node."""
 
     partition: Partition
     checked: Offset
@@ -85,7 +88,7 @@ class CommitCheck:
         self._looks.pop(node, None)
 
     def on_leader(self, topic_id: TopicId, index: int, node: NodeId, epoch: LeaderEpoch) -> None:
-        """Somebody says that `node` leads. Election Safety: Raft, section 5.2."""
+        """A node's table names `node` as leader. Election Safety: Raft, section 5.2."""
         known = self._leaders.setdefault(((topic_id, index), epoch), node)
         if known != node:
             self._problems.add(f"{topic_id.hex()}-{index}: nodes {known} and {node} both lead epoch {epoch}")
@@ -120,7 +123,7 @@ class CommitCheck:
             self._compare(where, look)
 
     def _check_complete(self, where: str, partition: Partition) -> None:
-        """A leader that does not know of its successor may lack what that one has committed."""
+        """A leader that does not know of its successor may lack records that the successor has committed."""
         reference = self._references.get((partition.topic_id, partition.name.partition))
         if reference is None or not partition.is_own_term_committed:
             return
@@ -130,8 +133,8 @@ class CommitCheck:
             self._problems.add(f"{where}: leads epoch {epoch} with {end} of {committed} committed before")
 
     def _check_restraint(self, where: str, partition: Partition) -> None:
-        """What earlier epochs left is committed together with the first of its own: Raft, section 5.4.2. Else
-        it may be replaced yet, in a way that needs much bad luck (figure 8).
+        """Entries of earlier epochs are committed together with the first of its own: Raft, section 5.4.2.
+        Else they may still be replaced, in a way that needs much bad luck (figure 8).
         """
         if partition.is_own_term_committed:
             return

@@ -1,4 +1,4 @@
-"""A coordinator's state is what its log adds up to: a replay into an empty one comes to the same."""
+"""A coordinator's state is the sum of its log: a replay into an empty one gives the same."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC
 
 
 def check_coordinators(nodes: Sequence[SimNode], problems: Problems) -> None:
-    """Of groups at rest. What a group has committed is compared, and its generation."""
+    """Checks groups at rest: committed offsets and generation are compared."""
     for node in nodes:
         for partition in node.broker.replicas.led():
             if partition.name.topic != CONSUMER_OFFSETS_TOPIC:

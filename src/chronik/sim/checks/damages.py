@@ -1,4 +1,6 @@
-"""In the end no replica of several knows of damage in its log: it took what it lacked, or a whole copy."""
+"""In the end no replica of several has damage in its log: it was sent the missing records, or a whole
+copy.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +9,7 @@ from chronik.sim.cluster import SimNode
 
 
 def check_damages(nodes: Sequence[SimNode], problems: Problems) -> None:
-    """Of nodes that have been left in peace, with disks that are sound."""
+    """Checks nodes without further faults, on sound disks."""
     for node in nodes:
         for partition in node.broker.replicas.partitions():
             lost = [damage for damage in partition.log.damages.known() if damage.is_loss]

@@ -17,7 +17,7 @@ class ImageCheck:
         self.images_compared = 0
 
     def watch(self, node: SimNode) -> None:
-        """Compare the image after each change. What it replays when it starts is compared by its next."""
+        """Compares the image after each change. The replay at its start is compared by the next change."""
         node.broker.metadata.subscribe(lambda delta, image: self._compare(node))
 
     def _compare(self, node: SimNode) -> None:

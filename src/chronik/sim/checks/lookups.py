@@ -1,7 +1,7 @@
-"""Whatever became of a replica's indexes, each committed record is found by its offset and by its time; and
-what is missing in its log is never passed over.
+"""Whatever happened to a replica's indexes, each committed record is found by its offset and by its time; and
+missing records in its log are never skipped silently.
 
-Every replica is looked at, not only leaders: any of them may lead next.
+Every replica is checked, not only leaders: any of them may lead next.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _ONE_BATCH = 1
 
 
 def check_lookups(history: History, nodes: Sequence[SimNode], problems: Problems) -> None:
-    """Of all that was acknowledged, and that a replica knows to be committed."""
+    """Checks all records that were acknowledged, and that a replica knows to be committed."""
     for node in nodes:
         for partition in node.broker.replicas.partitions():
             log = partition.log
@@ -34,7 +34,9 @@ def check_lookups(history: History, nodes: Sequence[SimNode], problems: Problems
 def check_log(
     where: str, log: PartitionLog, kept: Sequence[Kept], problems: Problems, *, is_rotten: bool
 ) -> None:
-    """`kept`: what is in the log for certain, in order. With a rotten disk it may say that it is not."""
+    """`kept`: the records certain to be in the log, in order. With a rotten disk it may report damage
+    instead.
+    """
     for record in kept:
         _check_offset(where, log, record, problems, is_rotten=is_rotten)
     if not is_rotten:

@@ -1,10 +1,10 @@
-"""Where checks write down what must not be."""
+"""The list to which checks add violations."""
 
 from chronik.sim.trace import Trace
 
 
 class Problems:
-    """One per run. The first is what matters; what comes later may only follow from it."""
+    """One per run. The first one matters; later ones may only follow from it."""
 
     MAX = 50
 

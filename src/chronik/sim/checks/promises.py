@@ -1,4 +1,6 @@
-"""What clients were told, held against the logs in the end, by the check that chaos and proofs use, too."""
+"""Acknowledgements and reads of clients, compared with the logs in the end, by the check that chaos and
+proofs use, too.
+"""
 
 from collections.abc import Sequence
 
@@ -45,7 +47,7 @@ def _log(nodes: Sequence[SimNode], partition: TopicPartition) -> PartitionLog:
 
 
 def _records(history: History, place: str, log: PartitionLog) -> Records:
-    """From where the log begins: its first batch may hold more."""
+    """From the start of the log: its first batch may hold more."""
     return [
         (offset, history.number_at(place, offset, value))
         for offset, value in values(log)

@@ -1,7 +1,7 @@
-"""What a replica has promised holds over its restarts: it votes once in a term, and forgets no term in which
-it voted or accepted (persistent state: Raft, section 5.2 and figure 2).
+"""A replica's promises hold over its restarts: it votes once in a term, and forgets no term in which it voted
+or accepted (persistent state: Raft, section 5.2 and figure 2).
 
-Promises are seen as they leave a node. A node on a replaced disk has promised nothing.
+Promises are recorded as they leave a node. A node on a replaced disk has promised nothing.
 """
 
 from chronik.broker.partition import Partition

@@ -1,4 +1,4 @@
-"""What befalls a cluster: crashes, pauses, networks, disks and clocks, a module for each kind of cause.
+"""Faults of a cluster: crashes, pauses, networks, disks and clocks, a module for each kind of cause.
 
-`schedule` draws them, `stage` is what they share.
+`schedule` draws them, `stage` has the state they share.
 """

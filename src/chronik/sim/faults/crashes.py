@@ -37,7 +37,7 @@ class CrashFaults:
         )
 
     async def lose_power_in_a_storm(self) -> None:
-        """All disks are slow, so that much is written and not synced when the power goes everywhere."""
+        """All disks are slow, so that much is written and not synced when the power fails everywhere."""
         self._disks.slow_all_down()
         await asyncio.sleep(self._random.random() * _STORM_SECONDS_MAX)
         await self.lose_all_power()
@@ -79,7 +79,7 @@ class CrashFaults:
         self._stage.end("pause", node)
 
     async def transfer(self) -> None:
-        """Somebody leads, and shall not."""
+        """Transfers a leadership."""
         nodes = [node for node in self._cluster.nodes.values() if node.is_open]
         led = [(node, partition) for node in nodes for partition in node.broker.replicas.led()]
         if not led:
@@ -94,7 +94,7 @@ class CrashFaults:
                 self._stage.trace.feed("transfer", repr(error))
 
     async def upheaval(self) -> None:
-        """Everything is handed over at once, and nodes die while votes are on their way."""
+        """Transfers all leaderships at once; nodes die while votes are in flight."""
         self._stage.begin("upheaval")
         for _ in range(_UPHEAVAL_TRANSFERS):
             await self.transfer()

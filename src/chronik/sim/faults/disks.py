@@ -74,7 +74,7 @@ class DiskFaults:
         await self._lives.replace_process(node)
 
     async def rot(self) -> None:
-        """A bit flips in what a start does not look through, or it would take that for a torn write. On one
+        """Flips a bit in a part that a start does not read, or it would be taken for a torn write. On one
         node at a time, and not while another lacks its disk.
         """
         node = self._stage.node()
@@ -88,7 +88,7 @@ class DiskFaults:
         self._cluster.disks[node].rot(path, position, 1 << self._random.randrange(8))
 
     async def wipe(self) -> None:
-        """The disk is replaced; the node votes again once it has everything."""
+        """Replaces the disk; the node votes again once it has everything."""
         stage, node = self._stage, self._stage.node()
         if stage.is_wiping or stage.down or self._cluster.rotten or not votes_everywhere(self._cluster, node):
             return
@@ -119,7 +119,7 @@ class DiskFaults:
 
 
 def recovered_segments(disk: CrashDisk) -> list[str]:
-    """Of topics: those wholly before the recovery point of their log."""
+    """Of topics: the segments wholly before the recovery point of their log."""
     bases: dict[str, list[tuple[int, str]]] = {}
     points: dict[str, int] = {}
     for path in disk.files():

@@ -1,4 +1,4 @@
-"""How nodes go down and come back, whatever the fault was."""
+"""The way nodes go down and come back, for all faults."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ class Lives:
         self._revivals: set[asyncio.Task[None]] = set()
 
     async def open(self, node: NodeId) -> None:
-        """Bring it back, whatever keeps it."""
+        """Brings it back, whatever prevents it."""
         while node not in self._cluster.nodes:
             if node in self._opening:
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -70,7 +70,7 @@ class Lives:
             failed.crash(is_power_lost=False)
 
     async def take_down(self, kind: str, node: NodeId, *, is_power_lost: bool) -> None:
-        """For a while; nothing happens to a node that another fault has taken down."""
+        """Takes it down for a while; no-op for a node that another fault has taken down."""
         if node in self._stage.down:
             return
         self._stage.begin(kind, node)
@@ -81,7 +81,7 @@ class Lives:
         await self.bring_back(node)
 
     async def bring_back(self, node: NodeId) -> None:
-        # Mostly short: a node that is back at once may meet again what it was asked before.
+        # Mostly short: a node that is back at once may receive the same requests again.
         await asyncio.sleep(self._stage.random.random() ** 3 * DOWN_SECONDS_MAX)
         self._stage.down.discard(node)
         await self.open(node)
@@ -93,12 +93,15 @@ class Lives:
             await self.take_down("kill", node, is_power_lost=False)
 
     def check_failures(self, life: SimNode, text: str, cause: str) -> None:
-        """Nothing of a node may have failed for good by what passes: `text` is in the error it makes."""
+        """Nothing of a node may have failed for good by a transient condition: `text` is in the error it
+        causes.
+        """
         if not life.is_open or self._cluster.nodes.get(life.node) is not life:
             return
         logs = {str(each.name): each.log.failure for each in life.broker.replicas.partitions()}
         # A log that was cut, and whose markers could not be, stays closed until the next start: indexes and
-        # offsets would part. A real node has a reserve for its store (`server.reserve`), and this one none.
+        # offsets would diverge. A real node has a reserve for its store (`server.reserve`), and this one
+        # none.
         failures = {name: error for name, error in logs.items() if error and STATE_FILE not in str(error)}
         if life.store.failure is not None:
             failures["the store of terms and markers"] = life.store.failure
@@ -114,7 +117,7 @@ class Lives:
         if is_trap:
             down.add(node)
         elif node not in down and node not in self._opening:
-            # Else whoever takes it down, or opens it, brings it back.
+            # Otherwise the fault that takes it down, or opens it, brings it back.
             down.add(node)
             with outside():
                 revival = asyncio.get_running_loop().create_task(self.bring_back(node))

@@ -1,10 +1,10 @@
-"""Files that are lost or cut short on a live data directory, while its node is down.
+"""Files that are lost or cut short in the data directory of a node that is down.
 
 On one node at a time, as with replaced disks. After a clean stop it may be any of them; after a kill only
-what is missed however little was written since the store was last told (docs/correctness.md says more). Often
-another replica is cut off before, until it lacks something that is committed, and the leader is dead from
-then on until somebody else leads: so who lacks records is asked to lead, by who has lost them. No other fault
-begins meanwhile, for any death more would spoil it.
+files whose loss is detected even if little was written since the store's last record (docs/correctness.md has
+details). Often another replica is cut off before, until it lacks a committed record, and the leader is dead
+from then on until another one leads: so the replica that lacks records is asked for its vote by the one that
+has lost them. No other fault begins during this, for any further death would spoil it.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _WITHOUT_OTHERS = 0.7
 _CALM_SECONDS_MAX = 10.0
 # Some batches of each producer.
 _AWAY_SECONDS = (0.1, 0.8)
-# Until a replica that is cut off lacks something; every producer sends several batches meanwhile.
+# Until a replica that is cut off lacks something; every producer sends several batches in that time.
 _LACKING_SECONDS_MAX = 3.0
 # A start, and elections of the metadata and of the partition one after the other.
 _LEADERLESS_SECONDS_MAX = 6.0
@@ -40,12 +40,12 @@ _LEADING_SECONDS = (0.2, 1.0)
 _LOOK_SECONDS = 0.02
 _ROTTEN_BATCHES_MAX = 3
 
-# Damages a disk; what it did, or None where it found nothing to damage.
+# Damages a disk; returns a description, or None where it found nothing to damage.
 _Loss = Callable[[CrashDisk], str | None]
 
 
 class _Others(NamedTuple):
-    """Who has `partition` beside the node that loses files: its leader, and another."""
+    """The other replicas of `partition` than the node that loses files: its leader, and another."""
 
     partition: TopicPartition
     leader: NodeId
@@ -70,7 +70,7 @@ class LostFiles:
             return
         stage.is_reserved = True
         try:
-            # Also when faults are to end: then those of others do, and it becomes calm.
+            # Also when faults are to end: then those of others do, and the cluster becomes quiet.
             if not await self._until(lambda: self._is_calm(node), _CALM_SECONDS_MAX):
                 return
             stage.is_wiping = True
@@ -98,8 +98,8 @@ class LostFiles:
         return True
 
     async def _lose_without(self, others: _Others, node: NodeId) -> None:
-        """`others.away` lacks what was acknowledged meanwhile; the leader is away until somebody else leads.
-        In the end the node is still down, or just back.
+        """`others.away` lacks records acknowledged since; the leader is down until another one leads. In
+        the end the node is still down, or just back.
         """
         self._directory = str(others.partition)
         self._stage.begin("isolation", others.away)
@@ -121,7 +121,7 @@ class LostFiles:
             if other != others.away:
                 self._cluster.network.heal(others.away, other)
         self._stage.down.discard(node)
-        # Without its store the node is nobody, and opens only when the leader is back.
+        # Without its store the node has no identity, and opens only when the leader is back.
         opening = self._lives.open(node)
         if is_killed:
             await asyncio.gather(opening, self._bring_back(others))
@@ -129,14 +129,16 @@ class LostFiles:
             await opening
 
     async def _bring_back(self, others: _Others) -> None:
-        """The leader, after somebody else has led for a while; nobody may, if it has what others lost."""
+        """Brings back the leader, after another has led for a while; none may, if only it has the records
+        that others lost.
+        """
         if await self._until(lambda: self._led_by(others.partition) is not None, _LEADERLESS_SECONDS_MAX):
             await asyncio.sleep(self._random.uniform(*_LEADING_SECONDS))
         self._stage.down.discard(others.leader)
         await self._lives.open(others.leader)
 
     def _others(self, node: NodeId) -> _Others | None:
-        """Of a partition that clients write to, as far as that is seen."""
+        """Of a partition that clients write to, as far as observed."""
         replicas = self._cluster.nodes[node].broker.replicas.partitions()
         followed = [each for each in replicas if each.is_replicated and not each.is_leader]
         followed = [each for each in followed if each.group.known_leader is not None]
@@ -158,7 +160,7 @@ class LostFiles:
         return away is not None and leader is not None and away.log.end_offset < leader.high_watermark
 
     def _led_by(self, partition: TopicPartition) -> NodeId | None:
-        """Who leads it and has committed something of its own."""
+        """Returns the leader that has committed a record of its own."""
         replicas = ((node, self._replica(node, partition)) for node in self._cluster.all_nodes)
         return next(
             (node for node, found in replicas if found is not None and found.is_own_term_committed), None
@@ -170,12 +172,12 @@ class LostFiles:
             return None
         return running.broker.replicas.find(*partition)
 
-    # What is lost.
+    # Losses.
 
     async def _lose_files_of(self, node: NodeId) -> None:
         running = self._cluster.nodes.get(node)
         if running is None or node in self._stage.down:
-            # It died meanwhile, perhaps with its machine.
+            # The node died in the meantime, perhaps with its machine.
             return
         self._stage.down.add(node)
         if self._random.random() >= _CLEAN_STOPS:
@@ -230,7 +232,7 @@ class LostFiles:
         return f"{path} is gone"
 
     def _lose_inner_segment(self, disk: CrashDisk) -> str | None:
-        """One with others behind it: the log ends where it did, and has a gap."""
+        """Removes a segment with others after it: the log ends where it did, and has a gap."""
         last = self._log(disk)
         directory = "" if last is None else last.rpartition("/")[0]
         paths = sorted(

@@ -7,7 +7,7 @@ from chronik.sim.faults.stage import Stage
 # Several election timeouts, and longer than a session: time enough to be found out as one who still takes
 # itself for the leader, and to be fenced.
 _ISOLATED_SECONDS_MAX = 6.0
-# So long that others have led for seconds, and what it says of old is too old.
+# Long enough that others have led for seconds, and its stale answers are too old.
 _LONG_SECONDS = 9.0
 _LONG_ISOLATIONS = 0.3
 _SLOW_LINK_SECONDS = (0.01, 0.4)

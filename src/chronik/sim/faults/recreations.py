@@ -9,7 +9,7 @@ from chronik.sim.workload.recreating import GROUP, TOPIC
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, NodeId
 
 _WAIT_SECONDS_MAX = 1.5
-# Of the deletion and what follows: the new topic is there, and led, some round trips later.
+# Of the deletion and the next creation: the new topic is there, and led, some round trips later.
 _MOMENT_SECONDS_MAX = 0.2
 _COORDINATOR, _LEADER, _CONTROLLER = 4, 2, 1
 
@@ -24,7 +24,7 @@ class RecreationFaults:
         self._random = stage.random
 
     async def befall(self) -> None:
-        """Whoever coordinates the group that stands on the topic, leads it, or decides on it."""
+        """Strikes the coordinator of the topic's group, the topic's leader, or the controller."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS_MAX):
                 await self._stage.about_to_delete.wait()
@@ -36,7 +36,7 @@ class RecreationFaults:
             await self._random.choice((self._kill, self._isolate, self._pause))(victim)
 
     def _victim(self) -> NodeId | None:
-        """None when nobody is what was drawn."""
+        """Returns None when no node has the drawn role."""
         what = self._random.choices(
             ("coordinator", "leader", "controller"), (_COORDINATOR, _LEADER, _CONTROLLER)
         )[0]

@@ -1,8 +1,8 @@
-"""Which faults come when, drawn from the seed.
+"""The schedule of faults, drawn from the seed.
 
-Each fault is made, lasts a while, and is undone. Several may overlap. Some things are left out because no
-cluster of this size survives them: two wiped disks at once, and a wiped disk while another replica is behind.
-Lost files count as a wiped disk.
+Each fault is made, lasts a while, and is undone. Several may overlap. Some combinations are left out because
+no cluster of this size survives them: two wiped disks at once, and a wiped disk while another replica is
+behind. Lost files count as a wiped disk.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from chronik.sim.faults.unlucky import UnluckyLeaders
 from chronik.sim.trace import Trace
 
 _PAUSE_SECONDS_MAX = 0.8
-# Of every kind of fault, each run has none, as many as it says, or more.
+# For every kind of fault a run draws none, its usual weight, or more.
 _SWARM = (0, 1, 1, 3)
 
-# How often it comes, beside others, and what it does.
+# Its frequency relative to others, and its action.
 _Kind = tuple[int, Callable[[], Awaitable[None]]]
 
 
@@ -86,17 +86,17 @@ class Faults:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many of each kind came."""
+        """How many faults of each kind there were."""
         return self._stage.counts
 
     @property
     def about_to_delete(self) -> asyncio.Event:
-        """To be set while a topic goes and the next one of its name comes."""
+        """To be set while a topic is deleted and the next one of its name is created."""
         return self._stage.about_to_delete
 
     @property
     def problems(self) -> list[str]:
-        """What kept a node from coming back when it should; a violation."""
+        """Reasons why a node could not come back when it should; a violation."""
         return self._stage.problems
 
     def begin(self) -> None:
@@ -107,7 +107,7 @@ class Faults:
         self._stage.is_stopping = True
 
     async def run(self) -> None:
-        """One fault after the other; several of these may run at once."""
+        """Runs one fault after the other; several of these may run at once."""
         random = self._stage.random
         while not self._stage.is_stopping:
             await asyncio.sleep(random.random() * _PAUSE_SECONDS_MAX)
@@ -119,7 +119,7 @@ class Faults:
             await chosen()
 
     async def heal(self) -> None:
-        """What still lasts ends; every node comes back."""
+        """Ends lasting faults; every node comes back."""
         cluster = self._stage.cluster
         cluster.network.heal_all()
         self._stage.clients.cuts.clear()
@@ -134,7 +134,7 @@ class Faults:
         for running in list(cluster.nodes.values()):
             running.resume()
         for node in list(cluster.rotten):
-            # An operator who was told of wrong checksums replaces the disk.
+            # An operator notified of wrong checksums replaces the disk.
             self._stage.trace.tell("fault", f"new disk {node}")
             if node in cluster.nodes:
                 cluster.nodes[node].crash(is_power_lost=True)

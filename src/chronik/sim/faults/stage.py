@@ -1,4 +1,6 @@
-"""What all faults of a run share: the cluster, chance, counts, and who is down for whose sake."""
+"""State shared by all faults of a run: the cluster, randomness, counts, and which fault holds each node
+down.
+"""
 
 import asyncio
 from collections import Counter
@@ -28,7 +30,7 @@ class Stage:
         self.down: set[NodeId] = set()
         # True while a node lacks files that it had: no cluster of three survives two such nodes.
         self.is_wiping = False
-        # True while a fault needs that no other one begins: what it does takes several steps.
+        # True while a fault of several steps needs that no other one begins.
         self.is_reserved = False
         # Set by a client while its topic goes and the next one of its name comes.
         self.about_to_delete = asyncio.Event()
@@ -49,5 +51,5 @@ class Stage:
         return first, second
 
     async def last(self) -> None:
-        """As long as most faults last."""
+        """Waits for the usual duration of a fault."""
         await asyncio.sleep(self.random.uniform(*_LASTS_SECONDS))

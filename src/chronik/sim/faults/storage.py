@@ -1,4 +1,4 @@
-"""What befalls a data directory while its node is stopped, a disk that is full when a node starts, and a
+"""Faults of a data directory while its node is stopped, a disk that is full when a node starts, and a
 process without descriptors.
 """
 
@@ -14,7 +14,7 @@ from chronik.sim.faults.stage import Stage
 from chronik.sim.process import ProcessDied
 from chronik.vocab.ids import METADATA_TOPIC, NodeId
 
-# Beside those that are open.
+# Besides those that are open.
 _DESCRIPTORS_LEFT_MAX = 3
 
 
@@ -28,7 +28,7 @@ class StorageFaults:
         self._random = stage.random
 
     async def damage_indexes(self) -> None:
-        """Bits flip in indexes after a clean stop. Nobody may notice: the log bears out what is right."""
+        """Flips bits in indexes after a clean stop. No client may notice: the log has the truth."""
         node = self._running()
         if not await self._stop(node):
             return
@@ -76,7 +76,7 @@ class StorageFaults:
         await self._lives.replace_process(node)
 
     async def use_up_descriptors(self) -> None:
-        """Nothing more can be opened for a while; no log may end by it."""
+        """Uses up all descriptors for a while; no log may fail by it."""
         node = self._stage.node()
         running = self._cluster.nodes.get(node)
         if running is None or not running.is_open or running.has_failed_logs:
@@ -91,7 +91,7 @@ class StorageFaults:
         await self._lives.replace_process(node)
 
     def _running(self) -> NodeId:
-        """One that no other fault has taken down, if there is any."""
+        """Returns a node that no other fault has taken down, if there is any."""
         running = [node for node in self._cluster.all_nodes if node not in self._stage.down]
         return self._random.choice(running or self._cluster.all_nodes)
 
@@ -122,13 +122,13 @@ class StorageFaults:
 
 
 def indexes(disk: CrashDisk) -> list[str]:
-    """Those that have anything in them."""
+    """Returns those that are not empty."""
     suffixes = (OFFSET_INDEX, TIME_INDEX)
     return [path for path in disk.files() if path.endswith(suffixes) and disk.content(path)]
 
 
 def middle_segments(disk: CrashDisk) -> list[str]:
-    """Of topics: those that have others before and behind them."""
+    """Of topics: the segments that have others before and after them."""
     bases: dict[str, list[tuple[int, str]]] = {}
     for path in disk.files():
         directory, _, name = path.rpartition("/")

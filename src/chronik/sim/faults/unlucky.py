@@ -11,7 +11,7 @@ from chronik.vocab.ids import NodeId, TopicPartition
 
 _UNLUCKY = (2, 4)
 _LOOKED_AT = 4
-# What is on the way comes turn by turn, mostly that of other groups.
+# Messages in flight arrive turn by turn, mostly those of other groups.
 _TURNS_LEFT = (0, 0, 0, 1, 3)
 # Long enough for two elections.
 _UNLUCKY_SECONDS_MAX = 3.0
@@ -28,8 +28,8 @@ class UnluckyLeaders:
         self._random = stage.random
 
     async def befall(self) -> None:
-        """A leader is cut off, or all lose their power, so that some have what others have not. Who leads
-        then dies before it commits anything, and perhaps who comes after it.
+        """Cuts off a leader, or fails all power, so that some replicas have records that others lack. The
+        next leader then dies before it commits anything, and perhaps the one after it.
         """
         found = self._busy_leader()
         if found is None:
@@ -44,7 +44,7 @@ class UnluckyLeaders:
             await self._kill_leaders(partition, cut_off=leader)
 
     def _busy_leader(self) -> tuple[NodeId, TopicPartition] | None:
-        """Of a partition that clients write to, as far as that is seen."""
+        """Of a partition that clients write to, as far as observed."""
         nodes = [node for node in self._cluster.nodes.values() if node.is_open]
         led = [(node.node, partition) for node in nodes for partition in node.broker.replicas.led()]
         if not led:
@@ -69,5 +69,5 @@ class UnluckyLeaders:
                 if cut_off is not None and other != cut_off:
                     self._cluster.network.heal(cut_off, other)
         self._stage.end("unlucky leaders", partition)
-        # All at once: one without its votes opens when a majority has come back beside it.
+        # All at once: a node without its votes opens when a majority has come back.
         await asyncio.gather(*(self._lives.bring_back(victim) for victim in victims))

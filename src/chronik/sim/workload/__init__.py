@@ -1,1 +1,1 @@
-"""Clients of a simulated cluster, who follow Kafka's retry rules and write down what they are told."""
+"""Clients of a simulated cluster, which follow Kafka's retry rules and record the answers they receive."""

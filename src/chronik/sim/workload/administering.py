@@ -48,7 +48,7 @@ _END = Offset(2**62)
 
 _CREATED = frozenset({ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS})
 _DELETED = frozenset({ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION})
-# What a cluster in trouble answers.
+# Errors of a cluster in trouble.
 _IN_TROUBLE = frozenset(
     {
         ErrorCode.NOT_CONTROLLER,
@@ -66,8 +66,8 @@ _TRIMS = 3
 
 
 class SimAdministrator:
-    """Changes `topics` (whose clients expect to be served) and `trimmed` (whose records may go), and makes
-    and deletes others.
+    """Changes `topics` (whose clients expect to be served) and `trimmed` (whose records may be removed),
+    and creates and deletes others.
     """
 
     def __init__(
@@ -79,17 +79,17 @@ class SimAdministrator:
         self._trimmed = trimmed
         self._is_stopping = False
         self._next_number = 0
-        # Those it made, and has not asked to delete.
+        # Topics it created, and has not requested to delete.
         self.standing: list[str] = []
-        # Those whose deletion was acknowledged. By id: a creation that was tried again may come late, and
-        # make another one of that name.
+        # Topics whose deletion was acknowledged. By id: a retried creation may come late, and create another
+        # one of that name.
         self.deleted: list[TopicId] = []
 
     def stop(self) -> None:
         self._is_stopping = True
 
     async def create(self, name: str, partitions: int, **configs: str) -> None:
-        """Until it is acknowledged."""
+        """Retries until it is acknowledged."""
         wanted = CreatableTopic(
             name=name,
             num_partitions=partitions,

@@ -1,8 +1,8 @@
-"""Whoever answers as a leader knows what was acknowledged some time ago.
+"""Every node that answers as a leader knows the records acknowledged some time ago.
 
 Reads are answered from the leader's committed records without asking the others, as in Kafka. A leader that
-is cut off notices within election timeouts, and answers no more; until then what it says may be old, and
-never older than that.
+is cut off notices within election timeouts, and answers no more; until then its answers may be old, but never
+older than that.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from chronik.wire.messages.list_offsets import (
     ListOffsetsTopic,
 )
 
-# Two election timeouts, and what a slow network adds.
+# Two election timeouts, and the delay of a slow network.
 STALE_SECONDS_MAX = 3.0
 
 _LATEST = -1
@@ -28,7 +28,7 @@ _PAUSE_SECONDS_MAX = 0.05
 
 
 class SimAuditor:
-    """Asks every node for the end of every partition, whether it is said to lead or not."""
+    """Requests the end of every partition from every node, whether it is known to lead or not."""
 
     def __init__(self, client: SimClient, history: History, topics: dict[str, int]) -> None:
         self._client = client

@@ -60,7 +60,7 @@ class _Again(Exception):
 
 @dataclass(slots=True)
 class _Membership:
-    """One generation's."""
+    """The membership of one generation."""
 
     coordinator: NodeId
     member_id: str
@@ -250,7 +250,7 @@ class SimConsumer:
         found: PartitionData,
         began: float,
     ) -> bool:
-        """True if the node that was asked was the right one."""
+        """True if the request went to the right node."""
         if found.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
             self._on_out_of_range(membership, partition, found)
             return True
@@ -332,7 +332,7 @@ class SimConsumer:
             self._check(code, "commit")
 
     def _life(self, membership: _Membership) -> str:
-        """Each generation begins at what is committed, and is another member to the check."""
+        """Each generation begins at the committed offsets, and is another member to the check."""
         return f"{self._client.name} of generation {membership.generation}"
 
     # Answers.

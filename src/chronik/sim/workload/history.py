@@ -1,4 +1,6 @@
-"""What clients of a run did and were told: all that is held against the cluster when it ends."""
+"""The actions of a run's clients and their answers: everything that is checked against the cluster when it
+ends.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +13,7 @@ from chronik.vocab.ids import Offset, TopicPartition
 
 
 class Sent(NamedTuple):
-    """One record that a producer tries to have kept."""
+    """One record that a producer sends."""
 
     producer: str
     partition: TopicPartition
@@ -36,14 +38,14 @@ class Acknowledged(NamedTuple):
 
 
 class History:
-    """One per run. `problems` has what clients saw that no client may see, whatever else happened."""
+    """One per run. `problems` has observations of clients that are never allowed, whatever else happened."""
 
     def __init__(self) -> None:
         self.sent: dict[bytes, Sent] = {}
         # By value, in ms.
         self.timestamps: dict[bytes, int] = {}
         self.acknowledged: dict[bytes, Acknowledged] = {}
-        # Of groups and of who asks for ends, in order.
+        # Observations of groups and of requests for ends, in order.
         self.told: list[Told | Look] = []
         # By group, the values that it was given; and how many that was.
         self.read: defaultdict[str, set[bytes]] = defaultdict(set)
@@ -51,9 +53,9 @@ class History:
         # Where records were deleted by request: what lies below may be gone.
         self.deleted_below: dict[TopicPartition, Offset] = {}
         self.problems: list[str] = []
-        # What may be left out of a comparison: topics that were deleted, or are about to be.
+        # Excluded from comparisons: topics that were deleted, or are about to be.
         self.doomed: set[str] = set()
-        # What the check knows a value by: the how many-th that was sent to its partition.
+        # The check's key of a value: its ordinal among those sent to its partition.
         self._numbers: dict[bytes, int] = {}
         self._counts: defaultdict[TopicPartition, int] = defaultdict(int)
 
@@ -69,7 +71,7 @@ class History:
         return value
 
     def acknowledge(self, value: bytes, offset: Offset | None, at: float) -> None:
-        """At a time in seconds."""
+        """`at`: in seconds."""
         before = self.acknowledged.setdefault(value, Acknowledged(offset, at)).offset
         if before is not None and offset is not None and before != offset:
             self.problems.append(f"{value!r} was acknowledged at {before} and at {offset}")
@@ -86,7 +88,7 @@ class History:
         began: float,
         ended: float,
     ) -> None:
-        """What one fetch gave, in its order."""
+        """Records the result of one fetch, in its order."""
         if not given:
             return
         place = str(partition)
@@ -96,7 +98,7 @@ class History:
         self.consumed += len(given)
 
     def number_at(self, place: Place, offset: int, value: bytes) -> int:
-        """By which the check knows the record; a negative one where nobody sent that value there."""
+        """Returns the check's key of the record; a negative one for a value that was never sent there."""
         sent = self.sent.get(value)
         return self._numbers[value] if sent is not None and str(sent.partition) == place else -1 - offset
 
@@ -124,14 +126,14 @@ class History:
     def committed(
         self, group: str, offsets: Mapping[TopicPartition, int], *, member: str, began: float, ended: float
     ) -> None:
-        """What a member was told is committed, -1 where nothing is."""
+        """Records the committed offsets that a member received, -1 where there is none."""
         places = {str(partition): offset for partition, offset in offsets.items()}
         self.told.append(Committed(group=group, member=member, began=began, ended=ended, offsets=places))
 
     # The end.
 
     def events(self) -> Iterator[Send | Told | Look]:
-        """All of it, as the check takes it."""
+        """Yields everything, in the form of the check."""
         for value, sent in self.sent.items():
             sent_at = (self.timestamps[value] - WALL_START_MS) / 1000
             acknowledged = self.acknowledged.get(value)
@@ -147,7 +149,7 @@ class History:
         yield from self.told
 
     def kept(self, partition: TopicPartition) -> list[Kept]:
-        """What was acknowledged at an offset, in that order."""
+        """Returns acknowledged records by offset."""
         return sorted(
             Kept(acknowledged.offset, self.timestamps[value], value)
             for value, acknowledged in self.acknowledged.items()
@@ -155,7 +157,7 @@ class History:
         )
 
     def unread(self, group: str, partitions: Sequence[TopicPartition]) -> list[Sent]:
-        """What was acknowledged and not given to the group."""
+        """Returns acknowledged records that the group has not received."""
         read, wanted = self.read[group], frozenset(partitions)
         return [
             sent
@@ -167,5 +169,5 @@ class History:
         ]
 
     def partitions(self) -> Iterator[TopicPartition]:
-        """Those that were written to, each once."""
+        """Yields the partitions with records, each once."""
         yield from dict.fromkeys(sent.partition for sent in self.sent.values())

@@ -30,7 +30,7 @@ _RETRY_SECONDS = 0.05
 _PAUSE_SECONDS_MAX = 0.5
 _FILLING_MAX = 120
 
-# What a cluster in trouble answers, and every client tries again after.
+# Errors of a cluster in trouble, after which every client tries again.
 RETRIABLE = frozenset(
     {
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
@@ -47,7 +47,7 @@ RETRIABLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """One that is not acknowledged yet."""
+    """A batch without an acknowledgement."""
 
     base_sequence: int
     values: tuple[bytes, ...]
@@ -56,7 +56,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What became of one try; no code when there was no reply."""
+    """The result of one try; no code when there was no reply."""
 
     code: ErrorCode | None
     base_offset: int = -1
@@ -123,7 +123,7 @@ class SimProducer:
                 await asyncio.sleep(self._client.random.random() * _PAUSE_SECONDS_MAX)
 
     async def _send_all(self, partition: TopicPartition, batches: list[_Batch]) -> list[_Batch]:
-        """Those that have to be sent again."""
+        """Returns the batches to be sent again."""
         outcomes = await asyncio.gather(*(self._send(partition, batch) for batch in batches))
         left: list[_Batch] = []
         for batch, outcome in zip(batches, outcomes, strict=True):

@@ -1,14 +1,14 @@
-"""A topic that is deleted and made again, and again, under a group that commits offsets for it.
+"""A topic that is deleted and created repeatedly, under a group that commits offsets for it.
 
-Every offset says for which of the topics of this name it was committed: `STEP` times the topic's number, and
-something. Held against the cluster:
+Every offset encodes for which of the topics of this name it was committed: `STEP` times the topic's number,
+and a rest. Checked against the cluster:
 
-* No offset of one topic is given for another, and what was committed for the present one is given.
+* No offset of one topic is returned for another, and one committed for the present topic is returned.
 * The epochs of a topic lie above all epochs of those before it, in every answer of every node.
 
 Commits and fetches name topics by name, as most clients do. A coordinator that is cut off from the controller
-may not have heard of the latest topic, and answers for the one it knows; such answers prove nothing. Who
-knows what is looked up in the nodes.
+may not have applied the latest topic, and answers for the one it knows; such answers prove nothing. The
+nodes' state shows which topic they know.
 """
 
 import asyncio
@@ -52,10 +52,10 @@ _TIMEOUT_MS = 1_500
 _RETRY_SECONDS = 0.05
 _ROUNDS_MAX = 4
 _PAUSE_SECONDS_MAX = 0.3
-# From the moment faults hear of a deletion until it is asked for.
+# From the notice of a deletion to the faults until its request.
 _WARNING_SECONDS_MAX = 0.1
 
-# Proves that its coordinator leads: what it then says of the other one is not of old.
+# Proves that its coordinator leads: its answer for the other partition is not outdated.
 _PROBE, _KEPT = range(PARTITIONS)
 
 
@@ -72,10 +72,10 @@ class SimRecreator:
         self._ids: list[TopicId] = []
         # By number of the topic and partition: the lowest and the highest epoch that was seen.
         self._epochs: dict[tuple[int, int], tuple[int, int]] = {}
-        # Of the present topic, by partition: what was acknowledged, and what may be committed last.
+        # Of the present topic, by partition: acknowledged offsets, and those that may be committed last.
         self._acknowledged: dict[int, int] = {}
         self._tried = 0
-        # How often an answer was held against what was committed.
+        # How often an answer was compared with committed offsets.
         self.answers_checked = 0
 
     @property
@@ -106,8 +106,8 @@ class SimRecreator:
             answer = await self._ask(request, 7, CreateTopicsResponse)
             code = answer.topics[0].error_code
             if code == ErrorCode.TOPIC_ALREADY_EXISTS:
-                # An earlier attempt made it. Or a controller refuses that was paused since before the last
-                # one was deleted: then it is to be asked for again.
+                # An earlier attempt created it. Or a controller refuses that was paused since before the last
+                # one was deleted: then it must be requested again.
                 return await self._find_out_id()
             return code == ErrorCode.NONE and await self._find_out_id()
 
@@ -126,7 +126,7 @@ class SimRecreator:
         return True
 
     async def _delete(self) -> None:
-        """By its id: an attempt that comes late must not delete the next one."""
+        """Deletes by id: an attempt that comes late must not delete the next one."""
         state = DeleteTopicState(name=None, topic_id=self._ids[-1])
         request = DeleteTopicsRequest(topics=[state], timeout_ms=_TIMEOUT_MS)
 
@@ -165,7 +165,7 @@ class SimRecreator:
     # Offsets.
 
     async def _stand(self) -> None:
-        """Commit, look at what is committed, and whether epochs go back; once, whatever is in the way."""
+        """Commits, checks committed offsets and that epochs do not go back; once, whatever is in the way."""
         try:
             await self._look()
             node = await self._coordinator()
@@ -192,7 +192,7 @@ class SimRecreator:
         await self._commit(node, _KEPT)
 
     def _hold(self, given: Mapping[int, int], node: NodeId) -> None:
-        """What is given for the present topic against what was committed for it."""
+        """Compares offsets returned for the present topic with those committed for it."""
         number = len(self._ids) - 1
         for partition, offset in given.items():
             if offset >= 0 and offset // STEP != number:
@@ -218,7 +218,7 @@ class SimRecreator:
         return code is ErrorCode.NONE
 
     async def _commit_late(self) -> None:
-        """As a consumer that stood on the topic before, and has not heard of this one."""
+        """As a consumer of the earlier topic, which does not know this one."""
         number = len(self._ids) - 2
         _, epoch = self._epochs.get((number, _KEPT), (NO_EPOCH, NO_EPOCH))
         if epoch == NO_EPOCH:
@@ -243,7 +243,7 @@ class SimRecreator:
         return ErrorCode(answer.topics[0].partitions[0].error_code)
 
     async def _fetch(self, node: NodeId) -> dict[int, int] | None:
-        """By partition, -1 where nothing is committed; None where that is not answered."""
+        """By partition, -1 where nothing is committed; None where the request is not answered."""
         topic = OffsetFetchRequestTopic(name=TOPIC, partition_indexes=list(range(PARTITIONS)))
         request = OffsetFetchRequest(group_id=GROUP, topics=[topic])
         answer = await self._client.ask(node, request, 5, OffsetFetchResponse, _SECONDS)

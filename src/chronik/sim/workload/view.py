@@ -1,4 +1,4 @@
-"""What a client knows of the cluster: who leads which partition, as Metadata said last."""
+"""A client's view of the cluster: the leader of each partition, by the last Metadata answer."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _SECONDS = 2.0
 
 
 class Leading(NamedTuple):
-    """Who leads, and since which epoch."""
+    """A leader, and its epoch."""
 
     node: NodeId
     epoch: LeaderEpoch
@@ -31,10 +31,10 @@ class ClusterView:
         return self._leaders.get(partition)
 
     async def refresh(self, topic: str) -> ErrorCode | None:
-        """Ask any node. The topic's error; None when no node answered.
+        """Requests Metadata from any node. Returns the topic's error; None when no node answered.
 
-        What is older than what is known is left aside, so that a node that does not know yet who leads sends
-        nobody back (KIP-320).
+        Older answers are ignored, so that a node that does not yet know the leader sends no client back
+        (KIP-320).
         """
         node = self._client.random.choice(self._client.nodes)
         request = MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
