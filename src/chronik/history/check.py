@@ -1,20 +1,20 @@
-"""Whether what clients saw agrees with what was promised. It knows nothing of the cluster: histories and the
-logs as they are in the end go in, violations come out.
+"""Checks that the observations of clients agree with the promises. It knows nothing of the cluster: histories
+and the final logs go in, violations come out.
 
 * A record that was acknowledged is in the log, at the offset it was acknowledged with.
-* Every record is there at most once, also one whose send failed: producers are idempotent, and nobody sends a
-  number twice.
+* Every record is there at most once, also one whose send failed: producers are idempotent, and no number is
+  sent twice.
 * Records of a producer are in the order in which they were sent. Those whose send failed are excepted: their
   producer was given up, and the next one does not know of them.
-* No idempotent producer is told that its sequence has a hole: only a lost record could make one.
-* Nothing is there that nobody sent, and offsets have no holes.
-* A group's member is given the records of the log, one after the other. It may go back only to what is
-  committed.
-* A committed offset is the one of the last commit that was acknowledged. One that failed may have come about,
-  also later.
-* Who asks for the end of a partition is never told less than before. What others had acknowledged before
-  the question is in the answer, too, unless a leader gives it that was replaced and does not know it yet:
-  Kafka's leaders answer reads without asking anybody, and so do these. Nobody is such a leader for longer
+* No idempotent producer gets an error for a hole in its sequence: only a lost record could make one.
+* Every record in the log was sent, and offsets have no holes.
+* A group's member receives the records of the log, one after the other. It may go back only to the
+  committed offset.
+* A committed offset is the one of the last commit that was acknowledged. One that failed may have been
+  applied, also later.
+* Answers for the end of a partition never decrease for one client. Records acknowledged before
+  the request are covered by the answer, too, unless a leader gives it that was replaced and does not know it:
+  Kafka's leaders answer reads without asking others, and so do these. No node stays such a leader for longer
   than a fault and an election last.
 """
 
@@ -60,7 +60,7 @@ class History:
 def check(
     history: History, logs: Mapping[Place, Records], allowed: Allowances = STRICT
 ) -> Iterator[Violation]:
-    """All there is to say against a run. `logs`: every partition that was written to, in the end."""
+    """Yields all violations of a run. `logs`: every partition with records, in its final state."""
     for place, records in logs.items():
         yield from check_log(place, history.sends[place], records, allowed)
     for group, events in history.groups.items():

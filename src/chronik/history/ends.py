@@ -1,4 +1,4 @@
-"""What an onlooker was told are the ends of partitions."""
+"""The ends of partitions as reported to an observer."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -9,7 +9,7 @@ from chronik.history.violations import STRICT, Allowances, Violation
 
 
 class _Ends:
-    """The lowest end offset that may be told at a time."""
+    """The lowest end offset that is a valid answer at a time."""
 
     def __init__(self, known: Iterable[tuple[float, int]]) -> None:
         """`known`: since when there is known to be what end."""
@@ -24,7 +24,7 @@ class _Ends:
         return self._ends[found - 1] if found else 0
 
     def seconds_behind(self, end: int, at: float) -> float:
-        """How long before `at` more than `end` was known; 0 when it was not."""
+        """Returns how long before `at` more than `end` was known; 0 when it was not."""
         if end >= self.lowest(at):
             return 0.0
         return at - self._times[bisect_right(self._ends, end)]
@@ -33,7 +33,7 @@ class _Ends:
 def check_ends(
     looks: Sequence[Look], logs: Mapping[Place, Records], allowed: Allowances = STRICT
 ) -> Iterator[Violation]:
-    """Of one onlooker: no end is lower than one before it, nor beyond the end of the log."""
+    """For one observer: no end is lower than one before it, nor beyond the end of the log."""
     told: defaultdict[Place, list[tuple[float, int]]] = defaultdict(list)
     for look in looks:
         for place, end in look.ends.items():
@@ -60,8 +60,8 @@ def check_staleness(
 def stale_answers(
     looks: Sequence[Look], sends: Mapping[Place, Sequence[Send]]
 ) -> Iterator[tuple[Place, float]]:
-    """Ends without a record whose acknowledgement somebody had when the question was asked: where, and how
-    long ago they should have had it.
+    """Yields ends without a record that a client saw acknowledged before the request: the place, and the
+    age of that acknowledgement.
     """
     ends = {
         place: _Ends((send.done_at, send.offset + 1) for send in each if send.offset is not None)

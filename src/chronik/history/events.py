@@ -1,4 +1,4 @@
-"""The events of a history: what clients did and were told. Stored as lines of JSON, one event each.
+"""The events of a history: the actions of clients and their answers. Stored as lines of JSON, one event each.
 
 A place is a partition: `topic-number`. Times are seconds of one clock that all clients of a run share: the
 monotonic one of a machine, or the simulator's. A record is known by its number, given once per place.
@@ -14,8 +14,8 @@ Place = str
 # (offset, number) of records, in the order of a log, or in which they were given.
 Records = Sequence[tuple[int, int]]
 
-# Of a record that was acknowledged without an offset: a leader answers a duplicate so, whose first attempt it
-# no longer knows.
+# For a record that was acknowledged without an offset: a leader answers so to a duplicate whose first attempt
+# it no longer knows.
 UNTOLD = -1
 
 
@@ -36,7 +36,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """What one poll of a group's member returned, in the order in which it was given."""
+    """The result of one poll of a group's member, in its order."""
 
     group: str
     began: float
@@ -48,7 +48,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One commit of a group's member, which may have come about also when it says an error."""
+    """One commit of a group's member, which may have been applied even if it has an error."""
 
     group: str
     began: float
@@ -60,7 +60,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """What a member was told is committed; -1 where nothing is."""
+    """The committed offsets that a member received; -1 where there is none."""
 
     group: str
     began: float
@@ -71,7 +71,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The end offsets that an onlooker was told."""
+    """The end offsets that an observer received."""
 
     began: float
     ended: float
@@ -80,7 +80,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something that a client said, for whoever looks for a cause."""
+    """A client's log line, for the search for a cause."""
 
     at: float
     text: str
@@ -104,7 +104,7 @@ _VALUES = {
 
 
 def as_line(event: Event) -> str:
-    """With a newline at its end, and without what is as by default."""
+    """Returns the line with a newline at its end, and without fields at their defaults."""
     values: dict[str, object] = {"event": type(event).__name__.lower()}
     for name, default in _VALUES[type(event)]:
         value = getattr(event, name)

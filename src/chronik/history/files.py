@@ -1,4 +1,4 @@
-"""Files of events: written by each client's process as it happens, and read back by whoever checks."""
+"""Files of events: written by each client's process as they happen, and read back by the check."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Self
 
 from chronik.history.events import Event, as_line, from_line
 
-# What a process that is killed may owe its file.
+# The period whose events a killed process may not have written.
 _FLUSH_SECONDS = 0.5
 
 
@@ -35,7 +35,7 @@ class Recorder:
 
 
 def read_events(paths: Iterable[Path]) -> Iterator[Event]:
-    """All events of files, one file after the other. Raises ValueError for a line that is none."""
+    """Yields all events of files, one file after the other. Raises ValueError for a malformed line."""
     for path in paths:
         with path.open(encoding="utf-8") as lines:
             for line in lines:

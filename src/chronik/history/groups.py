@@ -1,4 +1,4 @@
-"""What a group's members were given, and what they were told is committed."""
+"""The records that a group's members received, and the committed offsets reported to them."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -12,10 +12,10 @@ Told = Poll | Commit | Committed
 
 
 class _Register:
-    """The committed offset of one place: what it may be said to be.
+    """The valid values of the committed offset of one place.
 
     Members commit one after the other, or at the same time, and then either may be the last. A commit that
-    failed may come about at any time after it began.
+    failed may be applied at any time after it began.
     """
 
     def __init__(self, commits: Iterable[tuple[float, float, int, bool]]) -> None:
@@ -59,7 +59,7 @@ class _Register:
 
 @dataclass(slots=True)
 class _Group:
-    """What is known of a group while its events are gone through."""
+    """State of a group while its events are checked."""
 
     name: str
     registers: Mapping[Place, _Register]
@@ -67,7 +67,7 @@ class _Group:
     allowed: Allowances
     # By member and place.
     next_offsets: dict[tuple[str, Place], int] = field(default_factory=dict)
-    # What a member was told is committed, until it reads on from there or commits itself.
+    # The committed offset reported to a member, until it reads on from there or commits itself.
     told: dict[tuple[str, Place], int] = field(default_factory=dict)
     seen: defaultdict[Place, set[int]] = field(default_factory=lambda: defaultdict(set))
 
@@ -125,7 +125,7 @@ def _check_given(event: Poll, place: Place, state: _Group) -> Iterator[Violation
 
 
 def _check_steps(event: Poll, place: Place, state: _Group) -> Iterator[Violation]:
-    """One poll may contain a step back, when a client gives what it fetched before and after at once."""
+    """One poll may contain a step back, when a client returns records fetched before and after at once."""
     who = event.member, place
     expected = state.next_offsets.get(who)
     told = state.told.pop(who, None)

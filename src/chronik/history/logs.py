@@ -1,4 +1,4 @@
-"""A log as it is in the end, held against what was sent to it."""
+"""A final log, compared with the records sent to it."""
 
 import re
 from collections import Counter, defaultdict
@@ -50,7 +50,7 @@ def _check_acknowledged(
 ) -> Iterator[Violation]:
     numbers = dict(records)
     where = {number: offset for offset, number in records}
-    # Of each producer, the first that is there: what it sent later was not deleted by request.
+    # Of each producer, the first record that is there: later ones were not deleted by request.
     firsts: dict[str, int] = {}
     for send in sorted(sends, key=lambda each: each.number):
         if send.number in where:
@@ -73,7 +73,7 @@ def _check_acknowledged(
 def _check_order(
     place: Place, sends: Sequence[Send], records: Records, allowed: Allowances
 ) -> Iterator[Violation]:
-    """Of what is there, where it is first; of what was deleted, where it was acknowledged."""
+    """Existing records at their first position, deleted ones at the acknowledged position."""
     positions: dict[int, int] = {}
     for offset, number in records:
         positions.setdefault(number, offset)

@@ -1,4 +1,4 @@
-"""What the check says, and what it lets pass where less was promised."""
+"""The violations, and the exceptions where less was promised."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowances:
-    """By default none: producers are idempotent, nothing is deleted, one onlooker asks leaders."""
+    """By default none: producers are idempotent, nothing is deleted, one observer asks leaders."""
 
-    # Producers whose records may be there several times: they send again, and are not idempotent.
+    # Producers whose records may be there several times: they retry, and are not idempotent.
     repeating: Collection[str] = ()
     # Those among them that have several on the way at once, so that one that is sent again comes late.
     unordered: Collection[str] = ()
-    # Where logs begin whose records were deleted by request. What was below may have been read or not.
+    # Starts of logs whose records were deleted by request. Records below may have been read or not.
     starts: Mapping[Place, int] = field(default_factory=dict)
-    # Groups whose clients commit by themselves, and do not say when: they may go back to where they were.
+    # Groups whose clients commit automatically, at unknown times: they may go back to any earlier position.
     committing: Collection[str] = ()
     # Up to where a group must have read, where that is not the end of the log.
     ends: Mapping[Place, int] = field(default_factory=dict)
-    # How long after an acknowledgement an end without its record may be told. None: nobody looked.
+    # How long after an acknowledgement an end without its record is allowed. None: not checked.
     stale_seconds_max: float | None = None
-    # An onlooker asks replicas that may not lead, and hears now this one and now that.
+    # The observer asks replicas that may not lead, and gets answers of different ones.
     asks_everybody: bool = False
 
 

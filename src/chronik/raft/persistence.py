@@ -1,8 +1,8 @@
-"""What of a group is durable, and what may leave because of it.
+"""The durable state of a group, and the messages that wait for it.
 
-A group writes, to its log and to the node's store of terms, votes and markers, and hands over what may leave
-when all that is durable. The next round of syncs covers it; with write caching what is in the log counts as
-durable when it is written, what is in the store never does.
+A group writes, to its log and to the node's store of terms, votes and markers, and hands over the messages
+that may leave when all that is durable. The next round of syncs covers it; with write caching records in the
+log count as durable when they are written, records in the store never do.
 """
 
 import asyncio
@@ -23,36 +23,36 @@ from chronik.vocab.ids import Offset
 
 
 class Persisted(Protocol):
-    """The group, as it is told of what became durable."""
+    """The group, which is notified of durable writes."""
 
     def on_round_end(self) -> None:
-        """A round of syncs ended well; the others follow. In a turn of the loop in which nobody else may have
-        had the group run.
+        """A round of syncs ended well; further calls follow. Called in a turn of the loop in which the
+        group may not be run otherwise.
         """
         ...
 
     def on_own_synced(self, end_offset: Offset) -> bool:
-        """The log is durable up to there. True if that is all there is to be told: there is no other replica,
-        and records go past the core.
+        """The log is durable up to `end_offset`. True if no further call is needed: there is no other
+        replica, and records go past the core.
         """
         ...
 
     def on_persisted(self, last_index: RaftIndex, term: Term) -> None:
-        """The log is durable, or as good as, up to an entry of this term."""
+        """The log is durable, or counted as durable, up to an entry of this term."""
         ...
 
     def release(self, messages: Sequence[Message]) -> None:
-        """These may leave."""
+        """These messages may leave."""
         ...
 
     def on_sync_failed(self, error: OSError) -> None:
-        """What is on the device is not known any more."""
+        """The content of the device is unknown from now on."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRound:
-    """One round of syncs of a group: what is durable when it ends well."""
+    """One round of syncs of a group: the writes that are durable when it ends well."""
 
     # The group's count of writes when the round began.
     writes: int
@@ -61,19 +61,19 @@ class SyncRound:
     term: Term
     # The store's sequence number then.
     store_written: int
-    # How often the log was restarted, and how often it was cut in any way. A restart ends what the log may be
-    # told of the round, any cut what the core may.
+    # How often the log was restarted, and how often it was truncated in any way. After a restart, `on_synced`
+    # must not reach the log; after any truncation, `on_persisted` must not reach the core.
     restarts: int
     cuts: int
-    # What may leave when the round ends.
+    # Messages that may leave when the round ends.
     messages: tuple[Message, ...]
 
 
 @dataclass(slots=True)
 class Durability:
-    """Counts the writes of a group. Whatever it hands out waits until those before it are durable."""
+    """Counts the writes of a group. Messages wait until the writes before them are durable."""
 
-    # Writes to log and store so far, and up to which all are durable (or, with write caching, as good as).
+    # Writes to log and store so far, and how many of them are durable (or, with write caching, counted so).
     # Invariant: durable <= writes.
     writes: int = 0
     durable: int = 0
@@ -102,7 +102,7 @@ class Durability:
         return done
 
     def skip(self) -> list[Message]:
-        """All writes count as durable now; what waited for them."""
+        """Counts all writes as durable now; returns the messages that waited for them."""
         self.durable = self.writes
         released, self.waiting = self.waiting, []
         return released
@@ -130,29 +130,29 @@ class Persistence:
         # The store's sequence number of this group's last write there.
         self._store_written = 0
         self._unsynced_bytes = 0
-        # Whether the store was told where the log ends.
+        # True if the store has the end of the log.
         self._is_end_known = False
         self._flush_timer: asyncio.TimerHandle | None = None
         # Why nothing is synced any more; None while it is.
         self._ended: OSError | None = None
 
-    # What the group did.
+    # Writes of the group.
 
     def set_write_caching(self, policy: FlushPolicy | None) -> None:
-        """For what is written from now on; what was before is synced at once."""
+        """Applies to writes from now on; earlier ones are synced at once."""
         self._write_caching = policy
         self.sync_soon()
 
     def on_proposed(self, size: int) -> None:
-        """So many bytes were appended, and will be handed out later."""
+        """`size` bytes were appended, and will be handed out later."""
         self._durability.writes += 1
         self._unsynced_bytes += size
         if self._write_caching is None:
             self._syncer.request(self)
 
     def on_appended_alone(self, size: int) -> bool:
-        """So many bytes were appended that no other replica waits for. True if they count as durable as they
-        are.
+        """`size` bytes were appended that no other replica waits for. True if they count as durable
+        immediately.
         """
         self._durability.writes += 1
         self._unsynced_bytes += size
@@ -165,7 +165,7 @@ class Persistence:
         return True
 
     def on_appended(self, size: int) -> None:
-        """So many bytes of a leader's."""
+        """`size` bytes of a leader's were appended."""
         self._unsynced_bytes += size
 
     def on_store_written(self) -> None:
@@ -184,8 +184,8 @@ class Persistence:
         self._durability.writes += 1
 
     def hold(self, messages: Sequence[Message], *, has_written: bool) -> None:
-        """Has everything written so far become durable, or counts it as such; then `messages` leave.
-        `has_written`: something was, beside what `on_proposed` said already.
+        """Releases `messages` once everything written so far is durable, or counts as such. `has_written`:
+        there were writes other than those reported by `on_proposed`.
         """
         durability = self._durability
         durability.waiting.extend(messages)
@@ -220,7 +220,7 @@ class Persistence:
             self._syncer.request(self)
 
     def end(self, error: OSError) -> None:
-        """Nothing is synced any more, and nothing is told of a round under way."""
+        """Ends syncing; the result of a round in progress is not reported."""
         self._ended = self._ended or error
         self._syncer.forget(self)
         self._stop_timer()
@@ -280,8 +280,8 @@ class Persistence:
             self._group.release(durability.skip())
 
     def _record_end(self, *, is_durable: bool) -> None:
-        """The first records that a log has, and each segment that is behind it, are known to the store for
-        good; else it is told once a second (`node.log_end_recorder`). Raises OSError.
+        """Records the log's end in the store durably for the first records of a log, and for each new
+        segment; otherwise this happens once a second (`node.log_end_recorder`). Raises OSError.
         """
         self._store.raise_log_ends({self._raft_log.group: self._log.synced_offset})
         self._is_end_known = True

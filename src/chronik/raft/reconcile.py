@@ -157,8 +157,8 @@ def adopt(
     because until there is one the same result is derived again.
 
     `membership` names this replica as it is now, of `revision`: one that is known by another name, because
-    the store was lost and its node is another to its peers, is described anew, or it would not be alone.
-    `least_term` is not below any that clients were told. Raises OSError.
+    the store was lost and its node is another to its peers, is described again, or it would not be alone.
+    `least_term` is not below any term that clients have seen. Raises OSError.
     """
     state = store.get(group)
     expected = Offset(0) if state is None else state.log_end

@@ -1,12 +1,12 @@
 """One replica of a replicated partition: the pure core between its log, the syncs and the other nodes.
 
-Made by whoever opens the partition, given to the node's `raft.host.RaftHost`, which calls `step`, `tick`
-and `run`. Whatever happens in a turn of the loop is carried out at its end (`run`), so that many proposals
-make one message to each follower, and one sync. Only a proposal is written at once, because its producer is
-told where it went. What the partition is told (`raft.notifications`), it is told from `run`.
+Created by the opener of the partition, given to the node's `raft.host.RaftHost`, which calls `step`, `tick`
+and `run`. The results of all inputs in a turn of the loop are carried out at its end (`run`), so that many
+proposals make one message to each follower, and one sync. Only a proposal is written at once, because its
+producer receives the offset. The partition is notified (`raft.notifications`) from `run` only.
 
 The only replica of a partition leads at once when it is opened, and counts to one without its core: it
-appends, asks for a sync, and has committed when that ends (`_is_appending_alone`).
+appends, requests a sync, and has committed when that ends (`_is_appending_alone`).
 """
 
 import logging
@@ -53,11 +53,11 @@ from chronik.vocab.invariant import InvariantViolation, invariant
 
 _log = logging.getLogger(__name__)
 
-# A node whose log took no append, because its disk is full for example, does not ask to lead for so many
-# election timeouts, unless it took one since: others can, and trying again costs everybody a leader.
+# A node whose log took no append, because its disk is full for example, does not campaign for this many
+# election timeouts, unless it took one since: others can lead, and each try costs the group its leader.
 _RESTING_ELECTIONS = 10
 
-# A read that fails so often in a row fails for good: whoever has these records had better lead.
+# A read that fails this often in a row fails for good: another replica with these records should lead.
 _LOADS_MAX = 3
 
 
@@ -104,18 +104,18 @@ class ReplicatedGroup:
         self._has_inputs = False
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
-        # What is proposed goes past the core, which is told of it before its next input
-        # (`RaftCore.begin_own_appends`), and is committed up to this offset.
+        # Proposals go past the core, which receives them before its next input
+        # (`RaftCore.begin_own_appends`), and are committed up to this offset.
         self._is_appending_alone = False
         self._own_committed = Offset(0)
-        # Whether to ask the core for that: as of its last leadership and membership.
+        # Whether the core may allow that: as of its last leadership and membership.
         self._may_append_alone = False
         self._resting_ticks = 0
         # Term and vote could not be written: nothing of this replica leaves until they are.
         self._is_state_unwritten = False
         # Reads from the device that failed, since one went well.
         self._failed_loads = 0
-        # Where the leader's log starts, as far as was heard.
+        # The log start offset of the leader, by its last message.
         self._leader_log_start = 0
 
     def _make_core(self) -> RaftCore:
@@ -137,7 +137,7 @@ class ReplicatedGroup:
         core.may_vote = self._own.may_vote(core)
         return core
 
-    # What the partition asks.
+    # Calls of the partition.
 
     @property
     def leader_epoch(self) -> LeaderEpoch:
@@ -163,7 +163,7 @@ class ReplicatedGroup:
 
     @property
     def committed_offset(self) -> Offset:
-        """`high_watermark` as it is about to be; not before what is to be written was."""
+        """The coming `high_watermark`; valid once pending writes are done."""
         if self._is_appending_alone:
             return self._own_committed
         committed = self._core.committed
@@ -196,7 +196,7 @@ class ReplicatedGroup:
 
     @property
     def voted_for(self) -> NodeId | None:
-        """Who had this replica's vote in this term; None when nobody had."""
+        """The candidate that this replica voted for in this term; None without one."""
         state = self._store.get(self.id)
         return None if state is None else state.hard_state.voted_for
 
@@ -207,17 +207,17 @@ class ReplicatedGroup:
 
     @property
     def directory(self) -> str:
-        """What memberships call the files of this replica; see `raft.directories`."""
+        """The name of this replica's files in memberships; see `raft.directories`."""
         return self._own.directory
 
     @property
     def replica_id(self) -> ReplicaId:
-        """What memberships call this replica."""
+        """The name of this replica in memberships."""
         return self._own.id
 
     @property
     def is_named(self) -> bool:
-        """Whether the membership in force knows this replica, and its files."""
+        """True if the membership in force names this replica, and its files."""
         return self._own.is_named(self._core.membership)
 
     @property
@@ -252,7 +252,7 @@ class ReplicatedGroup:
         return KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
     def listen(self, listener: GroupListener) -> None:
-        """Say whom to tell; once, before the host knows the group."""
+        """Sets the listener; once, before the host knows the group."""
         self._notifier.listener = listener
 
     def bootstrap(self, first_leader: NodeId) -> None:
@@ -279,7 +279,7 @@ class ReplicatedGroup:
             if self._is_appending_alone:
                 return self._append_alone(batches)
             if self._has_inputs or self._is_state_unwritten:
-                # What they want written comes first.
+                # Its pending writes come first.
                 self._run_core()
             if self._failed is not None or self.is_suspended:
                 raise self.refusal()
@@ -322,7 +322,7 @@ class ReplicatedGroup:
                 self.fail(error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"append failed: {error}") from error
         if self._persistence.on_appended_alone(result.size):
-            # The proposer sees it in `high_watermark`, the others are told at the end of this turn.
+            # The proposer sees it in `high_watermark`, other waiters are notified at the end of this turn.
             self._own_committed = self._notifier.high_watermark = result.end_offset
             self._host.mark(self)
         return result
@@ -359,10 +359,11 @@ class ReplicatedGroup:
         self._notifier.transfer_target = to
 
     def suspend(self, on_leader_found: Callable[[], None]) -> bool:
-        """Lead no more, and take no part in the group: the log was found to be incomplete. See `__init__`.
+        """Gives up leadership, and takes no part in the group: the log was found to be incomplete. See
+        `__init__`.
 
-        False, and nothing happens, while the others that vote, are connected and have all that is committed
-        are no majority: what this replica can serve would not be served at all.
+        Returns False, and does nothing, while the other connected voters with all committed records are no
+        majority: the records that this replica can serve would not be served at all.
         """
         if not self.is_leader:
             return False
@@ -377,7 +378,7 @@ class ReplicatedGroup:
             return False
         self._run_core()
         self._abdicate()
-        # From now on it accepts nothing: the next leader must not count on what is set aside.
+        # From now on it accepts nothing: the next leader must not count on records that are set aside.
         self.is_suspended, self._on_leader_found = True, on_leader_found
         self._persistence.end(LogFailed("the log lacks records"))
         self._host.mark(self)
@@ -401,7 +402,7 @@ class ReplicatedGroup:
         self._following.expect(replicas)
 
     def has_membership(self, node: NodeId) -> bool:
-        """On the leader: whether `node` has the membership in force in its log, durably."""
+        """On the leader: True if `node` has the membership in force in its log, durably."""
         return self._following.has_membership(node)
 
     # The host's side.
@@ -413,21 +414,21 @@ class ReplicatedGroup:
 
     @property
     def leader_changes(self) -> int:
-        """How often it saw another leader than the last one."""
+        """How often it saw a leader other than the last one."""
         return self._notifier.leader_changes
 
     @property
     def handed_over(self) -> int:
-        """How often its leadership went to whom it was to go."""
+        """How often its leadership was transferred to the requested target."""
         return self._notifier.handed_over
 
     @property
     def laggards(self) -> frozenset[NodeId]:
-        """What `look_for_laggards` found last."""
+        """The result of the last `look_for_laggards`."""
         return self._following.laggards
 
     def look_for_laggards(self) -> bool:
-        """Every so often; whether the replicas in sync are others than before."""
+        """Called periodically; True if the set of in-sync replicas changed."""
         return self.is_leader and self._following.look()
 
     def on_leader_changed(self) -> None:
@@ -440,7 +441,7 @@ class ReplicatedGroup:
             self._step_suspended(message)
             return
         if self._has_proposals:
-            # A truncation must find handed out what was proposed.
+            # A truncation requires that all proposals are handed out.
             self._run_core()
         if self._failed is not None:
             return
@@ -451,7 +452,7 @@ class ReplicatedGroup:
 
     def _step_suspended(self, message: Message) -> None:
         is_leaders = isinstance(message, AppendEntries | Heartbeat | RestartLog)
-        # A leader of an earlier term may lack what this replica accepted since.
+        # A leader of an earlier term may lack records that this replica accepted since.
         if is_leaders and message.term >= self._core.term and self._on_leader_found is not None:
             on_leader_found, self._on_leader_found = self._on_leader_found, None
             on_leader_found()
@@ -471,8 +472,8 @@ class ReplicatedGroup:
             self._input()
 
     def campaign_soon(self) -> None:
-        """Let the time pass that a follower waits for a leader, and for answers. Nothing happens to those who
-        listen to one: it asks first (PreVote).
+        """Ends a follower's wait for a leader, and for answers. No effect while the others have a live
+        leader: a pre-vote comes first.
         """
         if self.known_leader is None and self._failed is None and not self.is_suspended:
             self._input()
@@ -491,14 +492,14 @@ class ReplicatedGroup:
             self._core.on_peer_found(node, is_restarted=is_restarted)
 
     def on_loaded(self, read: LogSlice) -> None:
-        """What `GroupHost.load` was asked for."""
+        """The result of `GroupHost.load`."""
         self._failed_loads = 0
         self._raft_log.on_loaded(read)
         self._input()
 
     def on_load_failed(self, error: OSError, *, is_gone: bool) -> None:
-        """`is_gone`: retention was faster; otherwise the log is damaged or its device. It is asked for again,
-        if whoever lacks it still does.
+        """`is_gone`: retention was faster; otherwise the log is damaged or its device. A follower that
+        still lacks the records causes another load.
         """
         self._raft_log.on_loaded(None)
         self._failed_loads += not is_gone
@@ -508,7 +509,7 @@ class ReplicatedGroup:
             self._input()
 
     def run(self) -> None:
-        """Carry out what the inputs of this turn led to, and tell the partition."""
+        """Carries out the results of this turn's inputs, and notifies the partition."""
         if self._is_closed:
             return
         if self._failed is None and not self.is_suspended and not self._is_appending_alone:
@@ -521,8 +522,8 @@ class ReplicatedGroup:
         self._notifier.tell()
 
     def resign(self) -> None:
-        """Lead no more, because the node stops: the others, if any, are told at the end of this turn. `close`
-        follows in a later one.
+        """Gives up leadership, because the node stops: other replicas are notified at the end of this
+        turn. `close` follows in a later one.
         """
         if self._failed is None and not self._is_closed and not self.is_suspended and not self._core.is_alone:
             self._input()
@@ -584,7 +585,7 @@ class ReplicatedGroup:
         self._host.mark(self)
 
     def _run_core(self) -> None:
-        """Until the core has nothing more to say."""
+        """Runs until the core has no more output."""
         if self._is_state_unwritten and self._core.role is Role.LEADER:
             # Only one that is alone leads nevertheless.
             self._core.open_term()
@@ -593,7 +594,7 @@ class ReplicatedGroup:
             try:
                 ready = self._core.ready()
             except (OSError, KafkaError) as error:
-                # What a follower lacks cannot be read here.
+                # The records that a follower lacks cannot be read here.
                 self.fail(error if isinstance(error, OSError) else OSError(str(error)))
                 return
             if not self._carry_out(ready):
@@ -614,7 +615,7 @@ class ReplicatedGroup:
             return False
         is_judged = ready.membership is not None or (ready.committed is not None and self._own.is_vote_open)
         if is_judged and self._own.judge(self._core, ready, self._raft_log.last_index):
-            # It has something to say.
+            # The core has output.
             self._has_inputs = True
         if ready.leadership is not None or ready.membership is not None:
             self._may_append_alone = self._core.is_alone and self._core.role is Role.LEADER
@@ -625,7 +626,7 @@ class ReplicatedGroup:
 
     def _write(self, ready: Ready) -> bool:
         """Writes log, markers, term and vote. True if anything was written that `propose` had not written
-        already. Raises OSError, and KafkaError when entries are not what was sent.
+        already. Raises OSError, and KafkaError when entries differ from those sent.
         """
         store_written, has_appended = self._store.written, False
         try:
@@ -637,7 +638,7 @@ class ReplicatedGroup:
                 self._store.set_hard_state(self.id, ready.hard_state)
                 self._is_state_unwritten = False
         finally:
-            # Also when the rest failed: what was written there is part of what is accepted later.
+            # Also when the rest failed: records in the store are part of later acceptances.
             if self._store.written != store_written:
                 self._persistence.on_store_written()
         has_cut = ready.truncate_to is not None or ready.restart is not None
@@ -674,7 +675,7 @@ class ReplicatedGroup:
         self._host.send(self.id, message, self._log.start_offset)
 
     def restart_payload(self, index: RaftIndex) -> RestartPayload:
-        """What a RestartLog at `index` carries."""
+        """Returns the payload of a RestartLog at `index`."""
         snapshot = None if self._hooks is None else self._hooks.snapshot()[1]
         return RestartPayload(self._raft_log.offset_after(index), snapshot)
 
@@ -682,15 +683,15 @@ class ReplicatedGroup:
         self._host.load(self, cold)
 
     def _follow_log_start(self) -> None:
-        """DeleteRecords reached the leader's log; only committed records go. What is committed may be written
-        at the end of a turn only, in the place of others.
+        """Follows DeleteRecords on the leader; only committed records are removed. Committed records may
+        be written at the end of a turn only, in the place of others.
         """
         target = min(self._leader_log_start, self.committed_offset, self._log.end_offset)
         if target > self._log.start_offset and self._hooks is None:
             with suppress(OSError):
                 self._log.advance_start(target)
 
-    # What goes wrong.
+    # Failures.
 
     def _on_write_failed(self, ready: Ready, error: OSError | KafkaError) -> None:
         if isinstance(error, KafkaError):
@@ -704,13 +705,13 @@ class ReplicatedGroup:
         elif ready.restart is not None:
             self.fail(error)
         else:
-            # The core hands them out again, now and whenever it is asked: it is asked again in a while.
+            # The core hands them out again, now and at each `ready`: it is called again in a while.
             self._is_state_unwritten = ready.hard_state is not None
             self._on_append_failed(error)
 
     def _on_append_failed(self, error: OSError) -> None:
-        """Nothing more was appended. Others may have room; this node steps aside, and follows when it can. An
-        only replica leads on: its producers are told one by one.
+        """Nothing more was appended. Other replicas may have room; this node steps aside, and follows when
+        it can. An only replica leads on: each of its producers gets the error.
         """
         if not self._core.is_alone:
             self._rest(error)
@@ -732,8 +733,9 @@ class ReplicatedGroup:
         self._resting_ticks = self._setting.options.election_ticks * _RESTING_ELECTIONS
 
     def _abdicate(self) -> None:
-        """As `RaftCore.resign`, for a core that cannot go on: the best follower is to campaign, and the
-        others are asked what no leader asks. Quiet ones would not notice that this node leads no more.
+        """As `RaftCore.resign`, for a core that cannot go on: the best follower is sent TimeoutNow, and
+        the others a pre-vote request, which no leader sends. Quiesced ones would not notice that this
+        node leads no more.
         """
         core, source = self._core, self._setting.node
         if core.role is not Role.LEADER:

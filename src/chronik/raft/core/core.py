@@ -56,18 +56,18 @@ from chronik.vocab.seams import Randomness
 class RaftCore:
     """One node's replica of one group, from the opening of its log to its closing.
 
-    The shell gives inputs, takes `ready`, and does what it says in the order of its fields:
+    The shell gives inputs, takes `ready`, and carries it out in the order of its fields:
 
     * Between two `ready` there may be any number of inputs. After a `ready`, its restart, truncation and
       appends are written to the log before the next input. If that fails, `on_append_failed` is the next.
     * `messages` leave after these writes, and need no sync. `messages_after_persistence` leave when
       everything handed out so far, log and hard state, is durable; those still held in a crash never do.
-    * `on_persisted` says how far the log is durable. A sync that began before a later truncation or restart
-      says nothing any more.
-    * The log is durable up to its end when the core is made: recovery has synced what it found.
-    * Peers that are not connected when the core is made are told of with `on_peer_lost`. With
-      `RaftOptions.is_quiescence_used` all depends on these words: a connection loses nothing while it
-      lives, and each one that ends is reported on both sides. A leader `resign`s before it is closed.
+    * `on_persisted` reports how far the log is durable. A sync that began before a later truncation or
+      restart must not be reported any more.
+    * The log is durable up to its end when the core is created: recovery has synced what it found.
+    * Peers that are not connected when the core is created are reported with `on_peer_lost`. With
+      `RaftOptions.is_quiescence_used` everything depends on these reports: a connection loses nothing while
+      it lives, and each one that ends is reported on both sides. A leader `resign`s before it is closed.
     """
 
     def __init__(
@@ -85,12 +85,13 @@ class RaftCore:
         salt: int = 0,
         first_term: Term = FIRST_TERM,
     ) -> None:
-        """`name`: what memberships call this replica, if they mean it; None for whatever they call it.
-        `memberships`: those in the log, behind the one in force before its first entry, with their
-        indexes. `committed`: as far as is known for sure, if only the log's beginning; one that was noted
-        before must not have been beyond `persisted` then, or the log may have something else there.
-        `salt`: the same on all nodes and different between groups; see `RaftOptions.peer_lost_turn_ticks`.
-        `first_term`: the same on all nodes; the one that `bootstrap` begins, and nobody campaigns in.
+        """`name`: this replica's name in memberships, if they mean it; None for any name they have for it.
+        `memberships`: those in the log, after the one in force before its first entry, with their
+        indexes. `committed`: a commit index known for certain, if only the log's beginning; one noted
+        earlier must not have been beyond `persisted` then, or the log may have other entries there.
+        `salt`: the same on all nodes and different between groups; see
+        `RaftOptions.peer_lost_turn_ticks`. `first_term`: the same on all nodes; the term that
+        `bootstrap` begins, in which no node campaigns.
         """
         tail = LogTail(log)
         known = max(committed, RaftIndex(tail.first_index - 1))
