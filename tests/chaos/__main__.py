@@ -7,7 +7,7 @@ over four partitions with three replicas) and a group that reads and commits eve
 the ends of all partitions. Nodes sync before they acknowledge. All faults are drawn from the seed: kill -9,
 SIGSTOP, SIGTERM, cuts and delays between nodes, a full disk, clock jumps; some overlap. When they are over,
 everything must be acknowledged, in sync, and read by every group, in bounded time. What the clients wrote
-down is then checked (`tests.chaos.check`), and the logs of the three nodes must be the same byte for byte.
+down is then checked (`chronik.history`), and the logs of the three nodes must be the same byte for byte.
 
 `--report` writes a page, a picture and all figures into a directory. Histories, the nodes' logs and their
 data stay where the run says when it found a violation. Exit code 1 then.

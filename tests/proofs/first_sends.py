@@ -7,93 +7,17 @@ A fresh broker; for each topic one record from one client library, in turn, none
 """
 
 import argparse
-import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError as AiokafkaError
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from kafka import KafkaProducer
-from kafka.errors import KafkaError as KafkaPythonError
+from confluent_kafka import Consumer, TopicPartition
 from rich.progress import Progress
 
+from tests.proofs.cluster.senders import SECONDS_MAX, SENDERS
 from tests.support.broker_process import BrokerProcess
-
-SECONDS_MAX = 20.0
-
-
-class Sender(Protocol):
-    """A producer without retries."""
-
-    def send(self, topic: str, value: bytes) -> str | None:
-        """What went wrong; None when it is acknowledged."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class ConfluentSender:
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "retries": 0})
-        self._problem: str | None = None
-
-    def send(self, topic: str, value: bytes) -> str | None:
-        self._problem = "not answered"
-        self._producer.produce(topic, value, on_delivery=self._on_delivery)
-        self._producer.flush(SECONDS_MAX)
-        return self._problem
-
-    def close(self) -> None: ...
-
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        self._problem = None if error is None else str(error)
-
-
-class KafkaPythonSender:
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap_servers, retries=0, enable_idempotence=False
-        )
-
-    def send(self, topic: str, value: bytes) -> str | None:
-        try:
-            self._producer.send(topic, value).get(SECONDS_MAX)
-        except KafkaPythonError as error:
-            return repr(error)
-        return None
-
-    def close(self) -> None:
-        self._producer.close()
-
-
-class AiokafkaSender:
-    """It has no setting for retries: a request that would be tried again fails by its time instead."""
-
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._runner = asyncio.Runner()
-        self._producer = self._runner.run(self._start(bootstrap_servers))
-
-    def send(self, topic: str, value: bytes) -> str | None:
-        try:
-            self._runner.run(self._producer.send_and_wait(topic, value))
-        except AiokafkaError as error:
-            return repr(error)
-        return None
-
-    def close(self) -> None:
-        self._runner.run(self._producer.stop())
-        self._runner.close()
-
-    async def _start(self, bootstrap_servers: str) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
-        await producer.start()
-        return producer
 
 
 @dataclass(slots=True)
@@ -109,11 +33,7 @@ def run(broker: BrokerProcess, topics: int, progress: Progress) -> Report:
     """Send to topics named `first-0`, `first-1`, …"""
     report = Report()
     servers = broker.bootstrap_servers
-    senders: Sequence[Sender] = [
-        ConfluentSender(servers),
-        KafkaPythonSender(servers),
-        AiokafkaSender(servers),
-    ]
+    senders = [make(servers) for make in SENDERS.values()]
     try:
         for number in progress.track(range(topics), description="first sends"):
             started = time.monotonic()

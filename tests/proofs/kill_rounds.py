@@ -13,42 +13,26 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs do not export it
 from rich.progress import Progress
 
+from tests.proofs.cluster.ledger import read_all
+from tests.proofs.cluster.numbered_load import NumberedLoad
 from tests.support.broker_process import BrokerProcess
 
 TOPIC = "kill-rounds"
 PARTITIONS = 4
-# Longer than any recovery of the few MB that a round writes.
-FLUSH_SECONDS_MAX = 60.0
-ACKNOWLEDGEMENT_SECONDS_MAX = 30.0
-
-
-@dataclass
-class History:
-    """What was sent and what was acknowledged, per partition."""
-
-    sent: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
-    # Offset by number.
-    acknowledged: list[dict[int, int]] = field(default_factory=lambda: [{} for _ in range(PARTITIONS)])
-    failures: list[str] = field(default_factory=list)
-
-    def on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        value = message.value()
-        partition, offset = message.partition(), message.offset()
-        if error is not None:
-            self.failures.append(f"partition {partition}: {error}")
-        elif value is not None and partition is not None and offset is not None:
-            self.acknowledged[partition][int(value)] = offset
-
-    @property
-    def acknowledged_count(self) -> int:
-        return sum(map(len, self.acknowledged))
+_SETTINGS = {
+    "linger.ms": 1,
+    "log_level": 0,
+    # Of its 100,000 by default the last ones would wait for seconds, and each round for them.
+    "queue.buffering.max.messages": 10_000,
+    # By default it would wait for up to ten seconds, and most brokers would be killed unseen.
+    "reconnect.backoff.max.ms": 200,
+}
 
 
 @dataclass(frozen=True)
@@ -68,44 +52,32 @@ def run(rounds: int, seed: int, directory: Path, progress: Progress) -> Report:
     chance = random.Random(seed)
     broker = BrokerProcess(directory)
     broker.start()
-    history = History()
     recoveries = []
     try:
         create_topic(broker)
-        producer = Producer(
-            {
-                "bootstrap.servers": broker.bootstrap_servers,
-                "enable.idempotence": True,
-                "linger.ms": 1,
-                "log_level": 0,
-                # By default it would wait for up to ten seconds, and most brokers would be killed unseen.
-                "reconnect.backoff.max.ms": 200,
-            }
-        )
         task = progress.add_task("kill -9", total=rounds)
-        for _ in range(rounds):
-            produce_for(producer, history, chance.uniform(0.2, 1.0))
-            broker.kill()
-            started = time.monotonic()
-            broker.start()
-            recoveries.append((time.monotonic() - started) * 1000)
-            progress.advance(task)
-        left = producer.flush(FLUSH_SECONDS_MAX)
-        problems = [f"{left} records were never answered"] if left else []
-        problems += history.failures
-        read = read_back(broker)
-        problems += compare(history, read)
+        with NumberedLoad(broker.bootstrap_servers, TOPIC, PARTITIONS, _SETTINGS, interval_seconds=0) as load:
+            for _ in range(rounds):
+                # Every kill hits a busy one, which has acknowledged something.
+                load.wait_acknowledged()
+                time.sleep(chance.uniform(0.2, 1.0))
+                broker.kill()
+                started = time.monotonic()
+                broker.start()
+                recoveries.append((time.monotonic() - started) * 1000)
+                progress.advance(task)
+        read = read_all(broker.bootstrap_servers, TOPIC, PARTITIONS)
     finally:
         broker.stop()
     recoveries.sort()
     return Report(
         rounds=rounds,
-        sent=sum(history.sent),
-        acknowledged=history.acknowledged_count,
+        sent=sum(load.ledger.sent),
+        acknowledged=load.ledger.acknowledged,
         read=sum(map(len, read)),
         recovery_ms_median=recoveries[len(recoveries) // 2],
         recovery_ms_max=recoveries[-1],
-        problems=problems,
+        problems=list(load.ledger.problems(read)),
     )
 
 
@@ -114,75 +86,6 @@ def create_topic(broker: BrokerProcess) -> None:
     # Small segments, so that kills also hit rolling.
     topic = NewTopic(TOPIC, num_partitions=PARTITIONS, config={"segment.bytes": str(1024 * 1024)})
     admin.create_topics([topic])[TOPIC].result(timeout=10)
-
-
-def produce_for(producer: Producer, history: History, seconds: float) -> None:
-    """Produce for so long, and until this broker has acknowledged something: every kill hits a busy one."""
-    started = time.monotonic()
-    acknowledged_before = history.acknowledged_count
-    while time.monotonic() < started + seconds or history.acknowledged_count == acknowledged_before:
-        if time.monotonic() > started + ACKNOWLEDGEMENT_SECONDS_MAX:
-            raise TimeoutError("the broker acknowledges nothing")
-        for partition in range(PARTITIONS):
-            number = history.sent[partition]
-            try:
-                producer.produce(
-                    TOPIC, value=str(number), partition=partition, on_delivery=history.on_delivery
-                )
-            except BufferError:
-                producer.poll(0.01)
-                break
-            history.sent[partition] += 1
-        producer.poll(0)
-
-
-def read_back(broker: BrokerProcess) -> list[list[tuple[int, int]]]:
-    """(offset, number) of every record, per partition, by a client that never saw the producer."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": broker.bootstrap_servers,
-            "group.id": "kill-rounds-check",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])
-    read: list[list[tuple[int, int]]] = [[] for _ in range(PARTITIONS)]
-    open_partitions = set(range(PARTITIONS))
-    while open_partitions:
-        message = consumer.poll(30)
-        if message is None:
-            raise TimeoutError("the broker does not answer the check")
-        partition, offset, value = message.partition(), message.offset(), message.value()
-        error = message.error()
-        if error is not None:
-            if error.code() != KafkaError._PARTITION_EOF:
-                raise RuntimeError(str(error))
-            open_partitions.discard(partition if partition is not None else -1)
-        elif partition is not None and offset is not None and value is not None:
-            read[partition].append((offset, int(value)))
-    consumer.close()
-    return read
-
-
-def compare(history: History, read: list[list[tuple[int, int]]]) -> list[str]:
-    problems = []
-    for partition, records in enumerate(read):
-        numbers = [number for _, number in records]
-        if numbers != list(range(history.sent[partition])):
-            wrong = next((at for at, number in enumerate(numbers) if at != number), len(numbers))
-            problems.append(
-                f"partition {partition}: sent {history.sent[partition]}, read {len(numbers)}, "
-                f"first difference at {wrong}: {numbers[wrong : wrong + 5]}"
-            )
-        where = {number: offset for offset, number in records}
-        for number, offset in history.acknowledged[partition].items():
-            if where.get(number) != offset:
-                problems.append(
-                    f"partition {partition}: {number} acknowledged at {offset}, is at {where.get(number)}"
-                )
-                break
-    return problems
 
 
 def main() -> int:

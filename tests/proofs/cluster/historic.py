@@ -14,16 +14,18 @@ import argparse
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kafka import KafkaConsumer, KafkaProducer
-from kafka import TopicPartition as Place
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from rich.progress import Progress
 
+from chronik.history.events import Place, Send
+from chronik.history.logs import check_log
 from chronik.testing import Cluster
+from tests.proofs.cluster.ledger import read_all
 from tests.proofs.cluster.senders import SECONDS_MAX, SENDERS, Sender
 from tests.proofs.cluster.tapped import TappedCluster, tapped_cluster
 from tests.proofs.cluster.wire_tap import WireTap
@@ -67,46 +69,32 @@ def run(*, sends: int, topics: int, progress: Progress) -> Report:
     return report
 
 
-def run_historic(servers: str, sends: int, report: Report) -> float:
+def run_historic(servers: str, count: int, report: Report) -> float:
     """The seconds it took."""
     started = time.monotonic()
     producer = KafkaProducer(bootstrap_servers=servers, acks="all", retries=0)
-    offsets: dict[int, list[tuple[int, int]]] = {}
-    for number in range(sends):
+    sends: defaultdict[Place, list[Send]] = defaultdict(list)
+    for number in range(count):
         report.sent += 1
+        sent_at = time.monotonic()
         try:
             sent = producer.send(TOPIC, b"%d" % number).get(SECONDS_MAX)
         except KafkaError as error:
             report.problems.append(f"send {number}: {error!r}")
         else:
-            offsets.setdefault(sent.partition, []).append((sent.offset, number))
+            place = f"{TOPIC}-{sent.partition}"
+            done_at = time.monotonic()
+            sends[place].append(
+                Send(place=place, number=number, sent_at=sent_at, done_at=done_at, offset=sent.offset)
+            )
             report.acknowledged += 1
     seconds = time.monotonic() - started
     producer.close()
-    report.problems += read_back(servers, offsets, report)
+    for partition, records in enumerate(read_all(servers, TOPIC, PARTITIONS)):
+        place = f"{TOPIC}-{partition}"
+        report.read += len(records)
+        report.problems += map(str, check_log(place, sends[place], records))
     return seconds
-
-
-def read_back(servers: str, offsets: dict[int, list[tuple[int, int]]], report: Report) -> list[str]:
-    """Each partition must hold exactly what was acknowledged, where and in the order it was."""
-    consumer = KafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
-    places = [Place(TOPIC, partition) for partition in range(PARTITIONS)]
-    consumer.assign(places)
-    ends = consumer.end_offsets(places)
-    read: dict[int, list[tuple[int, int]]] = {}
-    deadline = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < deadline and any(consumer.position(place) < ends[place] for place in places):
-        for batch in consumer.poll(timeout_ms=500).values():
-            for record in batch:
-                read.setdefault(record.partition, []).append((record.offset, int(record.value)))
-    consumer.close()
-    report.read += sum(map(len, read.values()))
-    return [
-        f"{TOPIC}-{partition}: {len(offsets.get(partition, []))} acknowledged, "
-        f"{len(read.get(partition, []))} read, not the same"
-        for partition in range(PARTITIONS)
-        if offsets.get(partition, []) != read.get(partition, [])
-    ]
 
 
 def run_client(tapped: TappedCluster, client: str, topics: int, report: Report, progress: Progress) -> None:

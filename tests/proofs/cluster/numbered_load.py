@@ -15,6 +15,8 @@ from tests.support.waiting import wait_until
 
 # A record to each partition so often: short against the gaps to be measured.
 INTERVAL_SECONDS = 0.005
+# Longer values make no difference here; some length makes batches.
+_VALUE_BYTES = 100
 FLUSH_SECONDS_MAX = 120.0
 ACKNOWLEDGEMENT_SECONDS_MAX = 60.0
 
@@ -23,10 +25,18 @@ class NumberedLoad:
     """In a thread of its own, between entering and leaving the context."""
 
     def __init__(
-        self, servers: str, topic: str, partitions: int, settings: Mapping[str, str | int | bool]
+        self,
+        servers: str,
+        topic: str,
+        partitions: int,
+        settings: Mapping[str, str | int | bool],
+        interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
-        """`settings` of the producer beside idempotence, which implies acks=all."""
-        self.ledger = Ledger(topic, partitions)
+        """`settings` of the producer beside idempotence, which implies acks=all. Without an interval it sends
+        as fast as it can.
+        """
+        self.ledger = Ledger(topic, partitions, value_bytes=_VALUE_BYTES)
+        self._interval_seconds = interval_seconds
         self._settings = {"bootstrap.servers": servers, "enable.idempotence": True, **settings}
         self._is_over = threading.Event()
         self._failure: BaseException | None = None
@@ -64,10 +74,9 @@ class NumberedLoad:
             producer = Producer(self._settings)
             while not self._is_over.is_set():
                 self._send_each(producer)
-                self._poll_for(producer, INTERVAL_SECONDS)
-            left = producer.flush(FLUSH_SECONDS_MAX)
-            if left:
-                self.ledger.failures.append(f"{left} records were never answered")
+                self._poll_for(producer, self._interval_seconds)
+            # What is not answered by then is told of by the ledger.
+            producer.flush(FLUSH_SECONDS_MAX)
         except BaseException as error:
             self._failure = error
 
@@ -80,17 +89,20 @@ class NumberedLoad:
             except BufferError:
                 # Its queue is full (100,000 records by default); what waits is acknowledged first.
                 return
-            ledger.sent[partition] += 1
+            ledger.count_sent(partition)
 
     def _poll_for(self, producer: Producer, seconds: float) -> None:
         """Take acknowledgements as they come."""
         deadline = time.monotonic() + seconds
+        producer.poll(0)
         while (left := deadline - time.monotonic()) > 0:
             producer.poll(left)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         partition, offset, value = message.partition(), message.offset(), message.value()
+        assert partition is not None
+        assert value is not None
         if error is not None:
-            self.ledger.failures.append(f"partition {partition}: {error}")
-        elif partition is not None and offset is not None and value is not None:
-            self.ledger.on_acknowledged(partition, offset, value, time.monotonic())
+            self.ledger.on_failed(partition, value, str(error))
+        elif offset is not None:
+            self.ledger.on_acknowledged(partition, value, offset)

@@ -2,7 +2,7 @@
 told otherwise.
 
 Each runs in a thread of its own until it is told that it is over. Producers number their records and tell a
-`Written` what became of each, members tell a `Taken` what they got.
+`Ledger` what became of each, members tell a `Taken` what they got.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError as KafkaPythonError
 
-from tests.proofs.cluster.streams import Taken, Written
+from tests.proofs.cluster.ledger import Ledger
+from tests.proofs.cluster.streams import Taken
 
 _FLUSH_SECONDS_MAX = 120.0
 # See tests/proofs/clients/kafka_python.py.
@@ -46,7 +47,7 @@ class Client(Protocol):
         ...
 
     def write(
-        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+        self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
     ) -> None:
         """Returns when all that was sent is answered, or given up."""
         ...
@@ -58,7 +59,7 @@ class Confluent:
     is_idempotent = False
 
     def write(
-        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+        self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
     ) -> None:
         def on_delivery(error: KafkaError | None, message: Message) -> None:
             partition, value, offset = message.partition(), message.value(), message.offset()
@@ -66,15 +67,15 @@ class Confluent:
             assert value is not None
             if error is None:
                 assert offset is not None
-                written.on_acknowledged(partition, value, offset)
+                ledger.on_acknowledged(partition, value, offset)
             else:
-                written.on_failed(partition, value, str(error))
+                ledger.on_failed(partition, value, str(error))
 
         producer = Producer({"bootstrap.servers": servers, "log_level": 0, **settings})
         while not is_over.is_set():
-            partition, value = written.next()
-            producer.produce(written.topic, value, partition=partition, on_delivery=on_delivery)
-            next_at = time.monotonic() + written.seconds_to_next()
+            partition, value = ledger.next()
+            producer.produce(ledger.topic, value, partition=partition, on_delivery=on_delivery)
+            next_at = time.monotonic() + ledger.seconds_to_next()
             while (left := next_at - time.monotonic()) > 0:
                 producer.poll(left)
         producer.flush(_FLUSH_SECONDS_MAX)
@@ -99,19 +100,19 @@ class KafkaPython:
     is_idempotent = True
 
     def write(
-        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+        self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
     ) -> None:
         producer = KafkaProducer(bootstrap_servers=servers, **settings)
         while not is_over.is_set():
-            partition, value = written.next()
+            partition, value = ledger.next()
             try:
-                future = producer.send(written.topic, value, partition=partition)
+                future = producer.send(ledger.topic, value, partition=partition)
             except KafkaPythonError as error:
-                written.on_failed(partition, value, repr(error))
+                ledger.on_failed(partition, value, repr(error))
             else:
-                future.add_callback(functools.partial(_on_sent, written, partition, value))
-                future.add_errback(functools.partial(_on_not_sent, written, partition, value))
-            is_over.wait(written.seconds_to_next())
+                future.add_callback(functools.partial(_on_sent, ledger, partition, value))
+                future.add_errback(functools.partial(_on_not_sent, ledger, partition, value))
+            is_over.wait(ledger.seconds_to_next())
         producer.flush(_FLUSH_SECONDS_MAX)
         producer.close()
 
@@ -130,9 +131,9 @@ class Aiokafka:
     is_idempotent = False
 
     def write(
-        self, servers: str, written: Written, is_over: threading.Event, settings: Settings = _DEFAULT
+        self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
     ) -> None:
-        asyncio.run(_write(servers, written, is_over, settings))
+        asyncio.run(_write(servers, ledger, is_over, settings))
 
     def read(self, servers: str, taken: Taken, is_over: threading.Event) -> None:
         asyncio.run(_read(servers, taken, is_over))
@@ -154,37 +155,37 @@ def _take(message: Message, taken: Taken) -> None:
         taken.on_record(topic, partition, offset, value)
 
 
-def _on_sent(written: Written, partition: int, value: bytes, sent: RecordMetadata) -> None:
-    written.on_acknowledged(partition, value, sent.offset)
+def _on_sent(ledger: Ledger, partition: int, value: bytes, sent: RecordMetadata) -> None:
+    ledger.on_acknowledged(partition, value, sent.offset)
 
 
-def _on_not_sent(written: Written, partition: int, value: bytes, error: Exception) -> None:
-    written.on_failed(partition, value, repr(error))
+def _on_not_sent(ledger: Ledger, partition: int, value: bytes, error: Exception) -> None:
+    ledger.on_failed(partition, value, repr(error))
 
 
-async def _write(servers: str, written: Written, is_over: threading.Event, settings: Settings) -> None:
+async def _write(servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings) -> None:
     def on_done(partition: int, value: bytes, done: asyncio.Future[RecordMetadata]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            written.on_acknowledged(partition, value, done.result().offset)
+            ledger.on_acknowledged(partition, value, done.result().offset)
         else:
-            written.on_failed(partition, value, repr(error))
+            ledger.on_failed(partition, value, repr(error))
 
     producer = AIOKafkaProducer(bootstrap_servers=servers, **settings)
     await producer.start()
     waiting: set[asyncio.Future[RecordMetadata]] = set()
     while not is_over.is_set():
-        partition, value = written.next()
+        partition, value = ledger.next()
         try:
             # Waits while the partition's batch is full.
-            future = await producer.send(written.topic, value, partition=partition)
+            future = await producer.send(ledger.topic, value, partition=partition)
         except AiokafkaError as error:
-            written.on_failed(partition, value, repr(error))
+            ledger.on_failed(partition, value, repr(error))
         else:
             waiting.add(future)
             future.add_done_callback(waiting.discard)
             future.add_done_callback(functools.partial(on_done, partition, value))
-        await asyncio.sleep(written.seconds_to_next())
+        await asyncio.sleep(ledger.seconds_to_next())
     if waiting:
         await asyncio.wait(waiting, timeout=_FLUSH_SECONDS_MAX)
     await producer.stop()

@@ -22,11 +22,13 @@ from typing import TypeVar
 
 from rich.progress import Progress
 
+from chronik.history.events import Place, Records
+from chronik.history.violations import Allowances
 from chronik.testing import Cluster
 from tests.proofs.cluster.in_sync import wait_in_sync
-from tests.proofs.cluster.ledger import read_all
+from tests.proofs.cluster.ledger import Ledger, read_all
 from tests.proofs.cluster.restart_clients import CLIENTS
-from tests.proofs.cluster.streams import Taken, Written, log_problems
+from tests.proofs.cluster.streams import Taken
 from tests.support.waiting import wait_until
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class Load:
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        self.written = {client: Written(client, f"rolling-{client}", PARTITIONS) for client in CLIENTS}
+        self.written = {client: Ledger(f"rolling-{client}", PARTITIONS, client=client) for client in CLIENTS}
         topics = [written.topic for written in self.written.values()]
         self.taken = {client: Taken(client, topics, PARTITIONS) for client in CLIENTS}
         self._writing_is_over = threading.Event()
@@ -103,10 +105,13 @@ class Load:
             _join(readers)
 
     def wait_acknowledged(self) -> None:
-        """Return when each partition has acknowledged something more. Raises TimeoutError."""
-        counts = {client: list(map(len, self.written[client].acknowledged)) for client in CLIENTS}
+        """Return when each partition has acknowledged something that was sent after this call.
+
+        Raises TimeoutError.
+        """
+        marks = {client: list(self.written[client].sent) for client in CLIENTS}
         self._wait(
-            lambda: all(self.written[client].is_everywhere_past(counts[client]) for client in CLIENTS),
+            lambda: all(self.written[client].is_everywhere_past(marks[client]) for client in CLIENTS),
             "acknowledgements for every client from every partition",
         )
 
@@ -167,23 +172,21 @@ def restart(cluster: Cluster, node: int) -> Restart:
 def check(cluster: Cluster, load: Load, report: Report) -> None:
     """Read everything, and compare."""
     report.problems += load.failures
-    for client, written in load.written.items():
-        report.sent[client] = sum(written.sent)
-        report.acknowledged[client] = written.acknowledged_count
-        report.write_pause[client] = written.longest_pause()
-        report.problems += written.failures[:5]
-        logs = read_all(cluster.bootstrap_servers, written.topic, PARTITIONS)
-        report.doubled[client] = sum(len(log) - len({number for _, number in log}) for log in logs)
-        for partition, log in enumerate(logs):
-            report.problems += log_problems(
-                written, partition, log, is_idempotent=CLIENTS[client].is_idempotent
-            )
+    plain = [client for client in CLIENTS if not CLIENTS[client].is_idempotent]
+    logs: dict[Place, Records] = {}
+    for client, ledger in load.written.items():
+        report.sent[client] = sum(ledger.sent)
+        report.acknowledged[client] = ledger.acknowledged
+        report.write_pause[client] = ledger.longest_pause()
+        read = read_all(cluster.bootstrap_servers, ledger.topic, PARTITIONS)
+        report.doubled[client] = sum(len(log) - len({number for _, number in log}) for log in read)
+        report.problems += ledger.problems(read, Allowances(repeating=plain))
+        logs.update((ledger.place(partition), log) for partition, log in enumerate(read))
     for client, taken in load.taken.items():
         report.read_pause[client] = taken.longest_pause()
         report.read_again[client] = taken.read_again()
         report.shown += taken.errors
-        for written in load.written.values():
-            report.problems += taken.problems(written)
+        report.problems += taken.problems(list(load.written.values()), logs)
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chronik.history.violations import Allowances
 from tests.proofs.cluster.ledger import Ledger, number_of
 
 
@@ -10,9 +11,9 @@ def ledger(acknowledged: int = 3) -> Ledger:
     made = Ledger("topic", 1)
     for number in range(3):
         value = made.next_value(0)
-        made.sent[0] += 1
+        made.count_sent(0)
         if number < acknowledged:
-            made.on_acknowledged(0, offset=number, value=value, at=float(number))
+            made.on_acknowledged(0, value, number, at=float(number))
     return made
 
 
@@ -40,13 +41,42 @@ def test_what_differs_is_found(read: list[tuple[int, int]], acknowledged: int) -
 
 def test_failed_deliveries_are_problems() -> None:
     made = ledger()
-    made.failures.append("partition 0: timed out")
-    assert list(made.problems([GOOD])) == ["partition 0: timed out"]
+    partition, value = made.next()
+    made.on_failed(partition, value, "timed out")
+    assert list(made.problems([GOOD])) == ["record 3 of partition 0: timed out"]
+
+
+def test_what_was_never_answered_is_a_problem_until_it_is_given_up() -> None:
+    made = ledger()
+    made.next()
+    (problem,) = made.problems([GOOD])
+    assert problem.startswith("1 records were never answered")
+    made.give_up(None)
+    assert list(made.problems([GOOD])) == []
+
+
+def test_a_record_that_is_answered_twice_is_a_bug_of_the_harness() -> None:
+    made = ledger()
+    with pytest.raises(KeyError):
+        made.on_acknowledged(0, b"0", 0)
+
+
+def test_records_go_to_one_partition_after_the_other() -> None:
+    made = Ledger("topic", 2)
+    assert [made.next() for _ in range(4)] == [(0, b"0"), (1, b"0"), (0, b"1"), (1, b"1")]
+
+
+def test_a_retry_without_idempotence_may_double_records() -> None:
+    log = [*GOOD, (3, 0), (4, 1)]
+    assert list(ledger().problems([log], Allowances(repeating=[""]))) == []
+    assert len(list(ledger().problems([log]))) == 2
 
 
 def test_values_carry_their_numbers() -> None:
-    made = ledger()
-    assert number_of(made.next_value(0)) == 3
+    assert ledger().next_value(0) == b"3"
+    made = Ledger("topic", 1, value_bytes=100)
+    made.count_sent(0)
+    assert number_of(made.next_value(0)) == 1
     assert len(made.next_value(0)) == 100
 
 
