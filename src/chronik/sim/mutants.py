@@ -51,6 +51,8 @@ class Mutant:
 
     what: str
     planted: Planting
+    # The kinds of faults that may show it, where they are rare (`faults.schedule.Faults`).
+    lean_on: tuple[str, ...] = ()
 
 
 def _replace(target: object, name: str, function: object) -> Planting:
@@ -323,6 +325,7 @@ MUTANTS: dict[str, Mutant] = {
     "ignore-failed-syncs": Mutant(
         what="a sync that fails counts as one that did not",
         planted=_replace(Persistence, "on_sync_failed", _ignore_failed_sync),
+        lean_on=("DiskFaults.fail_syncs",),
     ),
     "vote-not-persisted": Mutant(
         what="term and vote are not written",
@@ -390,10 +393,12 @@ MUTANTS: dict[str, Mutant] = {
     "wiped-votes-at-once": Mutant(
         what="a replica that lost its files votes before it has them again",
         planted=_replace(ReplicatedGroup, "_may_vote", lambda self, core: True),
+        lean_on=("DiskFaults.wipe",),
     ),
     "lost-files-vote": Mutant(
         what="a replica whose files were lost or cut short goes on as if it had never had more",
         planted=_around(reconcile, "judge", _without_bound),
+        lean_on=("LostFiles.lose",),
     ),
     "gaps-vote": Mutant(
         what="a replica that knows of a gap in its log votes and leads as if there were none",
@@ -401,10 +406,12 @@ MUTANTS: dict[str, Mutant] = {
             _around(reconcile, "judge", _with_gaps),
             _replace(ReplicatedGroup, "suspend", lambda *_: False),
         ),
+        lean_on=("LostFiles.lose",),
     ),
     "lost-store-votes": Mutant(
         what="a node whose terms and votes were lost or cut short goes on as the same one",
         planted=_replace(lost_store, "renew_directory_id", lambda disk: ""),
+        lean_on=("LostFiles.lose",),
     ),
     "no-check-quorum": Mutant(
         what="a leader that reaches no majority goes on leading",
@@ -479,6 +486,7 @@ MUTANTS: dict[str, Mutant] = {
             _replace(Segment, "_is_borne_out", lambda *_: True),
             _replace(reading, "ends_at", lambda *_: True),
         ),
+        lean_on=("StorageFaults.damage_indexes",),
     ),
     "early-messages-outlive-connections": Mutant(
         what="a group that is made hears what its peers said over connections that have ended",
@@ -487,14 +495,17 @@ MUTANTS: dict[str, Mutant] = {
     "step-over-gaps": Mutant(
         what="a read goes on behind records that are missing",
         planted=_replace(reading._Reader, "step_over_to", _nothing),
+        lean_on=("StorageFaults.lose_a_segment",),
     ),
     "full-disk-ends-the-store": Mutant(
         what="a record of terms and markers that finds no room ends the store",
         planted=_replace(StateStore, "_take_back", lambda self, file, size, error: self.fail(error)),
+        lean_on=("StorageFaults.start_full", "DiskFaults.fill"),
     ),
     "no-descriptor-is-a-failed-sync": Mutant(
         what="a sync that finds no descriptor to open its file with counts as one that failed",
         planted=_replace(Syncer, "_split", _fail_all),
+        lean_on=("StorageFaults.use_up_descriptors",),
     ),
     "leader-without-address": Mutant(
         what="a node that sends clients to the others goes on naming itself as a leader",

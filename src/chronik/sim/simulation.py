@@ -14,7 +14,7 @@ import signal
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,7 +114,7 @@ class Outcome:
 class Simulation:
     """Run it once, in a `ProcessLoop` of its own."""
 
-    def __init__(self, seed: int, nodes: int) -> None:
+    def __init__(self, seed: int, nodes: int, lean_on: Collection[str] = ()) -> None:
         loop = asyncio.get_running_loop()
         self._random = Random(seed)
         self._outcome = Outcome(seed, nodes)
@@ -124,7 +124,7 @@ class Simulation:
         self._cluster.ticks = TICKS._replace(heartbeat=self._random.choice(_HEARTBEAT_TICKS))
         self._clients = ClientNetwork(self._cluster, Random(self._random.randrange(1 << 60)))
         self._faults = Faults(
-            self._cluster, self._clients, self._trace, Random(self._random.randrange(1 << 60))
+            self._cluster, self._clients, self._trace, Random(self._random.randrange(1 << 60)), lean_on
         )
         self._delay_ms = self._random.choice(_DELAYS_MS)
         self._disorder = self._random.choice(_DISORDERS)
@@ -377,10 +377,11 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
     """
 
     async def run() -> Outcome:
-        return await Simulation(seed, nodes or nodes_of(seed)).run()
+        return await Simulation(seed, nodes or nodes_of(seed), lean_on).run()
 
     logging.disable(logging.CRITICAL)
     planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()
+    lean_on = () if mutant is None else MUTANTS[mutant].lean_on
     with _watchdog() as hangs:
         try:
             with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:

@@ -7,7 +7,7 @@ behind. Lost files count as a wiped disk.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from random import Random
 
 from chronik.sim.client import ClientNetwork
@@ -28,6 +28,8 @@ from chronik.sim.trace import Trace
 _PAUSE_SECONDS_MAX = 0.8
 # For every kind of fault a run draws none, its usual weight, or more.
 _SWARM = (0, 1, 1, 3)
+# Of a kind that a run leans on: as much as most runs give to all others together.
+_LEANT_ON_WEIGHT = 100
 
 # Its frequency relative to others, and its action.
 _Kind = tuple[int, Callable[[], Awaitable[None]]]
@@ -36,11 +38,22 @@ _Kind = tuple[int, Callable[[], Awaitable[None]]]
 class Faults:
     """One per run. `begin`, `run` until `stop`, then `heal`."""
 
-    def __init__(self, cluster: SimCluster, clients: ClientNetwork, trace: Trace, random: Random) -> None:
+    def __init__(
+        self,
+        cluster: SimCluster,
+        clients: ClientNetwork,
+        trace: Trace,
+        random: Random,
+        lean_on: Collection[str] = (),
+    ) -> None:
+        """`lean_on` names kinds that come most of the time, by their functions: `DiskFaults.rot`."""
         self._stage = Stage(cluster, clients, trace, random)
         self._lives = Lives(self._stage)
         self._kinds = self._all_kinds()
         self._weights = [weight * random.choice(_SWARM) for weight, _ in self._kinds]
+        names = [befall.__qualname__ for _, befall in self._kinds]
+        for name in lean_on:
+            self._weights[names.index(name)] = _LEANT_ON_WEIGHT
 
     def _all_kinds(self) -> list[_Kind]:
         networks = NetworkFaults(self._stage)
