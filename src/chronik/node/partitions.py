@@ -388,6 +388,9 @@ class LocalPartitions:
     def remove(self, partition: Partition) -> Awaitable[None]:
         """See `PartitionFactory.remove`. The files are removed in the background."""
         self._end_group(self._opened.pop(partition))
+        topic = partition.name.topic
+        if not any(other.name.topic == topic for other in self._opened):
+            self._traffic.forget(topic)
         self._abandon(partition, LogFailed("the replica was removed"))
         return self._remove_replica(partition)
 

@@ -101,30 +101,24 @@ class ReplicaReconciler:
             # Of some that are gone.
             self._judged.clear()
             self._repeated.clear()
+        brokers, topics = image.brokers, image.topics_by_id
+        judged = self._judged if self._reports.is_empty else {}
         self.stalled.begin_look()
         for group in groups:
-            if not group.is_leader or not group.is_own_term_committed or self._is_settled(group, image):
+            if not group.is_leader or not group.is_own_term_committed:
                 continue
+            known = judged.get(group.id)
+            if known is not None and known.membership is group.membership and known.brokers is brokers:
+                # Thousands of groups are in this state, and mostly all topics are the same object, too.
+                if known.topics is topics:
+                    continue
+                if _partition(image, group.id) == known.partition:
+                    self._judged[group.id] = known._replace(topics=topics)
+                    continue
             if registered is None:
-                registered = {node: broker.directory_id for node, broker in image.brokers.items()}
+                registered = {node: broker.directory_id for node, broker in brokers.items()}
             self._step(group, image, registered)
         self.stalled.end_look()
-
-    def _is_settled(self, group: ReplicatedGroup, image: ClusterImage) -> bool:
-        """True if nothing was to be done, and nothing is different since."""
-        judged = self._judged.get(group.id)
-        if (
-            judged is None
-            or judged.membership is not group.membership
-            or judged.brokers is not image.brokers
-            or not self._reports.is_empty
-        ):
-            return False
-        if judged.topics is not image.topics_by_id:
-            if _partition(image, group.id) != judged.partition:
-                return False
-            self._judged[group.id] = judged._replace(topics=image.topics_by_id)
-        return True
 
     def _step(self, group: ReplicatedGroup, image: ClusterImage, registered: Mapping[NodeId, str]) -> None:
         if group.is_membership_pending or group.is_handing_over:

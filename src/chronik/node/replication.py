@@ -36,6 +36,11 @@ from chronik.vocab.invariant import invariant
 
 _log = logging.getLogger(__name__)
 
+# An only replica that lost its store knows the terms in which its log got records. Where it was alone from
+# the start it led no others than its node counts; where others were members they were elected, too, and
+# clients that saw a later term would not believe an earlier one. So many without a record are none.
+_UNRECORDED_TERMS = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewReplica:
@@ -48,6 +53,8 @@ class NewReplica:
     revision: int = 0
     # Nobody else has a replica, or is getting one, for all the metadata says.
     is_only: bool = False
+    # The partition has had other replicas, which may have led it.
+    is_changed: bool = False
     # Leads the first term without an election; None where an election is needed.
     first_leader: NodeId | None
     first_epoch: LeaderEpoch = FIRST_TERM
@@ -95,6 +102,7 @@ class Replication:
             ),
             revision=image.revision_of(self._setting.node) or 0,
             is_only=image.nodes == (self._setting.node,),
+            is_changed=image.change is not None,
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
             least_epoch=LeaderEpoch(start_epoch + image.first_epoch - FIRST_TERM),
@@ -241,7 +249,10 @@ class Replication:
         """Have the store agree with the log."""
         own = self._own_replica(new)
         membership = Membership(voters=frozenset({own.node}), replicas=frozenset({own}))
-        found = adopt(log, self.store, new.group_id, membership, new.least_epoch, own.revision)
+        least_epoch = new.least_epoch
+        if new.is_changed and self.store.get(new.group_id) is None:
+            least_epoch = max(least_epoch, LeaderEpoch(log.latest_epoch + _UNRECORDED_TERMS))
+        found = adopt(log, self.store, new.group_id, membership, least_epoch, own.revision)
         if found.is_loss:
             _log.error(
                 "records lost: they were durable, and this was the only replica",

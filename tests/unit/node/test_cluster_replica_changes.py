@@ -16,7 +16,7 @@ from chronik.sim.process import ProcessDied, on_processes
 from chronik.sim.process_disk import Death, Operation
 from chronik.sim.producers import Producer, leader_of, open_nodes
 from chronik.vocab.errors import KafkaError
-from chronik.vocab.ids import NodeId
+from chronik.vocab.ids import NodeId, Offset
 
 ONE, TWO, THREE = NODES = (NodeId(1), NodeId(2), NodeId(3))
 
@@ -109,7 +109,8 @@ class Scene:
         for node in self.image().nodes:
             partition = self.room.nodes[node].broker.replicas.find("t", 0)
             assert partition is not None
-            assert [value for _, value in values(partition.log)] == wanted
+            # One record has one offset: there is one producer.
+            assert [value for _, value in values(partition.log)] == wanted[partition.log.start_offset :]
         assert self.room.network.failures == []
         await self.room.close()
 
@@ -137,6 +138,20 @@ async def test_it_moves_away_from_its_only_founder_and_back() -> None:
     group = scene.group(ONE)
     assert group is not None
     assert (group.is_alone, group.replica_id.revision) == (True, scene.image().replicas[0].revision)
+    await scene.check()
+
+
+@on_processes
+async def test_replicas_are_added_to_a_log_whose_beginning_is_gone() -> None:
+    scene = await Scene().open(ONE)
+    node = scene.room.nodes[ONE]
+    partition = node.broker.replicas.replica("t", 0)
+    partition.log.roll()
+    await scene.acknowledged(2)
+    deleted = await node.do(partition.delete_records(Offset(3)))
+    assert deleted == partition.log.first_offset == 3
+    await scene.change(TWO, THREE)
+    await scene.done(TWO, THREE)
     await scene.check()
 
 
@@ -274,4 +289,26 @@ async def test_an_only_replica_that_is_no_founder_keeps_its_log_when_its_store_i
     scene.room.disks[TWO].remove(STATE_FILE)
     await scene.room.open_node(TWO)
     await scene.done(TWO)
+    await scene.check()
+
+
+@on_processes
+async def test_a_change_that_makes_no_progress_is_named_in_health_with_its_reason() -> None:
+    scene = await Scene().open(ONE)
+    await scene.change(ONE, THREE)
+    scene.room.crash(THREE, is_power_lost=False)
+    leader = scene.room.nodes[ONE]
+    assert leader.local.warnings() == []
+    expected = ["1 changes of replicas make no progress: t-0 (node 3 is not connected)"]
+    await scene.until(lambda: leader.local.warnings() == expected)
+    partition = leader.broker.replicas.replica("t", 0)
+    assert partition.is_reassigning
+    # It is served meanwhile, and the new replica does not count.
+    await scene.acknowledged(2)
+    assert partition.in_sync() == [ONE]
+    await scene.room.open_node(THREE)
+    await scene.done(ONE, THREE)
+    await scene.until(lambda: leader.local.warnings() == [])
+    assert sorted(partition.in_sync()) == [ONE, THREE]
+    assert not partition.is_reassigning
     await scene.check()

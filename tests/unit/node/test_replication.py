@@ -275,6 +275,17 @@ async def test_the_only_replica_is_known_by_its_present_name_after_its_store_was
 
 
 @virtual
+async def test_an_only_replica_that_lost_its_store_leads_in_a_term_that_nobody_has_seen() -> None:
+    room = Room()
+    room.log.append([batch("a")], LeaderEpoch(7))
+    group = await room.begin(room.replication.new_replica(changed((1, 4)), LeaderEpoch(1)))
+    assert group.is_leader
+    # Some were elected without a record since the last one.
+    assert group.leader_epoch > 7 + 100
+    assert room.log.end_offset == 1
+
+
+@virtual
 async def test_a_replica_is_forgotten_durably() -> None:
     room = Room()
     await room.begin(new_replica())
