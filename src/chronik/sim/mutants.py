@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from chronik.broker import replica_manager
 from chronik.broker.coordinator.host import ShardHost
 from chronik.broker.groups import offset_commands, shard
 from chronik.broker.handlers import metadata
 from chronik.broker.partition import Partition
+from chronik.broker.replica_steps import LocalStep, local_step
 from chronik.cluster import leadership
 from chronik.cluster.image_draft import ImageDraft
-from chronik.cluster.metadata import topic_decisions
+from chronik.cluster.metadata import replica_decisions, topic_decisions, topics
 from chronik.cluster.metadata.configs import ConfigChanged
+from chronik.cluster.metadata.replicas import ReplicaRef
 from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.cluster.metadata_service import MetadataService
 from chronik.cluster.views import broker_views
@@ -27,13 +30,14 @@ from chronik.log import reading
 from chronik.log.partition_log import PartitionLog
 from chronik.log.producer_state import ProducerState
 from chronik.log.segment import Segment
-from chronik.node import local_broker, lost_store
+from chronik.node import local_broker, lost_store, membership_steps, partitions
+from chronik.node.replication import Replication
 from chronik.raft import reconcile
 from chronik.raft.core import accepting, leader, voting
 from chronik.raft.core.follower import Follower
 from chronik.raft.core.memberships import Memberships, majority_index
 from chronik.raft.core.replica import Replica
-from chronik.raft.core.types import BEFORE_FIRST, RaftIndex
+from chronik.raft.core.types import BEFORE_FIRST, Membership, RaftIndex, Refusal, ReplicaId
 from chronik.raft.notifications import ListenerNotifier
 from chronik.raft.persistence import Durability, Persistence
 from chronik.raft.replicated import ReplicatedGroup
@@ -313,6 +317,67 @@ def _name_whoever_is_left_out(original: Any) -> Any:
     return topics
 
 
+# Replicas that change.
+
+
+def _of_no_revision(node: Any, revision: int) -> ReplicaRef:
+    return ReplicaRef(node, 0)
+
+
+def _make_of_present(original: Any) -> Any:
+    """Whoever shall have a replica founds the group anew, and votes."""
+
+    def new_replica(self: Any, created: Any, start_epoch: Any) -> Any:
+        new = original(self, created, start_epoch)
+        own = ReplicaId(self.node, self.directory_id, new.revision)
+        voters = frozenset(created.image.nodes)
+        return replace(new, membership=Membership(voters=voters, replicas=frozenset({own})))
+
+    return new_replica
+
+
+def _delete_unwanted(image: Any, node: Any, here: int | None) -> LocalStep:
+    if here is not None and node not in image.wanted:
+        return LocalStep.DELETE
+    return local_step(image, node, here)
+
+
+def _believe_old_images(image: Any, node: Any, here: int | None) -> LocalStep:
+    if here is not None and image.revision < here:
+        return LocalStep.DELETE if image.revision_of(node) is None else LocalStep.REMAKE
+    return local_step(image, node, here)
+
+
+def _step_locally(decide: Any) -> Planting:
+    return _all(
+        *(_replace(room, "local_step", decide) for room in (replica_manager, partitions, local_broker))
+    )
+
+
+def _report_unconfirmed(situation: Any) -> Iterator[Any]:
+    image = situation.image
+    if image is not None and set(image.nodes) != set(image.wanted):
+        yield membership_steps.Report(tuple(sorted(situation.membership.members)))
+
+
+def _let_all_go(situation: Any, replicas: Any) -> Iterator[Any]:
+    membership = situation.membership
+    leaving = membership.members - set(situation.wanted)
+    left = membership
+    for node in leaving:
+        left = membership_steps._without(left, node)
+    if leaving:
+        yield membership_steps.Propose(left, "all that are to go are removed")
+
+
+def _allow_two_voters(original: Any) -> Any:
+    def refusal(self: Any, membership: Any) -> Any:
+        found = original(self, membership)
+        return None if found is Refusal.MORE_THAN_ONE_VOTER else found
+
+    return refusal
+
+
 MUTANTS: dict[str, Mutant] = {
     "acknowledge-before-fsync": Mutant(
         what="what is written counts as durable, here and to the leader, before its sync",
@@ -506,6 +571,40 @@ MUTANTS: dict[str, Mutant] = {
         what="a sync that finds no descriptor to open its file with counts as one that failed",
         planted=_replace(Syncer, "_split", _fail_all),
         lean_on=("StorageFaults.use_up_descriptors",),
+    ),
+    "returns-unrevised": Mutant(
+        what="a replica that was removed and is made again has the name it had before",
+        planted=_all(
+            _replace(replica_decisions, "ReplicaRef", _of_no_revision),
+            _replace(topics, "_check_change", _nothing),
+        ),
+    ),
+    "made-of-present": Mutant(
+        what="a replica that is added begins as a voter, among those there are to be",
+        planted=_around(Replication, "new_replica", _make_of_present),
+    ),
+    "deleted-when-unwanted": Mutant(
+        what="a replica that is to go is deleted before its group has let it go",
+        planted=_step_locally(_delete_unwanted),
+    ),
+    "old-images-delete": Mutant(
+        what="a replica is deleted because the metadata is behind it",
+        planted=_step_locally(_believe_old_images),
+    ),
+    "removed-replicas-remembered": Mutant(
+        what="what is known of a removed replica stays when its files go",
+        planted=_replace(Replication, "discard", _nothing),
+    ),
+    "unconfirmed-reports": Mutant(
+        what="a leader reports the members it knows of without asking a majority",
+        planted=_replace(membership_steps, "_reports", _report_unconfirmed),
+    ),
+    "two-voters-at-once": Mutant(
+        what="all voters that are to go are removed in one step",
+        planted=_all(
+            _around(leader.Leader, "_refusal", _allow_two_voters),
+            _replace(membership_steps, "_removals", _let_all_go),
+        ),
     ),
     "leader-without-address": Mutant(
         what="a node that sends clients to the others goes on naming itself as a leader",

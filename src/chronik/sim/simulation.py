@@ -23,6 +23,7 @@ from types import FrameType
 from unittest.mock import patch
 
 from chronik.node import cluster_runtime as runtime
+from chronik.node import reconciler
 from chronik.raft import state_store
 from chronik.raft.core.options import RaftOptions
 from chronik.sim.agreement import votes_everywhere, wait_for_agreement
@@ -34,6 +35,7 @@ from chronik.sim.checks.images import ImageCheck
 from chronik.sim.checks.lookups import check_lookups
 from chronik.sim.checks.problems import Problems
 from chronik.sim.checks.promises import check_promises
+from chronik.sim.checks.replicas import ReplicaCheck, unfinished
 from chronik.sim.checks.votes import VoteCheck
 from chronik.sim.client import ClientNetwork, SimClient
 from chronik.sim.cluster import TICKS, SimCluster, SimNode
@@ -43,12 +45,14 @@ from chronik.sim.network import DELAY_MS, Disorder
 from chronik.sim.process import ProcessLoop
 from chronik.sim.producers import open_nodes
 from chronik.sim.trace import Event, Trace
+from chronik.sim.workload import resizing
 from chronik.sim.workload.administering import SimAdministrator
 from chronik.sim.workload.auditing import SimAuditor
 from chronik.sim.workload.consuming import SimConsumer
 from chronik.sim.workload.history import History
 from chronik.sim.workload.producing import SimProducer
 from chronik.sim.workload.recreating import SimRecreator
+from chronik.sim.workload.resizing import SimResizer
 from chronik.vocab.ids import TopicPartition
 
 FAULT_SECONDS = (4.0, 10.0)
@@ -63,7 +67,14 @@ _LOOK_SECONDS = 0.02
 # Read in part by each member: group "readers" has two, "auditors" one.
 _MEMBERS = {"readers": 2, "auditors": 1}
 _TOPICS = {"orders": 3, "events": 2}
+_FACTOR = 3
 _TRIMMED = TopicPartition("events", 1)
+
+# How many runs have a topic whose replicas change, and how many it begins with.
+_RESIZING_RUNS = 0.5
+_FIRST_FACTORS = (1, 3)
+# A member comes or goes in a few of these.
+_STEP_SECONDS = 0.1
 
 # Small enough that a run of seconds covers what takes a real cluster hours.
 _METADATA_BYTES = 2_500
@@ -107,6 +118,7 @@ class Outcome:
     batches_compared: int = 0
     images_compared: int = 0
     topics_made_again: int = 0
+    replicas_changed: int = 0
     offsets_held_to_topics: int = 0
     timeline: list[Event] = field(default_factory=list)
 
@@ -133,7 +145,12 @@ class Simulation:
         self._commits = CommitCheck(self._problems)
         self._images = ImageCheck(self._problems)
         self._votes = VoteCheck(self._problems)
+        self._replicas = ReplicaCheck(self._problems)
         self._watch_cluster()
+        # Drawn by itself, as all that belongs to it: the other runs are what they were without.
+        self._draw = Random(f"resizing {seed}")
+        self._is_resizing = self._draw.random() < _RESIZING_RUNS and not lean_on
+        self._topics = {**_TOPICS, resizing.TOPIC: resizing.PARTITIONS} if self._is_resizing else _TOPICS
         self._producers = [
             SimProducer(
                 SimClient(self._clients, f"producer-{number}"),
@@ -146,7 +163,7 @@ class Simulation:
         ]
         self._idempotent = frozenset({"producer-0", "producer-1"})
         self._consumers = [
-            SimConsumer(SimClient(self._clients, f"{group}-{number}"), self._history, group, _TOPICS)
+            SimConsumer(SimClient(self._clients, f"{group}-{number}"), self._history, group, self._topics)
             for group, count in _MEMBERS.items()
             for number in range(count)
         ]
@@ -157,7 +174,17 @@ class Simulation:
         self._recreator = SimRecreator(
             SimClient(self._clients, "recreator"), self._history, self._faults.about_to_delete
         )
-        self._auditor = SimAuditor(SimClient(self._clients, "auditor"), self._history, _TOPICS)
+        self._auditor = SimAuditor(SimClient(self._clients, "auditor"), self._history, self._topics)
+        self._resizers = [self._make_resizer()] if self._is_resizing else []
+
+    def _make_resizer(self) -> SimResizer:
+        producer = SimClient(self._clients, f"producer-{len(self._producers)}")
+        self._producers.append(
+            SimProducer(producer, self._history, resizing.TOPIC, resizing.PARTITIONS, is_idempotent=True)
+        )
+        self._idempotent |= {producer.name}
+        client = SimClient(self._clients, "resizer")
+        return SimResizer(client, self._cluster, self._history, self._faults.scarcity, self._trace)
 
     async def run(self) -> Outcome:
         with ExitStack() as stack:
@@ -165,6 +192,8 @@ class Simulation:
             stack.enter_context(patch.object(state_store, "_GROWTH_MAX", _STATE_GROWTH_MAX))
             options = partial(RaftOptions, append_bytes_max=self._append_bytes_max)
             stack.enter_context(patch.object(runtime, "RaftOptions", options))
+            if self._is_resizing:
+                stack.enter_context(patch.object(reconciler, "LOOK_SECONDS", _STEP_SECONDS))
             await self._run()
         return self._finish()
 
@@ -176,6 +205,7 @@ class Simulation:
         clients.append(asyncio.create_task(self._administrator.run()))
         clients.append(asyncio.create_task(self._auditor.run()))
         clients.append(asyncio.create_task(self._recreator.run()))
+        clients += [asyncio.create_task(resizer.run()) for resizer in self._resizers]
         await self._let_faults_come()
         await self._heal(clients)
         looking.cancel()
@@ -188,7 +218,10 @@ class Simulation:
     async def _faults_free_start(self) -> None:
         await self._cluster.open()
         for topic, partitions in _TOPICS.items():
-            await self._administrator.create(topic, partitions, **_TOPIC_CONFIGS)
+            await self._administrator.create(topic, partitions, _FACTOR, **_TOPIC_CONFIGS)
+        if self._is_resizing:
+            factor = self._draw.choice(_FIRST_FACTORS)
+            await self._administrator.create(resizing.TOPIC, resizing.PARTITIONS, factor, **_TOPIC_CONFIGS)
         self._trace.tell("cluster", "serves")
 
     async def _let_faults_come(self) -> None:
@@ -209,6 +242,8 @@ class Simulation:
         self._administrator.stop()
         self._auditor.stop()
         self._recreator.stop()
+        for resizer in self._resizers:
+            resizer.stop()
         for producer in self._producers:
             producer.stop()
         # Before disks that are known to be rotten are replaced.
@@ -247,12 +282,13 @@ class Simulation:
         unacknowledged = len(self._history.sent) - len(self._history.acknowledged)
         if unacknowledged:
             return f"{unacknowledged} records are not acknowledged"
-        partitions = [TopicPartition(topic, index) for topic, n in _TOPICS.items() for index in range(n)]
+        partitions = [TopicPartition(topic, index) for topic, n in self._topics.items() for index in range(n)]
         for group in _MEMBERS:
             left = self._history.unread(group, partitions)
             if left:
                 return f"{group} has not read {len(left)} records, {left[0]} first"
-        return ""
+        replicas = unfinished(self._cluster)
+        return f"replicas are not as they should be: {'; '.join(replicas[:3])}" if replicas else ""
 
     async def _check_calm(self) -> None:
         """Leaderships return to the preferred leaders; after that a healthy cluster has no elections."""
@@ -278,6 +314,8 @@ class Simulation:
         check_lookups(self._history, nodes, self._problems)
         check_coordinators(nodes, self._problems)
         check_damages(nodes, self._problems)
+        for text in unfinished(self._cluster):
+            self._problems.add(f"in the end: {text}")
         check_bounds(nodes, _STATE_REWRITE_BYTES, _METADATA_BYTES, self._problems)
         for node in nodes:
             if not votes_everywhere(self._cluster, node.node):
@@ -298,6 +336,7 @@ class Simulation:
 
         def crashed(node: SimNode) -> None:
             self._commits.forget(node)
+            self._replicas.forget(node)
             self._trace.tell(f"node {node.node}", "dies")
             on_crashed(node)
 
@@ -321,12 +360,16 @@ class Simulation:
                 self._look_at(node)
 
     def _look_at(self, node: SimNode) -> None:
+        if node.is_made and not node.process.is_dead:
+            # Also while it opens: then it deletes what was removed while it was away.
+            self._votes.look_for_removed(node)
         if not node.is_open or node.process.is_dead:
             return
         partitions = [node.local.metadata_partition.partition, *node.broker.replicas.partitions()]
         self._commits.look(node, partitions)
         for partition in partitions:
             self._votes.look(node, partition)
+        self._replicas.look(node, partitions)
 
     async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -361,6 +404,7 @@ class Simulation:
         outcome.batches_compared = self._commits.batches_compared
         outcome.images_compared = self._images.images_compared
         outcome.topics_made_again = self._recreator.topics_made
+        outcome.replicas_changed = sum(resizer.changes for resizer in self._resizers)
         outcome.offsets_held_to_topics = self._recreator.answers_checked
         outcome.timeline = self._trace.events
         return outcome

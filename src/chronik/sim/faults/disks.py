@@ -79,7 +79,8 @@ class DiskFaults:
         """
         node = self._stage.node()
         segments = recovered_segments(self._cluster.disks[node])
-        if not segments or self._stage.is_wiping or self._cluster.rotten - {node}:
+        is_any_lost = self._stage.is_wiping or self._cluster.rotten - {node}
+        if not segments or is_any_lost or self._stage.scarcity.is_spared(node):
             return
         path = self._random.choice(segments)
         position = self._random.randrange(len(self._cluster.disks[node].content(path)))
@@ -91,6 +92,8 @@ class DiskFaults:
         """Replaces the disk; the node votes again once it has everything."""
         stage, node = self._stage, self._stage.node()
         if stage.is_wiping or stage.down or self._cluster.rotten or not votes_everywhere(self._cluster, node):
+            return
+        if stage.scarcity.is_spared(node):
             return
         stage.is_wiping = True
         stage.down.add(node)

@@ -66,7 +66,7 @@ class LostFiles:
 
     async def lose(self) -> None:
         stage, node = self._stage, self._stage.node()
-        if stage.is_reserved:
+        if stage.is_reserved or stage.scarcity.is_spared(node):
             return
         stage.is_reserved = True
         try:
@@ -85,8 +85,8 @@ class LostFiles:
 
     def _is_calm(self, node: NodeId) -> bool:
         stage = self._stage
-        is_spared = not stage.is_wiping and not stage.down and not self._cluster.rotten
-        return is_spared and votes_everywhere(self._cluster, node)
+        is_quiet = not stage.is_wiping and not stage.down and not self._cluster.rotten
+        return is_quiet and not stage.scarcity.is_spared(node) and votes_everywhere(self._cluster, node)
 
     async def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
         """True if it came to be so."""

@@ -20,6 +20,7 @@ from chronik.sim.faults.lives import Lives
 from chronik.sim.faults.losses import LostFiles
 from chronik.sim.faults.networks import NetworkFaults
 from chronik.sim.faults.recreations import RecreationFaults
+from chronik.sim.faults.scarcity import Scarcity
 from chronik.sim.faults.stage import Stage
 from chronik.sim.faults.storage import StorageFaults
 from chronik.sim.faults.unlucky import UnluckyLeaders
@@ -106,6 +107,11 @@ class Faults:
     def about_to_delete(self) -> asyncio.Event:
         """To be set while a topic is deleted and the next one of its name is created."""
         return self._stage.about_to_delete
+
+    @property
+    def scarcity(self) -> Scarcity:
+        """Which nodes must keep their files."""
+        return self._stage.scarcity
 
     @property
     def problems(self) -> list[str]:

@@ -8,6 +8,7 @@ from random import Random
 
 from chronik.sim.client import ClientNetwork
 from chronik.sim.cluster import SimCluster
+from chronik.sim.faults.scarcity import Scarcity
 from chronik.sim.trace import Trace
 from chronik.vocab.ids import NodeId
 
@@ -32,6 +33,9 @@ class Stage:
         self.is_wiping = False
         # True while a fault of several steps needs that no other one begins.
         self.is_reserved = False
+        # Nodes whose files are all that is left of something.
+        self.scarcity = Scarcity(cluster)
+        self.scarcity.is_any_lost = lambda: bool(self.is_wiping or self.is_reserved or cluster.rotten)
         # Set by a client while its topic goes and the next one of its name comes.
         self.about_to_delete = asyncio.Event()
 

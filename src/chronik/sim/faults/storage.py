@@ -42,17 +42,22 @@ class StorageFaults:
     async def lose_a_segment(self) -> None:
         """A segment between others is gone after a clean stop. One node at a time, as with rotten bits."""
         node = self._running()
-        if self._stage.is_wiping or self._cluster.rotten - {node} or not await self._stop(node):
+        if self._is_spared(node) or not await self._stop(node):
             return
         disk = self._cluster.disks[node]
         segments = middle_segments(disk)
         # While it stopped, another node's disk may have begun to rot, or to be replaced.
-        if segments and not self._stage.is_wiping and not self._cluster.rotten - {node}:
+        if segments and not self._is_spared(node):
             path = self._random.choice(segments)
             self._stage.begin("missing segment", f"{node}: {path}")
             self._cluster.rotten.add(node)
             disk.lose(path)
         await self._start(node)
+
+    def _is_spared(self, node: NodeId) -> bool:
+        stage = self._stage
+        is_any_lost = stage.is_wiping or self._cluster.rotten - {node}
+        return bool(is_any_lost) or stage.scarcity.is_spared(node)
 
     async def start_full(self) -> None:
         """A node finds its disk full when it starts, and room a while later."""

@@ -88,12 +88,12 @@ class SimAdministrator:
     def stop(self) -> None:
         self._is_stopping = True
 
-    async def create(self, name: str, partitions: int, **configs: str) -> None:
+    async def create(self, name: str, partitions: int, replication_factor: int = 3, **configs: str) -> None:
         """Retries until it is acknowledged."""
         wanted = CreatableTopic(
             name=name,
             num_partitions=partitions,
-            replication_factor=3,
+            replication_factor=replication_factor,
             configs=[
                 CreatableTopicConfig(name=key.replace("_", "."), value=value)
                 for key, value in configs.items()

@@ -1,0 +1,47 @@
+"""Which nodes hold what few others do, so that no fault may take their files.
+
+A group of three voters goes on without the files of one. One of two voters does not: both are its majority.
+And one voter's files are all there is.
+"""
+
+from collections.abc import Callable
+
+from chronik.sim.agreement import runtime_of
+from chronik.sim.cluster import SimCluster
+from chronik.vocab.ids import NodeId
+
+_ENOUGH = 3
+
+
+class Scarcity:
+    """Owned by the stage of the faults. Shared with whoever changes replicas."""
+
+    def __init__(self, cluster: SimCluster) -> None:
+        self._cluster = cluster
+        # From before a change of replicas is asked for until it is done: who holds what may then be anybody.
+        self.is_changing = False
+        # Of faults: whether files are missing somewhere, or about to be.
+        self.is_any_lost: Callable[[], bool] = lambda: False
+
+    @property
+    def may_change(self) -> bool:
+        """Whether replicas may be changed: not while somebody lacks files."""
+        return not self.is_any_lost()
+
+    def is_spared(self, node: NodeId) -> bool:
+        """Whether the node must keep its files, for all that any node says or knows."""
+        return self.is_changing or node in self._scarce()
+
+    def _scarce(self) -> set[NodeId]:
+        found = set[NodeId]()
+        for running in self._cluster.nodes.values():
+            if not running.is_made or not running.is_open:
+                continue
+            for topic in running.broker.metadata.image.topics.values():
+                for partition in topic.partitions:
+                    if len(partition.wanted) < _ENOUGH or partition.target:
+                        found.update(partition.nodes)
+            for group in runtime_of(running).host.groups():
+                if len(group.membership.voters) < _ENOUGH:
+                    found.update(group.membership.members)
+        return found
