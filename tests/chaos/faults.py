@@ -47,7 +47,7 @@ WEIGHTS = {
 }
 
 # Seconds from the beginning of a fault to its end. Around an election timeout (1 s) and well beyond it; none
-# beyond what clients wait for an answer (30 s), so that whoever waits is answered in the end.
+# beyond what clients wait for an answer (30 s), so that every waiting client is answered in the end.
 _LENGTHS = {
     Kind.KILL: (0.2, 8.0),
     Kind.KILL_TWO: (0.2, 6.0),

@@ -1,4 +1,4 @@
-"""The clients' processes, as whoever runs the chaos sees them."""
+"""The clients' processes, as seen by the chaos run."""
 
 import contextlib
 import json

@@ -134,6 +134,6 @@ def test_the_quorum_of_the_metadata_is_shown(pages: list[Page]) -> None:
         for name in ("incoming_byte", "outgoing_byte"):
             assert (page.value(f"{channel}_{name}_total") > 0) == (len(pages) > 1)
     if len(pages) > 1:
-        # Whoever leads asks, and the others answer.
+        # The leader asks, and the others answer.
         assert led.value(f"{channel}_request_total") > 0
         assert led.value(f"{channel}_response_total") > 0

@@ -88,7 +88,7 @@ class Stage:
         return code
 
     def send_as_clients_do(self, topic: str) -> None:
-        """To whoever leads, until it is acknowledged."""
+        """Sends it to the leader until it is acknowledged."""
         codes = set()
 
         def is_sent() -> bool:

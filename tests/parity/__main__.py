@@ -76,7 +76,7 @@ def _record(jars: Path, nodes: int, chosen: list[Scenario]) -> None:
         runner.warm_up(where)
         played = _play(where, [each for each in chosen if each.runs_on(nodes)])
     for area in dict.fromkeys(scenario.area for scenario in chosen):
-        # Whoever records a part keeps the rest, and what is no scenario any more goes.
+        # A partial recording keeps the rest; records of removed scenarios are deleted.
         names = [name for name, each in all_scenarios().items() if each.area == area and each.runs_on(nodes)]
         known = golden.load(area, nodes) | played
         golden.store(area, nodes, origin, {name: known[name] for name in names if name in known})

@@ -113,14 +113,14 @@ _PRODUCE = (
         ),
         paths=("*/max_timestamp",),
         reason="Batches are stored byte for byte as they were sent; Kafka sets the header's largest "
-        "timestamp anew.",
+        "timestamp again.",
     ),
     Known(
         scenarios=("list_offsets.a_time_in_a_batch_whose*", "list_offsets.the_largest_timestamp_where*"),
         paths=_EVERYTHING,
         reason="The header's largest timestamp is checked for its range only, and believed where times are "
-        "looked for: Kafka counts anew, and finds the record. The time of each record would have to be read: "
-        "290 microseconds for a batch of 16 KiB that is checked in 10 now. Clients count right.",
+        "looked for: Kafka counts again, and finds the record. The time of each record would have to be "
+        "read: 290 microseconds for a batch of 16 KiB that is checked in 10 now. Clients count right.",
     ),
     Known(
         scenarios=("idempotence.a_batch_sent_again", "idempotence.the_sixth_last_batch_sent_again"),
@@ -171,7 +171,8 @@ _FETCH = (
     Known(
         scenarios=("fetching.a_replica_id/*/7",),
         paths=_EVERYTHING,
-        reason="Chronik's followers do not use Fetch: whoever says he is one is answered as a consumer.",
+        reason="Chronik's followers do not use Fetch: a client that sends a replica id is answered as a "
+        "consumer.",
     ),
     Known(
         scenarios=("fetching.a_session_that_is_unknown/*/0",),

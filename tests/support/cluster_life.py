@@ -311,7 +311,7 @@ class ClusterLife:
         self.report.problems += [refusal for producer in producers for refusal in producer.refusals]
 
     async def _submit(self, command: Command) -> None:
-        """Have it carried out, whoever crashes meanwhile; what was done already is fine."""
+        """Carries it out, whichever node crashes during it; no-op if it was carried out before."""
 
         async def attempt() -> bool:
             nodes = open_nodes(self.room)

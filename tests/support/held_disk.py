@@ -41,7 +41,7 @@ class HeldDisk(CrashDisk):
     async def run_blocking(self, work: Callable[[], _Result]) -> _Result:
         self.waiting_threads += 1
         try:
-            # Not cancelled with whoever waits: a thread goes on.
+            # Not cancelled with its caller: a thread goes on.
             await asyncio.shield(self._threads.wait())
         finally:
             self.waiting_threads -= 1

@@ -293,7 +293,7 @@ class ReplicaManager:
             _log.error("could not remove a replica; the next start removes it", extra=extra)
 
     def _remove(self, partition: Partition) -> None:
-        """Whoever wants it is sent elsewhere. It is made again after that, if the metadata says so."""
+        """Closes and removes a replica; clients are redirected. A later change may create it again."""
         name = partition.name
         del self._by_name[name], self._by_id[partition.topic_id, name.partition]
         partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)

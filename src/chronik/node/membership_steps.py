@@ -1,7 +1,7 @@
-"""What the leader of a group does next so that its members become what the metadata asks for.
+"""The next step of a group's leader towards the members that the metadata asks for.
 
-Pure: a step is a function of the membership that is committed, of what the metadata says and of how the
-replicas are doing. So whoever leads next goes on where the one before it was (decision 0019, "Replicas").
+Pure: a step is a function of the committed membership, of the metadata and of the progress of the
+replicas. So the next leader goes on where the one before it was (decision 0019, "Replicas").
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -325,7 +325,7 @@ def _of_no_revision(node: Any, revision: int) -> ReplicaRef:
 
 
 def _make_of_present(original: Any) -> Any:
-    """Whoever shall have a replica founds the group anew, and votes."""
+    """Every target replica founds the group again, and votes."""
 
     def new_replica(self: Any, created: Any, start_epoch: Any) -> Any:
         new = original(self, created, start_epoch)
@@ -424,7 +424,7 @@ MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "vote-twice": Mutant(
-        what="a vote is given to whoever asks in a term (section 5.2)",
+        what="a vote is given to every candidate of a term (section 5.2)",
         planted=_all(
             _replace(leader, "answer_vote", _vote_twice),
             lambda: patch("chronik.raft.core.follower.answer_vote", _vote_twice),
@@ -507,7 +507,7 @@ MUTANTS: dict[str, Mutant] = {
         planted=_replace(ShardHost, "_perform", _answer_at_once),
     ),
     "old-epoch-announced": Mutant(
-        what="whoever speaks last is taken for the leader",
+        what="the last announced leader counts, whatever its epoch",
         planted=_replace(leadership, "_supersedes", _supersede_always),
     ),
     "create-twice": Mutant(
@@ -541,7 +541,7 @@ MUTANTS: dict[str, Mutant] = {
         what="a commit of who stood on a deleted topic counts for the next one of its name",
         planted=_replace(offset_commands, "is_of_earlier_topic", _never),
     ),
-    "epochs-begin-anew": Mutant(
+    "epochs-restart": Mutant(
         what="a topic made again begins at the first epoch, whatever was before",
         planted=_replace(topic_decisions, "_last_epoch", lambda topic, heard: 0),
     ),

@@ -28,7 +28,7 @@ class Orders:
     def _listen(self) -> None:
         line = sys.stdin.readline()
         if not line:
-            # Whoever started this is gone, and nobody will read what it writes.
+            # The starter of this process is gone, and nothing reads its output.
             os._exit(1)
         ends = json.loads(line)
         if ends:

@@ -1,4 +1,4 @@
-"""An onlooker, who asks for the end of each partition again and again, of whoever leads it."""
+"""An observer that requests the end of each partition from its leader, again and again."""
 
 import threading
 import time

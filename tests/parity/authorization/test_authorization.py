@@ -36,7 +36,7 @@ class Comparison:
             recorded = golden.load()[name]
             played = play(name, self._target, self._allow)
             asked = [(each["ask"], each["request"]) for each in played]
-            assert asked == [(each["ask"], each["request"]) for each in recorded], "record it anew"
+            assert asked == [(each["ask"], each["request"]) for each in recorded], "record it again"
             self._found[name] = differences(name, recorded, played)
         return self._found[name]
 

@@ -15,7 +15,7 @@ from chronik.wire.schema import Message, Struct, field_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """Frames without their lengths. Times in seconds on the monotonic clock of whoever listened in."""
+    """Frames without their lengths. Times in seconds on the monotonic clock of the listener."""
 
     node: int
     connection: int

@@ -24,7 +24,7 @@ _FAILURES_SHOWN = 5
 class Ledger:
     """Each partition is sent the numbers 0, 1, 2, …
 
-    Owned by whoever starts the producer. Callbacks may come from another thread than sends.
+    Owned by the starter of the producer. Callbacks may come from another thread than sends.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The watched node as seen by whoever attacks it."""
+"""The watched node as seen by its attackers."""
 
 import json
 import os

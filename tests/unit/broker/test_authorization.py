@@ -44,7 +44,7 @@ def own(*topics: str) -> list[Allowed]:
 
 @virtual
 async def test_without_permissions_handlers_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever allows everything is never asked: that is what authorization costs until there are ACLs."""
+    """An authorizer that allows everything is never called: authorization costs nothing without ACLs."""
 
     def fail(*_: object) -> None:
         raise AssertionError("asked")

@@ -8,7 +8,7 @@ from chronik.broker.portions import is_splittable
 from chronik.vocab.acl import AUTHORIZATION_ERRORS, SUPPORTED_OPERATIONS
 from chronik.wire.apis import SUPPORTED, ApiKey
 
-# Whoever reaches the broker may ask these, as in Kafka.
+# Every client that reaches the broker may send these, as in Kafka.
 OF_NOBODY = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
 
 

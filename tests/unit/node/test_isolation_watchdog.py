@@ -48,7 +48,7 @@ async def test_it_is_patient_for_a_session_and_then_hands_over_until_it_is_heard
     await asyncio.sleep(SESSION)
     it.cut_off = True
     await asyncio.sleep(SESSION)
-    assert len(it.handed_over) == so_far, "it begins anew"
+    assert len(it.handed_over) == so_far, "it starts over"
     await watchdog.stop()
 
 

@@ -185,7 +185,7 @@ def fields_of(cls: Any) -> set[str]:
 
 @pytest.mark.parametrize("cls", [cls for cls in get_args(Message) if cls not in (AppendEntries, RestartLog)])
 def test_every_field_of_a_message_is_carried(cls: type[Any]) -> None:
-    """Whoever adds a field to a message is reminded here of its encoding, and of the round trips above."""
+    """Fails for a new field of a message, as a reminder of its encoding and of the round trips above."""
     said = {
         name: at % 2 == 0 if name.startswith("is_") else at for at, name in enumerate(sorted(fields_of(cls)))
     }

@@ -195,7 +195,7 @@ async def test_what_came_before_a_group_is_given_to_it() -> None:
 
 @virtual
 async def test_what_came_over_a_connection_that_ended_is_not_given_to_a_later_group() -> None:
-    # It would hear a leader that is gone, and be quiet for ever.
+    # It would take a message of a leader that is gone, and be quiesced forever.
     room = Room()
     room.up(TWO)
     room.up(THREE)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
         "always-clean",
         "offsets-outlive-topics",
         "late-commits-taken",
-        "epochs-begin-anew",
+        "epochs-restart",
     ],
 )
 def test_a_planted_fault_is_found(mutant: str) -> None:

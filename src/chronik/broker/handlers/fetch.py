@@ -69,7 +69,7 @@ NEEDS = Needs(
         Inside(
             operation=AclOperation.CLUSTER_ACTION,
             resource_type=AclResourceType.CLUSTER,
-            otherwise="all is refused to whoever says that it is a replica",
+            otherwise="all is refused to a client that sends a replica id",
         ),
     ),
 )

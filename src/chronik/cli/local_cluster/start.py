@@ -141,4 +141,4 @@ def _show(cluster: RunningCluster, *, as_json: bool) -> None:
 
 
 def _report_end(cluster: RunningCluster, node: LocalNode) -> None:
-    print_error(cluster.obituary(node), "The others go on. Start the cluster anew to have it back.")
+    print_error(cluster.obituary(node), "The others go on. Start the cluster again to have it back.")

@@ -134,7 +134,7 @@ def _check_secret(config: BrokerConfig, address: Address, report: Reporter) -> "
         report.problems(
             _SECRET,
             [
-                f"nodes listen for each other at {address}, where whoever reaches it could take the place "
+                f"nodes listen for each other at {address}, where anyone who reaches it could take the place "
                 f"of a node that is down: set {_SECRET}, or {_SECRET_FILE}, to the same text on all nodes, "
                 "for example what `openssl rand -hex 32` prints"
             ],

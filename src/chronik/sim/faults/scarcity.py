@@ -14,7 +14,7 @@ _ENOUGH = 3
 
 
 class Scarcity:
-    """Owned by the stage of the faults. Shared with whoever changes replicas."""
+    """Owned by the stage of the faults. Shared with the faults that change replicas."""
 
     def __init__(self, cluster: SimCluster) -> None:
         self._cluster = cluster

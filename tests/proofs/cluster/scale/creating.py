@@ -32,7 +32,7 @@ def create(servers: str, topics: dict[str, int]) -> float:
 
 
 class FirstRecords:
-    """Sends to new topics without retries: whoever was told that they exist must be able to."""
+    """Sends to new topics without retries: a client that knows that they exist must be able to."""
 
     def __init__(self, servers: str) -> None:
         self._producer = Producer(

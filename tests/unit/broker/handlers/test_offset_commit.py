@@ -155,7 +155,7 @@ def test_offsets_of_a_deleted_topic_go_with_it() -> None:
 
 @pytest.mark.parametrize("version", range(6, 10))
 def test_a_late_commit_by_name_does_not_move_the_offset_of_the_next_topic(version: int) -> None:
-    """Whoever stood on the old topic says the epoch of what it read last, from version 6 on."""
+    """A consumer of the old topic sends the epoch of its last record, from version 6 on."""
 
     async def scene(stage: GroupStage) -> None:
         await stage.metadata.submit(DeleteTopic(name="t"))

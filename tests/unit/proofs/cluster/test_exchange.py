@@ -1,4 +1,4 @@
-"""Whoever listens in finds every error code, wherever it is in an answer."""
+"""The listener finds every error code, wherever it is in an answer."""
 
 from dataclasses import replace
 

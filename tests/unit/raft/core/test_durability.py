@@ -224,7 +224,7 @@ def test_what_was_noted_as_committed_is_known_after_a_restart() -> None:
 
 
 def test_a_note_beyond_the_log_stops_the_replica() -> None:
-    """Something else may be there: whoever noted it did not wait for the sync."""
+    """Something else may be there: the writer of the note did not wait for the sync."""
     group = led()
     group[2].crash()
     group[2].checkpoint = RaftIndex(5)

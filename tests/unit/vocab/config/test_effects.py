@@ -1,6 +1,6 @@
 """The mark "accepted, no effect yet" is true: what has an effect is read somewhere, what has none is not.
 
-Whoever makes a setting work, or stops reading one, changes `has_effect` in its table and runs
+A change that makes a setting work, or stops reading one, changes `has_effect` in its table and runs
 tools/generate_config_docs.py.
 """
 
