@@ -1,7 +1,7 @@
-"""What a node does about its own replica of a partition when the metadata says where the partition lives.
+"""The steps of a node for its own replica of a partition, by the metadata's placement.
 
-A step is a function of the image and of what is here, so whatever a crash interrupts is taken up again at the
-next start, or with the next image (decision 0019, "Replicas").
+A step is a function of the image and of the local state, so a step that a crash interrupts is taken again at
+the next start, or with the next image (decision 0019, "Replicas").
 """
 
 from enum import Enum
@@ -15,13 +15,13 @@ class LocalStep(Enum):
 
     # Neither is there a replica here nor shall there be one.
     NONE = "none"
-    # The image is behind what this node has seen: a crash took its end.
+    # The image is older than this node's state: a crash lost its end.
     WAIT = "wait"
     DELETE = "delete"
     MAKE = "make"
-    # Delete, then make: the replica here was removed, and what it promised is no promise of the new one.
+    # Delete, then create: the replica here was removed, and its promises are not those of the new one.
     REMAKE = "remake"
-    # Tell the replica that is here who the others are.
+    # Give the present replica the others' names.
     CHANGE = "change"
 
 

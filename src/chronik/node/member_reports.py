@@ -27,7 +27,7 @@ class MemberReports:
         self._failures: dict[GroupId, str] = {}
 
     def failure(self, group: GroupId) -> str:
-        """Why nothing comes of it; empty when nothing went wrong yet."""
+        """Returns the reason why it has no effect; empty as long as nothing failed."""
         return self._failures.get(group, "")
 
     def report(self, group: GroupId, command: ReportMembers) -> bool:

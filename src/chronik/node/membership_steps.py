@@ -15,7 +15,7 @@ from chronik.vocab.ids import NodeId
 
 
 class Replicas(Protocol):
-    """How the replicas of a group are doing, as its leader sees them."""
+    """The state of a group's replicas, as its leader sees it."""
 
     def is_up(self, node: NodeId) -> bool:
         """True if it is connected; the leader's own node is."""
@@ -26,7 +26,7 @@ class Replicas(Protocol):
         ...
 
     def is_in_sync(self, node: NodeId) -> bool:
-        """True if it could lead without anybody waiting for it to catch up."""
+        """True if it could lead without catching up first."""
         ...
 
 
@@ -34,7 +34,7 @@ class Propose(NamedTuple):
     """Put a membership into the group's log: the one in force again, or one that differs by one step."""
 
     membership: Membership
-    # Of those who run the cluster, in a log line; empty for the one in force.
+    # For the operator, in a log line; empty for the one in force.
     what: str = ""
 
 
@@ -45,7 +45,7 @@ class Transfer(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Tell the controller that the group has no other members than these."""
+    """Reports to the controller that the group has no other members than these."""
 
     members: tuple[NodeId, ...]
 
@@ -61,7 +61,7 @@ Step = Propose | Transfer | Report | Wait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A group whose leader has committed its term and its membership, and hands nothing over."""
+    """A group whose leader has committed its term and its membership, and has no transfer in progress."""
 
     leader: NodeId
     membership: Membership
@@ -78,23 +78,23 @@ class Situation:
 
     @property
     def wanted(self) -> tuple[NodeId, ...]:
-        """Who shall be a member; the first shall lead."""
+        """The target members; the first shall lead."""
         return tuple(sorted(self.membership.members)) if self.image is None else self.image.wanted
 
 
 def next_steps(situation: Situation, replicas: Replicas) -> Iterator[Step]:
-    """In the order in which they are to be tried, until one is not refused. Nothing when all is as it should
-    be. The first row that applies:
+    """Yields steps in the order in which they are to be tried, until one is not refused. None when all is in
+    order. The first row that applies:
 
     | membership and image                                                    | step                      |
     | ------------------------------------------------------------------------ | ------------------------- |
     | a member in another directory, or one that lost files                   | a learner, as it is now   |
-    | somebody who shall be a member is none, or an earlier replica of it is  | add a learner; or remove  |
-    | one that learns and shall vote has the membership in its log once       | the membership again      |
+    | a target node is no member, or an earlier replica of it is              | add a learner; or remove  |
+    | a learner that shall vote has the membership in its log once            | the membership again      |
     | and twice, and is caught up                                             | a voter                   |
-    | all vote who shall be members, and the leader is not one of them        | transfer the leadership   |
-    | all vote who shall be members, and others are members, too              | remove one                |
-    | only those are members, and the metadata has other replicas             | the membership again      |
+    | all target nodes vote, and the leader is not one of them                | transfer the leadership   |
+    | all target nodes vote, and others are members, too                      | remove one                |
+    | only target nodes are members, and the metadata has other replicas      | the membership again      |
     | and that is committed                                                   | report the members        |
     """
     yield from _demotions(situation)
@@ -129,10 +129,10 @@ def _demotions(situation: Situation) -> Iterator[Step]:
 
 
 def _additions(situation: Situation) -> Iterator[Step]:
-    """Members that are missing, or are other replicas than those of now."""
+    """Yields additions of members that are missing, or are other replicas than the present ones."""
     image, membership = situation.image, situation.membership
     if image is None or image.change is None:
-        # Founders name themselves; those of a release that named nobody are as good.
+        # Founders name themselves; a membership of a release without names counts as well.
         return
     for node, revision in image.change.replicas:
         if node not in situation.wanted:
@@ -149,7 +149,7 @@ def _additions(situation: Situation) -> Iterator[Step]:
 def _promotions(situation: Situation, replicas: Replicas, learners: Sequence[NodeId]) -> Iterator[Step]:
     membership = situation.membership
     if not situation.is_repeated:
-        # A learner whose log has it twice can tell, whatever happens next, that it may vote.
+        # A learner whose log has it twice can prove, whatever happens next, that it may vote.
         yield Propose(membership)
         return
     for node in learners:
@@ -175,7 +175,7 @@ def _transfers(wanted: Sequence[NodeId], replicas: Replicas) -> Iterator[Step]:
 
 
 def _removals(situation: Situation, replicas: Replicas) -> Iterator[Step]:
-    """Those that count for nothing come first: without them less depends on the rest."""
+    """Yields removals, first of members that do not count: without them less depends on the rest."""
     membership = situation.membership
     leaving = membership.members - set(situation.wanted)
 
@@ -196,7 +196,7 @@ def _reports(situation: Situation) -> Iterator[Step]:
     if image is None or set(image.nodes) == set(image.wanted):
         return
     if not situation.is_confirmed:
-        # An old leader must not have anybody deleted: a majority says that this is the membership.
+        # An old leader must not cause a deletion: a majority confirms that this is the membership.
         yield Propose(situation.membership)
     else:
         yield Report(tuple(sorted(situation.membership.members)))
@@ -220,10 +220,10 @@ def _without(membership: Membership, node: NodeId) -> Membership:
 
 
 def present_directory(named: str, registered: str, reported: str | None) -> str:
-    """What a membership should call the files of a member that it calls `named`: whose node registered with
-    one data directory, and which reported a loss of files, perhaps.
+    """Returns the directory that a membership should have for a member with the name `named`: its node
+    registered with one data directory, and it may have reported a loss of files.
 
-    | the member                                                                  | is to be called |
+    | the member                                                                  | its name        |
     | ---------------------------------------------------------------------------- | --------------- |
     | reported a loss in the registered directory, which `named` does not know of | `reported`      |
     | is named in another directory than the registered one                       | `registered`    |

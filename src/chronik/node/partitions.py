@@ -166,8 +166,8 @@ class LocalPartitions:
     def _clear_earlier_replica(
         self, new: "NewReplica", image: PartitionImage, replication: "Replication"
     ) -> None:
-        """What is left here of one that was removed is no part of the one that is to be made. Raises OSError,
-        and KafkaError while the metadata is behind what is here.
+        """Removes the remains of an earlier replica, which are no part of the new one. Raises OSError, and
+        KafkaError while the metadata is older than the remains.
         """
         here = replication.revision_here(new.group_id)
         step = local_step(image, replication.node, here)
@@ -185,8 +185,8 @@ class LocalPartitions:
     def _keep_unknown_copy(
         self, new: "NewReplica", image: PartitionImage, replication: "Replication"
     ) -> None:
-        """A node that had all of a partition, and lost its store while that was to get more replicas, cannot
-        tell whether these have the records yet. It takes what they have, and keeps what it has.
+        """A node that had all of a partition, and lost its store while the partition was to get more
+        replicas, cannot tell whether these have the records. It takes theirs, and keeps its own copy.
         """
         is_lost = image.directories != (replication.directory_id,) and len(image.founders) == 1
         if is_lost and topic_of(self._disk, str(new.name)) == new.topic_id:
@@ -400,8 +400,8 @@ class LocalPartitions:
             assert self._replication is not None
             self._replication.discard(GroupId(partition.topic_id, partition.name.partition))
         except OSError as error:
-            # What it promised is remembered, and its files are there: removed when its name is needed, or at
-            # the next start.
+            # Its promises are remembered, and its files exist: removed when the name is needed, or at the
+            # next start.
             extra = {"partition": str(partition.name), "error": str(error)}
             _log.error("could not forget a removed replica; the next start does", extra=extra)
             partition.log.close()
@@ -418,7 +418,7 @@ class LocalPartitions:
             self.remove_later(mark_for_deletion(self._disk, str(name), topic_id))
 
     def _abandon(self, partition: Partition, why: LogFailed) -> None:
-        """Nobody asks for anything of it any more."""
+        """No request reaches it any more."""
         partition.log.fail(why)
         self.health.forget(partition.name)
         self._vouched.pop(str(partition.name), None)

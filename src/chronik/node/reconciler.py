@@ -1,11 +1,10 @@
-"""Moves the members of groups towards what the metadata asks for: one step of a group at a look.
+"""Moves the members of groups towards the metadata's target: one step of a group at a time.
 
-Replicas whose node came back with another data directory, or that lost files of theirs, are out of the voters
-and in again when caught up: what they voted for and acknowledged went with their files, so they must not vote
-as if they remembered (KIP-853; decisions 0009, "Lost disks", and 0013). Partitions whose replicas the
-metadata changed get other members (decision 0019, "Replicas"). The leader of each group sees to it;
-`membership_steps` says which step comes next. `broker.replica_manager` makes and deletes what the metadata
-says of this node's own replicas.
+Replicas whose node came back with another data directory, or that lost files, are removed from the voters and
+added again when caught up: their votes and acknowledgements went with their files, so they must not vote as
+if they remembered (KIP-853; decisions 0009, "Lost disks", and 0013). Partitions whose replicas the metadata
+changed get other members (decision 0019, "Replicas"). The leader of each group does it; `membership_steps`
+decides the next step. `broker.replica_manager` creates and deletes this node's own replicas by the metadata.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ LOOK_SECONDS = 0.5
 
 
 class _Judged(NamedTuple):
-    """What a group was judged by in which nothing was to be done."""
+    """The inputs of a check that found nothing to do in a group."""
 
     membership: Membership
     # The nodes and the topics of the image, each one object until something of them changes.
@@ -51,7 +50,7 @@ class _Repeated(NamedTuple):
 
 
 class ReplicaReconciler:
-    """One per node of a cluster; made, started and ended with it."""
+    """One per node of a cluster; created, started and ended with it."""
 
     def __init__(
         self,
@@ -90,7 +89,7 @@ class ReplicaReconciler:
             self._on_look()
 
     def look(self) -> None:
-        """One step for each group that needs one."""
+        """Takes one step for each group that needs one."""
         image = self._image()
         registered: dict[NodeId, str] | None = None
         groups = self._host.groups()
@@ -232,7 +231,7 @@ def _transfer(group: ReplicatedGroup, to: NodeId) -> bool:
 
 
 def _partition(image: ClusterImage, group: GroupId) -> PartitionImage | None:
-    """None for the metadata's own, and for one that is deleted or not known yet."""
+    """Returns None for the metadata's own, and for one that is deleted or unknown."""
     topic = image.topics_by_id.get(group.topic_id)
     if topic is None or group.partition >= len(topic.partitions):
         return None

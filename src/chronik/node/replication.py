@@ -51,7 +51,7 @@ class NewReplica:
     membership: Membership
     # Which of the node's replicas of the partition: 0 for a founder's, see `raft.core.types.ReplicaId`.
     revision: int = 0
-    # Nobody else has a replica, or is getting one, for all the metadata says.
+    # No other node has a replica, or is to get one, by the metadata.
     is_only: bool = False
     # The partition has had other replicas, which may have led it.
     is_changed: bool = False
@@ -174,7 +174,7 @@ class Replication:
         self.store.sync_now()
 
     def revision_here(self, group: GroupId) -> int | None:
-        """Of this node's replica; None when it has none that took part."""
+        """Returns the revision of this node's replica; None when it has none that took part."""
         state = self.store.get(group)
         return None if state is None else state.revision
 

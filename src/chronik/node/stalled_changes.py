@@ -8,7 +8,7 @@ _log = logging.getLogger(__name__)
 
 # Looks of the reconciler, some 15 s: a restart of a node and an election take less.
 STALLED_LOOKS = 30
-# Then it is said again: some 10 minutes.
+# Number of checks after which the reason is logged again: some 10 minutes.
 _REPEATED_LOOKS = 1_200
 
 
@@ -21,7 +21,7 @@ class StalledChanges:
         self._noted: set[GroupId] = set()
 
     def reasons(self) -> dict[GroupId, str]:
-        """Why groups that this node leads make no progress, of those that have made none for long."""
+        """The reasons why groups that this node leads make no progress, of those without any for long."""
         return {group: reason for group, (looks, reason) in self._waiting.items() if looks >= STALLED_LOOKS}
 
     @property
@@ -33,7 +33,7 @@ class StalledChanges:
         self._noted.clear()
 
     def note(self, group: GroupId, reason: str) -> None:
-        """Nothing could be done at this look."""
+        """Nothing could be done at this check."""
         looks = self._waiting.get(group, (0, ""))[0] + 1
         self._waiting[group] = looks, reason
         self._noted.add(group)

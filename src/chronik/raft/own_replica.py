@@ -1,7 +1,7 @@
-"""What memberships call this node's replica of a group, and whether it may vote by what they say.
+"""This node's replica of a group: its name in memberships, and whether they let it vote.
 
 A replica is known by its node, its files and its revision. One whose files were lost, whose node came back
-with another disk, or that was removed and made again, goes by another name than the one that made promises.
+with another disk, or that was removed and created again, has another name than the one that made promises.
 """
 
 from chronik.raft.core.core import RaftCore
@@ -31,7 +31,7 @@ class OwnReplica:
 
     @property
     def directory(self) -> str:
-        """What memberships call its files; see `raft.directories`."""
+        """The name of its files in memberships; see `raft.directories`."""
         return replica_directory(self._setting.directory_id, self.losses)
 
     @property
@@ -44,8 +44,8 @@ class OwnReplica:
         return membership.replica(self._setting.node) == self.id
 
     def may_vote(self, core: RaftCore) -> bool:
-        """Not with other files than those that others know, nor as another replica than they mean; one that
-        lost files needs to be named.
+        """False with files other than those the others know, or as another replica than they name; one
+        that lost files must be named.
         """
         if core.is_alone:
             return True
@@ -54,7 +54,7 @@ class OwnReplica:
         return is_told and core.is_replica_committed(own)
 
     def judge(self, core: RaftCore, ready: Ready, last_index: RaftIndex) -> bool:
-        """Has the core know whether it may vote, after what it handed out. True if it learned something.
+        """Updates the core's right to vote, after its last output. True if it changed.
 
         See `RaftCore.is_replica_committed`: a new membership may change it, now or when committed.
         """

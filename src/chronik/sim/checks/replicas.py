@@ -1,10 +1,11 @@
-"""Replicas that change: groups follow the metadata one member at a time, and what was removed is gone.
+"""Replicas that change: groups follow the metadata one member at a time, and removed replicas leave nothing
+behind.
 
 * Memberships that follow each other in a log differ by one voter at most (section 4.3 of the dissertation):
   else two majorities need not meet. A voter is not replaced by another replica of its node in one step.
-* While a partition goes from some replicas to others it never has fewer voters than the smaller number, but
-  for those that lost their disk.
-* The metadata drops no replica that is a member: a leader that says so asked a majority.
+* While a partition moves from some replicas to others it never has fewer voters than the smaller number,
+  except for those that lost their disk.
+* The metadata drops no replica that is a member: a leader that reports so asked a majority.
 * Once faults end, members are those the metadata asks for, under the names it gives them, all vote, and other
   nodes have neither files of the partition nor a term and a vote.
 """
@@ -32,11 +33,11 @@ class ReplicaCheck:
         self._problems = problems
         # By group: how many replicas there were to be, by revision.
         self._wanted: dict[GroupId, dict[int, int]] = {}
-        # The last revision at which all was as wanted.
+        # The last revision at which everything was as the metadata asks.
         self._done: dict[GroupId, int] = {}
         # The last membership that was committed, and its leader's epoch.
         self._committed: dict[GroupId, tuple[int, Membership]] = {}
-        # Memberships whose log was looked at, by replica.
+        # Memberships whose log was checked, by replica.
         self._seen: dict[ReplicatedGroup, Membership] = {}
 
     def forget(self, node: SimNode) -> None:
@@ -74,7 +75,7 @@ class ReplicaCheck:
                     self._problems.add(f"{where}: the voter {known} is followed by {now}")
 
     def _is_newest(self, group: ReplicatedGroup) -> bool:
-        """Whether it leads, as far as anybody knows, and its membership is committed."""
+        """True if it leads, as far as any node knows, and its membership is committed."""
         epoch, _ = self._committed.get(group.id, (0, None))
         is_settled = group.is_own_term_committed and not group.is_membership_pending
         return is_settled and group.leader_epoch >= epoch
@@ -109,7 +110,7 @@ def _demoted(membership: Membership, done: int) -> frozenset[NodeId]:
 
 
 def unfinished(cluster: SimCluster, topic: str | None = None) -> list[str]:
-    """What of the replicas of a topic, or of all, is not as the metadata asks for."""
+    """Returns the differences of the replicas of a topic, or of all, from the metadata."""
     nodes = open_nodes(cluster)
     if len(nodes) < len(cluster.all_nodes):
         return [f"only {[node.node for node in nodes]} serve"]

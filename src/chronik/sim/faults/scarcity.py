@@ -1,7 +1,7 @@
-"""Which nodes hold what few others do, so that no fault may take their files.
+"""The nodes that hold data few others have, so that no fault may take their files.
 
 A group of three voters goes on without the files of one. One of two voters does not: both are its majority.
-And one voter's files are all there is.
+And one voter's files are the only copy.
 """
 
 from collections.abc import Callable
@@ -18,18 +18,19 @@ class Scarcity:
 
     def __init__(self, cluster: SimCluster) -> None:
         self._cluster = cluster
-        # From before a change of replicas is asked for until it is done: who holds what may then be anybody.
+        # True from before a change of replicas is requested until it is done: its holders are not known in
+        # between.
         self.is_changing = False
         # Of faults: whether files are missing somewhere, or about to be.
         self.is_any_lost: Callable[[], bool] = lambda: False
 
     @property
     def may_change(self) -> bool:
-        """Whether replicas may be changed: not while somebody lacks files."""
+        """True if replicas may be changed: not while a node lacks files."""
         return not self.is_any_lost()
 
     def is_spared(self, node: NodeId) -> bool:
-        """Whether the node must keep its files, for all that any node says or knows."""
+        """True if the node must keep its files, by the state of all nodes."""
         return self.is_changing or node in self._scarce()
 
     def _scarce(self) -> set[NodeId]:
