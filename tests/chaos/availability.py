@@ -1,4 +1,4 @@
-"""For how long nothing went on, as clients saw it, while something had befallen the cluster."""
+"""Gaps in the service, as clients saw them, during a fault of the cluster."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What can be counted of a run."""
+"""Figures of a run."""
 
 import platform
 import re

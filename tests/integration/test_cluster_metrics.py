@@ -1,4 +1,4 @@
-"""What three real nodes show at /metrics, /health/ready and /, while one of them is lost and comes back."""
+"""The pages /metrics, /health/ready and / of three real nodes, while one of them is lost and comes back."""
 
 import json
 import urllib.request

@@ -1,4 +1,4 @@
-"""What consumers rely on beside reading: positions, pauses, groups that change, brokers that come back."""
+"""Consumers' needs besides reading: positions, pauses, groups that change, brokers that come back."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What public dashboards for Kafka ask for is at /metrics, with true values, of one node and of three."""
+"""Figures of public dashboards for Kafka at /metrics, with true values, of one node and of three."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What producers rely on, and what topics do with records."""
+"""Producers' needs, and the settings of topics for their records."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What differs between two transcripts, and what is said about it."""
+"""The differences of two transcripts, and their explanations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

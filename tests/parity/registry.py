@@ -1,4 +1,4 @@
-"""Which scenarios there are. Modules of `tests.parity.scenarios` register theirs when they are imported."""
+"""The registry of scenarios. Modules of `tests.parity.scenarios` register theirs when they are imported."""
 
 import importlib
 import pkgutil

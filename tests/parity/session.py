@@ -1,4 +1,4 @@
-"""What a scenario works with: a broker or three, names of its own, and everything answered written down."""
+"""The tools of a scenario: a broker or three, names of its own, and a transcript of all answers."""
 
 import struct
 import time

@@ -1,4 +1,4 @@
-"""What the recorded scenarios cover."""
+"""The coverage of the recorded scenarios."""
 
 from collections import defaultdict
 from collections.abc import Mapping

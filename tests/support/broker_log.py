@@ -1,4 +1,4 @@
-"""What a broker's log says about the broker itself."""
+"""A broker's log lines about the broker itself."""
 
 from collections.abc import Iterator
 from pathlib import Path

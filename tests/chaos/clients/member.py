@@ -1,4 +1,4 @@
-"""What the member of a group must be able to do here, in whichever library."""
+"""The interface of a group's member, in every library."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol

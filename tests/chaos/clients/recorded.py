@@ -1,4 +1,4 @@
-"""What became of the records of a producer, written down as it is known."""
+"""The records of a producer with their outcome, written down as it is known."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What a shell is told when a word is to be completed."""
+"""The completions that a shell receives."""
 
 import os
 import shutil

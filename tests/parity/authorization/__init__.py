@@ -1,3 +1,1 @@
-"""What clients are answered that may do nothing, or only some things: recorded from Apache Kafka with its
-authorizer.
-"""
+"""Answers to clients without permissions, or with some: recorded from Apache Kafka with its authorizer."""

@@ -1,4 +1,4 @@
-"""Where Chronik means to answer otherwise than Kafka with its authorizer."""
+"""Intended differences from Kafka with its authorizer."""
 
 from tests.parity.differences import Known
 

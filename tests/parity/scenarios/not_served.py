@@ -1,4 +1,4 @@
-"""What Kafka answers where Chronik does not serve an API yet: neither advertised nor answered."""
+"""Kafka's answers where Chronik does not serve an API yet: neither advertised nor answered."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What is no request, or none that a broker knows."""
+"""Frames that are no request, or none that a broker knows."""
 
 import struct
 

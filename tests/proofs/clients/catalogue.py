@@ -1,4 +1,4 @@
-"""Which clients there are, and which of them are to be had on this machine."""
+"""The catalogue of clients, and which of them are available on this machine."""
 
 from collections.abc import Callable, Sequence
 

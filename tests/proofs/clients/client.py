@@ -1,4 +1,4 @@
-"""What a client library must be able to do here, and the errors of doing it."""
+"""The interface of a client library, and its errors."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Why a client cannot run on this machine."""
+"""Reasons why a client cannot run on this machine."""
 
 from dataclasses import dataclass
 

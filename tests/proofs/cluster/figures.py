@@ -1,4 +1,4 @@
-"""Quantiles of what was measured."""
+"""Quantiles of measurements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

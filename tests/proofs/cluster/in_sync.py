@@ -1,4 +1,4 @@
-"""What the nodes say of their partitions: who leads, and whether every replica keeps up."""
+"""The nodes' view of their partitions: leaders, and whether every replica is in sync."""
 
 from collections.abc import Iterator, Sequence
 

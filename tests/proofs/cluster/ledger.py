@@ -1,4 +1,6 @@
-"""What one producer sent to the partitions of a topic, and what became of it; and reading all of it back."""
+"""The records that one producer sent to the partitions of a topic, with their outcome; and reading all of
+them back.
+"""
 
 import threading
 import time

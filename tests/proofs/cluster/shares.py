@@ -1,4 +1,4 @@
-"""Who took how long between the first metadata request for a topic and its first acknowledged record."""
+"""The shares of the time between the first metadata request for a topic and its first acknowledged record."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""What the one member of a group was given of all topics, as its client tells from a thread of its own."""
+"""The records that the one member of a group received from all topics, by its client in a thread of its
+own.
+"""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What the broker is watched for while it is under fire."""
+"""Monitors of the broker while it is under attack."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Where Chronik is meant to say something else than Apache Kafka to its tools, and why."""
+"""Intended differences between Chronik's and Apache Kafka's answers to its tools, with reasons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the tools are run against: Chronik or Apache Kafka, one node or three."""
+"""The targets of the tools: Chronik or Apache Kafka, one node or three."""
 
 import tempfile
 from collections.abc import Iterator, Sequence

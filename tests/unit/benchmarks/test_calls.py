@@ -1,4 +1,4 @@
-"""What one produce takes, which is the same on every machine."""
+"""The calls of one produce, which are the same on every machine."""
 
 from benchmarks.calls import measure
 

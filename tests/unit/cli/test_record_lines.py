@@ -1,4 +1,4 @@
-"""What a line says."""
+"""The record of a line."""
 
 import pytest
 

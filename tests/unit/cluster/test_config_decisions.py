@@ -1,4 +1,4 @@
-"""What the controller answers to configuration commands (KIP-339)."""
+"""The controller's answers to configuration commands (KIP-339)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the controller decides about brokers: who is registered, who is fenced, who gets replicas."""
+"""The controller's decisions about brokers: registration, fencing, placement."""
 
 from dataclasses import replace
 

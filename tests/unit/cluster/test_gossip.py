@@ -1,4 +1,4 @@
-"""What nodes tell each other, as plays over a network in memory."""
+"""Gossip between nodes, as plays over a network in memory."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The leadership table as plays: who is believed, who is told, how long anybody waits."""
+"""The leadership table as plays: which reports count, which are passed on, how long waits last."""
 
 import asyncio
 

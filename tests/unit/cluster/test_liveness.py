@@ -1,4 +1,4 @@
-"""Who is taken for lost and when, and how a node that is not lost says so, in virtual time."""
+"""Fencing: which brokers and when, and how a live node ends it, in virtual time."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Those who wait for any change."""
+"""Waiters for any change."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What is written is read back."""
+"""Written events are read back."""
 
 from pathlib import Path
 

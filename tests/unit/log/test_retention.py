@@ -1,4 +1,4 @@
-"""Which segments retention takes."""
+"""The segments that retention removes."""
 
 import pytest
 

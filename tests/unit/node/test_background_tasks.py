@@ -1,4 +1,4 @@
-"""What a node does for its cluster while it serves, and before it stops."""
+"""A node's background tasks while it serves, and before it stops."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How nodes find out with which directories their cluster began."""
+"""Nodes agree on the directories with which their cluster began."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What replicas that lost files report to their leaders."""
+"""Reports to leaders by replicas that lost files."""
 
 import asyncio
 from types import SimpleNamespace

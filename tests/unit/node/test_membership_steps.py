@@ -1,4 +1,4 @@
-"""What the leader of a group does next: the rows of `next_steps`."""
+"""The next step of the leader of a group: the rows of `next_steps`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

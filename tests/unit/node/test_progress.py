@@ -1,4 +1,4 @@
-"""What a node says while it is not ready."""
+"""A node's progress while it is not ready."""
 
 import asyncio
 from collections.abc import Callable, Iterable

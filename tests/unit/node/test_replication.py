@@ -1,4 +1,4 @@
-"""How replicas are made: as the metadata says, or as the disk does."""
+"""Creation of replicas: from the metadata, or from the disk."""
 
 import errno
 from random import Random

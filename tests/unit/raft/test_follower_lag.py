@@ -1,4 +1,4 @@
-"""Which followers are in sync."""
+"""In-sync followers."""
 
 from chronik.raft.core.progress import FollowerState, Mode
 from chronik.raft.core.types import RaftIndex

@@ -1,4 +1,4 @@
-"""Who follows, and how well."""
+"""The leader's view of its followers."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How a group is named in log lines."""
+"""The name of a group in log lines."""
 
 from chronik.raft.group import GroupId
 from chronik.vocab.ids import TopicId

@@ -1,4 +1,4 @@
-"""What a host counts of its groups: leaderships, replicas in sync, commits."""
+"""A host's counters of its groups: leaderships, in-sync replicas, commits."""
 
 import asyncio
 from collections.abc import Callable

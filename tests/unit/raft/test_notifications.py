@@ -1,4 +1,4 @@
-"""What a partition is told: once, in order, and its failure in any case."""
+"""Notifications of a partition: once, in order, and its failure in any case."""
 
 import pytest
 

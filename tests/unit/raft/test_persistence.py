@@ -1,4 +1,4 @@
-"""What of a group is durable when, and what leaves because of it."""
+"""The durable state of a group, and the messages that wait for it."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What leaves when, and what a round of syncs covers."""
+"""The messages that leave when, and the writes that a round of syncs covers."""
 
 from chronik.raft.core.messages import Message, TimeoutNow
 from chronik.raft.core.types import RaftIndex, Term

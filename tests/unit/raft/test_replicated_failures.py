@@ -1,4 +1,4 @@
-"""What a replica does when its disk, its log or a message is not as it should be."""
+"""A replica's reaction to a failure of its disk, its log or a message."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""What makes a node one of several, and what of its directory forbids it."""
+"""Cluster membership of a node, and contents of its directory that forbid it."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the processes of a cluster use, as Linux counts it."""
+"""Resources used by the processes of a cluster, as Linux counts them."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What a run found, beside what was promised."""
+"""The results of a run, next to the promises."""
 
 import json
 from dataclasses import asdict, dataclass, field

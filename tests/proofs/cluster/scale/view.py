@@ -1,4 +1,4 @@
-"""What each node tells clients of its partitions: leaders, epochs, replicas in sync."""
+"""Each node's metadata of its partitions for clients: leaders, epochs, in-sync replicas."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which node is taken away."""
+"""The choice of the node to take away."""
 
 from tests.proofs.cluster.failover import next_leader
 

@@ -1,4 +1,4 @@
-"""What is read out of TLC's messages."""
+"""The parsing of TLC's messages."""
 
 from tests.proofs.model.output import Counts, Message, messages, outcome, progress
 

@@ -1,4 +1,4 @@
-"""What must hold in every run: figure 3 of the Raft paper, and what the shell relies on beside it."""
+"""Invariants of every run: figure 3 of the Raft paper, and further ones that the shell relies on."""
 
 from chronik.raft.core.types import HardState, RaftIndex, Term
 from chronik.vocab.ids import NodeId

@@ -1,4 +1,4 @@
-"""What may leave a node before, and what only after, its disk has it."""
+"""Messages that may leave a node before its disk has its writes, and those that may only after."""
 
 import pytest
 

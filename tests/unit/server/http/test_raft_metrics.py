@@ -1,4 +1,4 @@
-"""What a node of a cluster shows of consensus."""
+"""The figures of consensus on a node of a cluster."""
 
 import re
 from collections.abc import Iterator

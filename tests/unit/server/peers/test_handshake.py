@@ -1,4 +1,4 @@
-"""Who is let in, who is not, and what both sides are told of it."""
+"""Admission of peers, refusals, and what both sides learn of them."""
 
 import asyncio
 import logging

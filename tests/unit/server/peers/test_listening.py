@@ -1,4 +1,4 @@
-"""Where a transport listens, on loopback."""
+"""The listening addresses of a transport, on loopback."""
 
 import asyncio
 

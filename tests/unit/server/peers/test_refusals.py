@@ -1,4 +1,4 @@
-"""What a transport remembers of refusals, on loopback."""
+"""A transport's memory of refusals, on loopback."""
 
 import asyncio
 

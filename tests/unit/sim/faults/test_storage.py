@@ -1,4 +1,4 @@
-"""What the faults of a stopped node's data directory choose from."""
+"""The candidates of faults of a stopped node's data directory."""
 
 from chronik.sim.disk import CrashDisk
 from chronik.sim.faults.storage import indexes, middle_segments

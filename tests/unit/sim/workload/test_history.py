@@ -1,4 +1,4 @@
-"""What clients did and were told, as the check takes it."""
+"""The actions of clients and their answers, in the form of the check."""
 
 from chronik.history.events import UNTOLD, Commit, Committed, Poll, Send
 from chronik.sim.workload.history import History, Kept, Sent
