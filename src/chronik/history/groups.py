@@ -131,10 +131,11 @@ def _check_steps(event: Poll, place: Place, state: _Group) -> Iterator[Violation
     told = state.told.pop(who, None)
     for offset, _ in event.records[place]:
         if offset not in (expected, told) and not _may_step(event, place, expected, offset, state):
-            kind = "skipped" if expected is not None and offset > expected else "went back"
+            due = told if expected is None else expected
+            kind = "skipped" if due is not None and offset > due else "went back"
             yield Violation(
                 kind,
-                f"{event.group}, {place}: was given offset {offset} after {(expected or 0) - 1} at "
+                f"{event.group}, {place}: was given offset {offset} after {(due or 0) - 1} at "
                 f"{event.ended:.3f}, {state.registers[place].describe(event.began)}",
             )
         expected = state.next_offsets[who] = offset + 1

@@ -327,5 +327,6 @@ def test_a_member_begins_where_it_was_told_and_goes_on_by_itself() -> None:
     other: list[Event] = [of("a", poll((1, 1)), 0.6, 0.7), of("a", commit(2), 0.8, 0.9)]
     late = of("b", poll((1, 1), (2, 2)), 1.0, 1.1)
     assert group_kinds(*first, told, *other, late) == []
+    assert group_kinds(*first, told, of("b", poll((2, 2)), 1.0, 1.1)) == ["skipped"]
     assert group_kinds(*first, *other, late) == ["went back"]
     assert group_kinds(*first, told, *other, late, replace(late, began=2.0, ended=2.1)) == ["went back"]
