@@ -57,7 +57,7 @@ PromisesKept ==
 OneCandidatePerTerm ==
     \A t \in 2..MaxTerm : LET asked == {r \in requests : r[1] = t} IN
         asked # {} => Cardinality(asked) = 1 /\ leaders[t - 1] # {}
-OnlyLeadersKnowCommits == \A n \in Node : commit'[n] # commit[n] => role[n] = "leader"
+OnlyLeadersKnowCommits == \A n \in Node : commit'[n] > commit[n] => role[n] = "leader"
 
 Symmetry == Permutations(Node \ {First})
 =============================================================================

@@ -38,9 +38,9 @@ def jobs(mutant: str, configuration: str | None) -> list[Job]:
         return as_built
     if mutant == "all":
         # Another configuration is not the one an error matters in.
-        planted = [one for one in MUTANTS if configuration in (None, one.configuration)]
-        return as_built + [(one.configuration, one.name) for one in planted]
-    return [(configuration or BY_NAME[mutant].configuration, mutant)]
+        planted = [(name, one.name) for one in MUTANTS for name in one.configurations]
+        return as_built + [job for job in planted if configuration in (None, job[0])]
+    return [(name, mutant) for name in ([configuration] if configuration else BY_NAME[mutant].configurations)]
 
 
 def is_good(one: Run) -> bool:

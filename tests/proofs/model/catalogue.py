@@ -14,6 +14,12 @@ class Mutant(NamedTuple):
     # Of docs/model, in which it matters.
     configuration: str
     what: str
+    # Others of its kind that must find it, too.
+    also: tuple[str, ...] = ()
+
+    @property
+    def configurations(self) -> tuple[str, ...]:
+        return (self.configuration, *self.also)
 
 
 MUTANTS = (
@@ -33,8 +39,18 @@ MUTANTS = (
     Mutant("wiped_votes", "disks", "a replica on a replaced disk votes at once"),
     Mutant("wiped_counts", "disks", "an acceptance of a replica on a replaced disk counts at once"),
     Mutant("membership_in_force", "disks", "a membership gives a vote before it is committed"),
-    Mutant("returns_unrevised", "lowering", "a removed replica that returns votes: its name has no revision"),
-    Mutant("made_of_present", "lowering", "a replica that returns begins with a membership that names it"),
+    Mutant(
+        "returns_unrevised",
+        "lowering",
+        "a removed replica that returns votes: its name has no revision",
+        also=("returning",),
+    ),
+    Mutant(
+        "made_of_present",
+        "lowering",
+        "a replica that returns begins with a membership that names it",
+        also=("returning",),
+    ),
     Mutant("two_at_once", "lowering", "a membership with two voters less"),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

@@ -16,9 +16,9 @@ def test_the_protocol_as_built_has_no_error_planted(tmp_path: Path) -> None:
 
 
 def test_an_error_is_planted_in_its_configuration(tmp_path: Path) -> None:
-    for mutant in MUTANTS:
-        prepare(tmp_path, mutant.configuration, mutant.name)
-        assert f'Mutant = "{mutant.name}"' in (tmp_path / f"{mutant.configuration}.cfg").read_text()
+    for configuration, name in jobs("all", None):
+        prepare(tmp_path, configuration, name)
+        assert f'Mutant = "{name or "none"}"' in (tmp_path / f"{configuration}.cfg").read_text()
 
 
 def test_the_specification_knows_each_planted_error_and_no_other() -> None:
@@ -42,12 +42,17 @@ def test_a_path_to_nothing_is_named(tmp_path: Path) -> None:
 def test_all_is_the_protocol_as_built_and_each_planted_error() -> None:
     assert jobs("all", None) == [
         *((name, None) for name in CONFIGURATIONS),
-        *((mutant.configuration, mutant.name) for mutant in MUTANTS),
+        *((name, mutant.name) for mutant in MUTANTS for name in mutant.configurations),
     ]
 
 
-def test_one_error_runs_alone_in_its_configuration() -> None:
+def test_one_error_runs_alone_in_its_configurations() -> None:
     assert jobs("wiped_votes", None) == [("disks", "wiped_votes")]
+    assert jobs("made_of_present", None) == [
+        ("lowering", "made_of_present"),
+        ("returning", "made_of_present"),
+    ]
+    assert jobs("made_of_present", "returning") == [("returning", "made_of_present")]
 
 
 def test_one_configuration_runs_with_its_errors() -> None:
