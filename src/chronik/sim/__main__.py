@@ -110,7 +110,8 @@ def _show_one(outcome: Outcome, *, with_timeline: bool) -> None:
     print(
         f"seed {outcome.seed}: {outcome.nodes} nodes, {outcome.seconds:.1f} s of virtual time, "
         f"{outcome.faults.total()} faults, {outcome.acknowledged} of {outcome.sent} records acknowledged, "
-        f"{outcome.consumed} read; {len(outcome.problems)} problems"
+        f"{outcome.consumed} read, {outcome.replicas_changed} times other replicas; "
+        f"{len(outcome.problems)} problems"
     )
     print(f"hash {outcome.digest}")
 
@@ -122,7 +123,8 @@ def _show_many(outcomes: list[Outcome]) -> None:
     print(
         f"{len(outcomes)} seeds, {hours:.1f} h of virtual time, "
         f"{sum(outcome.acknowledged for outcome in outcomes):,} records acknowledged, "
-        f"{sum(outcome.consumed for outcome in outcomes):,} read"
+        f"{sum(outcome.consumed for outcome in outcomes):,} read, "
+        f"{sum(outcome.replicas_changed for outcome in outcomes):,} times other replicas"
     )
     print(
         f"{faults.total():,} faults: "

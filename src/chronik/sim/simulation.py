@@ -73,6 +73,8 @@ _TRIMMED = TopicPartition("events", 1)
 # How many runs have a topic whose replicas change, and how many it begins with.
 _RESIZING_RUNS = 0.5
 _FIRST_FACTORS = (1, 3)
+# Of these runs, in how many no files are lost: most changes come there.
+_WITHOUT_LOSSES = 0.6
 # A member comes or goes in a few of these.
 _STEP_SECONDS = 0.1
 
@@ -176,6 +178,7 @@ class Simulation:
         )
         self._auditor = SimAuditor(SimClient(self._clients, "auditor"), self._history, self._topics)
         self._resizers = [self._make_resizer()] if self._is_resizing else []
+        self._faults.scarcity.spares_all = self._is_resizing and self._draw.random() < _WITHOUT_LOSSES
 
     def _make_resizer(self) -> SimResizer:
         producer = SimClient(self._clients, f"producer-{len(self._producers)}")

@@ -21,6 +21,8 @@ class Scarcity:
         # True from before a change of replicas is requested until it is done: its holders are not known in
         # between.
         self.is_changing = False
+        # No files are taken in this run: while some are missing, or rotten, no replicas change.
+        self.spares_all = False
         # Of faults: whether files are missing somewhere, or about to be.
         self.is_any_lost: Callable[[], bool] = lambda: False
 
@@ -31,7 +33,7 @@ class Scarcity:
 
     def is_spared(self, node: NodeId) -> bool:
         """True if the node must keep its files, by the state of all nodes."""
-        return self.is_changing or node in self._scarce()
+        return self.spares_all or self.is_changing or node in self._scarce()
 
     def _scarce(self) -> set[NodeId]:
         found = set[NodeId]()
