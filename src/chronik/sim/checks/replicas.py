@@ -37,13 +37,12 @@ class ReplicaCheck:
         self._done: dict[GroupId, int] = {}
         # The last membership that was committed, and its leader's epoch.
         self._committed: dict[GroupId, tuple[int, Membership]] = {}
-        # Memberships whose log was checked, by replica.
-        self._seen: dict[ReplicatedGroup, Membership] = {}
+        # Memberships whose log was checked, by life of a node, which may have died before it was made.
+        self._seen: dict[SimNode, dict[ReplicatedGroup, Membership]] = {}
 
     def forget(self, node: SimNode) -> None:
         """That life is over."""
-        for group in runtime_of(node).host.groups():
-            self._seen.pop(group, None)
+        self._seen.pop(node, None)
 
     def look(self, node: SimNode, partitions: Sequence[Partition]) -> None:
         topics = node.broker.metadata.image.topics_by_id
@@ -54,8 +53,9 @@ class ReplicaCheck:
             if group is None or topic is None:
                 continue
             where = f"node {node.node}, {partition.name}"
-            if self._seen.get(group) is not group.membership:
-                self._seen[group] = group.membership
+            seen = self._seen.setdefault(node, {})
+            if seen.get(group) is not group.membership:
+                seen[group] = group.membership
                 self._check_steps(where, node, group)
             image = topic.partitions[partition.name.partition]
             self._check_copies(where, group, image)
