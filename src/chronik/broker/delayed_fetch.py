@@ -191,7 +191,7 @@ def is_enough(
     """True if there is nothing to wait for."""
     return (
         reading.available >= limits.min_bytes
-        or reading.has_news
+        or reading.must_answer
         or bool(reading.cold)
         or not wanted
         or broker.is_stopping

@@ -95,7 +95,7 @@ class Reading:
     # ends short of them.
     available: int = 0
     # Errors and preferred read replicas are answered at once.
-    has_news: bool = False
+    must_answer: bool = False
 
 
 def find_partition(broker: Broker, key: PartitionKey) -> PartitionGateway:
@@ -138,7 +138,7 @@ def read_in_steps(
             _read_one(broker, reading, fetched, left, at_least_one and reading.size == 0, limits)
         except KafkaError as error:
             _on_error(broker, fetched, error)
-            reading.has_news = True
+            reading.must_answer = True
         left = max(0, left - fetched.size)
         reading.size += fetched.size
     return reading
@@ -159,7 +159,7 @@ def _read_one(
     if limits.rack and partition.is_leader:
         fetched.preferred_read_replica = preferred_replica(broker, partition, limits.rack, offset)
         if fetched.preferred_read_replica != NO_NODE:
-            reading.has_news = True
+            reading.must_answer = True
             return
     # Clients can send negative limits.
     max_bytes = max(0, min(wanted.partition_max_bytes, left))

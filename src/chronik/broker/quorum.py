@@ -86,7 +86,7 @@ class Quorum:
             # A leader is always up with itself.
             now_ms = self._clock.now_ms()
             return QuorumReplica(node, is_voter, end_offset, now_ms, now_ms)
-        heard_ms, caught_up_ms = self._wall_ms(replica.heard_ms), self._wall_ms(replica.caught_up_ms)
+        heard_ms, caught_up_ms = self._wall_ms(replica.last_contact_ms), self._wall_ms(replica.caught_up_ms)
         return QuorumReplica(node, is_voter, end_offset, heard_ms, caught_up_ms)
 
     def _wall_ms(self, monotonic_ms: int) -> int:

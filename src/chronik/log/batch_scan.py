@@ -1,6 +1,6 @@
 """Walking batch headers: through a chunk of bytes for a read, through a whole file for a scan.
 
-The walk is the hot loop of every fetch, so it unpacks only the six fields it needs and builds no header
+The scan is the hot loop of every fetch, so it unpacks only the six fields it needs and builds no header
 objects.
 """
 
@@ -27,7 +27,7 @@ SCAN_CHUNK_BYTES = 1 << 20
 SEEK_CHUNK_BYTES = 4096 + 16384
 
 
-class Walk(NamedTuple):
+class BatchScan(NamedTuple):
     """The whole batches of a chunk that answer a read, and the reason why the scan ended."""
 
     # chunk[start:end] are the batches; base_offset and next_offset bound them. Empty when start == end.
@@ -46,7 +46,7 @@ class Walk(NamedTuple):
 
 
 class Epochs(NamedTuple):
-    """The leader epochs that the batches of a walk may have, both inclusive."""
+    """The leader epochs that the batches of a scan may have, both inclusive."""
 
     first: int
     last: int
@@ -55,11 +55,11 @@ class Epochs(NamedTuple):
 # For a log that does not know its own.
 ANY_EPOCH = Epochs(-(2**31), 2**31 - 1)
 
-# The first batch of a walk begins at an offset that is not known beforehand.
+# The first batch of a scan begins at an offset that is not known beforehand.
 UNKNOWN = -1
 
 
-def walk(
+def scan_batches(
     chunk: bytes | memoryview,
     offset: int,
     end_offset: int,
@@ -69,7 +69,7 @@ def walk(
     expected_offset: int = UNKNOWN,
     epochs: Epochs = ANY_EPOCH,
     has_gaps: bool = False,
-) -> Walk:
+) -> BatchScan:
     """Returns the batches, from the one that holds `offset` on, that end by `end_offset` and fit `max_bytes`
     (but at least one).
 
@@ -85,12 +85,12 @@ def walk(
     first_epoch, last_epoch = epochs
     while position < size:
         if size - position < _BOUNDS_BYTES:
-            return Walk(start, position, base_offset, next_offset, HEADER_BYTES, False, False, expected)
+            return BatchScan(start, position, base_offset, next_offset, HEADER_BYTES, False, False, expected)
         base, length, epoch, magic, crc, last_delta = _unpack_bounds(chunk, position)
         if length < LENGTH_MIN or magic != MAGIC or last_delta < 0:
-            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
+            return BatchScan(start, position, base_offset, next_offset, 0, True, False, expected)
         if base != expected and not has_gaps and (expected >= 0 or base > offset):
-            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
+            return BatchScan(start, position, base_offset, next_offset, 0, True, False, expected)
         batch_end = position + length + LOG_OVERHEAD
         last_offset = base + last_delta
         if last_offset < offset:
@@ -102,17 +102,19 @@ def walk(
         ):
             # Bounds are between batches: a batch that extends beyond the readable end has a damaged delta.
             is_corrupt = position == start and base < end_offset <= last_offset
-            return Walk(start, position, base_offset, next_offset, 0, is_corrupt, not is_corrupt, expected)
+            return BatchScan(
+                start, position, base_offset, next_offset, 0, is_corrupt, not is_corrupt, expected
+            )
         if batch_end > size:
             missing = length + LOG_OVERHEAD
-            return Walk(start, position, base_offset, next_offset, missing, False, False, expected)
+            return BatchScan(start, position, base_offset, next_offset, missing, False, False, expected)
         if crc32c(view[position + _CRC_FROM : batch_end]) != crc or not first_epoch <= epoch <= last_epoch:
-            return Walk(start, position, base_offset, next_offset, 0, True, False, expected)
+            return BatchScan(start, position, base_offset, next_offset, 0, True, False, expected)
         if position == start:
             base_offset = base
         expected = next_offset = last_offset + 1
         position = batch_end
-    return Walk(start, position, base_offset, next_offset, 0, False, False, expected)
+    return BatchScan(start, position, base_offset, next_offset, 0, False, False, expected)
 
 
 def iterate_batches(

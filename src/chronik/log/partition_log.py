@@ -198,7 +198,7 @@ class PartitionLog:
             stamped = stamp_batches(batches, self._end_offset, leader_epoch)
         self._write(batches, stamped.buffers, stamped.size, self._end_offset + stamped.records)
         self._epochs.on_batch(leader_epoch, self._end_offset)
-        return self._take_in(batches, stamped.size)
+        return self._apply_appended(batches, stamped.size)
 
     def append_stamped(self, buffers: Sequence[Buffer]) -> AppendResult:
         """Write batches that have their offsets and epochs already (replication), from the log's end on, with
@@ -222,7 +222,7 @@ class PartitionLog:
         self._write(batches, list(buffers), size, offset)
         for header, _ in batches:
             self._epochs.on_batch(header.leader_epoch, header.base_offset)
-        return self._take_in(batches, size)
+        return self._apply_appended(batches, size)
 
     def _check_epoch(self, leader_epoch: int) -> None:
         latest = self._epochs.latest
@@ -257,7 +257,7 @@ class PartitionLog:
         if self._failure is not None:
             raise LogFailed(f"the log failed: {self._failure}") from self._failure
 
-    def _take_in(self, batches: Sequence[Batch], size: int) -> AppendResult:
+    def _apply_appended(self, batches: Sequence[Batch], size: int) -> AppendResult:
         active, config = self._active, self.config
         first = offset = self._end_offset
         for batch in batches:

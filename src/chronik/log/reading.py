@@ -7,7 +7,15 @@ becomes a `ColdRead`, to be loaded in a worker thread.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chronik.log.batch_scan import ANY_EPOCH, SEEK_CHUNK_BYTES, UNKNOWN, Epochs, Walk, ends_at, walk
+from chronik.log.batch_scan import (
+    ANY_EPOCH,
+    SEEK_CHUNK_BYTES,
+    UNKNOWN,
+    BatchScan,
+    Epochs,
+    ends_at,
+    scan_batches,
+)
 from chronik.log.damage import Damage, DamageKind
 from chronik.log.intact import Intact, iterate_intact
 from chronik.log.segment import Segment
@@ -158,7 +166,7 @@ class _Reader:
                     expected, last_offset = UNKNOWN if position else segment.base_offset, UNKNOWN
                     continue
                 last_offset = UNKNOWN
-            found = self._walk(chunk, expected)
+            found = self._scan(chunk, expected)
             position += found.end
             expected = found.expected_offset
             is_cut = not found.end and 0 < found.missing <= length
@@ -170,9 +178,9 @@ class _Reader:
             wanted = max(found.missing, self._left, HEADER_BYTES)
         return Place(segment, position, True, expected)
 
-    def _walk(self, chunk: bytes | memoryview, expected_offset: int) -> Walk:
+    def _scan(self, chunk: bytes | memoryview, expected_offset: int) -> BatchScan:
         request = self._request
-        found = walk(
+        found = scan_batches(
             chunk,
             self._next_offset,
             request.end_offset,
@@ -187,7 +195,7 @@ class _Reader:
         self.is_complete = found.is_complete or (bool(self._buffers) and self._left < HEADER_BYTES)
         return found
 
-    def _take(self, chunk: bytes | memoryview, found: Walk) -> None:
+    def _take(self, chunk: bytes | memoryview, found: BatchScan) -> None:
         if not self._buffers:
             self._base_offset = found.base_offset
         self._next_offset = found.next_offset

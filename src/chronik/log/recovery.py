@@ -507,7 +507,7 @@ class _Recovery:
         segment.reset()
         for found in iterate_intact(segment.log, self._scan_bounds(segment, size), BLOCKING):
             if isinstance(found, Intact):
-                self._take_in(segment, found)
+                self._apply_intact(segment, found)
                 continue
             found_to_be = judge_damage(found, segment_end=segment.end_offset, vouched_end=self._vouched_end)
             if found_to_be is not OnDamage.STEP_OVER:
@@ -545,7 +545,7 @@ class _Recovery:
             has_gaps=self._config.compacts,
         )
 
-    def _take_in(self, segment: Segment, found: Intact) -> None:
+    def _apply_intact(self, segment: Segment, found: Intact) -> None:
         header = found.batch.header
         # Damage before it keeps its place.
         segment.size = found.position

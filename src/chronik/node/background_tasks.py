@@ -111,9 +111,9 @@ class BackgroundTasks:
                 "could not transfer all leaderships before shutdown; the rest is elected",
                 extra={"partitions": len(left)},
             )
-        await self._hand_over_metadata(deadline)
+        await self._transfer_metadata(deadline)
 
-    async def _hand_over_metadata(self, deadline: float) -> None:
+    async def _transfer_metadata(self, deadline: float) -> None:
         try:
             partition = self._metadata_partition.partition
             candidates = self._broker.transfers.candidates(partition) if partition.is_leader else []

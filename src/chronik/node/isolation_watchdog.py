@@ -63,11 +63,11 @@ class IsolationWatchdog:
         while True:
             session = self._session_timeout_ms() / 1000
             await asyncio.sleep(session / LOOKS_PER_SESSION)
-            if self._has_been_stranded_for(session):
+            if self._has_been_isolated_for(session):
                 _log.warning("controller unreachable from this node only; its leaderships are transferred")
                 await self._drain(asyncio.get_running_loop().time() + _HAND_OVER_SECONDS_MAX)
 
-    def _has_been_stranded_for(self, seconds: float) -> bool:
+    def _has_been_isolated_for(self, seconds: float) -> bool:
         """Others that are ahead for a moment are the normal case."""
         if not self._outlook.is_cut_off():
             self._since = None

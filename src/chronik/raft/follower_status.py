@@ -137,7 +137,7 @@ class FollowerStatus:
             is_voter=node in self._core.membership.voters,
             end_offset=self._log.offset_after(state.match) if is_known else -1,
             caught_up_ms=now_ms if is_complete else self._lag.caught_up_ms(node),
-            heard_ms=now_ms if is_up else -1,
+            last_contact_ms=now_ms if is_up else -1,
         )
 
     def _has_vote(self, node: NodeId, membership: Membership) -> bool:

@@ -61,7 +61,7 @@ class Replica(NamedTuple):
     end_offset: int
     # On the monotonic clock; the last time it had everything, and was connected. -1: never in this term.
     caught_up_ms: int
-    heard_ms: int
+    last_contact_ms: int
 
 
 class Group(Protocol):

@@ -467,7 +467,7 @@ class ReplicatedGroup:
             if not self.is_leader:
                 return
         self._core.tick()
-        if self._core.has_news:
+        if self._core.has_output:
             # Most ticks only count: thousands of groups that wait for one answer must not be run for each.
             self._input()
 

@@ -123,7 +123,9 @@ class SoloGroup:
         if not self.is_leader:
             return ()
         end_offset = self._log.end_offset
-        return (Replica(self._node, is_voter=True, end_offset=end_offset, caught_up_ms=-1, heard_ms=-1),)
+        return (
+            Replica(self._node, is_voter=True, end_offset=end_offset, caught_up_ms=-1, last_contact_ms=-1),
+        )
 
     def transfer(self, to: NodeId) -> None:
         """There is nobody to hand over to. Raises KafkaError as `raft.group.Group.transfer`."""

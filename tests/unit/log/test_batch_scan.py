@@ -2,7 +2,7 @@
 
 import pytest
 
-from chronik.log.batch_scan import Walk, iterate_batches, walk
+from chronik.log.batch_scan import BatchScan, iterate_batches, scan_batches
 from chronik.log.handle_cache import HandleCache, LazyFile
 from chronik.log.source import BLOCKING
 from chronik.records.batch import parse_header, stamp
@@ -28,53 +28,53 @@ CHUNK = ONE + THREE + TWO
 
 
 class TestWalk:
-    def walk(self, chunk: bytes = CHUNK, offset: int = 0, end: int = FAR, size: int = FAR) -> Walk:
-        return walk(chunk, offset, end, size, at_least_one=True)
+    def scan(self, chunk: bytes = CHUNK, offset: int = 0, end: int = FAR, size: int = FAR) -> BatchScan:
+        return scan_batches(chunk, offset, end, size, at_least_one=True)
 
     def test_all(self) -> None:
-        assert self.walk() == Walk(0, len(CHUNK), 0, 6, 0, False, False, 6)
+        assert self.scan() == BatchScan(0, len(CHUNK), 0, 6, 0, False, False, 6)
 
     @pytest.mark.parametrize(
         ("offset", "start", "base"), [(1, len(ONE), 1), (2, len(ONE), 1), (3, len(ONE), 1)]
     )
     def test_from_the_batch_that_holds_the_offset(self, offset: int, start: int, base: int) -> None:
-        found = self.walk(offset=offset)
+        found = self.scan(offset=offset)
         assert (found.start, found.end, found.base_offset, found.next_offset) == (start, len(CHUNK), base, 6)
 
     @pytest.mark.parametrize(("end", "batches"), [(0, 0), (1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3)])
     def test_batches_that_end_by_the_end_offset(self, end: int, batches: int) -> None:
-        found = self.walk(end=end)
+        found = self.scan(end=end)
         assert found.end == sum(map(len, [ONE, THREE, TWO][:batches]))
         assert found.is_complete is (batches < 3)
 
     def test_at_least_one_whatever_its_size(self) -> None:
-        assert self.walk(size=1).end == len(ONE)
-        assert self.walk(size=len(ONE)).end == len(ONE)
-        assert walk(CHUNK, 0, FAR, 1, at_least_one=False) == Walk(0, 0, 0, 0, 0, False, True)
+        assert self.scan(size=1).end == len(ONE)
+        assert self.scan(size=len(ONE)).end == len(ONE)
+        assert scan_batches(CHUNK, 0, FAR, 1, at_least_one=False) == BatchScan(0, 0, 0, 0, 0, False, True)
 
     def test_as_many_as_fit(self) -> None:
-        assert self.walk(size=len(ONE) + len(THREE) - 1).end == len(ONE)
-        assert self.walk(size=len(ONE) + len(THREE)).end == len(ONE) + len(THREE)
+        assert self.scan(size=len(ONE) + len(THREE) - 1).end == len(ONE)
+        assert self.scan(size=len(ONE) + len(THREE)).end == len(ONE) + len(THREE)
 
     def test_what_is_stepped_over_does_not_count(self) -> None:
-        assert self.walk(offset=1, size=len(THREE)).end == len(ONE) + len(THREE)
+        assert self.scan(offset=1, size=len(THREE)).end == len(ONE) + len(THREE)
 
     def test_a_chunk_that_ends_inside_a_batch_says_what_is_missing(self) -> None:
-        found = self.walk(CHUNK[:-1])
+        found = self.scan(CHUNK[:-1])
         assert (found.end, found.missing) == (len(ONE) + len(THREE), len(TWO))
-        found = self.walk(CHUNK[: len(ONE) + 20])
+        found = self.scan(CHUNK[: len(ONE) + 20])
         assert (found.end, found.missing) == (len(ONE), 61)
-        assert self.walk(CHUNK[: len(ONE) - 1], offset=0).missing == len(ONE)
+        assert self.scan(CHUNK[: len(ONE) - 1], offset=0).missing == len(ONE)
 
     def test_skipping_may_leave_the_chunk(self) -> None:
-        found = self.walk(ONE + THREE[:60], offset=5)
+        found = self.scan(ONE + THREE[:60], offset=5)
         assert found.start == found.end == len(ONE) + len(THREE)
 
     @pytest.mark.parametrize("position", [16, 17, 21, 61, len(ONE) - 1])
     def test_damage_is_noticed_where_it_is(self, position: int) -> None:
         damaged = bytearray(CHUNK)
         damaged[len(ONE) + position] ^= 0x40
-        found = self.walk(bytes(damaged))
+        found = self.scan(bytes(damaged))
         assert (found.end, found.is_corrupt) == (len(ONE), True)
 
     @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ class TestWalk:
     def test_impossible_fields(self, at: int, field: bytes) -> None:
         damaged = bytearray(CHUNK)
         damaged[at : at + 4] = field
-        assert self.walk(bytes(damaged)).is_corrupt
+        assert self.scan(bytes(damaged)).is_corrupt
 
 
 class TestIterateBatches:

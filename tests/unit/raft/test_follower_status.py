@@ -43,7 +43,7 @@ async def test_who_is_not_connected_was_heard_and_had_all_when_it_was_looked_at(
     replica.up = {THREE}
     await asyncio.sleep(1)
     lost = by_node(replica)[TWO]
-    assert (lost.caught_up_ms, lost.heard_ms) == (1000, -1)
+    assert (lost.caught_up_ms, lost.last_contact_ms) == (1000, -1)
 
 
 @virtual

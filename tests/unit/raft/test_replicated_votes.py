@@ -37,7 +37,7 @@ def ask_for_vote(replica: LoneReplica, term: int) -> None:
     replica.group.step(message, -1)
 
 
-def tell_commit(replica: LoneReplica, committed: int, term: int = 1) -> None:
+def send_commit(replica: LoneReplica, committed: int, term: int = 1) -> None:
     at = RaftIndex(committed)
     replica.group.step(Heartbeat(TWO, ONE, Term(term), at, at, at), -1)
 
@@ -110,7 +110,7 @@ async def test_with_write_caching_a_vote_may_leave_with_what_another_group_synce
     assert replica.votes() == []
     replica.store.sync_now()
     # The next thing that is carried out sees it.
-    tell_commit(replica, -1, term=5)
+    send_commit(replica, -1, term=5)
     replica.turn()
     assert replica.votes() == [TWO]
 
@@ -176,7 +176,7 @@ async def test_a_replica_on_another_disk_neither_votes_nor_counts_until_its_memb
     await replica.run()
     assert (replica.votes(), counted(replica)) == ([], [(0, False), (1, False)])
     replica.sent.clear()
-    tell_commit(replica, 1, term=2)
+    send_commit(replica, 1, term=2)
     await replica.run()
     # It says at once that its log counts now.
     assert (1, True) in counted(replica)
@@ -191,7 +191,7 @@ async def test_a_disk_that_was_replaced_votes_no_more_when_it_hears_of_it() -> N
     replica.append(member(1, 1, members({TWO, THREE}, "new")), prev_term=1, term=1)
     await replica.run()
     assert counted(replica)[-1] == (1, True)
-    tell_commit(replica, 1)
+    send_commit(replica, 1)
     await replica.run()
     replica.append(records(2, 0, 1, ["a"]), prev_term=1, term=1)
     await replica.run()
@@ -206,11 +206,11 @@ async def test_a_committed_membership_that_names_its_disk_is_judged_once() -> No
     replica = await following()
     replica.append(member(1, 1, members({ONE, TWO, THREE}, f"directory-{ONE}")), prev_term=1, term=1)
     await replica.run()
-    tell_commit(replica, 1)
+    send_commit(replica, 1)
     await replica.run()
     assert not replica.group._own.is_vote_open
     replica.append(records(2, 0, 1, ["a"]), prev_term=1, term=1)
-    tell_commit(replica, 2)
+    send_commit(replica, 2)
     await replica.run()
     assert counted(replica)[-1] == (2, True)
 
@@ -352,6 +352,6 @@ async def test_the_log_start_of_the_leader_is_followed_as_far_as_is_committed() 
     replica.append(records(1, 0, 1, ["a", "b", "c"]), prev_term=1, term=1, log_start=2)
     await replica.run()
     assert replica.log.start_offset == 0
-    tell_commit(replica, 2)
+    send_commit(replica, 2)
     await replica.run()
     assert replica.log.start_offset == 2

@@ -164,7 +164,7 @@ class RaftCore:
     @property
     def committed_membership(self) -> Membership:
         """The last one that is committed for sure."""
-        return self._replica.memberships.settled(self._replica.committed)
+        return self._replica.memberships.certainly_committed(self._replica.committed)
 
     @property
     def may_vote(self) -> bool:
@@ -207,8 +207,8 @@ class RaftCore:
         learner should be given both before.
         """
         invariant(own.node == self._replica.node, "a replica of node {} asks", own.node)
-        settled = self.committed_membership
-        return own.node in settled.members and settled.means(own)
+        certain = self.committed_membership
+        return own.node in certain.members and certain.means(own)
 
     @property
     def is_quiesced(self) -> bool:
@@ -396,7 +396,7 @@ class RaftCore:
         self._change(self._role_state.on_append_failed())
 
     @property
-    def has_news(self) -> bool:
+    def has_output(self) -> bool:
         """True if a tick led to anything; after other inputs `ready` is to be taken in any case."""
         replica, told = self._replica, self._told_leadership
         return bool(

@@ -17,27 +17,27 @@ class ElectionTimer:
         # Invariant: election_ticks <= timeout < 2 * election_ticks, unless shortened. None: not drawn yet.
         # Every message of a leader resets the timer, and few are followed by a tick.
         self._timeout: int | None = None
-        self.is_hastened = False
+        self.is_shortened = False
 
     def reset(self) -> None:
         self.elapsed = 0
-        self.is_hastened = False
+        self.is_shortened = False
         self._timeout = None
 
     def shorten(self, turn: int) -> None:
         """Fires within a few ticks, after the other nodes that lost the leader and have an earlier turn."""
         self._timeout = min(self._drawn(), self.elapsed + 1 + turn * self._options.peer_lost_turn_ticks)
-        self.is_hastened = True
+        self.is_shortened = True
 
     def restore(self) -> None:
         """Take `shorten` back."""
-        if self.is_hastened:
+        if self.is_shortened:
             self._timeout = None
-            self.is_hastened = False
+            self.is_shortened = False
 
     def extend(self) -> None:
         """A node with an earlier turn requests votes: let that election end."""
-        if self.is_hastened:
+        if self.is_shortened:
             self._timeout = max(self._drawn(), self.elapsed + self._options.peer_lost_turn_ticks)
 
     def tick(self) -> bool:

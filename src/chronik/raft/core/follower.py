@@ -39,7 +39,7 @@ class Follower(RoleState):
     @property
     def has_live_leader(self) -> bool:
         is_recent = self._timer.elapsed < self.replica.options.election_ticks
-        return self.replica.leader is not None and is_recent and not self._timer.is_hastened
+        return self.replica.leader is not None and is_recent and not self._timer.is_shortened
 
     @property
     def is_quiesced(self) -> bool:

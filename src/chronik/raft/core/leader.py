@@ -19,7 +19,7 @@ from chronik.raft.core.progress import FollowerState, Mode, Progress
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.role_state import RoleState
 from chronik.raft.core.roles import BecomeFollower, Role, Transition
-from chronik.raft.core.sending import next_probe, send_heartbeat, send_to, tell_commit
+from chronik.raft.core.sending import next_probe, send_commit, send_heartbeat, send_to
 from chronik.raft.core.types import Membership, RaftIndex, Refusal, Refused
 from chronik.raft.core.voting import answer_vote, request_pre_vote
 from chronik.vocab.ids import NodeId
@@ -171,12 +171,12 @@ class Leader(RoleState):
     def flush(self) -> None:
         replica = self.replica
         last = replica.log.last_index
-        is_told_at_once = replica.options.is_commit_told_at_once
+        is_told_at_once = replica.options.is_commit_sent_at_once
         for node, progress in self._reachable():
             if progress.next_index <= last or progress.mode is not Mode.REPLICATE:
                 send_to(replica, node, progress)
-            if is_told_at_once and progress.told_commit < replica.committed:
-                tell_commit(replica, node, progress)
+            if is_told_at_once and progress.commit_sent < replica.committed:
+                send_commit(replica, node, progress)
 
     def propose(self, count: int, payload: object, size: int) -> Entries:
         if self._transfer_to is not None:
@@ -203,7 +203,7 @@ class Leader(RoleState):
         self._transfer_to = to
         self._transfer_elapsed = 0
         self._is_told_to_time_out = False
-        self._maybe_hand_over()
+        self._maybe_transfer()
 
     def resign(self) -> Transition:
         """Gives up leadership; the best other voter is sent TimeoutNow. Quiesced followers must learn of it,
@@ -215,7 +215,7 @@ class Leader(RoleState):
         best = max(voters, key=self._match, default=None)
         for node in reachable:
             if node == best:
-                self._tell_to_time_out(node)
+                self._send_timeout_now(node)
             elif replica.options.is_quiescence_used:
                 replica.send(request_pre_vote(replica, node))
         return BecomeFollower(term=replica.term)
@@ -273,7 +273,7 @@ class Leader(RoleState):
         if message.match > last:
             invariant(False, "{} accepted beyond {}", message.match, last)
         progress.on_accepted(message.match, is_counted=message.is_counted)
-        self._maybe_hand_over()
+        self._maybe_transfer()
         return self._maybe_commit() if progress.counted_match > self.replica.committed else None
 
     def _maybe_commit(self) -> Transition | None:
@@ -295,15 +295,15 @@ class Leader(RoleState):
         self.flush()
         return self.resign()
 
-    def _maybe_hand_over(self) -> None:
+    def _maybe_transfer(self) -> None:
         to = self._transfer_to
         if to is None or self._is_told_to_time_out:
             return
         if self._progress[to].match == self.replica.log.last_index:
             self._is_told_to_time_out = True
-            self._tell_to_time_out(to)
+            self._send_timeout_now(to)
 
-    def _tell_to_time_out(self, node: NodeId) -> None:
+    def _send_timeout_now(self, node: NodeId) -> None:
         replica = self.replica
         replica.send(TimeoutNow(source=replica.node, target=node, term=replica.term))
 

@@ -28,7 +28,7 @@ class Memberships:
         """The last one at or before `committed`."""
         return next((m for index, m in reversed(self._known) if index <= committed), self._known[0][1])
 
-    def settled(self, committed: RaftIndex) -> Membership:
+    def certainly_committed(self, committed: RaftIndex) -> Membership:
         """The last membership that is certainly committed. Any before the one in force is, even if this node
         has not received the commit: a leader changes members only when the change before is committed.
         """
@@ -39,7 +39,7 @@ class Memberships:
         """True if `node` votes in the one in force, or did before it and it is not committed: until then the
         group may need a leader with this log to commit it (thesis 4.2.2).
         """
-        return node in self.current.voters or node in self.settled(committed).voters
+        return node in self.current.voters or node in self.certainly_committed(committed).voters
 
     def is_alone(self, own: ReplicaId, committed: RaftIndex) -> bool:
         """True if `own` is the only member, and no other membership can come to be in force instead.
@@ -47,10 +47,10 @@ class Memberships:
         A member of its node under another name is another replica, which others may have joined and outlived:
         a founder that was alone, moved away and came back is not alone.
         """
-        only, current, settled = {own.node}, self.current, self.settled(committed)
-        if current.members != only or settled.members != only:
+        only, current, certain = {own.node}, self.current, self.certainly_committed(committed)
+        if current.members != only or certain.members != only:
             return False
-        return current.means(own) and settled.means(own)
+        return current.means(own) and certain.means(own)
 
     def append(self, entries: Entries, first: RaftIndex) -> None:
         """Puts the memberships of `entries` from `first` on into force."""

@@ -24,7 +24,7 @@ class RaftOptions:
     inflight_bytes_max: int = 8 * 1024 * 1024
     inflight_messages_max: int = 256
     # Announce a commit to followers at once rather than with the next entries or heartbeat.
-    is_commit_told_at_once: bool = True
+    is_commit_sent_at_once: bool = True
     # The shell monitors nodes rather than groups: it does not tick a group while `RaftCore.is_quiesced`, and
     # calls `on_peer_lost` when a node's own heartbeats stop. Then a quiesced leader sends no heartbeats.
     is_quiescence_used: bool = False

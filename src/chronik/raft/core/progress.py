@@ -48,7 +48,7 @@ class Progress:
         # True if a message from it arrived since the last CheckQuorum.
         self.is_active = False
         # The last commit index sent to it. Invariant: <= the leader's.
-        self.told_commit = BEFORE_FIRST
+        self.commit_sent = BEFORE_FIRST
         # Last index and size of each message on the way; only in REPLICATE.
         self._inflight: deque[tuple[RaftIndex, int]] = deque()
         # Invariant: sum of the sizes in _inflight.
@@ -71,7 +71,7 @@ class Progress:
 
     def is_complete(self, last: RaftIndex) -> bool:
         """True if the follower has everything up to `last`, and was sent that commit index."""
-        return self.match == last == self.told_commit and self.mode is Mode.REPLICATE
+        return self.match == last == self.commit_sent and self.mode is Mode.REPLICATE
 
     def state(self, *, is_lost: bool) -> FollowerState:
         return FollowerState(

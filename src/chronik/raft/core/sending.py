@@ -24,9 +24,9 @@ def send_to(replica: Replica, node: NodeId, progress: Progress) -> None:
             return
 
 
-def tell_commit(replica: Replica, node: NodeId, progress: Progress) -> None:
+def send_commit(replica: Replica, node: NodeId, progress: Progress) -> None:
     """Sends the commit index to `node`, if no entries carried it."""
-    if progress.mode is Mode.REPLICATE and progress.told_commit < replica.committed:
+    if progress.mode is Mode.REPLICATE and progress.commit_sent < replica.committed:
         send_heartbeat(replica, node, progress, is_unanswered=True)
 
 
@@ -42,7 +42,7 @@ def send_heartbeat(replica: Replica, node: NodeId, progress: Progress, *, is_una
             is_unanswered=is_unanswered,
         )
     )
-    progress.told_commit = replica.committed
+    progress.commit_sent = replica.committed
 
 
 def next_probe(replica: Replica, rejected: AppendRejected) -> RaftIndex:
@@ -78,7 +78,7 @@ def _send_append(replica: Replica, node: NodeId, progress: Progress, entries: tu
             committed=replica.committed,
         )
     )
-    progress.told_commit = replica.committed
+    progress.commit_sent = replica.committed
     last = entries[-1].last if entries else prev_index
     progress.on_sent(last, sum(piece.size for piece in entries))
 

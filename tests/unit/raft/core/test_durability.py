@@ -83,9 +83,9 @@ def test_a_tick_that_only_counted_is_no_news_and_one_that_led_to_something_is() 
     news = []
     for _ in range(heartbeat_ticks):
         group.core(1).tick()
-        news.append(group.core(1).has_news)
+        news.append(group.core(1).has_output)
     assert news == [False] * (heartbeat_ticks - 1) + [True]
-    while not group.core(2).has_news:
+    while not group.core(2).has_output:
         group.core(2).tick()
     assert group.core(2).role is Role.PRE_CANDIDATE
 

@@ -55,7 +55,7 @@ def test_5_3_a_minority_commits_nothing() -> None:
 
 
 def test_5_3_followers_learn_of_a_commit_with_the_next_entries() -> None:
-    group = led(RaftOptions(is_commit_told_at_once=False))
+    group = led(RaftOptions(is_commit_sent_at_once=False))
     group.propose(1, "a")
     group.wait_until_idle()
     assert (group.core(1).committed, group.core(2).committed) == (1, 0)
