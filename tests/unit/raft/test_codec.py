@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any, cast, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chronik.raft.codec import VERSION, decode, encode
@@ -126,6 +126,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(TimeoutNow, **ends),
 )
+# The machine may be busy, and drawing the first frame slow: that says nothing of the codec.
+SLOW = [HealthCheck.too_slow]
+
 said = st.lists(st.tuples(groups, messages, st.integers(-1, 1 << 62)), max_size=6)
 
 
@@ -161,6 +164,7 @@ def joined(payload: object) -> bytes | None:
     return None if payload is None else b"".join(cast(Sequence[Buffer], payload))
 
 
+@settings(suppress_health_check=SLOW)
 @given(said)
 def test_a_frame_says_what_was_put_into_it(said: list[tuple[GroupId, Message, int]]) -> None:
     back = heard(framed(*said)) if said else []
@@ -354,6 +358,7 @@ def test_another_version_or_kind_is_refused(frame: bytes) -> None:
         heard(frame)
 
 
+@settings(suppress_health_check=SLOW)
 @given(said.filter(bool), st.data())
 def test_half_a_frame_is_none(said: list[tuple[GroupId, Message, int]], data: st.DataObject) -> None:
     frame = framed(*said)
@@ -363,6 +368,7 @@ def test_half_a_frame_is_none(said: list[tuple[GroupId, Message, int]], data: st
         heard(frame[:end])
 
 
+@settings(suppress_health_check=SLOW)
 @given(said.filter(bool), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=4))
 def test_spoiled_bytes_raise_nothing_else(
     said: list[tuple[GroupId, Message, int]], spoils: list[tuple[int, int]]
