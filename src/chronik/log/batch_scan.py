@@ -8,11 +8,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from chronik.log.handle_cache import LazyFile
 from chronik.log.source import Source
 from chronik.records.batch import HEADER_BYTES, LENGTH_MIN, LOG_OVERHEAD, MAGIC, Batch, Buffer, parse_header
+from chronik.records.crc import crc32c
 
 # Base offset, length, leader epoch, magic, crc, (attributes), last offset delta.
 _unpack_bounds = struct.Struct(">qiibI2xi").unpack_from

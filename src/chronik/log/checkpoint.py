@@ -7,9 +7,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from crc32c import crc32c
-
 from chronik.log.disk import Disk
+from chronik.records.crc import crc32c
 
 _VERSION = "0"
 

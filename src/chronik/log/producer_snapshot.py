@@ -10,10 +10,9 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator
 
-from crc32c import crc32c
-
 from chronik.log.producer_state import AppendedBatch, ProducerEntry, ProducerState
 from chronik.records.batch import NO_SEQUENCE
+from chronik.records.crc import crc32c
 
 _VERSION = 1
 _START = struct.Struct(">hI")

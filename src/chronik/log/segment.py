@@ -6,8 +6,6 @@ Only the active segment, the last of a log, is written. The state of a closed on
 
 from collections.abc import Iterator
 
-from crc32c import crc32c
-
 from chronik.log.batch_scan import SEEK_CHUNK_BYTES, iterate_batches, read_base_offset, read_last_offset
 from chronik.log.config import LogConfig
 from chronik.log.damage import Damage, DamageKind, Damages
@@ -19,6 +17,7 @@ from chronik.log.names import LOG, OFFSET_INDEX, REBUILT, TIME_INDEX, TXN_INDEX,
 from chronik.log.source import BLOCKING, Source
 from chronik.log.txn_index import TXN_ENTRY, TxnIndex
 from chronik.records.batch import LOG_OVERHEAD, NO_TIMESTAMP, Batch, BatchHeader
+from chronik.records.crc import crc32c
 
 # Relative offsets in the indexes are 4 bytes, signed.
 RELATIVE_OFFSET_MAX = 2**31 - 1

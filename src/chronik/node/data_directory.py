@@ -7,7 +7,6 @@ twice, and `clean-stop-checkpoint`, the state of each log at the last clean stop
 
 import base64
 import logging
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -192,6 +191,9 @@ def write_vouched(disk: Disk, logs: Mapping[str, VouchedLog]) -> None:
 
 def _new_id() -> str:
     """A random id as Kafka prints its own: URL-safe base64 of a UUID."""
+    # For the first start only.
+    import uuid
+
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 

@@ -11,11 +11,10 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from chronik.raft.core.types import HardState, Membership, RaftIndex, ReplicaId, Term
 from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord
+from chronik.records.crc import crc32c
 from chronik.vocab.ids import NodeId, Offset, TopicId
 
 FILE_MAGIC = b"CHRNKRST"

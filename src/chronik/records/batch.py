@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from crc32c import crc32c
-
+from chronik.records.crc import crc32c
 from chronik.vocab.errors import ErrorCode, KafkaError
 
 Buffer = bytes | bytearray | memoryview

@@ -9,7 +9,6 @@ import asyncio
 import errno
 import fcntl
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -219,6 +218,9 @@ class RealDisk:
         os.remove(self._at(path))
 
     def remove_tree(self, path: str) -> None:
+        # Imports compression, which few starts need.
+        import shutil
+
         try:
             shutil.rmtree(self._at(path))
         except FileNotFoundError:

@@ -8,8 +8,8 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import random
-import shutil
 import socket
 import sys
 import time
@@ -337,8 +337,12 @@ def _raft_advice(error: OSError) -> str:
 
 
 def _disk_usage(root: str) -> DiskUsage:
-    usage = shutil.disk_usage(root)
-    return DiskUsage(directory=root, total_bytes=usage.total, usable_bytes=usage.free)
+    found = os.statvfs(root)
+    return DiskUsage(
+        directory=root,
+        total_bytes=found.f_blocks * found.f_frsize,
+        usable_bytes=found.f_bavail * found.f_frsize,
+    )
 
 
 async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:

@@ -6,9 +6,8 @@ ProduceRequest.json and of record batch v2 in Kafka's protocol guide.
 
 import struct
 
-from crc32c import crc32c
-
 from chronik.cli.perf.client import PARTITION
+from chronik.records.crc import crc32c
 
 _PRODUCE_KEY = 0
 _PRODUCE_VERSION = 7
