@@ -22,6 +22,11 @@ class CommitWaiter(Protocol):
     def on_commit_failed(self, partition: "PartitionGateway", code: ErrorCode) -> None: ...
 
 
+# What those without waiters have in common: an empty deque takes 760 bytes, and a node may have thousands of
+# partitions.
+_NOBODY: "deque[tuple[Offset, CommitWaiter]]" = deque(maxlen=0)
+
+
 class CommitWaiters:
     """See the module. Each waiter is called once."""
 
@@ -30,7 +35,7 @@ class CommitWaiters:
     def __init__(self, partition: "PartitionGateway") -> None:
         self._partition = partition
         # Invariant: end offsets ascend, and all are above the high watermark.
-        self._waiters: deque[tuple[Offset, CommitWaiter]] = deque()
+        self._waiters: deque[tuple[Offset, CommitWaiter]] = _NOBODY
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -38,6 +43,8 @@ class CommitWaiters:
     def add(self, end_offset: Offset, waiter: CommitWaiter) -> None:
         """`end_offset` must be above the high watermark."""
         waiters = self._waiters
+        if waiters is _NOBODY:
+            waiters = self._waiters = deque()
         position = len(waiters)
         # A retried duplicate may wait for less than those before it.
         while position > 0 and waiters[position - 1][0] > end_offset:
@@ -48,6 +55,8 @@ class CommitWaiters:
         waiters = self._waiters
         while waiters and waiters[0][0] <= high_watermark:
             waiters.popleft()[1].on_committed(self._partition)
+        if not waiters:
+            self._waiters = _NOBODY
 
     def on_truncated(self, end_offset: Offset) -> None:
         """Records from `end_offset` on are gone."""

@@ -100,6 +100,10 @@ class CompletedTxn(NamedTuple):
     is_aborted: bool
 
 
+# What those without transactions have in common: an empty deque takes 760 bytes.
+_NONE_COMPLETED: "deque[CompletedTxn]" = deque(maxlen=0)
+
+
 class ProducerState:
     """All producers of one partition. Owned by its PartitionLog."""
 
@@ -112,7 +116,7 @@ class ProducerState:
         self._ongoing: dict[int, int] = {}
         # Transactions whose marker is in the log but perhaps not committed yet, in the order of their
         # markers.
-        self._completed: deque[CompletedTxn] = deque()
+        self._completed: deque[CompletedTxn] = _NONE_COMPLETED
         open_txns = [(e.txn_first_offset, e.producer_id) for e in self if e.txn_first_offset is not None]
         for first_offset, producer_id in sorted(open_txns):
             self._ongoing[producer_id] = first_offset
@@ -208,6 +212,8 @@ class ProducerState:
         if first_offset is None:
             return None
         del self._ongoing[batch.producer_id]
+        if self._completed is _NONE_COMPLETED:
+            self._completed = deque()
         self._completed.append(CompletedTxn(batch.producer_id, first_offset, offset, is_abort))
         if not is_abort:
             return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chronik.cluster.gossip import Gossip
+from chronik.cluster.image import ClusterImage
 from chronik.cluster.leadership import LeadershipTable
 from chronik.cluster.liveness import Liveness
 from chronik.cluster.metadata.topics import TopicPartitionImage
@@ -19,7 +20,7 @@ from chronik.log.reading import ColdRead, LogSlice
 from chronik.node.bootstrap import QuorumBootstrap, knows_founders
 from chronik.node.data_directory import Identity
 from chronik.node.log_end_recorder import LogEndRecorder
-from chronik.node.metadata_partition import METADATA_PARTITION, METADATA_TOPIC_ID
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.node.raft_ticks import RaftTicks
 from chronik.node.replication import Replication
 from chronik.raft.core.options import RaftOptions
@@ -42,8 +43,6 @@ _log = logging.getLogger(__name__)
 _FOUNDED = "cluster.founded"
 # It is answered in one turn of the loop. A peer that is lost receives it in its next handshake.
 _FOUNDED_SECONDS_MAX = 10.0
-
-METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 
 
 class RunningTransport(Transport, Protocol):
@@ -98,6 +97,8 @@ class ClusterRuntimeContext:
 class ClusterRuntime:
     """One per node of a cluster, for its life. Implements `raft.transport.TransportListener`."""
 
+    has_peers = True
+
     def __init__(self, member: ClusterMember, context: ClusterRuntimeContext) -> None:
         identity, node = context.identity, context.identity.node_id
         self.member = member
@@ -146,6 +147,20 @@ class ClusterRuntime:
             commits=self.commits,
             metadata_commits=self.metadata_commits,
         )
+
+    @property
+    def peers(self) -> PeerCalls:
+        return self.calls
+
+    @property
+    def propagation(self) -> Gossip:
+        return self.gossip
+
+    def open(self) -> None:
+        """The store is open: this node's identity depends on it."""
+
+    def check(self, image: ClusterImage) -> None:
+        """The metadata is what a majority has, which the store knows the members of."""
 
     async def join(self) -> Membership:
         """Connects to the other nodes, and finds the founders of the metadata; waits for them in a new

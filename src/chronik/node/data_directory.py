@@ -1,8 +1,8 @@
 """A node's data directory: one identity forever.
 
 Files as Kafka names them: `meta.properties`, `.kafka_cleanshutdown`, and `.lock` (`server.directory_lock`).
-Our own: `leader-epoch`, the term of this node's groups of one, raised at every start so that no epoch is used
-twice, and `clean-stop-checkpoint`, the state of each log at the last clean stop.
+Our own: `clean-stop-checkpoint`, the state of each log at the last clean stop, and `raft-state`, that of the
+groups. Earlier releases had `leader-epoch`, which is read once more.
 """
 
 import base64
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from chronik.log.checkpoint import read_file
-from chronik.log.disk import Disk, is_out_of_space, write_atomically
+from chronik.log.disk import Disk, write_atomically
 from chronik.log.vouched import VouchedLog, format_vouched, parse_vouched
 from chronik.node.partition_directories import METADATA_DIRECTORY, find_partitions
 from chronik.vocab.ids import LeaderEpoch, NodeId
@@ -23,7 +23,7 @@ _CLEAN = ".kafka_cleanshutdown"
 _EPOCH = "leader-epoch"
 # The state of each log at a clean stop: see `log.vouched`.
 _VOUCHED = "clean-stop-checkpoint"
-# `raft.state_store.STATE_FILE`, whose module a node alone does not import.
+# `raft.state_store.STATE_FILE`.
 _RAFT_STATE = "raft-state"
 
 
@@ -40,14 +40,14 @@ class Identity:
     directory_id: str
 
 
-def check_contents(disk: Disk) -> None:
+def check_contents(disk: Disk, *, has_peers: bool) -> None:
     """Raises DataDirectoryError for a directory whose partitions this broker may not use.
 
     Partitions that the metadata does not name would be removed, so the metadata must not be missing.
     """
     if disk.exists(METADATA_DIRECTORY) or not find_partitions(disk):
         return
-    if disk.exists(_RAFT_STATE):
+    if has_peers and disk.exists(_RAFT_STATE):
         # A node of a cluster: the others have the metadata, and send it again.
         return
     raise DataDirectoryError(
@@ -59,17 +59,6 @@ def check_contents(disk: Disk) -> None:
 def has_identity(disk: Disk) -> bool:
     """True if a node ever started here."""
     return disk.exists(_META)
-
-
-def check_alone(disk: Disk) -> None:
-    """Raises DataDirectoryError for a cluster's directory: a node alone would lead partitions that others
-    lead.
-    """
-    if disk.exists(_RAFT_STATE):
-        raise DataDirectoryError(
-            "the data directory is that of a node of a cluster. Set controller.quorum.voters as it was, "
-            "or choose another directory with --data-dir."
-        )
 
 
 def load_identity(
@@ -115,38 +104,27 @@ def renew_directory_id(disk: Disk) -> str:
     return identity.directory_id
 
 
-def next_leader_epoch(disk: Disk) -> LeaderEpoch:
-    """The epoch of this start: one more than that of the last, durable before it is used.
-
-    A disk without room keeps the last one: no log takes an epoch that it has records of, so nothing comes
-    twice. Raises OSError, DataDirectoryError.
+def earlier_leader_epoch(disk: Disk) -> LeaderEpoch | None:
+    """Returns the epoch of the last start of a release that had one for all only replicas of a node, and no
+    terms of them; None where there is none. Raises OSError, DataDirectoryError.
     """
-    last = _last_epoch(disk)
-    epoch = LeaderEpoch(last + 1)
-    try:
-        write_atomically(disk, _EPOCH, f"{epoch}\n".encode())
-    except OSError as error:
-        if last < 0 or not is_out_of_space(error):
-            raise OSError(
-                error.errno, f"cannot write {_EPOCH} in the data directory: {error.strerror}"
-            ) from error
-        _log.warning(
-            "could not write leader-epoch; it is written when there is room",
-            extra={"file": _EPOCH, "error": str(error)},
-        )
-    return epoch
-
-
-def _last_epoch(disk: Disk) -> int:
     if not disk.exists(_EPOCH):
-        return -1
+        return None
     text = _read(disk, _EPOCH).strip()
     if not text.isdigit():
         raise DataDirectoryError(
             f"{_EPOCH} is damaged. Write a number into it that is larger than every epoch in the "
             "partitions' leader-epoch-checkpoint files."
         )
-    return int(text)
+    return LeaderEpoch(int(text))
+
+
+def forget_earlier_leader_epoch(disk: Disk) -> None:
+    """Every partition has a term above it, durably. Raises OSError."""
+    if disk.exists(_EPOCH):
+        disk.remove(_EPOCH)
+        disk.sync_directory("")
+        _log.info("leader epochs of an earlier release taken over into raft-state")
 
 
 def has_clean_mark(disk: Disk) -> bool:

@@ -8,6 +8,7 @@ disk, whatever moment the last process ended at; `close` leaves the mark of a cl
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +34,6 @@ from chronik.cluster.metadata.features import FeatureChanges, Features
 from chronik.cluster.metadata.premises import TopicDefaults
 from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.cluster.metadata_service import SUBMIT_SECONDS, MetadataService
-from chronik.cluster.peers import NoPeers
 from chronik.cluster.producer_ids import ProducerIds
 from chronik.cluster.record_codec import UnreadableRecord
 from chronik.cluster.registration import Registration
@@ -45,8 +45,9 @@ from chronik.log.vouched import VouchedLog
 from chronik.node.data_directory import (
     DataDirectoryError,
     Identity,
+    earlier_leader_epoch,
+    forget_earlier_leader_epoch,
     leave_clean_mark,
-    next_leader_epoch,
     read_vouched,
     take_clean_mark,
     write_vouched,
@@ -63,14 +64,15 @@ from chronik.node.partition_directories import (
 )
 from chronik.node.partitions import LocalPartitions
 from chronik.node.progress import Stage, describe, refusals
+from chronik.node.single_node import SingleNode, SingleNodeContext
 from chronik.node.storage_health import StorageHealth
 from chronik.raft.group import GroupId
 from chronik.raft.latency import Timer
-from chronik.raft.solo import FlushPolicy
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.syncer import Syncer
 from chronik.vocab.config.broker import BrokerConfig
 from chronik.vocab.config.definition import ResourceType
-from chronik.vocab.config.topic import TopicConfig, resolve_topic_config, topic_defaults
+from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG, TopicConfig, resolve_topic_config, topic_defaults
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import CONSUMER_OFFSETS_TOPIC, TopicPartition
 from chronik.vocab.invariant import InvariantViolation, invariant
@@ -125,6 +127,7 @@ class LocalBroker:
         self._config = config
         self._identity = identity
         self._topic_defaults = topic_defaults(config)
+        self._last_topic_config = DEFAULT_TOPIC_CONFIG
         self._stage = Stage.OPENING if machine.member is None else Stage.JOINING
         # True once everything on disk is open: until then a clean mark would be false.
         self._is_opened = False
@@ -138,7 +141,9 @@ class LocalBroker:
         self.traffic = Traffic()
         self._partitions = self._make_partitions(machine)
         self._leadership = LeadershipTable()
+        # None on a node that is its cluster.
         self._runtime = self._make_runtime(machine)
+        self._groups: ClusterRuntime | SingleNode = self._runtime or self._make_single_node(machine)
         self._replicas = ReplicaManager(
             node_id=identity.node_id,
             factory=self._partitions,
@@ -157,13 +162,12 @@ class LocalBroker:
             config.int("metadata.log.max.record.bytes.between.snapshots"),
             machine.timer,
         )
-        runtime = self._runtime
         self._metadata = MetadataService(
             self.metadata_partition,
             self._topic_creation_defaults,
             machine.randomness,
-            peers=None if runtime is None else runtime.calls,
-            propagation=None if runtime is None else runtime.gossip,
+            peers=self._groups.peers if self._groups.has_peers else None,
+            propagation=self._groups.propagation,
             epochs_heard=self._leadership.epochs,
             node=identity.node_id,
         )
@@ -206,6 +210,18 @@ class LocalBroker:
         )
         return ClusterRuntime(machine.member, context)
 
+    def _make_single_node(self, machine: Machine) -> SingleNode:
+        return SingleNode(
+            SingleNodeContext(
+                node=self._identity.node_id,
+                directory_id=self._identity.directory_id,
+                disk=self._disk,
+                syncer=self.syncer,
+                clock=machine.clock,
+                randomness=machine.randomness,
+            )
+        )
+
     def _make_background(self) -> "BackgroundTasks | None":
         if self._runtime is None:
             return None
@@ -220,8 +236,7 @@ class LocalBroker:
         )
 
     def _make_broker(self, machine: Machine, endpoints: Mapping[str, Endpoint]) -> Broker:
-        config, replicas = self._config, self._replicas
-        peers = NoPeers(self._identity.node_id) if self._runtime is None else self._runtime.calls
+        config, replicas, peers = self._config, self._replicas, self._groups.peers
         offsets_log = InternalLog(
             partial(replicas.replica, CONSUMER_OFFSETS_TOPIC), replicas.load, machine.clock
         )
@@ -305,15 +320,16 @@ class LocalBroker:
 
         The caller must call `close` afterwards in any case.
         """
-        runtime = self._runtime
-        leader_epoch = next_leader_epoch(self._disk)
+        self._groups.open()
+        earlier_epoch = earlier_leader_epoch(self._disk)
         self._vouched = read_vouched(self._disk)
         self._was_clean = take_clean_mark(self._disk)
         self._partitions.begin(
-            leader_epoch=leader_epoch,
+            replication=self._groups.replication,
+            has_peers=self._groups.has_peers,
+            earlier_epoch=earlier_epoch,
             was_clean=self._was_clean,
             vouched=self._vouched,
-            replication=None if runtime is None else runtime.replication,
         )
         try:
             await self._open_metadata()
@@ -323,11 +339,19 @@ class LocalBroker:
                 f"the metadata log in {METADATA_DIRECTORY} cannot be used: {error}"
             ) from error
         self._is_opened = True
+        self._forget_earlier_epoch()
         self._stage = Stage.REGISTERING
         await self._register()
         self._stage = Stage.SERVING
         if self._background is not None:
             self._background.start()
+
+    def _forget_earlier_epoch(self) -> None:
+        """What a release left that kept the epochs of only replicas there: the store has them now."""
+        if self._replicas.statistics().offline == 0:
+            with suppress(OSError):
+                self._groups.replication.store.sync_now()
+                forget_earlier_leader_epoch(self._disk)
 
     async def drain(self) -> None:
         """Before a node of a cluster stops: transfers its leaderships, and has clients redirected."""
@@ -341,7 +365,6 @@ class LocalBroker:
 
     async def close(self) -> None:
         """Syncs and closes everything. Requests must have ended."""
-        runtime = self._runtime
         # A node that only waited for others has not touched the clean state on its disk.
         is_mark_true = self._is_opened or (self._was_clean and self._stage is Stage.CATCHING_UP)
         self._stage = Stage.CLOSING
@@ -355,8 +378,7 @@ class LocalBroker:
         await self.syncer.drain()
         is_clean = await self._replicas.close()
         is_clean = await self.metadata_partition.close() and is_clean
-        if runtime is not None:
-            is_clean = await runtime.close() and is_clean
+        is_clean = await self._groups.close() and is_clean
         if is_clean and is_mark_true:
             try:
                 # Logs that were not opened are unchanged.
@@ -370,22 +392,21 @@ class LocalBroker:
                 )
 
     async def _open_metadata(self) -> None:
+        """Find the others, if any, and learn all they know: as long as it takes a majority to be there."""
         metadata = self._metadata
         self.metadata_partition.load_snapshot(metadata)
+        membership = await self._groups.join()
         if self._runtime is None:
-            self.metadata_partition.open_solo(self._identity.node_id, metadata)
+            self.metadata_partition.open(membership, metadata)
             metadata.replay()
         else:
-            await self._join(self._runtime)
+            self._stage = Stage.CATCHING_UP
+            self.metadata_partition.open(membership, metadata)
+            await self._catch_up(self._runtime)
+        self._groups.check(metadata.image)
         self._leadership.subscribe(self._on_leader)
 
-    async def _join(self, runtime: "ClusterRuntime") -> None:
-        """Connects to the other nodes, and applies all their metadata. Waits until a majority is
-        connected.
-        """
-        membership = await runtime.join()
-        self._stage = Stage.CATCHING_UP
-        self.metadata_partition.open_replica(membership, self._metadata)
+    async def _catch_up(self, runtime: "ClusterRuntime") -> None:
         # Partitions are created as soon as others have committed them: without this name their directories
         # would have no owner after a crash (`check_contents`).
         self._disk.sync_directory("")
@@ -405,8 +426,7 @@ class LocalBroker:
         self._on_configuration(delta, image)
         self._coordinators.on_metadata(delta, image)
         own = [created for created in delta.partitions_created if self._has_replica(created)]
-        if self._runtime is not None:
-            self._runtime.forget_unknown(own)
+        self._groups.forget_unknown(own)
         self._clear_strays({f"{created.topic.name}-{created.partition}": created for created in own})
         await self._replicas.start(delta, image)
         metadata.subscribe(self._on_configuration)
@@ -441,7 +461,7 @@ class LocalBroker:
             return
         deleted = self.metadata_partition.deleted_topics()
         for directory, topic_id in sorted(strays.items()):
-            if topic_id is not None and (topic_id in deleted or self._runtime is not None):
+            if topic_id is not None and (topic_id in deleted or self._groups.has_peers):
                 if topic_id in self._metadata.image.topics_by_id:
                     _log.info("directory of a removed replica removed", extra={"directory": directory})
                 else:
@@ -474,7 +494,7 @@ class LocalBroker:
             except KafkaError as error:
                 if error.code is ErrorCode.UNSUPPORTED_VERSION:
                     raise DataDirectoryError(str(error)) from error
-                if self._runtime is None:
+                if not self._groups.has_peers:
                     await self._on_refused(error)
                     return
                 _log.info("not registered yet", extra={"reason": str(error)})
@@ -517,7 +537,11 @@ class LocalBroker:
     # Callbacks between rooms.
 
     def _topic_config(self, image: ClusterImage, topic: str) -> TopicConfig:
-        return resolve_topic_config(self._topic_defaults, image.topic_config(topic))
+        config = resolve_topic_config(self._topic_defaults, image.topic_config(topic))
+        if config != self._last_topic_config:
+            self._last_topic_config = config
+        # One value for all partitions that were opened one after the other and have the same settings.
+        return self._last_topic_config
 
     def _topic_creation_defaults(self) -> TopicDefaults:
         return TopicDefaults(

@@ -7,18 +7,25 @@ with the log at the next start.
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
 
-from chronik.raft.host import RaftHost
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_store import StateStore
 
 # Some 60 bytes for each log that was written to in that time.
 RECORD_SECONDS = 1.0
 
 
-class LogEndRecorder:
-    """Owned by the node's cluster runtime. Created, started and stopped with it."""
+class GroupsHost(Protocol):
+    """Who has the groups."""
 
-    def __init__(self, host: RaftHost, store: StateStore) -> None:
+    def groups(self) -> list[ReplicatedGroup]: ...
+
+
+class LogEndRecorder:
+    """Owned by who owns the node's groups. Created, started and stopped with it."""
+
+    def __init__(self, host: GroupsHost, store: StateStore) -> None:
         self._host = host
         self._store = store
         self._timer: asyncio.TimerHandle | None = None

@@ -6,6 +6,7 @@ of its groups remove it from their voters, send it everything, and make it a vot
 """
 
 import logging
+from collections.abc import Callable
 
 from chronik.log.disk import Disk
 from chronik.log.names import LOG
@@ -22,6 +23,26 @@ def open_store(disk: Disk) -> StateStore:
     OSError, StoreTooNew and DataDirectoryError.
     """
     store = _open_store(disk)
+    store.remove_copy()
+    return store
+
+
+def open_own_store(disk: Disk, check: Callable[[StateStore], None]) -> StateStore:
+    """The store of a node that is its cluster. A lost one costs nothing that the logs do not have, for nobody
+    else has a vote. `check` raises for one that is not this node's to use, before anything is changed. Raises
+    OSError, StoreTooNew, and what `check` does.
+    """
+    try:
+        store = StateStore.open(disk)
+    except StoreDamaged as damage:
+        extra = {"file": STATE_FILE, "what": str(damage)}
+        restored = StateStore.restore(disk)
+        if restored is None:
+            _log.error("terms were lost: leader epochs go on from those in the logs", extra=extra)
+            return StateStore.begin_anew(disk)
+        _log.error("terms and votes restored: the copy of the last stop is whole", extra=extra)
+        store = restored
+    check(store)
     store.remove_copy()
     return store
 

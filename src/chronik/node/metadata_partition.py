@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from chronik.broker.internal_log import InternalLog
 from chronik.broker.partition import Partition
@@ -22,6 +21,9 @@ from chronik.cluster.snapshot import decode_snapshot
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.node.metadata_snapshots import MetadataSnapshots
 from chronik.node.partitions import LocalPartitions
+from chronik.node.replication import NewReplica
+from chronik.raft.core.types import Membership
+from chronik.raft.group import GroupId
 from chronik.raft.latency import Latency, Rate, Timer
 from chronik.records.record import decode_records
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
@@ -30,15 +32,14 @@ from chronik.vocab.ids import METADATA_TOPIC, LeaderEpoch, NodeId, Offset, Topic
 from chronik.vocab.invariant import invariant
 from chronik.vocab.seams import Clock
 
-if TYPE_CHECKING:
-    from chronik.raft.core.types import Membership
-
 _log = logging.getLogger(__name__)
 
 METADATA_PARTITION = TopicPartition(METADATA_TOPIC, 0)
 
 # Which no metadata record names: the one KRaft reserves for its own log.
 METADATA_TOPIC_ID = TopicId(bytes(15) + b"\x01")
+
+METADATA_GROUP = GroupId(METADATA_TOPIC_ID, METADATA_PARTITION.partition)
 
 # Small segments, because a snapshot frees whole ones.
 _CONFIG = replace(
@@ -83,7 +84,6 @@ class MetadataPartition:
         self._is_paused = False
         # A snapshot that the log begins behind, and that is not applied because of the pause; None as a rule.
         self._unapplied: tuple[Offset, bytes] | None = None
-        self._is_alone = False
         # Resolved when this node leads no more.
         self._resignation: asyncio.Future[None] | None = None
         # Records appended here as the leader, and received from the leader, a second; and how long appends
@@ -96,18 +96,10 @@ class MetadataPartition:
 
     # Life.
 
-    def open_solo(self, node: NodeId, service: MetadataService) -> None:
-        """Opens it as the metadata of a node alone. Raises OSError, KafkaError."""
-        partition = self._partitions.open_solo(METADATA_PARTITION, METADATA_TOPIC_ID, _CONFIG, node)
-        self._is_alone = True
-        self._begin(partition, service)
-
-    def open_replica(self, membership: "Membership", service: MetadataService) -> None:
-        """Opens it as a replica of a cluster's metadata, which began with `membership`. Raises OSError,
+    def open(self, membership: Membership, service: MetadataService) -> None:
+        """Opens it as a replica of the metadata, which began with `membership`. Raises OSError,
         KafkaError.
         """
-        from chronik.node.replication import NewReplica
-
         new = NewReplica(
             name=METADATA_PARTITION,
             topic_id=METADATA_TOPIC_ID,
@@ -117,7 +109,7 @@ class MetadataPartition:
             hooks=self,
         )
         self._service = service
-        self._begin(self._partitions.open_replicated(new, _CONFIG, sorted(membership.voters)), service)
+        self._begin(self._partitions.open_replica(new, _CONFIG, sorted(membership.voters)), service)
         # Not with the first batch: others' batches may make partitions' directories as soon.
         self.partition.log.make_directory()
 
@@ -175,9 +167,9 @@ class MetadataPartition:
     @property
     def can_decide(self) -> bool:
         partition = self._partition
-        if self._is_alone:
+        if partition is not None and not partition.is_replicated:
             # There is no other reader: failures are to be raised.
-            return partition is not None
+            return True
         return (
             partition is not None
             and not self._is_paused
@@ -234,7 +226,10 @@ class MetadataPartition:
 
     def on_partition_leadership(self, partition: Partition) -> None:
         if not partition.is_leader and self._appending is not None and not self._appending.done():
+            # Another node may take it.
             error = KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "the controller is another node now")
+            if not partition.is_replicated:
+                error = partition.group.refusal()
             self._appending.set_exception(error)
         if not partition.is_leader and self._resignation is not None and not self._resignation.done():
             self._resignation.set_result(None)

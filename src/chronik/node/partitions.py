@@ -1,13 +1,12 @@
 """Opens, changes, closes and deletes this node's partitions: combines log, group and Kafka's rules.
 
-Implements `broker.replica_manager.PartitionFactory`. Partitions are replicated by the node's
-`raft.host.RaftHost`, also those with one replica; those of a node alone are groups of one (`raft.solo`).
+Implements `broker.replica_manager.PartitionFactory`.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple
 
 from chronik.broker.partition import Partition
 from chronik.broker.replica_steps import LocalStep, local_step
@@ -25,28 +24,16 @@ from chronik.node.partition_directories import (
     set_aside,
     topic_of,
 )
+from chronik.node.replication import NewReplica, Replication
 from chronik.node.storage_health import StorageHealth
-from chronik.raft.group import Group, GroupId, GroupListener
-from chronik.raft.solo import FlushPolicy, SoloGroup
+from chronik.raft.group import GroupId
+from chronik.raft.persistence import FlushPolicy
+from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.syncer import Syncer
 from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import (
-    FIRST_EPOCH,
-    METADATA_TOPIC,
-    LeaderEpoch,
-    NodeId,
-    Offset,
-    TopicId,
-    TopicPartition,
-)
-from chronik.vocab.invariant import invariant
+from chronik.vocab.ids import METADATA_TOPIC, LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.seams import Clock
-
-if TYPE_CHECKING:
-    # A node alone has no use for them, and starts sooner without.
-    from chronik.node.replication import NewReplica, Replication
-    from chronik.raft.replicated import ReplicatedGroup
 
 _log = logging.getLogger(__name__)
 
@@ -58,22 +45,10 @@ _CLOSED_AT_ONCE = 64
 _CLOSE_SECONDS_MAX = 4.0
 
 
-class LocalGroup(Group, Protocol):
-    """A group of either kind, as its maker sees it."""
-
-    def listen(self, listener: GroupListener) -> None: ...
-
-    def set_write_caching(self, policy: FlushPolicy | None) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class _Opened(NamedTuple):
     """The state needed to close an open partition."""
 
-    group: LocalGroup
-    # None on a node alone.
-    replica: "ReplicatedGroup | None"
+    group: ReplicatedGroup
     # Where the log ended when its files were as a clean close leaves them; None when they were not.
     clean_end_offset: Offset | None
 
@@ -99,13 +74,15 @@ class LocalPartitions:
         self._flush = flush
         self._producer_id_expiration_ms = producer_id_expiration_ms
         self._traffic = traffic
-        self._leader_epoch = LeaderEpoch(0)
+        self._earlier_epoch: LeaderEpoch | None = None
+        self._has_peers = False
         self._was_clean = False
         # Notes of each log, by directory: of the last clean stop, and for the next one.
         self._vouched: dict[str, VouchedLog] = {}
         self.closed: dict[str, VouchedLog] = {}
         self.health = StorageHealth()
-        self._replication: Replication | None = None
+        # Invariant: there from `begin` on, before which nothing is opened.
+        self._replication: Replication
         self._opened: dict[Partition, _Opened] = {}
         # One at a time, so that cold reads do not wait behind a topic of a thousand partitions.
         self._removing = asyncio.Lock()
@@ -118,35 +95,33 @@ class LocalPartitions:
     def begin(
         self,
         *,
-        leader_epoch: LeaderEpoch,
+        replication: Replication,
+        has_peers: bool,
+        earlier_epoch: LeaderEpoch | None,
         was_clean: bool,
         vouched: Mapping[str, VouchedLog] | None = None,
-        replication: "Replication | None" = None,
     ) -> None:
-        """Sets the parameters of this start; called before any partition is opened."""
-        self._leader_epoch = leader_epoch
+        """Sets the parameters of this start; called before any partition is opened. `earlier_epoch`: see
+        `data_directory.earlier_leader_epoch`.
+        """
+        self._earlier_epoch = earlier_epoch
+        self._has_peers = has_peers
         self._was_clean = was_clean
         self._vouched = dict(vouched or {})
         self._replication = replication
 
     def open(self, created: TopicPartitionImage, config: TopicConfig) -> Partition:
         """See `PartitionFactory.open`. Remains of another topic of this name are moved aside first."""
-        name = TopicPartition(created.topic.name, created.partition)
         image, replication = created.image, self._replication
-        if replication is None:
-            invariant(len(image.nodes) == 1, "a replicated partition on a node alone")
-            return self.open_solo(name, created.topic.topic_id, config, image.nodes[0], image.first_epoch)
-        new = replication.new_replica(created, self._leader_epoch)
+        new = replication.new_replica(created, self._earlier_epoch)
         self._clear_earlier_replica(new, image, replication)
-        if new.is_only:
+        if new.is_only and self._has_peers:
             self._check_only_replica(new, image, replication)
-        partition = self.open_replicated(new, config, image.nodes)
+        partition = self.open_replica(new, config, image.nodes)
         self.change_replicas(partition, image)
         return partition
 
-    def _check_only_replica(
-        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
-    ) -> None:
+    def _check_only_replica(self, new: NewReplica, image: PartitionImage, replication: Replication) -> None:
         """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
         if self._disk.exists(str(new.name)):
             return
@@ -164,7 +139,7 @@ class LocalPartitions:
             )
 
     def _clear_earlier_replica(
-        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
+        self, new: NewReplica, image: PartitionImage, replication: Replication
     ) -> None:
         """Removes the remains of an earlier replica, which are no part of the new one. Raises OSError, and
         KafkaError while the metadata is older than the remains.
@@ -182,9 +157,7 @@ class LocalPartitions:
         elif step is LocalStep.MAKE and image.change is not None and not new.is_only:
             self._keep_unknown_copy(new, image, replication)
 
-    def _keep_unknown_copy(
-        self, new: "NewReplica", image: PartitionImage, replication: "Replication"
-    ) -> None:
+    def _keep_unknown_copy(self, new: NewReplica, image: PartitionImage, replication: Replication) -> None:
         """A node that had all of a partition, and lost its store while the partition was to get more
         replicas, cannot tell whether these have the records. It takes theirs, and keeps its own copy.
         """
@@ -197,13 +170,9 @@ class LocalPartitions:
                 extra={"partition": str(new.name), "kept": kept},
             )
 
-    def open_replicated(
-        self, new: "NewReplica", config: TopicConfig, replicas: Sequence[NodeId]
-    ) -> Partition:
+    def open_replica(self, new: NewReplica, config: TopicConfig, replicas: Sequence[NodeId]) -> Partition:
         """Opens this node's replica of a partition; creates and begins it when it does not exist."""
         replication = self._replication
-        invariant(replication is not None, "a replicated partition on a node alone")
-        assert replication is not None
         existed = self._disk.exists(str(new.name))
         has_others = not replication.is_only_replica(new)
         log = self._open_log(new.name, new.topic_id, config, has_other_replicas=has_others)
@@ -213,8 +182,8 @@ class LocalPartitions:
         revision = group.replica_id.revision
         partition = self._partition(new.name, new.topic_id, replicas, log, group, config, revision)
         is_clean = existed and not log.recovery.was_scanned
-        self._opened[partition] = _Opened(group, group, log.end_offset if is_clean else None)
-        replication.begin(group, new)
+        self._opened[partition] = _Opened(group, log.end_offset if is_clean else None)
+        self._replication.begin(group, new)
         return partition
 
     def _on_leader_found(self, partition: Partition) -> None:
@@ -222,34 +191,13 @@ class LocalPartitions:
         if self.on_replaceable is not None:
             asyncio.get_running_loop().call_soon(self.on_replaceable, partition)
 
-    def open_solo(
-        self,
-        name: TopicPartition,
-        topic_id: TopicId,
-        config: TopicConfig,
-        node: NodeId,
-        first_epoch: LeaderEpoch = FIRST_EPOCH,
-    ) -> Partition:
-        """Opens a partition whose only replica is this node's. `first_epoch`: above all earlier ones of
-        its name.
-        """
-        existed = self._disk.exists(str(name))
-        log = self._open_log(name, topic_id, config, has_other_replicas=False)
-        # An epoch never comes twice: it rises with each start, also when the file that counts these was lost.
-        epoch = LeaderEpoch(max(self._leader_epoch + first_epoch - FIRST_EPOCH, log.latest_epoch + 1))
-        group = SoloGroup(log, self._syncer, epoch, node=node, write_caching=self._flush_policy(config))
-        partition = self._partition(name, topic_id, (node,), log, group, config)
-        is_clean = existed and not log.recovery.was_scanned
-        self._opened[partition] = _Opened(group, None, log.end_offset if is_clean else None)
-        return partition
-
     def _partition(
         self,
         name: TopicPartition,
         topic_id: TopicId,
         replicas: Sequence[NodeId],
         log: PartitionLog,
-        group: LocalGroup,
+        group: ReplicatedGroup,
         config: TopicConfig,
         revision: int = 0,
     ) -> Partition:
@@ -279,9 +227,7 @@ class LocalPartitions:
         if image.change is None:
             return
         partition.change_replicas(image.nodes, len(image.wanted))
-        replica = self._opened[partition].replica
-        if replica is not None and self._replication is not None:
-            self._replication.host.expect(replica, frozenset(image.nodes))
+        self._replication.host.expect(self._opened[partition].group, frozenset(image.nodes))
 
     # The end of the node.
 
@@ -308,17 +254,15 @@ class LocalPartitions:
         """Notifies the other nodes at once of the leaderships that this node gives up: they would wait for
         it until its connections close.
         """
-        replicas = [self._opened[partition].replica for partition in partitions]
-        for replica in replicas:
-            if replica is not None:
-                replica.resign()
+        for partition in partitions:
+            self._opened[partition].group.resign()
         # It is sent at the end of this turn.
         await asyncio.sleep(0)
 
     async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
         failures: dict[Partition, OSError] = {}
         syncs: dict[Partition, Sequence[Syncable]] = {}
-        replicas = {partition: self._opened[partition].replica for partition in partitions}
+        groups = {partition: self._opened[partition].group.id for partition in partitions}
         for partition in partitions:
             try:
                 syncs[partition] = self._flush_log(partition)
@@ -333,7 +277,7 @@ class LocalPartitions:
                 partition.log.on_synced(partition.log.end_offset)
             except OSError as error:
                 failures[partition] = error
-        closed = {each: replica for each, replica in replicas.items() if replica and each not in failures}
+        closed = {each: group for each, group in groups.items() if each not in failures}
         failures.update(self._record_ends(closed))
         for partition in partitions:
             vouched = None if partition in failures else partition.log.vouch()
@@ -342,14 +286,14 @@ class LocalPartitions:
             partition.log.close()
         return failures
 
-    def _record_ends(self, closed: Mapping[Partition, "ReplicatedGroup"]) -> dict[Partition, OSError]:
+    def _record_ends(self, closed: Mapping[Partition, GroupId]) -> dict[Partition, OSError]:
         """Records the end of each log in the store. A log whose end could not be recorded is not closed
         cleanly: a loss of its end could not be detected later.
         """
-        ends = {replica.id: partition.log.end_offset for partition, replica in closed.items()}
         try:
-            if self._replication is not None:
-                self._replication.on_closed(ends)
+            self._replication.on_closed(
+                {group: partition.log.end_offset for partition, group in closed.items()}
+            )
         except OSError as error:
             return dict.fromkeys(closed, error)
         return {}
@@ -379,8 +323,7 @@ class LocalPartitions:
         """See `PartitionFactory.delete`. The files are removed in the background."""
         opened = self._opened.pop(partition)
         self._end_group(opened)
-        if opened.replica is not None and self._replication is not None:
-            self._replication.forget(opened.replica)
+        self._replication.forget(opened.group)
         self._traffic.forget(partition.name.topic)
         self._abandon(partition, LogFailed("the topic was deleted"))
         return self._free_name(partition)
@@ -397,7 +340,6 @@ class LocalPartitions:
     async def _remove_replica(self, partition: Partition) -> None:
         await partition.wait_until_idle()
         try:
-            assert self._replication is not None
             self._replication.discard(GroupId(partition.topic_id, partition.name.partition))
         except OSError as error:
             # Its promises are remembered, and its files exist: removed when the name is needed, or at the
@@ -410,7 +352,6 @@ class LocalPartitions:
 
     def remove_unopened(self, topic_id: TopicId, name: TopicPartition) -> None:
         """See `PartitionFactory.remove_unopened`. Raises OSError."""
-        assert self._replication is not None
         self._replication.discard(GroupId(topic_id, name.partition))
         self._vouched.pop(str(name), None)
         if topic_of(self._disk, str(name)) == topic_id:
@@ -429,21 +370,17 @@ class LocalPartitions:
 
     async def set_aside(self, partition: Partition) -> None:
         """See `PartitionFactory.set_aside`."""
-        opened, replication = self._opened.pop(partition), self._replication
+        opened = self._opened.pop(partition)
         self._end_group(opened)
         partition.log.fail(LogFailed("the log is set aside"))
         self.health.forget(partition.name)
         await partition.wait_until_idle()
         await self._syncer.wait_until_drained()
         partition.log.close()
-        replica = opened.replica
-        invariant(replication is not None and replica is not None, "{} has one replica", partition.name)
-        assert replication is not None
-        assert replica is not None
-        replication.on_set_aside(replica)
+        self._replication.on_set_aside(opened.group)
         kept = set_aside(self._disk, partition.name, partition.topic_id)
         self._vouched.pop(str(partition.name), None)
-        self._set_aside.setdefault(replica.id, []).append(kept)
+        self._set_aside.setdefault(opened.group.id, []).append(kept)
         extra = {"partition": str(partition.name), "kept": kept}
         _log.warning("incomplete log set aside: it is removed when the replica votes again", extra=extra)
 
@@ -463,10 +400,9 @@ class LocalPartitions:
     def _suspend(self, name: TopicPartition) -> None:
         """A leader that cannot read some of its log: others can."""
         found = next((one for one in self._opened if one.name == name), None)
-        replica = None if found is None else self._opened[found].replica
-        if found is None or replica is None or name.topic == METADATA_TOPIC:
+        if found is None or name.topic == METADATA_TOPIC:
             return
-        if replica.suspend(lambda: self._on_leader_found(found)):
+        if self._opened[found].group.suspend(lambda: self._on_leader_found(found)):
             _log.error(
                 "replica lost records inside its log: another one leads, and sends a whole copy",
                 extra={"partition": str(name)},
@@ -474,8 +410,6 @@ class LocalPartitions:
 
     def _remove_replaced(self) -> None:
         """For replicas that vote, and whose log is durable."""
-        if not self._set_aside or self._replication is None:
-            return
         for group_id in list(self._set_aside):
             group = self._replication.host.group(group_id)
             if group is not None and group.has_vote and group.synced_offset >= group.high_watermark > 0:
@@ -485,8 +419,7 @@ class LocalPartitions:
 
     def _end_group(self, opened: _Opened) -> None:
         opened.group.close()
-        if opened.replica is not None and self._replication is not None:
-            self._replication.end(opened.replica)
+        self._replication.end(opened.group)
 
     async def _free_name(self, partition: Partition) -> None:
         # A thread that still removed old segments would remove the new topic's.
@@ -566,7 +499,7 @@ class LocalPartitions:
     def _clear_name(self, directory: str) -> None:
         """The name belonged to another topic. In a cluster that one is deleted: a majority has this one."""
         topic_id = topic_of(self._disk, directory)
-        if self._replication is not None and topic_id is not None:
+        if self._has_peers and topic_id is not None:
             _log.info("directory of a deleted topic removed", extra={"directory": directory})
             self.remove_later(mark_for_deletion(self._disk, directory, topic_id))
         else:

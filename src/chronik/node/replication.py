@@ -1,12 +1,10 @@
-"""Creates a node's replicas: combines log, store and group, and starts first leaders.
-
-Created for a node of a cluster before its first replica is opened. A node alone has none.
-"""
+"""Creates a node's replicas: combines log, store and group, and starts first leaders."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from chronik.cluster.metadata.topics import TopicPartitionImage
 from chronik.log.damage import Damage, DamageKind
@@ -25,11 +23,10 @@ from chronik.raft.core.types import (
 from chronik.raft.directories import replica_directory
 from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting, RestartHooks
-from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.reconcile import Finding, Reconciled, adopt, reconcile
 from chronik.raft.replicated import ReplicatedGroup
-from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 from chronik.vocab.invariant import invariant
@@ -40,6 +37,20 @@ _log = logging.getLogger(__name__)
 # the start it led no others than its node counts; where others were members they were elected, too, and
 # clients that saw a later term would not believe an earlier one. So many without a record are none.
 _UNRECORDED_TERMS = 1_000
+
+
+class ReplicaHost(Protocol):
+    """Who runs the groups."""
+
+    def add(self, group: ReplicatedGroup) -> None: ...
+
+    def remove(self, group: ReplicatedGroup) -> None: ...
+
+    def group(self, group_id: GroupId) -> ReplicatedGroup | None: ...
+
+    def expect(self, group: ReplicatedGroup, replicas: frozenset[NodeId]) -> None:
+        """The replicas of a group are to be these, of which some may not be members yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +79,13 @@ class NewReplica:
 
 
 class Replication:
-    """One per node of a cluster, for the node's life."""
+    """One per node, for the node's life."""
 
-    def __init__(self, host: RaftHost, setting: GroupSetting) -> None:
+    def __init__(self, host: ReplicaHost, setting: GroupSetting) -> None:
         self.host = host
         self._setting = setting
+        # Of this node alone, as of the last only replica: most have the same, which takes 600 bytes.
+        self._alone = Membership(voters=frozenset({setting.node}))
         # Replicas that were opened and have not begun.
         self._unbegun: set[GroupId] = set()
         # Replicas whose incomplete log was set aside, which was reported before.
@@ -90,9 +103,15 @@ class Replication:
     def store(self) -> StateStore:
         return self._setting.store
 
-    def new_replica(self, created: TopicPartitionImage, start_epoch: LeaderEpoch) -> NewReplica:
-        """Returns the parameters by the metadata. `start_epoch`: see `data_directory.next_leader_epoch`."""
+    def new_replica(self, created: TopicPartitionImage, earlier_epoch: LeaderEpoch | None) -> NewReplica:
+        """Returns the parameters by the metadata. `earlier_epoch`: see
+        `data_directory.earlier_leader_epoch`.
+        """
         image = created.image
+        least = NO_TERM
+        if earlier_epoch is not None:
+            # Such a release added the topic's first epoch, less one, to its own.
+            least = LeaderEpoch(earlier_epoch + image.first_epoch - FIRST_TERM)
         return NewReplica(
             name=TopicPartition(created.topic.name, created.partition),
             topic_id=created.topic.topic_id,
@@ -105,7 +124,7 @@ class Replication:
             is_changed=image.change is not None,
             first_leader=image.first_leader,
             first_epoch=image.first_epoch,
-            least_epoch=LeaderEpoch(start_epoch + image.first_epoch - FIRST_TERM),
+            least_epoch=least,
         )
 
     def open(
@@ -115,7 +134,8 @@ class Replication:
         write_caching: FlushPolicy | None,
         on_leader_found: Callable[[], None],
     ) -> ReplicatedGroup:
-        """Returns the group of a replica, which receives nothing before `begin`. Raises OSError.
+        """Returns the group of a replica, which receives nothing before `begin`, and leads if it is the only
+        member. Raises OSError.
 
         `on_leader_found` is called when a replica whose log is incomplete can have another one.
         """
@@ -126,7 +146,7 @@ class Replication:
             found = self._prepare(new, log)
             if not self._has_begun(new, log):
                 self._unbegun.add(new.group_id)
-        return ReplicatedGroup(
+        group = ReplicatedGroup(
             new.group_id,
             log,
             self._setting,
@@ -135,13 +155,15 @@ class Replication:
             first_epoch=new.first_epoch,
             on_leader_found=on_leader_found if found is Finding.INCOMPLETE else None,
         )
+        group.lead_alone()
+        return group
 
     def begin(self, group: ReplicatedGroup, new: NewReplica) -> None:
-        """Its partition exists: from now on the group takes part, and leads if it is the only member."""
+        """Its partition exists: from now on the group takes part."""
         # One that was removed and made again begins nothing: the group goes on without it.
         is_new_founder = group.id in self._unbegun and new.revision == 0
         self._unbegun.discard(group.id)
-        if not group.lead_alone() and is_new_founder and new.first_leader is not None:
+        if is_new_founder and new.first_leader is not None:
             group.bootstrap(new.first_leader)
         self.host.add(group)
 
@@ -183,11 +205,12 @@ class Replication:
         their files are removed next. If the store has no room to record it, they are forgotten at a later
         start: a replica that is made before that has a later revision.
         """
+        unknown = [group for group in self.store.groups() if group not in known]
         with suppress(OSError):
-            for group in list(self.store.groups()):
-                if group not in known:
-                    self.store.forget(group)
-            self.store.sync_now()
+            for group in unknown:
+                self.store.forget(group)
+            if unknown:
+                self.store.sync_now()
 
     def _report(self, new: NewReplica, log: PartitionLog, found: Reconciled) -> None:
         name = str(new.name)
@@ -248,11 +271,12 @@ class Replication:
     def _prepare_only_replica(self, new: NewReplica, log: PartitionLog) -> None:
         """Have the store agree with the log."""
         own = self._own_replica(new)
-        membership = Membership(voters=frozenset({own.node}), replicas=frozenset({own}))
+        if own not in self._alone.replicas:
+            self._alone = Membership(voters=frozenset({own.node}), replicas=frozenset({own}))
         least_epoch = new.least_epoch
         if new.is_changed and self.store.get(new.group_id) is None:
             least_epoch = max(least_epoch, LeaderEpoch(log.latest_epoch + _UNRECORDED_TERMS))
-        found = adopt(log, self.store, new.group_id, membership, least_epoch, own.revision)
+        found = adopt(log, self.store, new.group_id, self._alone, least_epoch, own.revision)
         if found.is_loss:
             _log.error(
                 "records lost: they were durable, and this was the only replica",

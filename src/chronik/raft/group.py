@@ -1,7 +1,7 @@
 """The seam between a partition and consensus.
 
 A partition proposes batches and is notified when they are committed. The number of voters is invisible to it:
-`raft.solo.SoloGroup` commits after this node's own sync, a replicated group after a majority's.
+the only replica commits after this node's own sync, one of several after a majority's.
 """
 
 from collections.abc import Sequence

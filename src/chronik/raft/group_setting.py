@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from chronik.log.reading import ColdRead
-from chronik.raft.core.messages import Message
 from chronik.raft.core.options import RaftOptions
 from chronik.raft.group import GroupId
 from chronik.raft.latency import Latency
@@ -15,6 +14,7 @@ from chronik.vocab.ids import NodeId, Offset
 from chronik.vocab.seams import Clock, Randomness
 
 if TYPE_CHECKING:
+    from chronik.raft.core.messages import Message
     from chronik.raft.replicated import ReplicatedGroup
 
 
@@ -25,7 +25,7 @@ class GroupHost(Protocol):
         """Have `group.run` called at the end of this turn of the loop."""
         ...
 
-    def send(self, group: GroupId, message: Message, log_start: Offset) -> None: ...
+    def send(self, group: GroupId, message: "Message", log_start: Offset) -> None: ...
 
     def load(self, group: "ReplicatedGroup", cold: ColdRead) -> None:
         """Load in a thread; `group.on_loaded` or `group.on_load_failed` follows."""

@@ -7,6 +7,7 @@ behind the last marker, where nearly every question is asked. Pure; `raft.state_
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from chronik.raft.core.entries import TermStart
@@ -27,6 +28,10 @@ class MarkerRecord(NamedTuple):
     membership: Membership | None = None
 
 
+_index_of = itemgetter(0)
+_offset_of = itemgetter(1)
+
+
 class MarkerBase(NamedTuple):
     """The start of the description by markers: stands for `index` and everything before."""
 
@@ -44,15 +49,12 @@ class MarkerBase(NamedTuple):
 class Markers:
     """Made with the group's state, which owns them; changed by the store only."""
 
-    __slots__ = ("_indexes", "_last_index", "_last_offset", "_last_term", "_offsets", "_records", "base")
+    __slots__ = ("_last_index", "_last_offset", "_last_term", "_records", "base")
 
     def __init__(self, base: MarkerBase, records: Iterable[MarkerRecord] = ()) -> None:
         self.base = base
         # Invariant: rising in index; not falling in offset and term; all after `base`.
         self._records: list[MarkerRecord] = []
-        # The records' fields again, to bisect.
-        self._indexes: list[RaftIndex] = []
-        self._offsets: list[Offset] = []
         # Invariant: those of the last marker, or of the base when there is none.
         self._last_index = base.index
         self._last_offset = base.offset
@@ -74,8 +76,6 @@ class Markers:
         self.check((record,))
         index, offset, term, _ = record
         self._records.append(record)
-        self._indexes.append(index)
-        self._offsets.append(offset)
         self._last_index, self._last_offset, self._last_term = index, offset, term
 
     def check(self, records: Iterable[MarkerRecord]) -> None:
@@ -93,11 +93,11 @@ class Markers:
     def truncate(self, to: RaftIndex) -> None:
         """Drop those after `to`, which is not before the base."""
         invariant(to >= self.base.index, "truncation to {} before {}", to, self.base.index)
-        self._keep(0, bisect_right(self._indexes, to))
+        self._keep(0, bisect_right(self._records, to, key=_index_of))
 
     def rebase(self, base: MarkerBase) -> None:
         """Forget those at or before `base.index`; the base comes from `base_at`."""
-        first = bisect_right(self._indexes, base.index)
+        first = bisect_right(self._records, base.index, key=_index_of)
         self.base = base
         self._keep(first, len(self._records))
 
@@ -110,15 +110,14 @@ class Markers:
         """Returns the base of a log that begins after `index`."""
         base = self.base
         membership, membership_index = base.membership, base.membership_index
-        for record in reversed(self._records[: bisect_right(self._indexes, index)]):
+        for record in reversed(self._records[: bisect_right(self._records, index, key=_index_of)]):
             if record.membership is not None:
                 membership, membership_index = record.membership, record.index
                 break
         return MarkerBase(index, self.offset_after(index), self.term_at(index), membership, membership_index)
 
     def _keep(self, first: int, end: int) -> None:
-        for fields in (self._records, self._indexes, self._offsets):
-            del fields[end:], fields[:first]
+        del self._records[end:], self._records[:first]
         last = self._records[-1] if self._records else self.base
         self._last_index, self._last_offset, self._last_term = last.index, last.offset, last.term
 
@@ -144,7 +143,7 @@ class Markers:
         if offset >= self._last_offset:
             return RaftIndex(self._last_index + 1 + offset - self._last_offset)
         invariant(offset >= self.base.offset, "offset {} below {}", offset, self.base.offset)
-        position = bisect_right(self._offsets, offset)
+        position = bisect_right(self._records, offset, key=_offset_of)
         before = self._records[position - 1] if position else self.base
         return RaftIndex(before.index + 1 + offset - before.offset)
 
@@ -157,19 +156,20 @@ class Markers:
     def is_marker(self, index: RaftIndex) -> bool:
         if index > self._last_index:
             return False
-        position = bisect_left(self._indexes, index)
-        return position < len(self._indexes) and self._indexes[position] == index
+        position = bisect_left(self._records, index, key=_index_of)
+        return position < len(self._records) and self._records[position].index == index
 
     def between(self, first: RaftIndex, last: RaftIndex) -> Sequence[MarkerRecord]:
         """Returns the markers in [first, last]."""
         if first > self._last_index:
             return ()
-        return self._records[bisect_left(self._indexes, first) : bisect_right(self._indexes, last)]
+        begin = bisect_left(self._records, first, key=_index_of)
+        return self._records[begin : bisect_right(self._records, last, key=_index_of)]
 
     def next_at_or_after(self, index: RaftIndex) -> MarkerRecord | None:
         if index > self._last_index:
             return None
-        position = bisect_left(self._indexes, index)
+        position = bisect_left(self._records, index, key=_index_of)
         return self._records[position] if position < len(self._records) else None
 
     def term_starts(self, first: RaftIndex, last: RaftIndex) -> tuple[TermStart, ...]:
@@ -201,7 +201,7 @@ class Markers:
 
     def _at_or_before(self, index: RaftIndex) -> MarkerRecord | MarkerBase:
         invariant(index >= self.base.index, "index {} before {}", index, self.base.index)
-        position = bisect_right(self._indexes, index)
+        position = bisect_right(self._records, index, key=_index_of)
         return self._records[position - 1] if position else self.base
 
 

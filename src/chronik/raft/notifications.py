@@ -52,6 +52,24 @@ class ListenerNotifier:
     changed.
     """
 
+    __slots__ = (
+        "_commits",
+        "_group",
+        "_is_own_term_notified",
+        "_last_leader",
+        "_leader",
+        "_timed_end",
+        "_timed_from",
+        "_told_high_watermark",
+        "_truncated_to",
+        "elections",
+        "handed_over",
+        "high_watermark",
+        "leader_changes",
+        "listener",
+        "transfer_target",
+    )
+
     def __init__(self, group: NotifyingGroup, start_offset: Offset, commits: Latency) -> None:
         self._group = group
         self._commits = commits

@@ -4,16 +4,22 @@ A replica is known by its node, its files and its revision. One whose files were
 with another disk, or that was removed and created again, has another name than the one that made promises.
 """
 
-from chronik.raft.core.core import RaftCore
-from chronik.raft.core.ready import Ready
+from typing import TYPE_CHECKING
+
 from chronik.raft.core.types import Membership, RaftIndex, ReplicaId
 from chronik.raft.directories import replica_directory
 from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 
+if TYPE_CHECKING:
+    from chronik.raft.core.core import RaftCore
+    from chronik.raft.core.ready import Ready
+
 
 class OwnReplica:
     """Owned by its group. Created before the group's core, which it judges from then on."""
+
+    __slots__ = ("_group", "_membership_end", "_setting", "is_vote_open")
 
     def __init__(self, group: GroupId, setting: GroupSetting, last_index: RaftIndex) -> None:
         self._group = group
@@ -43,7 +49,7 @@ class OwnReplica:
         """True if a membership knows it by its present name."""
         return membership.replica(self._setting.node) == self.id
 
-    def may_vote(self, core: RaftCore) -> bool:
+    def may_vote(self, core: "RaftCore") -> bool:
         """False with files other than those the others know, or as another replica than they name; one
         that lost files must be named.
         """
@@ -53,7 +59,7 @@ class OwnReplica:
         is_told = self.losses == 0 or core.committed_membership.replica(own.node) is not None
         return is_told and core.is_replica_committed(own)
 
-    def judge(self, core: RaftCore, ready: Ready, last_index: RaftIndex) -> bool:
+    def judge(self, core: "RaftCore", ready: "Ready", last_index: RaftIndex) -> bool:
         """Updates the core's right to vote, after its last output. True if it changed.
 
         See `RaftCore.is_replica_committed`: a new membership may change it, now or when committed.

@@ -9,17 +9,18 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chronik.log.disk import Syncable
 from chronik.log.partition_log import PartitionLog
-from chronik.raft.core.messages import Message
 from chronik.raft.core.types import BEFORE_FIRST, RaftIndex, Term
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.vocab.ids import Offset
+
+if TYPE_CHECKING:
+    from chronik.raft.core.messages import Message
 
 
 class Persisted(Protocol):
@@ -41,7 +42,7 @@ class Persisted(Protocol):
         """The log is durable, or counted as durable, up to an entry of this term."""
         ...
 
-    def release(self, messages: Sequence[Message]) -> None:
+    def release(self, messages: "Sequence[Message]") -> None:
         """These messages may leave."""
         ...
 
@@ -50,8 +51,15 @@ class Persisted(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SyncRound:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushPolicy:
+    """When a write-cached log is synced: after so many bytes or so long after the first unsynced one."""
+
+    bytes_max: int
+    interval_ms: int
+
+
+class SyncRound(NamedTuple):
     """One round of syncs of a group: the writes that are durable when it ends well."""
 
     # The group's count of writes when the round began.
@@ -66,7 +74,7 @@ class SyncRound:
     restarts: int
     cuts: int
     # Messages that may leave when the round ends.
-    messages: tuple[Message, ...]
+    messages: "tuple[Message, ...]"
 
 
 @dataclass(slots=True)
@@ -81,7 +89,7 @@ class Durability:
     # Restarts and truncations.
     cuts: int = 0
     # Messages since the running round began.
-    waiting: list[Message] = field(default_factory=list)
+    waiting: "list[Message]" = field(default_factory=list)
     round: SyncRound | None = None
 
     @property
@@ -101,7 +109,7 @@ class Durability:
             self.durable = max(self.durable, done.writes)
         return done
 
-    def skip(self) -> list[Message]:
+    def skip(self) -> "list[Message]":
         """Counts all writes as durable now; returns the messages that waited for them."""
         self.durable = self.writes
         released, self.waiting = self.waiting, []
@@ -110,6 +118,21 @@ class Durability:
 
 class Persistence:
     """Made with its group, which alone writes. Implements `raft.syncer.Synced`."""
+
+    __slots__ = (
+        "_durability",
+        "_ended",
+        "_flush_timer",
+        "_group",
+        "_is_end_known",
+        "_log",
+        "_raft_log",
+        "_store",
+        "_store_written",
+        "_syncer",
+        "_unsynced_bytes",
+        "_write_caching",
+    )
 
     def __init__(
         self,
@@ -150,6 +173,12 @@ class Persistence:
         if self._write_caching is None:
             self._syncer.request(self)
 
+    def on_own_term_written(self) -> None:
+        """The store's last records are this group's, and what comes behind them waits for their sync."""
+        self._durability.writes += 1
+        self.on_store_written()
+        self._syncer.request(self)
+
     def on_appended_alone(self, size: int) -> bool:
         """`size` bytes were appended that no other replica waits for. True if they count as durable
         immediately.
@@ -183,7 +212,7 @@ class Persistence:
         """Something was written, perhaps; the rest was not."""
         self._durability.writes += 1
 
-    def hold(self, messages: Sequence[Message], *, has_written: bool) -> None:
+    def hold(self, messages: "Sequence[Message]", *, has_written: bool) -> None:
         """Releases `messages` once everything written so far is durable, or counts as such. `has_written`:
         there were writes other than those reported by `on_proposed`.
         """

@@ -5,31 +5,24 @@ and `run`. The results of all inputs in a turn of the loop are carried out at it
 proposals make one message to each follower, and one sync. Only a proposal is written at once, because its
 producer receives the offset. The partition is notified (`raft.notifications`) from `run` only.
 
-The only replica of a partition leads at once when it is opened, and counts to one without its core: it
-appends, requests a sync, and has committed when that ends (`_is_appending_alone`).
+The only replica of a partition leads at once when it is opened, and counts to one without a core: it appends,
+requests a sync, and has committed when that ends (`_is_appending_alone`). The core is created with the first
+input of another kind.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 from chronik.log.partition_log import AppendResult, LogFailed, PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
-from chronik.raft.core.core import RaftCore
-from chronik.raft.core.messages import (
-    AppendEntries,
-    Heartbeat,
-    Message,
-    RequestPreVote,
-    RestartLog,
-    TimeoutNow,
-)
-from chronik.raft.core.ready import Ready
 from chronik.raft.core.roles import Role
 from chronik.raft.core.types import (
     BEFORE_FIRST,
     FIRST_TERM,
     NO_TERM,
+    HardState,
     Membership,
     RaftIndex,
     Refusal,
@@ -37,19 +30,26 @@ from chronik.raft.core.types import (
     ReplicaId,
     Term,
 )
-from chronik.raft.follower_status import FollowerStatus
 from chronik.raft.group import GroupId, GroupListener, Replica
 from chronik.raft.group_setting import GroupSetting, RestartHooks
-from chronik.raft.markers import RestartPayload
+from chronik.raft.markers import MarkerRecord, RestartPayload
 from chronik.raft.notifications import ListenerNotifier
+from chronik.raft.only_member import OnlyMember, is_only_member, next_own_term
 from chronik.raft.own_replica import OwnReplica
-from chronik.raft.persistence import Persistence
+from chronik.raft.persistence import FlushPolicy, Persistence
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.solo import FlushPolicy
 from chronik.records.batch import Batch, stamp_batches
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset
 from chronik.vocab.invariant import InvariantViolation, invariant
+
+if TYPE_CHECKING:
+    # A node that has only replicas starts sooner without.
+    from chronik.raft.core.core import RaftCore
+    from chronik.raft.core.messages import Message
+    from chronik.raft.core.ready import Ready
+    from chronik.raft.follower_status import FollowerStatus
+    from chronik.raft.group_state import GroupState
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +93,6 @@ class ReplicatedGroup:
         self.is_suspended = on_leader_found is not None
         self._raft_log = ReplicatedLog(group_id, log, setting.store, self._load)
         self._own = OwnReplica(group_id, setting, self._raft_log.last_index)
-        self._core = self._make_core()
-        self._following = FollowerStatus(self._core, self._raft_log, setting)
         commits = setting.commits if hooks is None else setting.metadata_commits
         self._notifier = ListenerNotifier(self, log.start_offset, commits)
         self._persistence = Persistence(self, self._raft_log, setting.store, setting.syncer, write_caching)
@@ -104,10 +102,12 @@ class ReplicatedGroup:
         self._has_inputs = False
         # Proposals were written that no Ready has handed out yet.
         self._has_proposals = False
-        # Proposals go past the core, which receives them before its next input
+        # Proposals go past the core, if there is one, which receives them before its next input
         # (`RaftCore.begin_own_appends`), and are committed up to this offset.
         self._is_appending_alone = False
         self._own_committed = Offset(0)
+        # The store's number of the record that has the term, written without a core.
+        self._own_term_written = 0
         # Whether the core may allow that: as of its last leadership and membership.
         self._may_append_alone = False
         self._resting_ticks = 0
@@ -117,12 +117,30 @@ class ReplicatedGroup:
         self._failed_loads = 0
         # The log start offset of the leader, by its last message.
         self._leader_log_start = 0
+        # Invariant: it is the core until there is one, and None then.
+        self._stand_in: OnlyMember | None = None
+        self._following: FollowerStatus | None = None
+        state = self._state
+        memberships = state.markers.memberships()
+        if is_only_member(self._own.id, memberships):
+            self._stand_in = OnlyMember(memberships[-1][1], state.hard_state.term)
+            # It answers all that is asked of it, and is given no input.
+            self._core: RaftCore = cast("RaftCore", self._stand_in)
+        else:
+            self._make_core()
 
-    def _make_core(self) -> RaftCore:
-        setting = self._setting
-        state = setting.store.get(self.id)
+    @property
+    def _state(self) -> "GroupState":
+        state = self._store.get(self.id)
         invariant(state is not None, "no state of {}", self.id)
         assert state is not None
+        return state
+
+    def _make_core(self) -> None:
+        from chronik.raft.core.core import RaftCore
+        from chronik.raft.follower_status import FollowerStatus
+
+        setting, state = self._setting, self._state
         core = RaftCore(
             node=setting.node,
             name=self._own.id,
@@ -135,7 +153,8 @@ class ReplicatedGroup:
             first_term=self.first_epoch,
         )
         core.may_vote = self._own.may_vote(core)
-        return core
+        self._core, self._stand_in = core, None
+        self._following = FollowerStatus(core, self._raft_log, setting)
 
     # Calls of the partition.
 
@@ -155,7 +174,7 @@ class ReplicatedGroup:
 
     @property
     def known_leader(self) -> NodeId | None:
-        return None if self.is_suspended else self._core.leadership.leader
+        return None if self.is_suspended else self._core.leader
 
     @property
     def high_watermark(self) -> Offset:
@@ -262,12 +281,43 @@ class ReplicatedGroup:
             self._core.bootstrap(first_leader)
 
     def lead_alone(self) -> bool:
-        """Lead at once where this is the only replica; before anything else. False where it is not."""
-        if not self._core.lead_alone():
+        """Lead at once where this is the only replica; before anything else. False where it is not.
+
+        All of the log is durable, and nobody else has a vote, so it is committed. Nor need this replica's own
+        vote be durable before it counts: what is written in the term is committed when the term is durable,
+        too. Where it cannot be written, because the disk is full for example, this node leads nevertheless:
+        what is there can be read, and nothing bears a term that a crash could have come again.
+        """
+        stand_in, log = self._stand_in, self._raft_log
+        if stand_in is None:
             return False
-        self._input()
-        self._core.open_term()
+        last_term = log.term_at(log.last_index)
+        is_empty = log.last_index == BEFORE_FIRST
+        hard_state = self._state.hard_state
+        term = next_own_term(hard_state, last_term, self.first_epoch, is_empty=is_empty)
+        stand_in.lead(self._setting.node, term)
+        self._own_committed = self._notifier.high_watermark = self._log.end_offset
+        self._is_appending_alone = self._is_state_unwritten = True
+        with suppress(OSError):
+            self._write_own_term()
+        self._host.mark(self)
         return True
+
+    def _write_own_term(self) -> None:
+        """The term, and the marker that opens it. Raises OSError."""
+        store, log, term = self._store, self._raft_log, self._core.term
+        try:
+            if log.term_at(log.last_index) != term:
+                start = MarkerRecord(RaftIndex(log.last_index + 1), self._log.end_offset, term)
+                store.append_markers(self.id, [start])
+            store.set_hard_state(self.id, HardState(term=term, voted_for=self._setting.node))
+        except OSError as error:
+            if store.failure is not None:
+                self.fail(error)
+            raise
+        self._is_state_unwritten = False
+        self._own_term_written = store.written
+        self._persistence.on_own_term_written()
 
     def set_write_caching(self, policy: FlushPolicy | None) -> None:
         """Change the promise for records proposed from now on; earlier ones are synced at once."""
@@ -277,6 +327,8 @@ class ReplicatedGroup:
         """See `raft.group.Group.propose`."""
         try:
             if self._is_appending_alone:
+                if self._is_state_unwritten:
+                    self._write_own_term()
                 return self._append_alone(batches)
             if self._has_inputs or self._is_state_unwritten:
                 # Its pending writes come first.
@@ -286,6 +338,9 @@ class ReplicatedGroup:
             if self._is_state_unwritten and self.is_leader:
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the leader epoch could not be written")
             return self._append_alone(batches) if self._is_appending_alone else self._propose(batches)
+        except OSError as error:
+            message = f"the leader epoch could not be written: {error}"
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, message) from error
         except InvariantViolation as violation:
             _log.critical(
                 "replica stopped: an unexpected error; restart this node",
@@ -339,16 +394,23 @@ class ReplicatedGroup:
 
     def lagging(self) -> frozenset[NodeId]:
         """See `raft.group.Group.lagging`."""
-        return self._following.lagging()
+        return frozenset() if self._following is None else self._following.lagging()
 
     def replicas(self) -> Sequence[Replica]:
         """See `raft.group.Group.replicas`."""
-        return self._following.replicas() if self.is_leader else ()
+        if not self.is_leader:
+            return ()
+        if self._following is None:
+            now_ms = self._setting.clock.monotonic_ms()
+            return (Replica(self._setting.node, True, self._log.end_offset, now_ms, now_ms),)
+        return self._following.replicas()
 
     def transfer(self, to: NodeId) -> None:
         """See `raft.group.Group.transfer`."""
         if self._failed is not None:
             raise self.refusal()
+        if self._stand_in is not None:
+            raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "this node has the only replica")
         self._input()
         try:
             self._core.transfer_leadership(to)
@@ -365,7 +427,7 @@ class ReplicatedGroup:
         Returns False, and does nothing, while the other connected voters with all committed records are no
         majority: the records that this replica can serve would not be served at all.
         """
-        if not self.is_leader:
+        if not self.is_leader or self.is_alone:
             return False
         committed = self._core.committed
         # A suspended one has accepted nothing in this term, however short that is.
@@ -399,11 +461,17 @@ class ReplicatedGroup:
 
     def expect(self, replicas: frozenset[NodeId]) -> None:
         """The partition's replicas, of which some may not be members yet: they are not in sync."""
+        if self._following is None:
+            if replicas <= self.members:
+                return
+            self._input()
+        invariant(self._following is not None, "no core of {}", self.id)
+        assert self._following is not None
         self._following.expect(replicas)
 
     def has_membership(self, node: NodeId) -> bool:
         """On the leader: True if `node` has the membership in force in its log, durably."""
-        return self._following.has_membership(node)
+        return self._following is not None and self._following.has_membership(node)
 
     # The host's side.
 
@@ -425,17 +493,18 @@ class ReplicatedGroup:
     @property
     def laggards(self) -> frozenset[NodeId]:
         """The result of the last `look_for_laggards`."""
-        return self._following.laggards
+        return frozenset() if self._following is None else self._following.laggards
 
     def look_for_laggards(self) -> bool:
         """Called periodically; True if the set of in-sync replicas changed."""
-        return self.is_leader and self._following.look()
+        return self._following is not None and self.is_leader and self._following.look()
 
     def on_leader_changed(self) -> None:
         """See `raft.notifications.NotifyingGroup`."""
-        self._following.begin_term()
+        if self._following is not None:
+            self._following.begin_term()
 
-    def step(self, message: Message, log_start: int) -> None:
+    def step(self, message: "Message", log_start: int) -> None:
         """A message of another node, with the leader's log start where it sends one."""
         if self.is_suspended:
             self._step_suspended(message)
@@ -450,7 +519,9 @@ class ReplicatedGroup:
         if log_start > self._leader_log_start:
             self._leader_log_start = log_start
 
-    def _step_suspended(self, message: Message) -> None:
+    def _step_suspended(self, message: "Message") -> None:
+        from chronik.raft.core.messages import AppendEntries, Heartbeat, RestartLog
+
         is_leaders = isinstance(message, AppendEntries | Heartbeat | RestartLog)
         # A leader of an earlier term may lack records that this replica accepted since.
         if is_leaders and message.term >= self._core.term and self._on_leader_found is not None:
@@ -512,7 +583,8 @@ class ReplicatedGroup:
         """Carries out the results of this turn's inputs, and notifies the partition."""
         if self._is_closed:
             return
-        if self._failed is None and not self.is_suspended and not self._is_appending_alone:
+        is_run = not self.is_suspended and not self._is_appending_alone and self._stand_in is None
+        if self._failed is None and is_run:
             self._run_core()
         if self._failed is not None:
             self._notifier.notify_failure(self._failed)
@@ -562,7 +634,7 @@ class ReplicatedGroup:
             self._notifier.notify_commit(end_offset)
         return self._is_appending_alone
 
-    def release(self, messages: Sequence[Message]) -> None:
+    def release(self, messages: "Sequence[Message]") -> None:
         """See `raft.persistence.Persisted`."""
         for message in messages:
             if message.target == self._setting.node:
@@ -578,11 +650,32 @@ class ReplicatedGroup:
     # Carrying out.
 
     def _input(self) -> None:
-        if self._is_appending_alone:
-            self._is_appending_alone = False
-            self._core.end_own_appends(self._raft_log.last_before(self._own_committed))
+        if self._is_appending_alone or self._stand_in is not None:
+            self._end_appending_alone()
         self._has_inputs = True
         self._host.mark(self)
+
+    def _end_appending_alone(self) -> None:
+        """The core takes over, and is told of what went past it."""
+        was_leading, self._is_appending_alone = self._is_appending_alone, False
+        stand_in = self._stand_in
+        if stand_in is not None:
+            self._make_core()
+            if was_leading and not self._is_state_unwritten:
+                markers = self._state.markers
+                found, base = markers.leader_start(stand_in.term), markers.base
+                invariant(found or base.term == stand_in.term, "term {} was not opened", stand_in.term)
+                # Retention may have reached it.
+                start = base.index if found is None else found.index
+                committed = self._raft_log.last_before(self._own_committed)
+                if self._store.synced < self._own_term_written:
+                    committed = min(committed, RaftIndex(start - 1))
+                self._core.resume_alone(start, committed)
+            elif was_leading:
+                # `_run_core` has its term written.
+                self._core.lead_alone()
+        elif was_leading:
+            self._core.end_own_appends(self._raft_log.last_before(self._own_committed))
 
     def _run_core(self) -> None:
         """Runs until the core has no more output."""
@@ -605,7 +698,7 @@ class ReplicatedGroup:
             self._own_committed = self._raft_log.offset_after(self._core.committed)
             self._is_appending_alone = True
 
-    def _carry_out(self, ready: Ready) -> bool:
+    def _carry_out(self, ready: "Ready") -> bool:
         """True if it could be."""
         try:
             has_written = self._write(ready)
@@ -624,7 +717,7 @@ class ReplicatedGroup:
         self._persistence.hold(ready.messages_after_persistence, has_written=has_written)
         return True
 
-    def _write(self, ready: Ready) -> bool:
+    def _write(self, ready: "Ready") -> bool:
         """Writes log, markers, term and vote. True if anything was written that `propose` had not written
         already. Raises OSError, and KafkaError when entries differ from those sent.
         """
@@ -644,7 +737,7 @@ class ReplicatedGroup:
         has_cut = ready.truncate_to is not None or ready.restart is not None
         return has_appended or has_cut or ready.hard_state is not None
 
-    def _cut(self, ready: Ready) -> None:
+    def _cut(self, ready: "Ready") -> None:
         self._persistence.on_cut(is_restart=ready.restart is not None)
         if ready.restart is not None:
             payload = ready.restart.payload
@@ -657,7 +750,7 @@ class ReplicatedGroup:
         if ready.truncate_to is not None:
             self._notifier.on_truncated(self._raft_log.truncate(ready.truncate_to))
 
-    def _append(self, ready: Ready) -> bool:
+    def _append(self, ready: "Ready") -> bool:
         """True if something was appended; proposals are in the log already."""
         last, has_appended = self._raft_log.last_index, False
         for append in ready.appends:
@@ -671,7 +764,7 @@ class ReplicatedGroup:
                 self._resting_ticks = 0
         return has_appended
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: "Message") -> None:
         self._host.send(self.id, message, self._log.start_offset)
 
     def restart_payload(self, index: RaftIndex) -> RestartPayload:
@@ -693,7 +786,7 @@ class ReplicatedGroup:
 
     # Failures.
 
-    def _on_write_failed(self, ready: Ready, error: OSError | KafkaError) -> None:
+    def _on_write_failed(self, ready: "Ready", error: OSError | KafkaError) -> None:
         if isinstance(error, KafkaError):
             # Damaged on its way. Nothing is wrong here, and it comes again.
             _log.error(
@@ -738,8 +831,10 @@ class ReplicatedGroup:
         node leads no more.
         """
         core, source = self._core, self._setting.node
-        if core.role is not Role.LEADER:
+        if self._stand_in is not None or core.role is not Role.LEADER:
             return
+        from chronik.raft.core.messages import RequestPreVote, TimeoutNow
+
         followers = core.followers
         up = [node for node in followers if self._host.is_up(node)]
         voters = [node for node in up if node in self.voters]

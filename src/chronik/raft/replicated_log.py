@@ -6,12 +6,12 @@ order that recovery expects (`raft.reconcile`); the group syncs them in rounds.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from chronik.log.disk import Buffer
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
 from chronik.raft.core.entries import Append, Entries, Marker
-from chronik.raft.core.ready import LogStart
 from chronik.raft.core.types import RaftIndex, Term
 from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase, MarkerRecord, RestartPayload
@@ -21,11 +21,25 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
 from chronik.vocab.invariant import invariant
 
+if TYPE_CHECKING:
+    from chronik.raft.core.ready import LogStart
+
 Payload = Sequence[Buffer]
 
 
 class ReplicatedLog:
     """Made with its group, which alone writes to it."""
+
+    __slots__ = (
+        "_is_cut",
+        "_is_loading",
+        "_load",
+        "_loaded",
+        "_state",
+        "_store",
+        "group",
+        "log",
+    )
 
     def __init__(
         self, group: GroupId, log: PartitionLog, store: StateStore, load: Callable[[ColdRead], None]
@@ -122,7 +136,7 @@ class ReplicatedLog:
 
     # Writing.
 
-    def restart(self, start: LogStart) -> None:
+    def restart(self, start: "LogStart") -> None:
         """Drops everything and starts a log after `start.index`. Raises OSError."""
         payload = start.payload
         invariant(isinstance(payload, RestartPayload), "a restart without an offset")

@@ -337,6 +337,11 @@ class StateStore:
         finally:
             self.close()
 
+    def remove(self) -> None:
+        """Take back that it was made; the last thing done with it. Raises OSError."""
+        self._disk.remove(STATE_FILE)
+        self._disk.sync_directory("")
+
     def close(self) -> None:
         """Close the file as it is."""
         self._journal.file.close()

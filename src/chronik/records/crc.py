@@ -23,7 +23,7 @@ def _load() -> Callable[..., int]:
     # Packed otherwise, or imported already.
     from crc32c import crc32c
 
-    return crc32c  # type: ignore[no-any-return]
+    return crc32c
 
 
 crc32c = _load()

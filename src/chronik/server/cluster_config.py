@@ -7,9 +7,10 @@ import socket
 from collections.abc import Callable
 
 from chronik.log.disk import Disk
-from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember, MakeTransport, RunningTransport
+from chronik.node.cluster_runtime import ClusterMember, MakeTransport, RunningTransport
 from chronik.node.data_directory import DataDirectoryError, Identity, has_identity, load_identity
 from chronik.node.lost_store import is_new_member, open_store
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.node.peer_timings import PeerTimings
 from chronik.node.progress import nodes
 from chronik.node.raft_ticks import raft_ticks
@@ -70,6 +71,11 @@ def _check_voters(settings: Settings, store: StateStore) -> None:
     state = store.get(METADATA_GROUP)
     if state is None:
         return
+    if state.markers.base.membership.members == {settings.node_id}:
+        raise DataDirectoryError(
+            "the data directory cannot become a cluster's: it is that of a node alone. Choose an empty "
+            "directory with --data-dir; the other nodes will fill it."
+        )
     began, named = state.markers.base.membership.members, settings.voters.keys()
     if began != named:
         raise DataDirectoryError(

@@ -26,7 +26,6 @@ from chronik.log.damage import DamageKind
 from chronik.log.handle_cache import OPEN_FILES_MAX
 from chronik.node.data_directory import (
     Identity,
-    check_alone,
     check_contents,
     load_identity,
 )
@@ -165,7 +164,7 @@ class Node:
         self._closing.callback(lock.release)
         disk = RealDisk(self.settings.data_dir, self._troubles)
         self._closing.callback(disk.close)
-        check_contents(disk)
+        check_contents(disk, has_peers=bool(self.settings.voters))
         return disk
 
     def _identify(self, disk: RealDisk) -> "tuple[Identity, ClusterMember | None]":
@@ -175,7 +174,6 @@ class Node:
             from chronik.server.cluster_config import cluster_member
 
             return cluster_member(settings, disk, self._bind_raft())
-        check_alone(disk)
         return load_identity(disk, settings.node_id, settings.cluster_id), None
 
     def _bind_raft(self) -> list[socket.socket]:

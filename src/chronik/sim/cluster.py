@@ -19,10 +19,11 @@ from chronik.broker.partition import Partition
 from chronik.broker.replica_manager import DiskUsage
 from chronik.broker.session import Session
 from chronik.node import data_directory
-from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember
+from chronik.node.cluster_runtime import ClusterMember
 from chronik.node.data_directory import check_contents, load_identity
 from chronik.node.local_broker import LocalBroker, Machine
 from chronik.node.lost_store import is_new_member, open_store
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.node.raft_ticks import RaftTicks
 from chronik.raft.state_store import StateStore
 from chronik.raft.transport import PeerInfo
@@ -82,7 +83,7 @@ class SimNode:
 
     async def _open(self) -> None:
         disk = ProcessDisk(self.disk, self.process, self._watch, self._die, self._chance)
-        check_contents(disk)
+        check_contents(disk, has_peers=True)
         directory_id = f"directory-{self._chance.randrange(1 << 40):011x}"
         with patch.object(data_directory, "_new_id", lambda: directory_id):
             # As `server.cluster_config` does.

@@ -19,15 +19,23 @@ from chronik.broker.traffic import TopicTraffic
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
-from chronik.raft.solo import SoloGroup
+from chronik.node.replication import NewReplica, Replication
+from chronik.node.single_node import SingleNodeHost
+from chronik.raft.core.options import RaftOptions
+from chronik.raft.core.types import Membership
+from chronik.raft.group_setting import GroupSetting
+from chronik.raft.replicated import ReplicatedGroup
+from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record, decode_records
 from chronik.sim.disk import CrashDisk, PowerLost
 from chronik.vocab.config.topic import DEFAULT_TOPIC_CONFIG
 from chronik.vocab.errors import ErrorCode, KafkaError
-from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
+from chronik.vocab.ids import NodeId, Offset, TopicId, TopicPartition
 from tests.support.manual_clock import ManualClock
+
+NODE = NodeId(1)
 
 # Small segments, so that crashes also hit rolling.
 CONFIG = LogConfig(segment_bytes=600, index_interval_bytes=100)
@@ -49,16 +57,42 @@ class Acknowledgements:
         """Not acknowledged: nothing is promised."""
 
 
-def open_partition(disk: CrashDisk, epoch: int) -> tuple[Partition, Syncer]:
+def open_group(disk: CrashDisk, log: PartitionLog, syncer: Syncer) -> ReplicatedGroup:
+    host = SingleNodeHost()
+    setting = GroupSetting(
+        node=NODE,
+        directory_id="d",
+        options=RaftOptions(),
+        randomness=Random(1),
+        clock=ManualClock(),
+        store=StateStore.open(disk),
+        syncer=syncer,
+        host=host,
+        lag_ms=lambda: 0,
+    )
+    replication = Replication(host, setting)
+    new = NewReplica(
+        name=TopicPartition("t", 0),
+        topic_id=log.topic_id,
+        membership=Membership(voters=frozenset({NODE})),
+        is_only=True,
+        first_leader=NODE,
+    )
+    group = replication.open(new, log, None, lambda: None)
+    replication.begin(group, new)
+    return group
+
+
+def open_partition(disk: CrashDisk) -> tuple[Partition, Syncer]:
     clock = ManualClock()
     topic_id = TopicId(b"0123456789abcdef")
     log = PartitionLog.open("t-0", disk, CONFIG, clock, was_clean=False, topic_id=topic_id)
     syncer = Syncer(disk)
-    group = SoloGroup(log, syncer, LeaderEpoch(epoch), node=NodeId(1), write_caching=None)
+    group = open_group(disk, log, syncer)
     partition = Partition(
         name=TopicPartition("t", 0),
         topic_id=topic_id,
-        replicas=(NodeId(1),),
+        replicas=(NODE,),
         log=log,
         group=group,
         config=DEFAULT_TOPIC_CONFIG,
@@ -84,19 +118,24 @@ def stored(partition: Partition) -> list[bytes]:
     values: list[bytes] = []
     offset = partition.log.start_offset
     while offset < partition.high_watermark:
-        found = partition.read(offset, 10_000, is_read_committed=False, at_least_one=True)
-        read = found.load() if isinstance(found, ColdRead) else found
+        result = partition.read(offset, 10_000, is_read_committed=False, at_least_one=True)
+        read = result.load() if isinstance(result, ColdRead) else result
         for batch in read.batches():
             values += [record.value or b"" for record in decode_records(batch)]
         offset = Offset(read.end_offset)
     return values
 
 
-async def live(disk: CrashDisk, epoch: int, turns: list[int], acknowledged: dict[bytes, int]) -> None:
+async def found(disk: CrashDisk) -> list[bytes]:
+    partition, _ = open_partition(disk)
+    return stored(partition)
+
+
+async def live(disk: CrashDisk, turns: list[int], acknowledged: dict[bytes, int]) -> None:
     """Produce in bursts, each followed by its sync, resuming where the last acknowledgement was, until power
     is lost.
     """
-    partition, syncer = open_partition(disk, epoch)
+    partition, syncer = open_partition(disk)
     number = len(acknowledged)
     for burst in turns:
         for _ in range(burst):
@@ -121,14 +160,13 @@ def test_what_was_acknowledged_survives_every_power_loss(
 ) -> None:
     disk, chance = CrashDisk(), Random(seed)
     acknowledged: dict[bytes, int] = {}
-    for epoch, (power_lost_at, turns) in enumerate(lives):
+    for power_lost_at, turns in lives:
         disk.lose_power_at(power_lost_at)
         with suppress(PowerLost):
-            asyncio.run(live(disk, epoch, turns, acknowledged))
+            asyncio.run(live(disk, turns, acknowledged))
         disk.lose_power_at(None)
         disk.crash(chance)
-        partition, _ = open_partition(disk, epoch)
-        values = stored(partition)
+        values = asyncio.run(found(disk))
         for value, offset in acknowledged.items():
             assert values[offset] == value * 20
         # Idempotent and in order: nothing twice, nothing skipped, although answers were lost.

@@ -87,13 +87,14 @@ async def test_a_failure_is_told_to_all_who_wait() -> None:
     disk.fail("sync", "t-0/00000000000000000000.log", BROKEN)
     disk.let_go()
     await wait_until_idle()
-    assert told == ["produce KAFKA_STORAGE_ERROR", "fetch progress"]
+    # Fetches are woken when the leader goes, and again when the log is given up.
+    assert told == ["fetch progress", "produce KAFKA_STORAGE_ERROR", "fetch progress"]
     assert refusal(partition) is ErrorCode.KAFKA_STORAGE_ERROR
     assert partition.is_open
     partition.remove_fetch_waiter(fetch)
     partition.remove_fetch_waiter(fetch)
     partition.wake_fetchers()
-    assert len(told) == 2
+    assert len(told) == 3
     await room.close()
 
 

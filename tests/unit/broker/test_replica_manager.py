@@ -73,7 +73,7 @@ async def test_a_log_that_cannot_be_made_is_offline_until_it_can() -> None:
     assert room.broker.replicas.retry_offline()
     room.disk.heal()
     assert not room.broker.replicas.retry_offline()
-    assert leader(room, "t") == Leader(NodeId(1), LeaderEpoch(0))
+    assert leader(room, "t") == Leader(NodeId(1), LeaderEpoch(1))
     assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
     await room.close()
 
@@ -119,7 +119,7 @@ async def test_a_failed_log_resigns_and_says_so(caplog: pytest.LogCaptureFixture
     assert leader(room, "t", 1) is not None
     room.disk.heal()
     again = await room.start_again()
-    assert leader(again, "t") == Leader(NodeId(1), LeaderEpoch(1))
+    assert leader(again, "t") == Leader(NodeId(1), LeaderEpoch(2))
     await again.close()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chronik.cluster.metadata.topics import CreateTopic
-from chronik.node.cluster_runtime import METADATA_GROUP
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM
 from chronik.raft.group import GroupId
 from chronik.raft.markers import MarkerBase

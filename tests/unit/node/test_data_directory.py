@@ -1,7 +1,5 @@
 """A data directory: whose it is, and what makes it unusable."""
 
-import errno
-
 import pytest
 from crc32c import crc32c
 
@@ -9,9 +7,10 @@ from chronik.log.vouched import VouchedLog, VouchedSegment
 from chronik.node.data_directory import (
     DataDirectoryError,
     check_contents,
+    earlier_leader_epoch,
+    forget_earlier_leader_epoch,
     leave_clean_mark,
     load_identity,
-    next_leader_epoch,
     read_vouched,
     take_clean_mark,
     write_vouched,
@@ -81,13 +80,18 @@ def test_data_without_an_identity_is_not_given_a_new_one() -> None:
 
 def test_partitions_without_a_metadata_log_are_somebody_elses() -> None:
     disk = CrashDisk()
-    check_contents(disk)
+    check_contents(disk, has_peers=False)
     partition(disk, "orders-0")
     with pytest.raises(DataDirectoryError, match="another Kafka broker"):
-        check_contents(disk)
+        check_contents(disk, has_peers=False)
     assert disk.exists("orders-0/partition.metadata")
+    # The others of a cluster have the metadata.
+    disk.write("raft-state", b"")
+    check_contents(disk, has_peers=True)
+    with pytest.raises(DataDirectoryError, match="another Kafka broker"):
+        check_contents(disk, has_peers=False)
     partition(disk, "__meta-0")
-    check_contents(disk)
+    check_contents(disk, has_peers=False)
 
 
 def test_other_things_in_it_do_not_matter() -> None:
@@ -95,15 +99,21 @@ def test_other_things_in_it_do_not_matter() -> None:
     disk.make_directory("holiday-2024")
     disk.write("holiday-2024/beach.jpg", b"")
     disk.write("notes.txt", b"")
-    check_contents(disk)
+    check_contents(disk, has_peers=False)
 
 
 # Epochs and the mark of a clean stop.
 
 
-def test_epochs_count_the_starts() -> None:
+def test_the_epoch_of_an_earlier_release_is_read_until_it_is_forgotten() -> None:
     disk = CrashDisk()
-    assert [next_leader_epoch(disk) for _ in range(3)] == [0, 1, 2]
+    assert earlier_leader_epoch(disk) is None
+    forget_earlier_leader_epoch(disk)
+    disk.write("leader-epoch", b"7\n")
+    assert earlier_leader_epoch(disk) == 7
+    assert earlier_leader_epoch(disk) == 7
+    forget_earlier_leader_epoch(disk)
+    assert earlier_leader_epoch(disk) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"seven", b"-1", b"1.5"])
@@ -111,17 +121,7 @@ def test_a_damaged_count_is_named(content: bytes) -> None:
     disk = CrashDisk()
     disk.write("leader-epoch", content)
     with pytest.raises(DataDirectoryError, match="leader-epoch is damaged"):
-        next_leader_epoch(disk)
-
-
-def test_an_epoch_that_is_not_durable_is_not_used() -> None:
-    disk = CrashDisk()
-    assert next_leader_epoch(disk) == 0
-    disk.fail("sync", "leader-epoch.tmp", OSError(errno.EIO, "Input/output error"))
-    with pytest.raises(OSError, match="Input/output error"):
-        next_leader_epoch(disk)
-    disk.heal()
-    assert next_leader_epoch(disk) == 1
+        earlier_leader_epoch(disk)
 
 
 def test_the_mark_counts_once() -> None:
@@ -130,19 +130,6 @@ def test_the_mark_counts_once() -> None:
     leave_clean_mark(disk)
     assert take_clean_mark(disk)
     assert not take_clean_mark(disk)
-
-
-def test_a_full_disk_keeps_the_last_epoch() -> None:
-    disk = CrashDisk()
-    disk.is_full = True
-    with pytest.raises(OSError, match="cannot write leader-epoch"):
-        next_leader_epoch(disk)
-    disk.is_full = False
-    assert next_leader_epoch(disk) == 0
-    disk.is_full = True
-    assert (next_leader_epoch(disk), next_leader_epoch(disk)) == (1, 1)
-    disk.is_full = False
-    assert (next_leader_epoch(disk), next_leader_epoch(disk)) == (1, 2)
 
 
 GOLDEN_NOTE = (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from chronik.log.names import LOG, offset_name
-from chronik.node.cluster_runtime import METADATA_GROUP
 from chronik.node.data_directory import load_identity
 from chronik.node.lost_store import is_new_member, open_store
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, HardState, Membership, Term
 from chronik.raft.group import GroupId

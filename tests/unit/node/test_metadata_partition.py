@@ -10,8 +10,7 @@ from chronik.cluster.metadata.brokers import BrokerFenced
 from chronik.cluster.metadata.topics import CreateTopic, DeleteTopic, TopicCreated, TopicImage
 from chronik.cluster.record_codec import encode
 from chronik.cluster.snapshot import encode_snapshot
-from chronik.node.cluster_runtime import METADATA_GROUP
-from chronik.node.metadata_partition import MetadataPartition
+from chronik.node.metadata_partition import METADATA_GROUP, MetadataPartition
 from chronik.node.metadata_snapshots import MetadataSnapshots
 from chronik.node.partition_directories import METADATA_DIRECTORY
 from chronik.raft.state_store import STATE_FILE

@@ -13,9 +13,9 @@ from chronik.raft.core.options import RaftOptions
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership, RaftIndex, Term
 from chronik.raft.group_setting import GroupSetting, RestartHooks
 from chronik.raft.markers import MarkerBase
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.reconcile import adopt, reconcile
 from chronik.raft.replicated import ReplicatedGroup
-from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.records.batch import Batch, stamp

@@ -12,7 +12,7 @@ from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead
 from chronik.raft.core.messages import RestartLog
 from chronik.raft.core.types import HardState, Membership, ReplicaId, founding_replicas
-from chronik.raft.solo import FlushPolicy
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
 from chronik.records.record import decode_records
 from chronik.sim.virtual_time import LoopClock, virtual, wait_until_idle
@@ -197,10 +197,10 @@ async def test_write_caching_syncs_once_enough_bytes_wait_or_time_has_passed() -
 
 @virtual
 async def test_with_a_full_disk_it_leads_for_readers_and_takes_records_when_there_is_room() -> None:
-    replica = again(await leading())
+    replica = (await leading()).again(membership=ALONE)
     fill_store(replica)
+    assert replica.group.lead_alone()
     await replica.run()
-    await pass_ticks(replica, 3)
     assert replica.group.is_leader
     assert replica.told.high_watermark == 1
     for _ in range(2):
@@ -354,6 +354,33 @@ async def test_another_replica_can_be_added_and_is_sent_all() -> None:
     assert [message for message in replica.sent if message.target == TWO]
 
 
+@virtual
+async def test_a_replica_can_be_added_while_the_disk_is_full_or_the_term_is_being_synced() -> None:
+    wanted = Membership(voters=ALONE.voters, learners=frozenset({TWO}), replicas=founding_replicas(NAMED))
+    replica = (await leading()).again(membership=ALONE)
+    fill_store(replica)
+    assert replica.group.lead_alone()
+    assert not replica.group.propose_membership(wanted)
+    await replica.run()
+    assert replica.group.is_leader
+    replica.disk.heal()
+    replica.group.propose([batch("b")])
+    await replica.run()
+    assert replica.group.propose_membership(wanted)
+    await replica.run()
+    assert replica.told.high_watermark == 2
+    replica = again(await leading())
+    replica.disk.hold_syncs()
+    replica.turn()
+    replica.group.propose([batch("b")])
+    # The start of its term is not durable.
+    assert not replica.group.propose_membership(wanted)
+    replica.disk.let_go()
+    await replica.run()
+    assert replica.told.high_watermark == 2
+    assert replica.group.propose_membership(wanted)
+
+
 @pytest.mark.parametrize("seed", range(30))
 @virtual
 async def test_whenever_it_crashes_what_was_committed_stays_in_its_epoch(seed: int) -> None:
@@ -420,3 +447,23 @@ async def test_the_only_replica_on_another_disk_is_another_one_unless_the_metada
     following.directory_id = "another"
     following.open(membership=own)
     assert following.group.lead_alone()
+
+
+@virtual
+async def test_what_is_asked_of_every_group_is_answered_without_a_core() -> None:
+    replica = await leading()
+    group = replica.group
+    assert not group.is_membership_pending
+    assert not group.is_handing_over
+    assert not group.suspend(lambda: None)
+    assert group.is_quiesced
+    group.expect(frozenset({ONE}))
+    assert group._stand_in is not None
+    assert group.lagging() == frozenset()
+    # Replicas that are yet to come have to be waited for.
+    group.expect(frozenset({ONE, TWO}))
+    assert group._stand_in is None
+    await replica.run()
+    assert group.look_for_laggards()
+    assert TWO in group.lagging()
+    assert group.is_leader

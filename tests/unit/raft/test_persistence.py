@@ -8,9 +8,8 @@ import pytest
 from chronik.raft.core.entries import Append, Entries
 from chronik.raft.core.messages import Message, TimeoutNow
 from chronik.raft.core.types import HardState, RaftIndex, Term
-from chronik.raft.persistence import Persistence
+from chronik.raft.persistence import FlushPolicy, Persistence
 from chronik.raft.replicated_log import ReplicatedLog
-from chronik.raft.solo import FlushPolicy
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.ids import NodeId, Offset
 from tests.support.held_disk import HeldDisk

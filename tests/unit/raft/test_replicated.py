@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from chronik.raft.core.types import Membership, founding_replicas
-from chronik.raft.solo import FlushPolicy
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.transport import PeerInfo
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -16,7 +16,7 @@ from chronik.raft.core.messages import (
 )
 from chronik.raft.core.types import HardState, Membership, RaftIndex, Term
 from chronik.raft.markers import RestartPayload
-from chronik.raft.solo import FlushPolicy
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.state_store import STATE_FILE
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode, KafkaError

@@ -6,7 +6,7 @@ import pytest
 
 from chronik.raft.core.messages import AppendAccepted, Heartbeat, Message, RequestVote
 from chronik.raft.core.types import HardState, Membership, RaftIndex, Term, founding_replicas
-from chronik.raft.solo import FlushPolicy
+from chronik.raft.persistence import FlushPolicy
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import NodeId, Offset

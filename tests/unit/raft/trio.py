@@ -21,9 +21,9 @@ from chronik.raft.group import GroupId
 from chronik.raft.group_setting import GroupSetting
 from chronik.raft.host import RaftHost
 from chronik.raft.markers import MarkerBase
+from chronik.raft.persistence import FlushPolicy
 from chronik.raft.reconcile import reconcile
 from chronik.raft.replicated import ReplicatedGroup
-from chronik.raft.solo import FlushPolicy
 from chronik.raft.state_store import StateStore
 from chronik.raft.syncer import Syncer
 from chronik.raft.transport import FrameKind, PeerInfo

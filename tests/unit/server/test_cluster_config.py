@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chronik.node.cluster_runtime import METADATA_GROUP, ClusterMember
+from chronik.node.cluster_runtime import ClusterMember
 from chronik.node.data_directory import DataDirectoryError, load_identity
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.node.raft_ticks import RaftTicks
 from chronik.raft import state_codec as codec
 from chronik.raft.core.types import BEFORE_FIRST, NO_TERM, Membership

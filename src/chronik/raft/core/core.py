@@ -125,6 +125,11 @@ class RaftCore:
         return Leadership(role=self.role, term=self.term, leader=self._replica.leader)
 
     @property
+    def leader(self) -> NodeId | None:
+        """Whom this node follows in this term, itself when it leads."""
+        return self._replica.leader
+
+    @property
     def role(self) -> Role:
         return self._role_state.role
 
@@ -279,6 +284,17 @@ class RaftCore:
         is_first = replica.hard_state == HardState() and replica.log.last_index == BEFORE_FIRST
         self._change(BecomeCandidate(is_alone=True, is_first=is_first))
         return True
+
+    def resume_alone(self, start: RaftIndex, committed: RaftIndex) -> None:
+        """Lead as its shell did by itself, before there was a core: in the present term, which it opened at
+        `start`. The log is durable, or as good as, up to `committed`. The first input.
+        """
+        replica = self._replica
+        replica.persisted = committed
+        replica.commit(committed)
+        invariant(replica.is_alone and replica.hard_state.voted_for == replica.node, "it does not lead")
+        self._role_state = Leader(replica, is_alone=True, start=start)
+        self._role_state.enter()
 
     def open_term(self) -> None:
         """Have the term and the marker that opens it written, if they are not: proposals come behind them."""

@@ -31,7 +31,8 @@ class Leader(RoleState):
 
     role = Role.LEADER
 
-    def __init__(self, replica: Replica, *, is_alone: bool = False) -> None:
+    def __init__(self, replica: Replica, *, is_alone: bool = False, start: RaftIndex | None = None) -> None:
+        """`start`: where its term was opened, if it was."""
         super().__init__(replica)
         self._is_elected_alone = is_alone
         # Invariant: one for each other member of the membership in force.
@@ -40,9 +41,9 @@ class Leader(RoleState):
         self._check_elapsed = 0
         self._heartbeat_elapsed = 0
         # The marker that opens the term.
-        self._start = RaftIndex(replica.log.last_index + 1)
+        self._start = RaftIndex(replica.log.last_index + 1) if start is None else start
         # Invariant: while it is false this node is alone, and all of its log is committed.
-        self.is_term_open = False
+        self.is_term_open = start is not None
         # Target of the leadership transfer, and for how many ticks it has been tried. Invariant: another
         # voter.
         self._transfer_to: NodeId | None = None

@@ -42,7 +42,7 @@ def take_metadata_figures(
 
 
 def _group(runtime: "ClusterRuntime") -> "ReplicatedGroup | None":
-    from chronik.node.cluster_runtime import METADATA_GROUP
+    from chronik.node.metadata_partition import METADATA_GROUP
 
     return runtime.host.group(METADATA_GROUP)
 

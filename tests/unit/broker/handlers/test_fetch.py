@@ -168,9 +168,9 @@ async def test_the_leader_epoch_must_be_the_clients() -> None:
     room = await room_with("t")
     room = await room.start_again()
     for epoch, expected in (
-        (0, ErrorCode.FENCED_LEADER_EPOCH),
-        (1, ErrorCode.NONE),
-        (2, ErrorCode.UNKNOWN_LEADER_EPOCH),
+        (1, ErrorCode.FENCED_LEADER_EPOCH),
+        (2, ErrorCode.NONE),
+        (3, ErrorCode.UNKNOWN_LEADER_EPOCH),
         (-1, ErrorCode.NONE),
     ):
         answer = await one(room, fetch_request({("t", 0): 0}, leader_epoch=epoch))

@@ -70,7 +70,7 @@ async def test_each_version_answers_the_ends(version: int) -> None:
     for timestamp, expected in ((LATEST, 3), (EARLIEST, 1)):
         answer = await ask(room, timestamp, version=version)
         assert (answer.error_code, answer.offset, answer.timestamp) == (ErrorCode.NONE, expected, -1)
-        assert answer.leader_epoch == (0 if version >= 4 else -1)
+        assert answer.leader_epoch == (1 if version >= 4 else -1)
     await room.close()
 
 

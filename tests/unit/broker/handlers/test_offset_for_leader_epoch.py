@@ -35,7 +35,7 @@ async def end(room: BrokerRoom, epoch: int) -> tuple[int, int]:
 
 
 async def room_of_epochs(*written: bool) -> BrokerRoom:
-    """A life for each, with two records in those that say so."""
+    """A life for each, with two records in those that say so. The first is epoch 1."""
     room = await BrokerRoom().open()
     await room.create("t")
     for number, writes in enumerate(written):
@@ -50,44 +50,44 @@ async def room_of_epochs(*written: bool) -> BrokerRoom:
 @virtual
 async def test_each_version_answers(version: int) -> None:
     room = await room_of_epochs(True, True)
-    answer = await ask(room, 0, version=version)
-    assert (answer.error_code, answer.leader_epoch, answer.end_offset) == (ErrorCode.NONE, 0, 2)
+    answer = await ask(room, 1, version=version)
+    assert (answer.error_code, answer.leader_epoch, answer.end_offset) == (ErrorCode.NONE, 1, 2)
     await room.close()
 
 
 @virtual
 async def test_epochs_end_where_the_next_begins_and_the_last_at_the_end() -> None:
     room = await room_of_epochs(True, False, True)
-    assert await end(room, 0) == (0, 2)
-    assert await end(room, 1) == (0, 2)
-    assert await end(room, 2) == (2, 4)
-    assert await end(room, 3) == (-1, -1)
+    assert await end(room, 1) == (1, 2)
+    assert await end(room, 2) == (1, 2)
+    assert await end(room, 3) == (3, 4)
+    assert await end(room, 4) == (-1, -1)
     await room.close()
 
 
 @virtual
 async def test_an_epoch_without_records_begins_at_the_end_of_the_log() -> None:
     room = await room_of_epochs(True, False, False)
-    assert await end(room, 0) == (0, 2)
-    assert await end(room, 1) == (0, 2)
-    assert await end(room, 2) == (2, 2)
-    assert await end(room, 3) == (-1, -1)
+    assert await end(room, 1) == (1, 2)
+    assert await end(room, 2) == (1, 2)
+    assert await end(room, 3) == (3, 2)
+    assert await end(room, 4) == (-1, -1)
     await room.close()
 
 
 @virtual
 async def test_an_empty_log_is_no_truncated_one() -> None:
     room = await room_of_epochs(False, False)
-    assert await end(room, 0) == (0, 0)
     assert await end(room, 1) == (1, 0)
+    assert await end(room, 2) == (2, 0)
     await room.close()
 
 
 @virtual
 async def test_errors() -> None:
     room = await room_of_epochs(True, True)
-    assert (await ask(room, 0, topic="absent")).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    assert (await ask(room, 0, current=0)).error_code == ErrorCode.FENCED_LEADER_EPOCH
-    assert (await ask(room, 0, current=2)).error_code == ErrorCode.UNKNOWN_LEADER_EPOCH
-    assert (await ask(room, 0, current=1)).error_code == ErrorCode.NONE
+    assert (await ask(room, 1, topic="absent")).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert (await ask(room, 1, current=1)).error_code == ErrorCode.FENCED_LEADER_EPOCH
+    assert (await ask(room, 1, current=3)).error_code == ErrorCode.UNKNOWN_LEADER_EPOCH
+    assert (await ask(room, 1, current=2)).error_code == ErrorCode.NONE
     await room.close()

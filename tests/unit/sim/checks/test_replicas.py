@@ -11,7 +11,7 @@ import pytest
 from chronik.cluster.metadata.replicas import ChangeReplicas, PartitionImage
 from chronik.cluster.metadata.topics import CreateTopic
 from chronik.node import reconciler
-from chronik.node.cluster_runtime import METADATA_GROUP
+from chronik.node.metadata_partition import METADATA_GROUP
 from chronik.raft.group import GroupId
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.sim.agreement import runtime_of
