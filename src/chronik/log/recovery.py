@@ -223,7 +223,9 @@ class _Recovery:
                 continue
             present.vouched_size = noted.size
             if present.end_offset is not None:
-                present.end_offset = end
+                # The last one has grown since, if others came after it.
+                if noted is not vouched.segments[-1]:
+                    present.end_offset = end
                 if self._last_stop.has_other_replicas and present.log.open().size() < noted.size:
                     # Not only at the first read: the replica must be replaced.
                     present.load(self._config)

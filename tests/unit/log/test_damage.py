@@ -126,6 +126,30 @@ class TestNotedStart:
         assert read(again, second).base_offset == second
 
 
+class TestGrownSinceTheNote:
+    """The segment that a clean stop noted as the last one has grown since, and others came after it."""
+
+    @pytest.mark.parametrize("has_recovery_point", [True, False])
+    @pytest.mark.parametrize("has_other_replicas", [True, False])
+    def test_a_crash_loses_nothing_of_it(
+        self, disk: CrashDisk, has_recovery_point: bool, has_other_replicas: bool
+    ) -> None:
+        vouched = stop(filled(disk), disk)
+        log = start(disk, vouched, has_other_replicas=has_other_replicas)
+        assert bases(disk)[-1] < log.end_offset, "the last segment is not full"
+        while len(bases(disk)) < len(vouched.segments) + 3:
+            log.append([batch_of(2)], EPOCH)
+            sync(log, disk)
+        disk.crash(Random(1))
+        if not has_recovery_point:
+            # A crash may leave it empty: it is written without a sync.
+            disk.write(f"{DIRECTORY}/recovery-point-offset-checkpoint", b"")
+        again = start(disk, vouched, was_clean=False, has_other_replicas=has_other_replicas)
+        assert again.end_offset == log.end_offset
+        assert kinds(again) == []
+        assert [batch.header.base_offset for batch in read_all(again)] == list(range(0, log.end_offset, 2))
+
+
 class TestDamagedEnd:
     """The last batch of a log that was stopped cleanly."""
 
