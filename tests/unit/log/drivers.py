@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
 from chronik.log.reading import ColdRead, LogSlice
+from chronik.log.vouched import VouchedLog
 from chronik.records.batch import Batch
 from chronik.records.build import BatchOptions, build_batch
 from chronik.records.record import Record
@@ -21,9 +22,14 @@ SMALL = LogConfig(segment_bytes=1000, index_interval_bytes=150)
 
 
 def open_log(
-    disk: CrashDisk, clock: ManualClock, config: LogConfig = SMALL, *, was_clean: bool = False
+    disk: CrashDisk,
+    clock: ManualClock,
+    config: LogConfig = SMALL,
+    *,
+    was_clean: bool = False,
+    vouched: VouchedLog | None = None,
 ) -> PartitionLog:
-    return PartitionLog.open(DIRECTORY, disk, config, clock, was_clean=was_clean)
+    return PartitionLog.open(DIRECTORY, disk, config, clock, was_clean=was_clean, vouched=vouched)
 
 
 def batch_of(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chronik.log.config import LogConfig
 from chronik.log.partition_log import PartitionLog
+from chronik.log.vouched import VouchedLog
 from chronik.records.batch import Batch, parse_header, stamp
 from chronik.records.build import BatchOptions, build_batch, build_end_txn_marker
 from chronik.records.control import ControlType
@@ -41,6 +42,8 @@ class World:
     epoch: int = 1
     # Where a reset that lost power was to go.
     resetting: int | None = None
+    # The note of the last clean stop; only a log that no leader truncates since has one after a crash.
+    vouched: VouchedLog | None = None
     log: PartitionLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +103,7 @@ class World:
             return
         # From here on, until it returns, either is allowed.
         self.model.synced_offset = min(self.model.synced_offset, floor)
+        self.vouched = None
         self.log.truncate(end_offset)
         self.model.truncate(floor)
 
@@ -107,6 +111,7 @@ class World:
         """As a follower whose leader has no longer what it needs; after a crash it does it again."""
         offset = self.random.randint(self.log.first_offset, self.model.end_offset + 50)
         self.resetting = offset
+        self.vouched = None
         self.log.reset(offset)
         self._on_reset(offset)
 
@@ -134,13 +139,14 @@ class World:
         close_cleanly(self.log, self.disk)
         self.model.durable_start_offset = self.model.start_offset
         self.model.synced_offset = self.model.end_offset
-        self.log = open_log(self.disk, self.clock, CONFIG, was_clean=True)
+        self.vouched = self.log.vouch()
+        self.log = open_log(self.disk, self.clock, CONFIG, was_clean=True, vouched=self.vouched)
         assert not self.log.recovery.was_scanned
         check_content(self.log, self.model)
 
     def kill(self) -> None:
         self.disk.kill()
-        self.log = open_log(self.disk, self.clock, CONFIG)
+        self.log = open_log(self.disk, self.clock, CONFIG, vouched=self.vouched)
         check_written(self.log, self.model)
         assert self.log.end_offset == self.model.end_offset
         adopt(self.log, self.model)
@@ -151,7 +157,7 @@ class World:
         if self.random.random() < 0.3:
             self.disk.lose_power_at(self.random.randrange(0, 12))
         try:
-            self.log = open_log(self.disk, self.clock, CONFIG)
+            self.log = open_log(self.disk, self.clock, CONFIG, vouched=self.vouched)
             if self.resetting is not None:
                 self.log.reset(self.resetting)
         except PowerLost:
