@@ -72,7 +72,7 @@ _TRIMMED = TopicPartition("events", 1)
 
 # How many runs have a topic whose replicas change, and how many it begins with.
 _RESIZING_RUNS = 0.5
-_FIRST_FACTORS = (2, 3)
+_FIRST_FACTORS = (1, 3)
 # Of these runs, in how many no files are lost: most changes come there.
 _WITHOUT_LOSSES = 0.6
 # A member comes or goes in a few of these.

@@ -1,4 +1,4 @@
-"""Topics whose replicas change: the replication factor goes up to 3 and down, again and again.
+"""Topics whose replicas change: the replication factor goes up to 3 and down to 1, again and again.
 
 No API of Kafka's clients is served for it: it asks a node for the controller's command, as a handler would.
 While a change is under way, and on nodes that hold what few others do, no fault may take files (`Scarcity`):
@@ -24,9 +24,7 @@ from chronik.vocab.ids import NodeId
 TOPIC = "elastic"
 PARTITIONS = 2
 
-# Not 1 yet: an only replica loses records that were durable when its process dies, and its machine while the
-# next one starts (docs/correctness.md, "What is not covered").
-_FACTORS = (2, 2, 3)
+_FACTORS = (1, 1, 2, 3, 3)
 _PAUSE_SECONDS_MAX = 0.6
 _SUBMIT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
