@@ -128,6 +128,8 @@ class ReplicatedGroup:
             self._core: RaftCore = cast("RaftCore", self._stand_in)
         else:
             self._make_core()
+        # The members whose connections the host reports.
+        self._reported_members = self._core.membership.members
 
     @property
     def _state(self) -> "GroupState":
@@ -710,12 +712,28 @@ class ReplicatedGroup:
         if is_judged and self._own.judge(self._core, ready, self._raft_log.last_index):
             # The core has output.
             self._has_inputs = True
+        if ready.membership is not None:
+            self._report_new_members(ready.membership)
         if ready.leadership is not None or ready.membership is not None:
             self._may_append_alone = self._core.is_alone and self._core.role is Role.LEADER
         for message in ready.messages:
             self._send(message)
         self._persistence.hold(ready.messages_after_persistence, has_written=has_written)
         return True
+
+    def _report_new_members(self, membership: Membership) -> None:
+        """Tells the core which of the members that it did not have before are connected: the host has not
+        reported their connections to this group.
+        """
+        added = membership.members - self._reported_members - {self._setting.node}
+        self._reported_members = membership.members
+        for node in sorted(added):
+            # The core has something to send.
+            self._has_inputs = True
+            if self._host.is_up(node):
+                self._core.on_peer_found(node, is_restarted=False)
+            else:
+                self._core.on_peer_lost(node)
 
     def _write(self, ready: "Ready") -> bool:
         """Writes log, markers, term and vote. True if anything was written that `propose` had not written

@@ -230,6 +230,20 @@ async def test_a_replica_that_is_removed_and_added_while_its_node_is_away_is_ano
     await scene.check()
 
 
+@on_processes
+async def test_a_node_that_came_back_while_it_had_no_replica_is_sent_the_log_when_it_gets_one() -> None:
+    # Its connection was reported to the group as lost, and not as found: then it was no member.
+    scene = await Scene().open(ONE, TWO, THREE)
+    scene.room.crash(THREE, is_power_lost=False)
+    await scene.change(ONE, TWO)
+    await scene.until(lambda: set(scene.image().nodes) == {ONE, TWO})
+    await scene.room.open_node(THREE)
+    await scene.done(ONE, TWO)
+    await scene.change(ONE, TWO, THREE)
+    await scene.done(ONE, TWO, THREE)
+    await scene.check()
+
+
 def revision(scene: Scene, node: NodeId) -> int:
     group = scene.group(node)
     assert group is not None
