@@ -33,6 +33,8 @@ class VouchedLog:
     segments: tuple[VouchedSegment, ...]
     # Damage was known: the next start looks for it again.
     is_damaged: bool = False
+    # How many times the partition's replicas had changed.
+    revision: int = 0
 
 
 def format_vouched(logs: Mapping[str, VouchedLog]) -> bytes:
@@ -50,15 +52,19 @@ def parse_vouched(content: bytes) -> dict[str, VouchedLog] | None:
 def _row(directory: str, log: VouchedLog) -> Iterable[object]:
     segments = (f"{segment.base_offset}:{segment.size}" for segment in log.segments)
     state = _DAMAGED if log.is_damaged else _WHOLE
+    if log.revision:
+        state = f"{state}/{log.revision}"
     return [directory, log.topic_id.hex(), log.start_offset, log.end_offset, state, *segments]
 
 
 def _parse(row: list[str]) -> VouchedLog:
     segments = (text.split(":") for text in row[5:])
+    state, _, revision = row[4].partition("/")
     return VouchedLog(
         topic_id=TopicId(bytes.fromhex(row[1])),
         start_offset=int(row[2]),
         end_offset=int(row[3]),
-        is_damaged=row[4] == _DAMAGED,
+        is_damaged=state == _DAMAGED,
+        revision=int(revision or 0),
         segments=tuple(VouchedSegment(base_offset=int(base), size=int(size)) for base, size in segments),
     )

@@ -6,6 +6,7 @@ Implements `broker.replica_manager.PartitionFactory`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from chronik.broker.partition import Partition
@@ -51,6 +52,8 @@ class _Opened(NamedTuple):
     group: ReplicatedGroup
     # Where the log ended when its files were as a clean close leaves them; None when they were not.
     clean_end_offset: Offset | None
+    # How many times the partition's replicas have changed.
+    revision: int = 0
 
 
 class LocalPartitions:
@@ -117,9 +120,18 @@ class LocalPartitions:
         self._clear_earlier_replica(new, image, replication)
         if new.is_only and self._has_peers:
             self._check_only_replica(new, image, replication)
+        self._forget_outdated_note(str(new.name), image)
         partition = self.open_replica(new, config, image.nodes)
         self.change_replicas(partition, image)
         return partition
+
+    def _forget_outdated_note(self, directory: str, image: PartitionImage) -> None:
+        """After a crash the note of an only replica holds as long as it has been that since: while there were
+        others, a leader may have truncated its log.
+        """
+        noted = self._vouched.get(directory)
+        if noted is not None and not self._was_clean and noted.revision != image.revision:
+            del self._vouched[directory]
 
     def _check_only_replica(self, new: NewReplica, image: PartitionImage, replication: Replication) -> None:
         """A replica that was on another disk and nowhere else is lost: an empty one must not pass for it."""
@@ -226,8 +238,9 @@ class LocalPartitions:
         """See `PartitionFactory.change_replicas`."""
         if image.change is None:
             return
+        opened = self._opened[partition] = self._opened[partition]._replace(revision=image.revision)
         partition.change_replicas(image.nodes, len(image.wanted))
-        self._replication.host.expect(self._opened[partition].group, frozenset(image.nodes))
+        self._replication.host.expect(opened.group, frozenset(image.nodes))
 
     # The end of the node.
 
@@ -262,7 +275,7 @@ class LocalPartitions:
     async def _close(self, partitions: Sequence[Partition]) -> dict[Partition, OSError]:
         failures: dict[Partition, OSError] = {}
         syncs: dict[Partition, Sequence[Syncable]] = {}
-        groups = {partition: self._opened[partition].group.id for partition in partitions}
+        opened = {partition: self._opened[partition] for partition in partitions}
         for partition in partitions:
             try:
                 syncs[partition] = self._flush_log(partition)
@@ -277,12 +290,12 @@ class LocalPartitions:
                 partition.log.on_synced(partition.log.end_offset)
             except OSError as error:
                 failures[partition] = error
-        closed = {each: group for each, group in groups.items() if each not in failures}
+        closed = {each: found.group.id for each, found in opened.items() if each not in failures}
         failures.update(self._record_ends(closed))
         for partition in partitions:
             vouched = None if partition in failures else partition.log.vouch()
             if vouched is not None:
-                self.closed[str(partition.name)] = vouched
+                self.closed[str(partition.name)] = replace(vouched, revision=opened[partition].revision)
             partition.log.close()
         return failures
 

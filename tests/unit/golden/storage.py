@@ -43,6 +43,12 @@ VOUCHED = {
         topic_id=OTHER_TOPIC_ID, start_offset=0, end_offset=0, segments=(), is_damaged=True
     ),
 }
+VOUCHED_CHANGED = {
+    "orders-0": VouchedLog(topic_id=TOPIC_ID, start_offset=0, end_offset=7, segments=(), revision=3),
+    "orders-1": VouchedLog(
+        topic_id=TOPIC_ID, start_offset=0, end_offset=9, segments=(), is_damaged=True, revision=12
+    ),
+}
 EPOCHS = [EpochStart(1, 0), EpochStart(12, 100)]
 BATCHES = [AppendedBatch(4, 104, 4, 1_700_000_000_000), AppendedBatch(6, 106, 1, 1_700_000_000_100)]
 PRODUCER = ProducerEntry(
@@ -113,6 +119,12 @@ def _producer(entry: ProducerEntry) -> object:
 SAMPLES = [
     _text("meta-properties", IDENTITY, data_directory._format(IDENTITY), data_directory._parse),
     _file("clean-stop-checkpoint", VOUCHED, lambda disk: write_vouched(disk, VOUCHED), read_vouched),
+    _text(
+        "clean-stop-checkpoint-changed",
+        VOUCHED_CHANGED,
+        _written(lambda disk: write_vouched(disk, VOUCHED_CHANGED), "clean-stop-checkpoint"),
+        _on_disk("clean-stop-checkpoint", read_vouched),
+    ),
     _file(".kafka_cleanshutdown", True, leave_clean_mark, has_clean_mark),
     _file(
         "__meta-0/00000000000000000077-0000000005.checkpoint",

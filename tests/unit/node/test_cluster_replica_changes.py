@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from chronik.cluster.metadata.replicas import ChangeReplicas, PartitionImage
 from chronik.cluster.metadata.topics import CreateTopic
+from chronik.log.partition_log import PartitionLog
+from chronik.log.vouched import VouchedLog
 from chronik.raft.group import GroupId
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.state_store import STATE_FILE
@@ -241,6 +244,42 @@ async def test_a_node_that_came_back_while_it_had_no_replica_is_sent_the_log_whe
     await scene.done(ONE, TWO)
     await scene.change(ONE, TWO, THREE)
     await scene.done(ONE, TWO, THREE)
+    await scene.check()
+
+
+@on_processes
+async def test_the_note_of_a_clean_stop_holds_until_the_replicas_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # An only replica's note holds after a crash, too; one of several may be truncated by a leader.
+    scene = await Scene().open(ONE, TWO, THREE)
+    opened: list[VouchedLog | None] = []
+    open_directory = PartitionLog.open
+
+    def note(path: str, *arguments: Any, **options: Any) -> PartitionLog:
+        if path == "t-0":
+            opened.append(options["vouched"])
+        return open_directory(path, *arguments, **options)
+
+    async def begin_again() -> VouchedLog | None:
+        await scene.room.open_node(ONE)
+        await scene.acknowledged(1)
+        return opened[-1]
+
+    monkeypatch.setattr(PartitionLog, "open", note)
+    await scene.room.stop(ONE)
+    at_three = await begin_again()
+    assert at_three is not None
+    await scene.change(ONE)
+    await scene.done(ONE)
+    scene.room.crash(ONE, is_power_lost=True)
+    assert await begin_again() is None
+    await scene.room.stop(ONE)
+    alone = await begin_again()
+    assert alone is not None
+    assert alone.revision == scene.image().revision > at_three.revision == 0
+    scene.room.crash(ONE, is_power_lost=True)
+    assert await begin_again() == alone
     await scene.check()
 
 
