@@ -51,6 +51,11 @@ class _Register:
         """True if a member may be sent there: without a commit it is sent to the beginning."""
         return self.may_be(offset, began, ended) or (offset == 0 and self.may_be(-1, began, ended))
 
+    def may_begin_before(self, offset: int, began: float, ended: float) -> bool:
+        """True if a member may be sent to an offset below this one."""
+        known = {0, *self._acknowledged, *self._failed}
+        return any(self.may_begin_at(below, began, ended) for below in known if below < offset)
+
     def describe(self, at: float) -> str:
         count = bisect_left(self._ended, at)
         acknowledged = self._last[count - 1] if count else None
@@ -145,11 +150,13 @@ def _check_steps(event: Poll, place: Place, state: _Group) -> Iterator[Violation
 def _may_step(event: Poll, place: Place, expected: int | None, offset: int, state: _Group) -> bool:
     if event.group in state.allowed.committing and offset < (expected or 1):
         return True
-    start = state.allowed.starts.get(place, 0)
-    if (expected or 0) < start and offset <= start:
+    start, register = state.allowed.starts.get(place, 0), state.registers[place]
+    if offset <= start and (
+        (expected or 0) < start or register.may_begin_before(offset, event.began, event.ended)
+    ):
         # What lies between was deleted.
         return True
-    return state.registers[place].may_begin_at(offset, event.began, event.ended)
+    return register.may_begin_at(offset, event.began, event.ended)
 
 
 def _check_unread(state: _Group) -> Iterator[Violation]:

@@ -262,12 +262,15 @@ def test_a_member_may_be_given_what_was_deleted_later_or_pass_over_it() -> None:
     allowed = Allowances(starts={PLACE: 2})
     assert kinds([*SENT, poll((0, 0)), poll((2, 2))], THREE[2:], allowed) == []
     assert kinds([*SENT, poll(*THREE)], THREE[2:], allowed) == []
-    assert kinds(
-        [*SENT, send(3, 3), poll((0, 0)), poll((3, 3)), poll((2, 2))], [(2, 2), (3, 3)], allowed
-    ) == [
-        "skipped",
-        "went back",
-    ]
+    left = [(2, 2), (3, 3)]
+    assert kinds([*SENT, send(3, 3), poll((0, 0)), poll((3, 3)), poll(*left)], left, allowed) == ["skipped"]
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(1, []), (2, []), (4, ["went back"])])
+def test_a_member_that_is_sent_below_the_start_goes_on_there(offset: int, expected: list[str]) -> None:
+    sends, left = [*SENT, send(3, 3)], [(2, 2), (3, 3)]
+    events: list[Event] = [*sends, poll(*THREE, (3, 3)), commit(offset), poll(*left)]
+    assert kinds(events, left, Allowances(starts={PLACE: 2})) == expected
 
 
 def test_groups_that_commit_by_themselves() -> None:
