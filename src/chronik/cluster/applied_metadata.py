@@ -4,8 +4,9 @@ Only committed records change it. Records that a node decided itself reach it by
 other.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from chronik.cluster.image import ClusterDelta, ClusterImage, delta_between
 from chronik.cluster.image_draft import ImageDraft, apply_records
@@ -18,6 +19,7 @@ from chronik.cluster.metadata_log import KeyValue, MetadataLog
 from chronik.cluster.offset_waiters import OffsetWaiters
 from chronik.cluster.record_codec import UnreadableRecord, decode
 from chronik.cluster.snapshot import decode_snapshot, encode_snapshot
+from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset, TopicId
 from chronik.vocab.invariant import invariant
 
@@ -26,7 +28,14 @@ _log = logging.getLogger(__name__)
 # More than are deleted while one creation is under way.
 _DELETED_MAX = 10_000
 
+# Before a read that failed is repeated: a device, or a lack of descriptors, may recover.
+_READ_AGAIN_SECONDS = 0.5
+
 ImageCallback = Callable[[ClusterDelta, ClusterImage], None]
+
+
+class _CannotRead(Exception):
+    """The log could not be read now. Says nothing about its records."""
 
 
 class AppliedMetadata:
@@ -47,6 +56,14 @@ class AppliedMetadata:
         self._callbacks: list[ImageCallback] = []
         self._waiters = OffsetWaiters()
         self._is_applying = False
+        # Whether the last read failed, and the timer for the next one.
+        self._is_unreadable = False
+        self._reading_again: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        """Repeats no read that failed."""
+        if self._reading_again is not None:
+            self._reading_again.cancel()
 
     def subscribe(self, callback: ImageCallback) -> Callable[[], None]:
         self._callbacks.append(callback)
@@ -77,15 +94,38 @@ class AppliedMetadata:
         self._is_applying = True
         try:
             while (offset := self.offset) < self._log.high_watermark:
-                for end, batch in self._log.read(offset):
+                for end, batch in self._read(offset):
                     self._apply(end, batch)
                 invariant(self.offset > offset, "nothing to read at {} below the high watermark", offset)
+        except _CannotRead as error:
+            self._read_again_later(error)
         except Exception as error:  # whatever the error, the image must not skip a record and go on
             self.failure = error
             _log.critical("could not apply metadata; it stays at the last applied offset", exc_info=error)
             self._waiters.give_up()
         finally:
             self._is_applying = False
+
+    def _read(self, offset: Offset) -> Iterator[tuple[Offset, Sequence[KeyValue]]]:
+        """Raises _CannotRead where the log does not say what it has; a subscriber's error passes as it is."""
+        try:
+            yield from self._log.read(offset)
+        except KafkaError as error:
+            if error.code is not ErrorCode.KAFKA_STORAGE_ERROR:
+                raise
+            raise _CannotRead(str(error)) from error
+
+    def _read_again_later(self, error: _CannotRead) -> None:
+        if not self._is_unreadable:
+            self._is_unreadable = True
+            _log.error("could not read the metadata log; it is read again", extra={"error": str(error)})
+        if self._reading_again is None:
+            loop = asyncio.get_running_loop()
+            self._reading_again = loop.call_later(_READ_AGAIN_SECONDS, self._read_again)
+
+    def _read_again(self) -> None:
+        self._reading_again = None
+        self.follow()
 
     def snapshot(self) -> tuple[Offset, bytes]:
         """The offset up to which it counts, and its bytes."""
@@ -118,6 +158,7 @@ class AppliedMetadata:
 
     def _become(self, image: ClusterImage, offset: Offset, delta: ClusterDelta) -> None:
         self.image, self.offset = image, offset
+        self._is_unreadable = False
         _log_passed_over(delta)
         for callback in self._callbacks:
             callback(delta, image)

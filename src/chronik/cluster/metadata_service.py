@@ -244,6 +244,7 @@ class MetadataService:
     async def close(self) -> None:
         """Takes no more commands and waits until those taken are answered."""
         self._is_closing = True
+        self._applied.close()
         self._changes.wake_all()
         await self._decider.drain()
 

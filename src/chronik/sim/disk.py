@@ -220,6 +220,11 @@ class CrashDisk:
 
     # What tests do to it.
 
+    @property
+    def is_off(self) -> bool:
+        """True once the power is lost: every change raises PowerLost, also in tasks that nobody awaits."""
+        return self._power_lost_at is not None and self.steps >= self._power_lost_at
+
     def lose_power_at(self, step: int | None) -> None:
         """Raise PowerLost in the operation after `step` more; None takes it back."""
         self._power_lost_at = None if step is None else self.steps + step
@@ -285,7 +290,7 @@ class CrashDisk:
 
     def step(self, operation: str, path: str) -> None:
         """Called before every change."""
-        if self._power_lost_at is not None and self.steps >= self._power_lost_at:
+        if self.is_off:
             raise PowerLost(f"at {operation} {path}")
         self.steps += 1
         if self.is_full and operation in ("write", "create"):
