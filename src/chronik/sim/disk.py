@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -224,6 +225,15 @@ class CrashDisk:
     def is_off(self) -> bool:
         """True once the power is lost: every change raises PowerLost, also in tasks that nobody awaits."""
         return self._power_lost_at is not None and self.steps >= self._power_lost_at
+
+    @contextmanager
+    def unlimited_descriptors(self) -> Iterator[None]:
+        """Lets files be opened inside the context, whatever the limit."""
+        limit, self.descriptors_max = self.descriptors_max, None
+        try:
+            yield
+        finally:
+            self.descriptors_max = limit
 
     def lose_power_at(self, step: int | None) -> None:
         """Raise PowerLost in the operation after `step` more; None takes it back."""

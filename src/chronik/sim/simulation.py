@@ -202,6 +202,7 @@ class Simulation:
 
     async def _run(self) -> None:
         looking = asyncio.create_task(self._look())
+        looking.add_done_callback(self._on_looked)
         await self._faults_free_start()
         clients = [asyncio.create_task(producer.run()) for producer in self._producers]
         clients += [asyncio.create_task(consumer.run()) for consumer in self._consumers]
@@ -362,7 +363,18 @@ class Simulation:
             for _, node in sorted(self._cluster.nodes.items()):
                 self._look_at(node)
 
+    def _on_looked(self, looking: "asyncio.Task[None]") -> None:
+        """Checks that ended see nothing of the rest of the run."""
+        if not looking.cancelled():
+            error = looking.exception()
+            self._problems.add(f"the checks ended: {type(error).__name__}: {error}")
+
     def _look_at(self, node: SimNode) -> None:
+        # The checks read with the node's files, and are not to miss what happens to one without descriptors.
+        with node.disk.unlimited_descriptors():
+            self._check(node)
+
+    def _check(self, node: SimNode) -> None:
         if node.is_made and not node.process.is_dead:
             # Also while it opens: then it deletes what was removed while it was away.
             self._votes.look_for_removed(node)
