@@ -193,10 +193,24 @@ def test_the_directory_of_a_node_alone_and_back(start: Start, tmp_path: Path, vo
     first.wait_ready()
     first.terminate()
     assert "it is that of a node alone" in refusal(start(alone, node_id="1", controller_quorum_voters=voters))
-    second = start(member, node_id="1", controller_quorum_voters=voters)
-    second.wait_reasons("waiting for nodes 2, 3 to found the cluster")
-    second.terminate()
-    assert "that of a node of a cluster. Set controller.quorum.voters as it was" in refusal(start(member))
+    with Cluster(data_dir=member) as founded:
+        data = founded.node(3).data_dir
+    said = refusal(start(data, node_id="3"))
+    assert "that of a node of a cluster. Set controller.quorum.voters as it was" in said
+
+
+def test_the_directory_of_a_member_whose_cluster_was_never_founded(
+    start: Start, tmp_path: Path, voters: str
+) -> None:
+    data = tmp_path / "data"
+    first = start(data, node_id="1", controller_quorum_voters=voters)
+    first.wait_reasons("waiting for nodes 2, 3 to found the cluster")
+    first.terminate()
+    # It has nothing that others could have.
+    second = start(data, node_id="1")
+    second.wait_ready()
+    assert second.terminate() == ExitCode.OK
+    assert "it is that of a node alone" in refusal(start(data, node_id="1", controller_quorum_voters=voters))
 
 
 def test_a_directory_that_is_in_use(start: Start, cluster: Cluster) -> None:

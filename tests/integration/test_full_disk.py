@@ -128,6 +128,9 @@ def test_a_node_alone_lives_through_it(full: FullDisk, tmp_path: Path) -> None:
     full.node.kill()
     full.start()
     assert full.read("kept") == 20
+    # The start found room for its term in a piece of the reserve, and left some of it.
+    assert 0 < reserve.stat().st_size < MIB
+    full.fill()
     assert full.append("kept") == ErrorCode.KAFKA_STORAGE_ERROR
     _check_said(full)
 
