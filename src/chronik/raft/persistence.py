@@ -273,17 +273,19 @@ class Persistence:
         if self._ended is not None:
             raise self._ended
         self._unsynced_bytes = 0
-        self._stop_timer()
+        if self._flush_timer is not None:
+            self._stop_timer()
         log, last = self._log, self._raft_log.last_index
         self._durability.begin(last, self._raft_log.term_at(last), self._store.written)
         files: Sequence[Syncable] = ()
-        if log.end_offset > log.first_offset:
+        end_offset = log.end_offset
+        if end_offset > log.first_offset:
             files, _ = log.files_to_sync()
         # Else it has no records: should its directory be lost, nothing is. So a new topic costs no syncs of
         # its own, and the terms of a thousand groups cost one.
         if self._store.synced < self._store_written:
             files = [*files, *self._store.files_to_sync()]
-        return files, log.end_offset
+        return files, end_offset
 
     def on_synced(self, end_offset: Offset) -> None:
         """See `raft.syncer.Synced`."""

@@ -81,8 +81,9 @@ class Syncer:
         self._waiting: dict[Synced, None] = {}
         # Whether a round runs or is scheduled.
         self._is_busy = False
-        # The round that is on the disk now; None while there is none.
+        # The round that is on the disk now, None while there is none; and its files that have failed.
         self._round: _Round | None = None
+        self._failed: dict[Syncable, OSError] = {}
         # Waiters for the end of that round, and for the end of all rounds.
         self._round_watchers: list[asyncio.Future[None]] = []
         self._idle_watchers: list[asyncio.Future[None]] = []
@@ -139,47 +140,44 @@ class Syncer:
                     "partition stopped: its log could not be synced; restart this node", exc_info=error
                 )
                 self._fail(log, OSError(f"the log cannot be synced: {error}"))
-        # Once each: the store of terms and markers is among the files of many groups.
-        files = list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
+        files = work[0][1] if len(work) == 1 else _distinct(work)
         self._round = _Round(work, len(files), self._latency.now())
-        self._sync(files, {})
+        # Also no files: a round is over when the disk reports it, not before.
+        self._disk.begin_sync(files, self._on_synced)
 
-    def _sync(self, files: Sequence[Syncable], failed: Mapping[Syncable, OSError]) -> None:
-        """Have the disk sync `files`; `failed` have failed before in this round. Also no files: a round is
-        over when the disk reports it, not before.
-        """
-        self._disk.begin_sync(files, lambda results: self._on_synced(results, failed))
-
-    def _on_synced(self, results: Mapping[Syncable, OSError], failed: Mapping[Syncable, OSError]) -> None:
-        again, failed = self._split(results, failed)
+    def _on_synced(self, results: Mapping[Syncable, OSError]) -> None:
+        # Results are failures: mostly there are none.
+        again = self._sort(results) if results else ()
         if again:
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sync, again, failed)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_RETRY_SECONDS, self._disk.begin_sync, again, self._on_synced)
             return
         done, self._round = self._round, None
         invariant(done is not None, "the end of a round that did not begin")
         assert done is not None
+        failed, self._failed = self._failed, {}
         if done.files:
             # A round without files syncs nothing: counted, it would hide how long the others take.
             self._rounds += 1
             self._files += done.files
             self._latency.since(done.started)
-        _release(self._round_watchers)
+        if self._round_watchers:
+            _release(self._round_watchers)
         for log, log_files, end_offset in done.work:
-            failure = next((failed[file] for file in log_files if file in failed), None)
+            failure = next((failed[file] for file in log_files if file in failed), None) if failed else None
             if failure is None:
                 self._tell_synced(log, end_offset)
             else:
                 self._fail(log, failure)
         self._begin()
 
-    def _split(
-        self, results: Mapping[Syncable, OSError], failed: Mapping[Syncable, OSError]
-    ) -> tuple[Sequence[Syncable], Mapping[Syncable, OSError]]:
-        """Which files are to be synced again, and which failed. A file that could not be opened was not
+    def _sort(self, results: Mapping[Syncable, OSError]) -> Sequence[Syncable]:
+        """Notes which files failed; returns those to be synced again. A file that could not be opened was not
         synced, which says nothing about the device: it is tried again until a descriptor is free.
         """
         again = [file for file, error in results.items() if error.errno in _OUT_OF_DESCRIPTORS]
-        return again, {**failed, **{file: error for file, error in results.items() if file not in again}}
+        self._failed.update((file, error) for file, error in results.items() if file not in again)
+        return again
 
     def _tell_synced(self, log: Synced, end_offset: Offset) -> None:
         try:
@@ -191,6 +189,11 @@ class Syncer:
     def _fail(self, log: Synced, error: OSError) -> None:
         self._failures += 1
         log.on_sync_failed(error)
+
+
+def _distinct(work: Sequence[tuple[Synced, Sequence[Syncable], Offset]]) -> Sequence[Syncable]:
+    """Each file once: the store of terms and markers is among the files of many groups."""
+    return list(dict.fromkeys(file for _, log_files, _ in work for file in log_files))
 
 
 async def _watch(watchers: "list[asyncio.Future[None]]") -> None:

@@ -89,8 +89,9 @@ def _never(*_: Any) -> bool:
 # Durability.
 
 
-def _fail_all(self: Any, results: Any, failed: Any) -> Any:
-    return [], {**failed, **results}
+def _fail_all(self: Any, results: Any) -> Any:
+    self._failed.update(results)
+    return ()
 
 
 def _hold_nothing(self: Any, messages: Sequence[Any], *, has_written: bool) -> None:
@@ -569,7 +570,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "no-descriptor-is-a-failed-sync": Mutant(
         what="a sync that finds no descriptor to open its file with counts as one that failed",
-        planted=_replace(Syncer, "_split", _fail_all),
+        planted=_replace(Syncer, "_sort", _fail_all),
         lean_on=("StorageFaults.use_up_descriptors",),
     ),
     "returns-unrevised": Mutant(
