@@ -467,3 +467,17 @@ async def test_what_is_asked_of_every_group_is_answered_without_a_core() -> None
     assert group.look_for_laggards()
     assert TWO in group.lagging()
     assert group.is_leader
+
+
+@virtual
+async def test_a_membership_is_committed_before_records_go_past_the_core_again() -> None:
+    replica = await leading()
+    assert replica.group.propose_membership(ALONE)
+    replica.group.propose([batch("b")])
+    assert replica.group.is_membership_pending
+    await replica.run()
+    assert not replica.group.is_membership_pending
+    replica.group.propose([batch("c")])
+    await replica.run()
+    assert values(replica.log) == [b"a", b"b", b"c"]
+    assert replica.told.high_watermark == 3

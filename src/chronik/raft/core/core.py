@@ -303,15 +303,17 @@ class RaftCore:
             self._leader().open_term()
 
     def begin_own_appends(self) -> bool:
-        """True if the shell may append record batches by itself, because this node leads alone and the entry
-        that opened its term is committed: the core would only count to one. Until the shell ends this with
+        """True if the shell may append record batches by itself, because this node leads alone, and the entry
+        that opened its term and the membership in force are committed: the core would only count to one, and
+        whoever waits for the membership asks the core for its commit. Until the shell ends this with
         `end_own_appends`, before any other input, it gives no input and takes no `ready`.
         """
         self._absorb_ready()
         role_state = self._role_state
         if not isinstance(role_state, Leader) or not self._replica.is_alone or self._replica.log.has_writes:
             return False
-        return role_state.has_committed_start
+        is_settled = self._replica.memberships.current_index <= self._replica.committed
+        return is_settled and role_state.has_committed_start
 
     def end_own_appends(self, committed: RaftIndex) -> None:
         """The log ends at its present end, all of the present term, durable (or counted as durable) up to
