@@ -305,7 +305,7 @@ class RaftCore:
     def begin_own_appends(self) -> bool:
         """True if the shell may append record batches by itself, because this node leads alone, and the entry
         that opened its term and the membership in force are committed: the core would only count to one, and
-        whoever waits for the membership asks the core for its commit. Until the shell ends this with
+        the commit of a membership is asked of the core. Until the shell ends this with
         `end_own_appends`, before any other input, it gives no input and takes no `ready`.
         """
         self._absorb_ready()
