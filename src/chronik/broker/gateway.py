@@ -8,8 +8,7 @@ is, or how it is replicated, so that a partition may one day live in another wor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chronik.broker.commit_waiters import CommitWaiter
 from chronik.broker.traffic import TopicTraffic
@@ -22,8 +21,7 @@ from chronik.vocab.config.topic import TopicConfig
 from chronik.vocab.ids import LeaderEpoch, NodeId, Offset, TopicId, TopicPartition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
+class Appended(NamedTuple):
     """Position of a produced batch, or of its first copy if it is a duplicate."""
 
     base_offset: Offset

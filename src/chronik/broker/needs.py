@@ -6,8 +6,7 @@ looks up (`Inside`). `broker.authorization` checks the first two.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chronik.broker.context import Broker
 from chronik.vocab.acl import CLUSTER_NAME, AclOperation, AclResourceType
@@ -15,8 +14,7 @@ from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.ids import NO_TOPIC_ID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class Whole(NamedTuple):
     """Without it the whole request is refused, with the error of the resource's type."""
 
     operation: AclOperation
@@ -27,8 +25,7 @@ class Whole:
     or_any: tuple[AclOperation, AclResourceType] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Each:
+class Each(NamedTuple):
     """Needed for each element of the list that a request is cut by (`broker.portions`)."""
 
     operation: AclOperation
@@ -42,8 +39,7 @@ class Each:
     is_once: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
+class Inside(NamedTuple):
     """Checked by the handler itself."""
 
     operation: AclOperation
@@ -52,8 +48,7 @@ class Inside:
     otherwise: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(NamedTuple):
     """The needs of one API. Without any, every client may use it, for the reason in `because`."""
 
     whole: tuple[Whole, ...] = ()

@@ -9,10 +9,9 @@ KAFKA_STORAGE_ERROR and is tried again. One whose log fails resigns, and stays u
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Protocol, assert_never
+from typing import NamedTuple, Protocol, assert_never
 
 from chronik.broker.partition import Partition
 from chronik.broker.replica_steps import LocalStep, local_step
@@ -87,8 +86,7 @@ class PartitionFactory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskUsage:
+class DiskUsage(NamedTuple):
     """The data directory: path, and bytes of its file system."""
 
     directory: str
@@ -96,8 +94,7 @@ class DiskUsage:
     usable_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaStatistics:
+class ReplicaStatistics(NamedTuple):
     """Counts of the replicas on this node."""
 
     partitions: int

@@ -4,14 +4,13 @@ Sans-IO: the connection creates one when it is accepted, passes it to dispatch w
 the delay from it; nothing here depends on sockets. Authentication and quotas will keep their state here.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from chronik.wire.apis import ApiKey
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(NamedTuple):
     """The identity of a client. Prints as Kafka writes it, `User:anna`."""
 
     name: str

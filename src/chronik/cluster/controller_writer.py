@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.cluster.answers import NOT_DECIDED, UNKNOWN, Answer, Outcome, refused, unknown
 from chronik.cluster.applied_metadata import AppliedMetadata
@@ -36,8 +37,7 @@ BATCH_MAX = 1_000
 QUEUE_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     command: Command
     validate_only: bool
     answer: asyncio.Future[Answer]
@@ -144,7 +144,7 @@ class ControllerWriter:
         """Decide queued commands one after the other, each on the image after those before it."""
         image, records, outcomes = self._applied.image, list[MetadataRecord](), _Outcomes()
         subjects, deleted = self._subjects, set[TopicId]()
-        premises = replace(self._premises(), deleted=_Deleted(self._applied.deleted, deleted))
+        premises = self._premises()._replace(deleted=_Deleted(self._applied.deleted, deleted))
         while self._queue and len(records) + len(outcomes) < BATCH_MAX:
             waiting = self._queue.popleft()
             self._writing.append(waiting)

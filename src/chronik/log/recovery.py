@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from chronik.log.cleanup import remove_in_order, write_log_start
 from chronik.log.config import LogConfig
@@ -58,8 +59,7 @@ _EVERYTHING = 2**63 - 1
 _RECORDS_MAX = 1 << 27
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastStop:
+class LastStop(NamedTuple):
     """How a log was left."""
 
     # Everything was synced and closed.

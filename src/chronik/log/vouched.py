@@ -6,7 +6,7 @@ mark is removed: records durable then are so after a crash, too.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.log.checkpoint import format_lines, parse_lines, seal, unseal
 from chronik.vocab.ids import TopicId
@@ -14,16 +14,14 @@ from chronik.vocab.ids import TopicId
 _WHOLE, _DAMAGED = "whole", "damaged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VouchedSegment:
+class VouchedSegment(NamedTuple):
     """Base offset, and bytes in the `.log` file."""
 
     base_offset: int
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VouchedLog:
+class VouchedLog(NamedTuple):
     """A log at a clean stop: everything in it was durable."""
 
     topic_id: TopicId

@@ -8,7 +8,7 @@ groups. Earlier releases had `leader-epoch`, which is read once more.
 import base64
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from chronik.log.checkpoint import read_file
 from chronik.log.disk import Disk, write_atomically
@@ -31,8 +31,7 @@ class DataDirectoryError(Exception):
     """The directory cannot be used; the text has the reason and the remedy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(NamedTuple):
     """The content of `meta.properties`."""
 
     cluster_id: str
@@ -99,7 +98,7 @@ def renew_directory_id(disk: Disk) -> str:
     """Make the directory another one to the cluster, which goes by its id; the new id, durably. Raises
     OSError, DataDirectoryError.
     """
-    identity = replace(_parse(_read(disk, _META)), directory_id=_new_id())
+    identity = _parse(_read(disk, _META))._replace(directory_id=_new_id())
     write_atomically(disk, _META, _format(identity))
     return identity.directory_id
 

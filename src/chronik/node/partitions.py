@@ -6,7 +6,6 @@ Implements `broker.replica_manager.PartitionFactory`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from chronik.broker.partition import Partition
@@ -295,7 +294,7 @@ class LocalPartitions:
         for partition in partitions:
             vouched = None if partition in failures else partition.log.vouch()
             if vouched is not None:
-                self.closed[str(partition.name)] = replace(vouched, revision=opened[partition].revision)
+                self.closed[str(partition.name)] = vouched._replace(revision=opened[partition].revision)
             partition.log.close()
         return failures
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.metadata.topics import TopicPartitionImage
@@ -94,8 +94,7 @@ class SingleNodeHost:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SingleNodeContext:
+class SingleNodeContext(NamedTuple):
     """What the groups of a single node are given."""
 
     node: NodeId

@@ -9,7 +9,6 @@ import asyncio
 import errno
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from chronik.log.disk import Disk, Syncable
@@ -44,8 +43,7 @@ class Synced(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncerStatistics:
+class SyncerStatistics(NamedTuple):
     """Totals since start."""
 
     # Of rounds that had a file to sync.

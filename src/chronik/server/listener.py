@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from chronik.broker.memory import NodeMemory
 from chronik.server.binding import listen
@@ -33,8 +34,7 @@ _CLOSING_SECONDS_MAX = 30.0
 _STALLED_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
+class ConnectionLimits(NamedTuple):
     """Bounds on clients; Kafka's names are next to the fields."""
 
     connections_max: int  # max.connections, and no more than there are file descriptors

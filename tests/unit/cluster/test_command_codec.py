@@ -29,6 +29,7 @@ from chronik.cluster.metadata.subject import Command
 from chronik.cluster.metadata.topics import CreatePartitions, CreateTopic, DeleteTopic
 from chronik.vocab.config.definition import ResourceType
 from chronik.vocab.errors import ErrorCode, KafkaError
+from chronik.vocab.features import FeatureRange
 from chronik.vocab.ids import NodeId, Offset, TopicId
 
 from .builders import World, register
@@ -69,6 +70,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
         directory_id=texts,
         endpoints=st.lists(endpoints).map(tuple),
         rack=values,
+        features=st.lists(st.builds(FeatureRange, texts, st.integers(0, 9), st.integers(0, 9))).map(tuple),
     ),
     st.builds(FenceBroker, node=nodes, epoch=st.integers(0, 9)),
     st.builds(AllocateProducerIds, node=nodes),

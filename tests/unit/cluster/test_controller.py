@@ -28,12 +28,12 @@ def test_a_fenced_broker_is_fenced_until_it_registers_again() -> None:
     assert world.decide(fence(TWO)) == []
     (again,) = world.do(register(2)).brokers_registered
     assert world.image.fenced == frozenset()
-    assert again == replace(World(2).image.brokers[TWO], epoch=1)
+    assert again == World(2).image.brokers[TWO]._replace(epoch=1)
 
 
 def test_a_late_fence_does_not_meet_a_newer_registration() -> None:
     world = World(1)
-    world.do(replace(register(1), directory_id="another"))
+    world.do(register(1)._replace(directory_id="another"))
     assert world.image.brokers[ONE].epoch == 1
     assert world.decide(fence(ONE, epoch=0)) == []
     assert world.decide(fence(NodeId(9), epoch=0)) == []
@@ -43,7 +43,7 @@ def test_a_late_fence_does_not_meet_a_newer_registration() -> None:
 def test_a_registration_that_is_known_leaves_nothing_and_a_new_disk_is_taken() -> None:
     world = World(1)
     assert world.decide(register(1)) == []
-    (record,) = world.decide(replace(register(1), directory_id="new disk"))
+    (record,) = world.decide(register(1)._replace(directory_id="new disk"))
     assert isinstance(record, BrokerRegistered)
     assert (record.directory_id, record.epoch) == ("new disk", 1)
 

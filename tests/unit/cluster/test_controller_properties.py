@@ -5,7 +5,7 @@ The image takes every record, stays whole, and comes back by replay.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ class Named:
 
 def registration(node: int) -> Command:
     """Of a node of this release."""
-    return replace(register(node), features=(FeatureRange(METADATA_LEVEL, 1, SUBJECTS.last_level),))
+    return register(node)._replace(features=(FeatureRange(METADATA_LEVEL, 1, SUBJECTS.last_level),))
 
 
 # Few and alike, so that commands meet each other's topics.

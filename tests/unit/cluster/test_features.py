@@ -1,7 +1,6 @@
 """Levels of the metadata: who may raise them, what they allow, in Kafka's words where it has some."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -25,9 +24,9 @@ KNOWS_THREE = (FeatureRange(METADATA_LEVEL, 1, 3),)
 def cluster(*last_levels: int, level: int = 1) -> ClusterImage:
     """Nodes that know levels up to these, in a cluster that is at `level`."""
     image = ClusterImage()
-    old = replace(PREMISES, last_level=1)
+    old = PREMISES._replace(last_level=1)
     for node, last in enumerate(last_levels, 1):
-        command = replace(register(node), features=(FeatureRange(METADATA_LEVEL, 1, last),))
+        command = register(node)._replace(features=(FeatureRange(METADATA_LEVEL, 1, last),))
         image, _ = apply_records(image, decide(image, command, old))
     image, _ = apply_records(image, [FeatureLevel(name=METADATA_LEVEL, level=level)])
     return image
@@ -82,23 +81,23 @@ def test_a_node_that_lacks_the_level_is_not_registered() -> None:
     with pytest.raises(KafkaError, match=r"version 2 of .* between 1 and 1, .* on node 2 that") as said:
         decide(image, register(2), PREMISES)
     assert said.value.code is ErrorCode.UNSUPPORTED_VERSION
-    assert decide(image, replace(register(2), features=KNOWS_THREE), PREMISES)
+    assert decide(image, register(2)._replace(features=KNOWS_THREE), PREMISES)
 
 
 def test_a_new_cluster_begins_at_the_last_level_that_both_know() -> None:
-    first = replace(register(1), features=KNOWS_THREE)
+    first = register(1)._replace(features=KNOWS_THREE)
     begun, registered = decide(ClusterImage(), first, PREMISES)
     assert begun == FeatureLevel(name=METADATA_LEVEL, level=3)
     image, _ = apply_records(ClusterImage(), [begun, registered])
-    assert len(decide(image, replace(first, node=NodeId(2)), PREMISES)) == 1
+    assert len(decide(image, first._replace(node=NodeId(2)), PREMISES)) == 1
     assert len(decide(ClusterImage(), register(1), PREMISES)) == 1
-    assert len(decide(ClusterImage(), first, replace(PREMISES, last_level=1))) == 1
+    assert len(decide(ClusterImage(), first, PREMISES._replace(last_level=1))) == 1
 
 
 def test_what_needs_a_later_level_is_refused_by_its_record_and_by_its_command() -> None:
     subject = flags_subject(level=2)
     (form,) = subject.commands
-    by_command = replace(subject, records=flags_subject().records, commands=(replace(form, level=2),))
+    by_command = subject._replace(records=flags_subject().records, commands=(form._replace(level=2),))
     for table in (SUBJECTS.with_subject(subject), SUBJECTS.with_subject(by_command)):
         assert table.last_level == 2
         command = SetFlag(name="a", value=1)

@@ -1,7 +1,6 @@
 """What the controller decides about replicas that change, and what it makes of reports of members."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -219,10 +218,10 @@ def test_a_delta_names_a_partition_as_created_or_as_changed() -> None:
     assert delta.partitions_changed == ()
     # A topic that grows and has a partition changed in one step is in both, as it is then.
     grown = it.world.decide(CreatePartitions(name="t", count=2))
-    image, delta = apply_records(it.world.image, [*grown, replace(change, topic_id=it.topic_id)])
+    image, delta = apply_records(it.world.image, [*grown, change._replace(topic_id=it.topic_id)])
     assert [(one.topic, one.partition) for one in delta.partitions_created] == [(image.topics["t"], 1)]
     assert [(one.topic, one.partition) for one in delta.partitions_changed] == [(image.topics["t"], 0)]
-    gone, delta = apply_records(it.world.image, [replace(change, topic_id=it.topic_id), *_deletion(it)])
+    gone, delta = apply_records(it.world.image, [change._replace(topic_id=it.topic_id), *_deletion(it)])
     assert (len(delta.topics_deleted), delta.partitions_changed) == (1, ())
     assert gone.loads == {}
 
@@ -252,7 +251,7 @@ def test_a_record_that_cannot_be_stops_whoever_reads_it(wrong: dict[str, object]
     )
     assert apply_records(it.world.image, [right])
     with pytest.raises(InvariantViolation):
-        apply_records(it.world.image, [replace(right, **wrong)])  # type: ignore[arg-type]
+        apply_records(it.world.image, [right._replace(**wrong)])  # type: ignore[arg-type]
 
 
 def test_a_topic_gets_more_and_fewer_replicas() -> None:

@@ -1,7 +1,6 @@
 """`__meta`: its records, its snapshot, and the commands that lead to them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
@@ -60,7 +59,7 @@ RECORDS: dict[str, MetadataRecord] = {
     "TopicCreated": TopicCreated(name="orders.eu_1", topic_id=TOPIC_ID),
     "PartitionCreated": PARTITION,
     "PartitionChanged": CHANGED,
-    "PartitionChanged.done": replace(CHANGED, replicas=CHANGED.replicas[:2], target=(), revision=6),
+    "PartitionChanged.done": CHANGED._replace(replicas=CHANGED.replicas[:2], target=(), revision=6),
     "TopicDeleted": TopicDeleted(topic_id=TOPIC_ID, last_epoch=LeaderEpoch(1012)),
     "EpochFloorRaised": EpochFloorRaised(epoch=LeaderEpoch(1012)),
     "ConfigChanged": ConfigChanged(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,8 +46,7 @@ def _first_release() -> SubjectTable:
     (*subjects, _) = SUBJECTS.subjects
     return SubjectTable(
         [
-            replace(
-                subject,
+            subject._replace(
                 records=tuple(form for form in subject.records if form.level == 1),
                 commands=tuple(form for form in subject.commands if form.level == 1),
             )

@@ -12,6 +12,7 @@ from chronik.cluster.image import ClusterImage
 from chronik.cluster.image_draft import apply_records
 from chronik.cluster.metadata.brokers import BrokerRegistered
 from chronik.cluster.metadata.replicas import PartitionChanged, ReplicaRef, ReportMembers
+from chronik.cluster.metadata.subject import MetadataRecord
 from chronik.cluster.metadata.topics import PartitionCreated, TopicCreated
 from chronik.node.membership_steps import present_directory
 from chronik.node.reconciler import ReplicaReconciler
@@ -339,7 +340,8 @@ def test_another_leader_leaves_a_known_loss_alone() -> None:
 
 def changed(room: Room, *replicas: tuple[int, int], target: str = "", revision: int = 1) -> None:
     """Of the first group, which node 1 founded alone; its topic is made with the first change."""
-    topic_id, records = room.group.id.topic_id, []
+    topic_id = room.group.id.topic_id
+    records: list[MetadataRecord] = []
     if topic_id not in room.image.topics_by_id:
         records += [
             TopicCreated(name="t", topic_id=topic_id),

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -147,11 +146,11 @@ async def test_one_address_may_have_so_many() -> None:
 async def test_limits_change_for_those_who_come_later() -> None:
     crowd = Crowd(per_ip_max=2)
     first, second = crowd.connect(), crowd.connect()
-    crowd.listeners.set_limits(replace(crowd.limits, connections_per_ip_max=1))
+    crowd.listeners.set_limits(crowd.limits._replace(connections_per_ip_max=1))
     assert not first.is_aborted
     assert not second.is_aborted
     assert crowd.connect().is_aborted
-    crowd.listeners.set_limits(replace(crowd.limits, connections_per_ip_max=10))
+    crowd.listeners.set_limits(crowd.limits._replace(connections_per_ip_max=10))
     assert not crowd.connect().is_aborted
 
 

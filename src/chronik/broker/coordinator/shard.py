@@ -56,8 +56,7 @@ class Command(Generic[A_co]):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataChange:
+class MetadataChange(NamedTuple):
     """The metadata after a change, and the difference to before; None when all of it is new: to a shard
     that has just been loaded.
     """

@@ -6,8 +6,7 @@ first request for a coordinator.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chronik.broker.coordinator.host import CoordinatorSetting, CoordinatorState
 from chronik.broker.coordinator.log import CoordinatorLog
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupStatistics:
+class GroupStatistics(NamedTuple):
     """A snapshot for metrics."""
 
     partitions_led: int
@@ -39,8 +37,7 @@ class GroupStatistics:
     offsets: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupListing:
+class GroupListing(NamedTuple):
     """Groups of the partitions this node leads; incomplete, with the reason, while some are loaded."""
 
     groups: "tuple[ListedGroup, ...]"

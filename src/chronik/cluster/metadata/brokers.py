@@ -1,8 +1,8 @@
 """Brokers: where nodes are reached, and which are fenced."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.cluster.metadata.subject import (
     FIRST_LEVEL,
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 # Records.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerEndpoint:
+class BrokerEndpoint(NamedTuple):
     """Address of a broker for clients, by listener."""
 
     listener: str
@@ -37,8 +36,7 @@ class BrokerEndpoint:
     security_protocol: str = "PLAINTEXT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerRegistered:
+class BrokerRegistered(NamedTuple):
     """A node came up with these addresses. The latest registration of a node counts; it ends its fencing."""
 
     node: NodeId
@@ -52,8 +50,7 @@ class BrokerRegistered:
     features: tuple[FeatureRange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerFenced:
+class BrokerFenced(NamedTuple):
     """A node is not to be shown to clients, nor given replicas, until it registers again."""
 
     node: NodeId
@@ -62,8 +59,7 @@ class BrokerFenced:
 # The sub-image.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerChanges:
+class BrokerChanges(NamedTuple):
     """Changes of brokers."""
 
     brokers_registered: tuple[BrokerRegistered, ...] = ()
@@ -126,8 +122,7 @@ class BrokersEdit:
 # Commands.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterBroker:
+class RegisterBroker(NamedTuple):
     """A node reports its addresses, and that it serves.
 
     Leaves no record when the registration is unchanged. Ends the node's fencing. A new directory means a
@@ -141,8 +136,7 @@ class RegisterBroker:
     features: Sequence[FeatureRange] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FenceBroker:
+class FenceBroker(NamedTuple):
     """Take a node out of what clients see and out of placement: it is lost, or about to stop.
 
     Leaves no record when the node has registered again since registration `epoch`, or is unknown or fenced.
@@ -170,9 +164,9 @@ def register_broker(
     before = image.brokers.get(command.node)
     if before is None:
         return [record]
-    if replace(record, epoch=before.epoch) == before and command.node not in image.fenced:
+    if record._replace(epoch=before.epoch) == before and command.node not in image.fenced:
         return []
-    return [replace(record, epoch=before.epoch + 1)]
+    return [record._replace(epoch=before.epoch + 1)]
 
 
 def level_range(features: Sequence[FeatureRange]) -> FeatureRange:

@@ -32,8 +32,7 @@ def topic_resource(name: str) -> ConfigResource:
 CLUSTER_DEFAULT = ConfigResource(ResourceType.BROKER, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChanged:
+class ConfigChanged(NamedTuple):
     """One dynamic setting of a resource has a new value; None resets it to its default."""
 
     resource: ConfigResource
@@ -57,8 +56,7 @@ def read_config(fields: Mapping[str, Any]) -> ConfigChanged:
     return ConfigChanged(resource=resource, key=fields["key"], value=fields["value"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChanges:
+class ConfigChanges(NamedTuple):
     """Changes of configuration."""
 
     configs_changed: tuple[ConfigResource, ...] = ()
@@ -154,16 +152,14 @@ class ConfigChange(NamedTuple):
     value: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncrementalAlterConfigs:
+class IncrementalAlterConfigs(NamedTuple):
     """Change some settings of a resource; the others stay."""
 
     resource: ConfigResource
     changes: Sequence[ConfigChange]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlterConfigs:
+class AlterConfigs(NamedTuple):
     """Replace all settings of a resource; those not named go back to their defaults."""
 
     resource: ConfigResource

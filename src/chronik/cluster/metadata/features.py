@@ -11,7 +11,7 @@ downgrade that might delete metadata, refuses every one here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.cluster.metadata.brokers import RegisterBroker, level_range
 from chronik.cluster.metadata.subject import (
@@ -39,16 +39,14 @@ if TYPE_CHECKING:
     from chronik.cluster.metadata.premises import Premises
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureLevel:
+class FeatureLevel(NamedTuple):
     """A feature of the cluster is at this level from here on."""
 
     name: str
     level: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureChanges:
+class FeatureChanges(NamedTuple):
     """Changes of features."""
 
     features_changed: tuple[str, ...] = ()
@@ -91,8 +89,7 @@ class FeaturesEdit:
         return image, image.changes_since(self._base)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateFeatures:
+class UpdateFeatures(NamedTuple):
     """Change levels of features, all of them or none."""
 
     updates: Sequence[FeatureUpdate]

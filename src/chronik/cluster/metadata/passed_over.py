@@ -6,6 +6,7 @@ directory applies them when it reads them from there.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.cluster.metadata.subject import Edits, MetadataRecord, RecordForm, Subject
 from chronik.vocab.errors import ErrorCode, KafkaError
@@ -14,8 +15,7 @@ from chronik.vocab.errors import ErrorCode, KafkaError
 PASSED_OVER_MAX = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownRecord:
+class UnknownRecord(NamedTuple):
     """A record as it was stored."""
 
     name: str
@@ -24,8 +24,7 @@ class UnknownRecord:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOverChanges:
+class PassedOverChanges(NamedTuple):
     """Changes of the records that are passed over."""
 
     # Names of kinds of which there was none before.

@@ -1,7 +1,7 @@
 """Premises of decisions besides the image."""
 
 from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.vocab.config.definition import ConfigValue
 from chronik.vocab.ids import NO_NODE, LeaderEpoch, NodeId, TopicId
@@ -19,8 +19,7 @@ RECORDS_PER_REQUEST_MAX = 10_000
 TopicSettings = Mapping[str, ConfigValue | None] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicDefaults:
+class TopicDefaults(NamedTuple):
     """A topic's defaults (num.partitions, default.replication.factor)."""
 
     partitions: int = 1
@@ -36,8 +35,7 @@ Live = Collection[NodeId] | None
 EpochsHeard = Callable[[TopicId], Mapping[int, LeaderEpoch]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premises:
+class Premises(NamedTuple):
     """Collected by the deciding node, for each batch of commands."""
 
     defaults: TopicDefaults

@@ -19,8 +19,7 @@ FIRST_PRODUCER_ID = ProducerId(0)
 PRODUCER_ID_BLOCK = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProducerIdsAllocated:
+class ProducerIdsAllocated(NamedTuple):
     """A node may hand out the producer ids from `first` up to `end` (exclusive)."""
 
     node: NodeId
@@ -36,8 +35,7 @@ class ProducerIdBlock(NamedTuple):
     end: ProducerId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProducerIdChanges:
+class ProducerIdChanges(NamedTuple):
     """Changes of producer ids. Empty, because unknown, where a snapshot came in between: only the
     requester needs it.
     """
@@ -85,8 +83,7 @@ class ProducerIdsEdit:
         return ProducerIds(next=self._next), ProducerIdChanges(producer_ids_allocated=tuple(self._blocks))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllocateProducerIds:
+class AllocateProducerIds(NamedTuple):
     """A node requests the next block of producer ids."""
 
     node: NodeId

@@ -7,7 +7,6 @@ not follow disks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 from chronik.cluster.json_codec import Plain
@@ -99,8 +98,7 @@ class PartitionImage(NamedTuple):
         return self._replace(change=PartitionChange(replicas, target, revision))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionChanged:
+class PartitionChanged(NamedTuple):
     """The replicas of a partition, or its target, have changed.
 
     A full state: one record replaces all changes before it.
@@ -117,8 +115,7 @@ class PartitionChanged:
 # Commands.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeReplicas:
+class ChangeReplicas(NamedTuple):
     """Places a partition on `nodes`, of which the first shall lead.
 
     A new node is a replica at once; one to be removed stays until a leader reports that its group has removed
@@ -130,8 +127,7 @@ class ChangeReplicas:
     nodes: Sequence[NodeId]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportMembers:
+class ReportMembers(NamedTuple):
     """A leader's group has no other members than `members`, and a majority confirmed it after `revision`
     was known: a replica that is neither a member nor in the target may delete its data.
     """

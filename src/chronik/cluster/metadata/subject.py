@@ -6,8 +6,7 @@ controller know subjects only through these values.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from chronik.cluster.image import ClusterImage
@@ -70,8 +69,7 @@ class SubImage(Protocol[E_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordForm:
+class RecordForm(NamedTuple):
     """A kind of record, and how it is stored: under its class's name, as one line of JSON of its fields."""
 
     kind: type
@@ -91,8 +89,7 @@ class RecordForm:
         return self.kind.__name__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandForm:
+class CommandForm(NamedTuple):
     """A kind of command, and who decides on it."""
 
     kind: type
@@ -112,8 +109,7 @@ class CommandForm:
         return self.kind.__name__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(NamedTuple):
     """One line of the table."""
 
     name: str

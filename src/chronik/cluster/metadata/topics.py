@@ -19,16 +19,14 @@ NO_FLOOR = LeaderEpoch(0)
 # Records.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicCreated:
+class TopicCreated(NamedTuple):
     """A topic exists. Its partitions and configuration follow in the same append."""
 
     name: str
     topic_id: TopicId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionCreated:
+class PartitionCreated(NamedTuple):
     """The next partition of a topic exists.
 
     `leader`, one of `replicas`, leads its first epoch without an election.
@@ -46,8 +44,7 @@ class PartitionCreated:
     first_epoch: LeaderEpoch = FIRST_EPOCH
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicDeleted:
+class TopicDeleted(NamedTuple):
     """A topic, its partitions and its configuration are gone."""
 
     topic_id: TopicId
@@ -55,8 +52,7 @@ class TopicDeleted:
     last_epoch: LeaderEpoch = NO_FLOOR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochFloorRaised:
+class EpochFloorRaised(NamedTuple):
     """New partitions begin above `epoch`: no deleted topic was led in a later one.
 
     Only in snapshots, in place of the deletions that they stand for.
@@ -128,8 +124,7 @@ class ChangedPartitions(NamedTuple):
     partitions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicChanges:
+class TopicChanges(NamedTuple):
     """Changes of topics. Deletions happened before creations: a topic deleted and created again is in
     both, under two ids.
     """
@@ -440,8 +435,7 @@ class CreateTopic:
     topic_id: TopicId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteTopic:
+class DeleteTopic(NamedTuple):
     """Delete a topic by its name or by its id: exactly one of the two is given."""
 
     name: str | None = None

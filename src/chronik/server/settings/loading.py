@@ -8,7 +8,7 @@ changes while the node runs are made in `Settings.config`.
 import builtins
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chronik.server.settings.checks import (
     Addresses,
@@ -54,8 +54,7 @@ class SettingsError(Exception):
         super().__init__(problems[0] if len(problems) == 1 else "\n  ".join([head, *problems]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Made by `load` before anything is opened; lives as long as its node."""
 
     # Every setting, resolved. The node feeds dynamic changes into it; all else here never changes.
