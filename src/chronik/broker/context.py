@@ -6,7 +6,7 @@ Both are created by the server: one `Broker` per node in `server/node.py`, one `
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chronik.broker.access import Access
 from chronik.broker.quotas import NoQuotas, Quotas
@@ -37,8 +37,7 @@ class Endpoint:
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """One request's circumstances."""
 
     api_key: int

@@ -13,10 +13,10 @@ first request for them. A request too large for one turn of the loop goes to `La
 """
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from importlib import import_module
+from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 from chronik.broker.authorization import Authorized, HandlerModule
@@ -128,7 +128,7 @@ class Dispatcher:
     def _answer(self, endpoint: Endpoint, context: RequestContext, request: Message, started: float) -> Reply:
         try:
             response = endpoint.handle(self._broker, context, request)
-            if isinstance(response, Generator):
+            if isinstance(response, GeneratorType):
                 handling = Sliced(response, self._timer)
                 if not handling.advance():
                     work = Unstarted(handling.finish())
@@ -145,7 +145,7 @@ class Dispatcher:
             return None
         if isinstance(response, Message):
             return self._encode(endpoint, context, response, started)
-        if endpoint.api_key in _MAY_ANSWER_AT_LENGTH and inspect.iscoroutine(response):
+        if endpoint.api_key in _MAY_ANSWER_AT_LENGTH and isinstance(response, CoroutineType):
             answer = self._answer_in_slices(endpoint, context, request, Unstarted(response))
             return self._reply_in_slices(endpoint, self._start(answer), started)
         return self._reply_later(endpoint, context, request, response, started)
@@ -187,14 +187,15 @@ class Dispatcher:
                 reply.set_exception(error)
 
         task.add_done_callback(on_done)
-        self._cancel_with(reply, task, endpoint)
+        if endpoint.api_key is not ApiKey.PRODUCE:
+            self._cancel_with(reply, task)
         return reply
 
     def _reply_later(
         self, endpoint: Endpoint, context: RequestContext, request: Message, response: Any, started: float
     ) -> asyncio.Future[Parts | None]:
         pending: asyncio.Future[Message] = (
-            self._start(response) if inspect.iscoroutine(response) else response
+            self._start(response) if isinstance(response, CoroutineType) else response
         )
         reply: asyncio.Future[Parts | None] = asyncio.get_running_loop().create_future()
 
@@ -209,7 +210,8 @@ class Dispatcher:
                 reply.set_exception(no_answer)
 
         pending.add_done_callback(on_done)
-        self._cancel_with(reply, pending, endpoint)
+        if endpoint.api_key is not ApiKey.PRODUCE:
+            self._cancel_with(reply, pending)
         return reply
 
     def _start(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
@@ -218,14 +220,11 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _cancel_with(
-        self, reply: asyncio.Future[Parts | None], pending: asyncio.Future[Any], endpoint: Endpoint
-    ) -> None:
+    def _cancel_with(self, reply: asyncio.Future[Parts | None], pending: asyncio.Future[Any]) -> None:
         """Cancels what waits for a client that has disconnected: a parked JoinGroup frees its member, a
-        Fetch its partitions. Records already handed to the log are appended all the same.
+        Fetch its partitions. Not for Produce: records already handed to the log are appended all the same.
         """
-        if endpoint.api_key is not ApiKey.PRODUCE:
-            reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
+        reply.add_done_callback(lambda _: pending.cancel() if reply.cancelled() else None)
 
     def _encode(
         self, endpoint: Endpoint, context: RequestContext, response: Message, started: float

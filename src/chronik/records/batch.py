@@ -44,6 +44,8 @@ DELETE_HORIZON_BIT = 0x40
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _PREFIX = struct.Struct(">qii")
 _unpack_header = _HEADER.unpack_from
+# What `_make` of a named tuple calls, which counts the fields again.
+_new_tuple = tuple.__new__
 _unpack_start = struct.Struct(">qi").unpack_from
 
 
@@ -107,7 +109,9 @@ class BatchHeader(NamedTuple):
 
     @property
     def timestamp_type(self) -> TimestampType:
-        return TimestampType(self.attributes & LOG_APPEND_TIME_BIT != 0)
+        if self.attributes & LOG_APPEND_TIME_BIT:
+            return TimestampType.LOG_APPEND_TIME
+        return TimestampType.CREATE_TIME
 
     @property
     def is_transactional(self) -> bool:
@@ -145,7 +149,7 @@ class Batch(NamedTuple):
 
 def parse_header(buffer: Buffer, position: int = 0) -> BatchHeader:
     """The header at `position`; there must be HEADER_BYTES. Checks nothing."""
-    return BatchHeader._make(_unpack_header(buffer, position))
+    return _new_tuple(BatchHeader, _unpack_header(buffer, position))
 
 
 def split_batches(buffer: Buffer) -> list[Batch]:

@@ -17,7 +17,7 @@ from chronik.broker.large_requests import LargeReply
 from chronik.broker.memory import NodeMemory
 from chronik.broker.session import Session
 from chronik.server.closing import BAD_FRAME, BY_CLIENT, FAILED_UNANSWERED, NOT_A_REQUEST, UNSERVED, Reason
-from chronik.server.read_turns import ReadTurns
+from chronik.server.read_turns import READ_SECONDS_MAX, ReadTurns
 from chronik.wire.framing import BadFrame, FrameReader
 
 Parts = list[bytes | memoryview]
@@ -153,7 +153,8 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._reader.received(nbytes)
         self._pump()
-        self._turns.note(self.last_active)
+        if self.last_active - self._turns.began >= READ_SECONDS_MAX:
+            self._turns.note(self.last_active)
 
     def eof_received(self) -> bool:
         return False
@@ -281,12 +282,14 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._is_closing:
             return
-        self._send()
+        if not self._answers or self._answers[0].is_done:
+            self._send()
         self._reader.keep()
+        is_inside_frame = self._reader.is_inside_frame
         # A frame that waits for us is not the client's delay.
-        is_client_late = self._reader.is_inside_frame and not is_blocked
+        is_client_late = is_inside_frame and not is_blocked
         self.frame_started = (self.frame_started or self.last_active) if is_client_late else None
-        self._read_more(not is_blocked or not self._reader.is_inside_frame)
+        self._read_more(not is_blocked or not is_inside_frame)
         self._count_received(self._reader.buffered_bytes)
 
     def _start_requests(self) -> bool:

@@ -132,7 +132,7 @@ class RealFile:
             if error.errno not in _FULL or self._reserve is None or not self._reserve.give():
                 raise
             return self._try_write(buffers, position)
-        if self._troubles.are_there and self._has_room():
+        if self._troubles.present and self._has_room():
             self._troubles.on_success(Trouble.DISK_FULL)
         return end
 
@@ -146,7 +146,7 @@ class RealFile:
 
     def _try_write(self, buffers: list[Buffer], position: int) -> int:
         count = os.pwritev(self._descriptor, buffers, position)
-        total = sum(len(buffer) for buffer in buffers)
+        total = sum(map(len, buffers))
         while count < total:
             # The device took a part: it is full, or a signal came. The next try shows which.
             rest = b"".join(buffers)[count:]
@@ -188,7 +188,7 @@ class RealDisk:
         except OSError as error:
             self._troubles.on_error(error, path)
             raise
-        if self._troubles.are_there:
+        if self._troubles.present:
             self._troubles.on_success(Trouble.DESCRIPTORS)
         reserve = self._reserve if path.startswith(_RESERVED_FOR) else None
         return RealFile(path, descriptor, self._troubles, reserve)

@@ -44,8 +44,8 @@ class DiskTroubles:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        # Present troubles, and whether each was logged.
-        self._lasting: dict[Trouble, bool] = {}
+        # Present troubles, and whether each was logged. Not to be changed by others: each write asks.
+        self.present: dict[Trouble, bool] = {}
         # When a line was last written.
         self._told_at: dict[Trouble, float] = {}
         self._untold: dict[Trouble, int] = {}
@@ -53,16 +53,12 @@ class DiskTroubles:
         # Attempts that were refused, since the start.
         self.refused = dict.fromkeys(Trouble, 0)
 
-    @property
-    def are_there(self) -> bool:
-        return bool(self._lasting)
-
     def lasting(self) -> list[Trouble]:
-        return list(self._lasting)
+        return list(self.present)
 
     def warnings(self) -> list[str]:
         """Returns the warnings of health; empty when nothing is refused."""
-        return [f"{kind.value}: {self._last[kind]}" for kind in self._lasting]
+        return [f"{kind.value}: {self._last[kind]}" for kind in self.present]
 
     def on_error(self, error: OSError, path: str) -> None:
         """An attempt failed. Errors of other kinds are ignored."""
@@ -73,9 +69,9 @@ class DiskTroubles:
         self._last[kind] = f"{error.strerror} ({path})"
         told_at, now = self._told_at.get(kind), self._now()
         self._untold[kind] = self._untold.get(kind, 0) + 1
-        self._lasting.setdefault(kind, False)
+        self.present.setdefault(kind, False)
         if told_at is None or now - told_at >= _LINE_SECONDS:
-            self._told_at[kind], self._lasting[kind] = now, True
+            self._told_at[kind], self.present[kind] = now, True
             extra = {
                 "trouble": kind.value,
                 "error": str(error.strerror),
@@ -87,5 +83,5 @@ class DiskTroubles:
 
     def on_success(self, kind: Trouble) -> None:
         """An operation that was refused succeeds again."""
-        if self._lasting.pop(kind, False):
+        if self.present.pop(kind, False):
             _log.info("storage recovered", extra={"trouble": kind.value})

@@ -44,7 +44,7 @@ class Reader(Protocol):
 class ReadTurns:
     """Owned by the listeners of a node, called by each of their connections at each read."""
 
-    __slots__ = ("_began", "_is_scheduled", "_late", "_late_count", "_now", "_queue", "_readers", "is_spent")
+    __slots__ = ("_is_scheduled", "_late", "_late_count", "_now", "_queue", "_readers", "began", "is_spent")
 
     def __init__(self, now: Callable[[], float], readers: Iterable[Reader]) -> None:
         """`readers` are all there are, whenever it is iterated over."""
@@ -58,7 +58,7 @@ class ReadTurns:
         # Connections that have read late in this turn.
         self._late_count = 0
         # The turn began no later than this while `_next` is scheduled, and a few turns ago otherwise.
-        self._began = 0.0
+        self.began = 0.0
         # True when connections have used up their time in this turn.
         self.is_spent = False
 
@@ -80,14 +80,12 @@ class ReadTurns:
         return late
 
     def note(self, now: float) -> None:
-        """A connection is served."""
-        if now - self._began < READ_SECONDS_MAX:
-            return
+        """A connection is served, READ_SECONDS_MAX after `began` at the earliest."""
         if self._is_scheduled:
             self.is_spent = True
         else:
             # Long enough ago for another turn: it counts from here.
-            self._began = now
+            self.began = now
             self._schedule()
 
     def queue(self, reader: Reader) -> None:
@@ -100,12 +98,12 @@ class ReadTurns:
 
     def _next(self) -> None:
         """A turn has begun."""
-        self._began = self._now()
+        self.began = self._now()
         self._is_scheduled = self.is_spent = False
         self._late_count = 0
         queue = self._queue
         for _ in range(min(RESUMED_MAX, len(queue))):
-            if self._now() - self._began > READ_SECONDS_MAX / 2:
+            if self._now() - self.began > READ_SECONDS_MAX / 2:
                 break
             queue.popleft().resume()
         if queue and not self._is_scheduled:

@@ -174,7 +174,8 @@ class ProduceOperation:
 
     def answer(self) -> ProduceResponse | asyncio.Future[ProduceResponse]:
         if not self._waiting:
-            self._name_endpoints()
+            if self._leaders:
+                self._name_endpoints()
             return self._response
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
@@ -279,7 +280,8 @@ class ProduceOperation:
         if self._timer is not None:
             self._timer.cancel()
         if self._future is not None and not self._future.done():
-            self._name_endpoints()
+            if self._leaders:
+                self._name_endpoints()
             self._future.set_result(self._response)
 
 
