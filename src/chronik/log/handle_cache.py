@@ -8,7 +8,9 @@ reference to the open file; one that comes later opens the file again, which syn
 
 import errno
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import islice
+from typing import TypeVar
 
 from chronik.log.disk import Disk, File, Syncable
 
@@ -23,6 +25,8 @@ _EVICTION_STEPS_MAX = 8
 _SHED = 64
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+T = TypeVar("T")
 
 
 class HandleCache:
@@ -50,10 +54,18 @@ class HandleCache:
             next(iter(self._open)).let_go()
         self._open[file] = None
 
-    def shed(self) -> None:
-        """Others have used up the process's descriptors: give some back."""
-        for file in list(islice(self._open, _SHED)):
-            file.let_go()
+    def make_room_for(self, work: Callable[[], T]) -> T:
+        """Does `work`, which opens a file, once more where others have used up the process's descriptors and
+        some of these are given back. It begins from the start then.
+        """
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            for file in list(islice(self._open, _SHED)):
+                file.let_go()
+            return work()
 
     def forget(self, file: "LazyFile") -> None:
         self._open.pop(file, None)
@@ -87,14 +99,7 @@ class LazyFile:
         if file is not None:
             self._handles.touch(self)
             return file
-        try:
-            file = self._disk.open(self.path, create=create)
-        except OSError as error:
-            if error.errno not in _OUT_OF_DESCRIPTORS:
-                raise
-            self._handles.shed()
-            file = self._disk.open(self.path, create=create)
-        self._file = file
+        file = self._file = self._handles.make_room_for(lambda: self._disk.open(self.path, create=create))
         self._handles.add(self)
         return file
 

@@ -32,7 +32,7 @@ class LogDirectory:
         return Segment(self.disk, self.handles, self.path, base_offset, created_ms, self.damages)
 
     def read(self, name: str) -> bytes | None:
-        return read_file(self.disk, self.join(name))
+        return self.handles.make_room_for(lambda: read_file(self.disk, self.join(name)))
 
     def read_offset(self, name: str) -> int | None:
         """The offset in a checkpoint; None when it is missing or makes no sense."""
@@ -49,17 +49,18 @@ class LogDirectory:
         if self.damages.has_loss:
             self.write_recovery_point_durably(offset)
             return
-        replace_unsynced(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
+        self._replace_unsynced(RECOVERY_POINT, self.format_offset(offset))
 
     def write_recovery_point_durably(self, offset: int) -> None:
-        write_atomically(self.disk, self.join(RECOVERY_POINT), self.format_offset(offset))
+        path, content = self.join(RECOVERY_POINT), self.format_offset(offset)
+        self.handles.make_room_for(lambda: write_atomically(self.disk, path, content))
 
     def write_log_start(self, offset: int) -> None:
         """Durable when the directory is synced next. Not under the name of `write_atomically`, which a
         cleanup may be using in a thread.
         """
         temporary = self.join(f"{LOG_START}.reset.tmp")
-        file = self.disk.open(temporary, create=True)
+        file = self.handles.make_room_for(lambda: self.disk.open(temporary, create=True))
         try:
             file.truncate(0)
             file.append([self.format_offset(offset)])
@@ -74,10 +75,13 @@ class LogDirectory:
 
     def write_epochs(self, content: bytes) -> LazyFile:
         """Replace the epoch checkpoint; the file to sync."""
-        replace_unsynced(self.disk, self.join(LEADER_EPOCHS), content)
+        self._replace_unsynced(LEADER_EPOCHS, content)
         file = self.file(LEADER_EPOCHS)
         file.is_pinned = True
         return file
+
+    def _replace_unsynced(self, name: str, content: bytes) -> None:
+        self.handles.make_room_for(lambda: replace_unsynced(self.disk, self.join(name), content))
 
     def syncs_of_names(self) -> list[Syncable]:
         """Returns the syncs that make this directory durable in its parent, and the names in it."""

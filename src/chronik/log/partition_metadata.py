@@ -37,5 +37,6 @@ def ensure_partition_metadata(directory: LogDirectory, topic_id: TopicId, *, is_
         )
     # Unsynced: a crash that loses it finds the id again in the metadata log.
     write = write_unsynced if is_new else replace_unsynced
-    write(directory.disk, directory.join(PARTITION_METADATA), format_partition_metadata(topic_id))
+    path, content = directory.join(PARTITION_METADATA), format_partition_metadata(topic_id)
+    directory.handles.make_room_for(lambda: write(directory.disk, path, content))
     return topic_id

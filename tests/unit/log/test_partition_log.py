@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -352,6 +353,22 @@ class TestTruncate:
         assert log.end_offset == 30
         assert offsets_of(read_all(log)) == list(range(0, 30, 3))
         assert log.append([batch_of()], EPOCH).base_offset == 30
+
+    @pytest.mark.parametrize("cut", [PartitionLog.truncate, PartitionLog.reset])
+    def test_descriptors_that_others_took_do_not_end_the_log(
+        self, disk: CrashDisk, log: PartitionLog, cut: Callable[[PartitionLog, int], None]
+    ) -> None:
+        for number in range(40):
+            options = BatchOptions(producer_id=1, producer_epoch=0, base_sequence=number)
+            log.append([batch_of(options=options)], EPOCH)
+        assert len(segments(disk)) > 2
+        # Opens all files of the last segment, so that what is missing below is the producers' snapshot.
+        log.truncate(39)
+        disk.descriptors_max = disk.open_files
+        cut(log, 38)
+        assert not log.is_failed
+        assert log.end_offset == 38
+        assert log.append([batch_of()], EPOCH).base_offset == 38
 
     def test_beyond_the_end_nothing_happens(self, log: PartitionLog) -> None:
         log.append([batch_of(3)], EPOCH)
