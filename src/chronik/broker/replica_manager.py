@@ -385,10 +385,10 @@ class ReplicaManager:
     def _delete_topic(self, topic: TopicImage) -> None:
         for index in range(len(topic.partitions)):
             name = TopicPartition(topic.name, index)
-            self._offline.pop(name, None)
-            self._unopened.pop(name, None)
             partition = self._by_id.pop((topic.topic_id, index), None)
-            if partition is not None:
+            if partition is None:
+                self._remove_unopened(topic.topic_id, name)
+            else:
                 del self._by_name[name]
                 self._led.pop(partition, None)
                 partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

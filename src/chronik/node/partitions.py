@@ -366,7 +366,8 @@ class LocalPartitions:
         """See `PartitionFactory.remove_unopened`. Raises OSError."""
         self._replication.discard(GroupId(topic_id, name.partition))
         self._vouched.pop(str(name), None)
-        if topic_of(self._disk, str(name)) == topic_id:
+        # A crash may have taken the id, which is not synced: such a directory would be opened for this topic.
+        if self._disk.exists(str(name)) and topic_of(self._disk, str(name)) in (topic_id, None):
             _log.info("directory of a removed replica removed", extra={"directory": str(name)})
             self.remove_later(mark_for_deletion(self._disk, str(name), topic_id))
 

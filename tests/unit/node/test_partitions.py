@@ -61,6 +61,28 @@ async def test_a_deleted_topic_leaves_nothing() -> None:
 
 
 @virtual
+@pytest.mark.parametrize("has_id", [True, False])
+async def test_a_deleted_topic_whose_partition_could_not_be_opened_leaves_nothing(has_id: bool) -> None:
+    room = await BrokerRoom().open()
+    await room.create("t")
+    assert await room.produce("t", b"v") == (ErrorCode.NONE, 0)
+    room.disk.kill()
+    if has_id:
+        room.disk.fail("read", f"t-0/{LOG}", BROKEN)
+    else:
+        # It is not synced, and a crash may take it.
+        room.disk.remove("t-0/partition.metadata")
+        room.disk.fail("create", "t-0/partition.metadata.tmp", BROKEN)
+    again = await BrokerRoom(room.disk, room.clock).open()
+    assert await again.produce("t", b"v") == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    again.disk.heal()
+    await again.delete("t")
+    await wait_until_idle()
+    assert directories(again, "t") == []
+    await again.close()
+
+
+@virtual
 async def test_a_topic_without_records_has_no_directories(caplog: pytest.LogCaptureFixture) -> None:
     room = await BrokerRoom().open()
     await room.create("t", partitions=3)
