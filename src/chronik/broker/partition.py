@@ -250,7 +250,7 @@ class Partition:
             return self._first_append(duplicate)
         appended = self._propose(batch)
         self.traffic.messages_in += batch.header.record_count
-        self.traffic.bytes_in += batch.header.size
+        self.traffic.bytes_in += len(records)
         return appended
 
     def _check_in_sync(self) -> None:

@@ -193,7 +193,8 @@ class PartitionLog:
 
         Raises OSError when the disk does; then nothing was appended, and `is_failed` tells whether to go on.
         """
-        self._check_epoch(leader_epoch)
+        if leader_epoch < self._epochs.latest:
+            invariant(False, "epoch {} after {}", leader_epoch, self._epochs.latest)
         if stamped is None:
             stamped = stamp_batches(batches, self._end_offset, leader_epoch)
         self._write(batches, stamped.buffers, stamped.size, self._end_offset + stamped.records)
@@ -224,12 +225,9 @@ class PartitionLog:
             self._epochs.on_batch(header.leader_epoch, header.base_offset)
         return self._apply_appended(batches, size)
 
-    def _check_epoch(self, leader_epoch: int) -> None:
-        latest = self._epochs.latest
-        invariant(leader_epoch >= latest, "epoch {} after {}", leader_epoch, latest)
-
     def _write(self, batches: Sequence[Batch], buffers: list[Buffer], size: int, end_offset: int) -> None:
-        self._check_failure()
+        if self._failure is not None:
+            self._check_failure()
         if not self.is_on_disk:
             self.make_directory()
         max_timestamp = max([batch.header.max_timestamp for batch in batches])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from chronik.records.batch import (
+    CODEC_MASK,
+    CONTROL_BIT,
     HEADER_BYTES,
     LENGTH_MIN,
     LOG_APPEND_TIME_BIT,
@@ -144,7 +146,7 @@ def validate_produce(records: Buffer, rules: ProduceRules, now_ms: int) -> Batch
         _check_records(batch, rules, now_ms, DECOMPRESSED_BYTES_MAX)
     elif _is_header_out_of_range(header, rules, now_ms):
         _check_timestamps(batch, rules, now_ms)
-    elif header.codec_id == Codec.NONE:
+    elif not header.attributes & CODEC_MASK:
         check_lengths(records, header.record_count)
     else:
         _check_compressed(batch)
@@ -168,12 +170,13 @@ def _single_batch(records: Buffer, rules: ProduceRules) -> Batch:
             raise _invalid("produce needs a record batch for each partition")
         raise _invalid(f"{size} bytes are too few for a record batch")
     header = parse_header(records)
-    if header.size != size:
-        if header.length >= LENGTH_MIN and header.size < size:
+    claimed = header.size
+    if claimed != size:
+        if header.length >= LENGTH_MIN and claimed < size:
             raise _invalid("produce takes exactly one record batch for each partition")
-        if header.size > size:
-            raise _invalid(f"a batch of {header.size} bytes in {size}")
-        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch of {header.size} bytes in {size}")
+        if claimed > size:
+            raise _invalid(f"a batch of {claimed} bytes in {size}")
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch of {claimed} bytes in {size}")
     if size > rules.batch_bytes_max:
         raise KafkaError(
             ErrorCode.MESSAGE_TOO_LARGE,
@@ -196,7 +199,7 @@ def _check_counts(header: BatchHeader) -> None:
 
 
 def _check_kind(header: BatchHeader) -> None:
-    if header.is_control:
+    if header.attributes & CONTROL_BIT:
         raise _invalid("clients may not write control records")
     if header.producer_id >= 0 and header.base_sequence < 0:
         raise _invalid("a producer id without a sequence")

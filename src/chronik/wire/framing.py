@@ -20,6 +20,9 @@ class BadFrame(ValueError):
     """The stream is not Kafka frames, or one is larger than allowed. There is no way to go on: close."""
 
 
+_NOTHING = memoryview(b"")
+
+
 class FrameReader:
     """Frames of one connection, in order."""
 
@@ -28,7 +31,7 @@ class FrameReader:
     def __init__(self, frame_bytes_max: int) -> None:
         self._frame_bytes_max = frame_bytes_max
         # Invariant: bytes [start, end) of data are received and not yet handed out.
-        self._data: memoryview = memoryview(b"")
+        self._data = _NOTHING
         self._start = 0
         self._end = 0
         # The reader's own buffer, None while it borrows or holds nothing.
@@ -101,14 +104,16 @@ class FrameReader:
         """Copies the rest out of a lent buffer; drops the own buffer once it is used up."""
         left = self._end - self._start
         if left == 0:
-            self.drop()
+            self._own = None
+            self._data = _NOTHING
+            self._start = self._end = 0
         elif self._own is None or len(self._own) > max(_BUFFER_BYTES_MIN, _GROWTH * left):
             self._adopt(self._useful_bytes())
 
     def drop(self) -> None:
         """Drops all bytes that are not handed out, and their memory: no more frames will be taken."""
         self._own = None
-        self._data = memoryview(b"")
+        self._data = _NOTHING
         self._start = self._end = 0
 
     def _make_room(self) -> None:

@@ -196,12 +196,13 @@ class ProduceOperation:
     def _append(self, topic: TopicProduceData, data: PartitionProduceData) -> PartitionProduceResponse:
         response = PartitionProduceResponse(index=data.index, base_offset=-1, log_append_time_ms=-1)
         partition: PartitionGateway | None = None
+        acks = self._request.acks
         try:
             partition = self._partition(topic, data.index)
             partition.traffic.produces += 1
             if partition.is_internal or partition in self._waiting or self._is_old:
                 self._check(partition, data.records)
-            appended = partition.append(data.records or b"", needs_in_sync=self._request.acks == _ALL)
+            appended = partition.append(data.records or b"", needs_in_sync=acks == _ALL)
         except KafkaError as error:
             if partition is not None and error.code not in _EXPECTED:
                 partition.traffic.failed_produces += 1
@@ -213,13 +214,15 @@ class ProduceOperation:
         response.base_offset = appended.base_offset
         response.log_append_time_ms = appended.log_append_time_ms
         response.log_start_offset = appended.log_start_offset
-        if self._waits_for(partition) and partition.wait_committed(appended.end_offset, self):
+        if (acks == _ALL or self._waits_for(partition)) and partition.wait_committed(
+            appended.end_offset, self
+        ):
             self._waiting.setdefault(partition, []).append(response)
         return response
 
     def _waits_for(self, partition: PartitionGateway) -> bool:
-        acks = self._request.acks
-        return acks == _ALL or (acks == _LEADER and not partition.is_replicated)
+        """True if `acks` 1 waits for the commit."""
+        return self._request.acks == _LEADER and not partition.is_replicated
 
     def _partition(self, topic: TopicProduceData, index: int) -> PartitionGateway:
         replicas = self._broker.replicas
