@@ -46,6 +46,11 @@ class Client(Protocol):
         """True if its producers are by default."""
         ...
 
+    @property
+    def keeps_order(self) -> bool:
+        """True if a request that is sent again does not come after later ones."""
+        ...
+
     def write(
         self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
     ) -> None:
@@ -57,6 +62,8 @@ class Client(Protocol):
 
 class Confluent:
     is_idempotent = False
+    # It has many requests of a partition on the way at once.
+    keeps_order = False
 
     def write(
         self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
@@ -98,6 +105,7 @@ class Confluent:
 
 class KafkaPython:
     is_idempotent = True
+    keeps_order = True
 
     def write(
         self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
@@ -129,6 +137,8 @@ class KafkaPython:
 
 class Aiokafka:
     is_idempotent = False
+    # One request of a partition is on the way at a time.
+    keeps_order = True
 
     def write(
         self, servers: str, ledger: Ledger, is_over: threading.Event, settings: Settings = _DEFAULT
