@@ -28,6 +28,7 @@ from rich.table import Table
 
 from chronik.sim.process import on_processes
 from chronik.sim.process_disk import Death
+from chronik.sim.workers import end_with_parent
 from tests.support.cluster_life import LifeReport, live
 from tests.support.crash_plan import CrashPlan, Part
 from tests.support.durability_points import Point
@@ -254,7 +255,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with ProcessPoolExecutor(arguments.processes) as pool:
+    with ProcessPoolExecutor(arguments.processes, initializer=end_with_parent) as pool:
         if arguments.random is not None:
             seeds = range(arguments.seed, arguments.seed + arguments.random)
             outcomes = run_jobs(pool, [None], [Job(seed, None) for seed in seeds])

@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.simulation import Outcome, simulate
+from chronik.sim.workers import end_with_parent
 
 _SHOWN_PROBLEMS = 5
 # Before the first problem.
@@ -77,7 +78,7 @@ def _outcomes(run: "partial[Outcome]", seeds: Iterable[int], jobs: int) -> Itera
     if jobs == 1:
         yield from map(run, seeds)
         return
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=200) as pool:
+    with ProcessPoolExecutor(jobs, max_tasks_per_child=200, initializer=end_with_parent) as pool:
         for future in as_completed([pool.submit(run, seed) for seed in seeds]):
             yield future.result()
 

@@ -21,6 +21,7 @@ from rich.progress import Progress
 from chronik.sim.__main__ import seed_range
 from chronik.sim.mutants import MUTANTS
 from chronik.sim.simulation import simulate
+from chronik.sim.workers import end_with_parent
 
 # Of address space; a run takes 100 MB.
 _MEMORY_BYTES_MAX = 4 << 30
@@ -89,7 +90,9 @@ def _catches(mutants: Sequence[str], seeds: Sequence[int], jobs: int) -> Iterato
 
 def _hunt_apart(mutant: str, seeds: Sequence[int]) -> Catch:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_limit_memory) as pool:
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=end_with_parent, initargs=(_limit_memory,)
+    ) as pool:
         return pool.submit(hunt, mutant, seeds).result()
 
 
