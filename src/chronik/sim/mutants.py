@@ -39,6 +39,7 @@ from chronik.raft.core.memberships import Memberships, majority_index
 from chronik.raft.core.replica import Replica
 from chronik.raft.core.types import BEFORE_FIRST, Membership, RaftIndex, Refusal, ReplicaId
 from chronik.raft.notifications import ListenerNotifier
+from chronik.raft.own_replica import OwnReplica
 from chronik.raft.persistence import Durability, Persistence
 from chronik.raft.replicated import ReplicatedGroup
 from chronik.raft.replicated_log import ReplicatedLog
@@ -458,7 +459,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "wiped-votes-at-once": Mutant(
         what="a replica that lost its files votes before it has them again",
-        planted=_replace(ReplicatedGroup, "_may_vote", lambda self, core: True),
+        planted=_replace(OwnReplica, "may_vote", lambda self, core: True),
         lean_on=("DiskFaults.wipe",),
     ),
     "lost-files-vote": Mutant(

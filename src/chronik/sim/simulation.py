@@ -441,9 +441,10 @@ def simulate(seed: int, nodes: int | None = None, mutant: str | None = None) -> 
     logging.disable(logging.CRITICAL)
     planted = nullcontext() if mutant is None else MUTANTS[mutant].planted()
     lean_on = () if mutant is None else MUTANTS[mutant].lean_on
-    with _watchdog() as hangs:
+    # A fault that cannot be planted is no finding.
+    with planted, _watchdog() as hangs:
         try:
-            with planted, asyncio.Runner(loop_factory=ProcessLoop) as runner:
+            with asyncio.Runner(loop_factory=ProcessLoop) as runner:
                 return runner.run(run())
         except RunHangs as hang:
             problem = str(hang)
