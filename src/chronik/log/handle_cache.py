@@ -75,7 +75,7 @@ class HandleCache:
         if oldest.is_pinned:
             self._open.move_to_end(oldest)
         else:
-            oldest.close()
+            oldest.let_go()
 
 
 class LazyFile:
@@ -121,12 +121,11 @@ class LazyFile:
             file.close()
 
     def let_go(self) -> None:
-        """Close the handle, unless a sync uses it: then it closes itself afterwards."""
-        if self.is_pinned:
-            self._file = None
-            self._handles.forget(self)
-        else:
-            self.close()
+        """Give up the handle, which closes itself when nothing uses it. A sync may, in a thread, also of a
+        file that is not pinned any more: a truncation that is durable unpins what the running round has.
+        """
+        self._file = None
+        self._handles.forget(self)
 
     def open_private(self) -> File:
         """Opens a handle of its own for a worker thread, which closes it; the shared one may be evicted at
@@ -135,11 +134,8 @@ class LazyFile:
         return self._disk.open(self.path)
 
     def close(self) -> None:
-        """Close the handle if it is open; the next use opens it again."""
-        file, self._file = self._file, None
-        if file is not None:
-            self._handles.forget(self)
-            file.close()
+        """As `let_go`; the next use opens it again."""
+        self.let_go()
 
     def exists(self) -> bool:
         return self._file is not None or self._disk.exists(self.path)

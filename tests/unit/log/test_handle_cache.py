@@ -1,6 +1,7 @@
 """Open files with a bound."""
 
 import errno
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -69,6 +70,30 @@ class TestHandleCache:
         syncing.sync()
         del syncing
         assert disk.open_files == 1
+
+    @pytest.mark.parametrize("is_pinned", [True, False])
+    @pytest.mark.parametrize("limit", [1, 10])
+    def test_nothing_closes_a_file_under_a_sync(self, limit: int, is_pinned: bool) -> None:
+        # One that is synced and not pinned was truncated durably while the sync ran.
+        disk, handles = CrashDisk(), HandleCache(limit)
+        (file,) = files(disk, handles, 1)
+        syncing = file.to_sync()
+        file.is_pinned = is_pinned
+        disk.descriptors_max = 1 if limit > 1 else None
+        for number in range(2):
+            with suppress(OSError):
+                LazyFile(disk, handles, f"more{number}").open(create=True)
+        assert file.to_sync() is file, "its handle was given up"
+        syncing.sync()
+
+    def test_nor_does_its_log(self) -> None:
+        disk = CrashDisk()
+        (file,) = files(disk, HandleCache(), 1)
+        syncing = file.to_sync()
+        file.close()
+        syncing.sync()
+        del syncing
+        assert disk.open_files == 0
 
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
     def test_descriptors_that_others_took_are_made_up_for(self, number: int) -> None:
