@@ -1,5 +1,7 @@
 """A partition's log and its markers as one Raft log."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from chronik.log.config import LogConfig
@@ -10,6 +12,7 @@ from chronik.raft.core.types import RaftIndex, Term
 from chronik.raft.markers import RestartPayload
 from chronik.raft.replicated_log import ReplicatedLog
 from chronik.raft.state_store import STATE_FILE
+from chronik.sim.mutants import MUTANTS
 from chronik.sim.virtual_time import virtual
 from chronik.vocab.errors import ErrorCode, KafkaError
 from chronik.vocab.ids import Offset
@@ -269,3 +272,22 @@ async def test_a_log_whose_state_nobody_knows_is_none() -> None:
     room.replica.store.forget(GROUP)
     with pytest.raises(InvariantViolation, match="no state"):
         ReplicatedLog(GROUP, room.replica.log, room.replica.store, room.loads.append)
+
+
+@pytest.mark.parametrize("is_planted", [False, True])
+@virtual
+async def test_a_membership_is_durable_before_the_records_behind_it(is_planted: bool) -> None:
+    # Recovery cannot see that one is missing among batches of one epoch: indexes would be one too low.
+    room = Room()
+    room.replica.store.sync_now()
+    marker, record = member(5, 2, FOUNDERS), records(6, 3, 2, ["d"])
+    entries = marker._replace(last=record.last, payload=record.payload, size=record.size)
+    with MUTANTS["membership-not-synced"].planted() if is_planted else nullcontext():
+        room.write(entries)
+    # Of the round that follows, the log's files end first.
+    for file in room.replica.log.files_to_sync()[0]:
+        file.sync()
+    again = room.replica.again()
+    recovered = ReplicatedLog(GROUP, again.log, again.store, again.loads.append)
+    assert again.log.end_offset == 4
+    assert (recovered.last_index == 6) is not is_planted
