@@ -134,8 +134,11 @@ class LazyFile:
         return self._disk.open(self.path)
 
     def close(self) -> None:
-        """As `let_go`; the next use opens it again."""
-        self.let_go()
+        """Close the handle if it is open; the next use opens it again. For who knows that no sync has it."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._handles.forget(self)
+            file.close()
 
     def exists(self) -> bool:
         return self._file is not None or self._disk.exists(self.path)

@@ -86,15 +86,6 @@ class TestHandleCache:
         assert file.to_sync() is file, "its handle was given up"
         syncing.sync()
 
-    def test_nor_does_its_log(self) -> None:
-        disk = CrashDisk()
-        (file,) = files(disk, HandleCache(), 1)
-        syncing = file.to_sync()
-        file.close()
-        syncing.sync()
-        del syncing
-        assert disk.open_files == 0
-
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
     def test_descriptors_that_others_took_are_made_up_for(self, number: int) -> None:
         disk = CrashDisk()
