@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chronik.cli.exit_codes import ExitCode
@@ -25,10 +27,8 @@ BOOTSTRAP_VARIABLE = "CHRONIK_BOOTSTRAP_SERVER"
 
 def start(arguments: StartArguments) -> int:
     """Run a node in this process; the exit code once it has stopped."""
-    # What an import makes stays: the collector would look at it 70 times, a tenth of a start. It is turned on
-    # again when everything is imported: `chronik.server.node.run`.
-    gc.disable()
-    from chronik.server.settings.loading import Settings, SettingsError
+    with _without_collector():
+        from chronik.server.settings.loading import Settings, SettingsError
 
     try:
         settings = Settings.load(
@@ -47,8 +47,9 @@ def start(arguments: StartArguments) -> int:
 
 def _run(settings: "Settings") -> int:
     """Runs the node; problems that a user can correct are printed in one line."""
-    from chronik.node.data_directory import DataDirectoryError
-    from chronik.server.node import run
+    with _without_collector():
+        from chronik.node.data_directory import DataDirectoryError
+        from chronik.server.node import run
 
     try:
         run(settings)
@@ -59,6 +60,16 @@ def _run(settings: "Settings") -> int:
         print(f"error: {_without_number(error)}", file=sys.stderr)
         return ExitCode.FAILED
     return ExitCode.OK
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """For imports: what they make stays, and the collector would look at it 70 times, a tenth of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _without_number(error: OSError) -> str:

@@ -1,3 +1,4 @@
+import gc
 import socket
 import subprocess
 import sys
@@ -36,6 +37,8 @@ def test_commands_import_the_client_only_when_they_run() -> None:
 def test_wrong_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start", "--set", "no.such.setting=1"]) == ExitCode.USAGE
     assert "no.such.setting" in capsys.readouterr().err
+    # It is off only while a start imports.
+    assert gc.isenabled()
 
 
 def test_a_settings_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
