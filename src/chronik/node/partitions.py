@@ -358,7 +358,7 @@ class LocalPartitions:
             # next start.
             extra = {"partition": str(partition.name), "error": str(error)}
             _log.error("could not forget a removed replica; the next start does", extra=extra)
-            partition.log.close()
+            await self._close_drained(partition.log)
         else:
             await self._free_name(partition)
 
@@ -446,17 +446,20 @@ class LocalPartitions:
             # Moved aside when its name is needed, removed at the next start.
             extra = {"partition": str(partition.name), "error": str(error)}
             _log.error("could not remove a partition directory; the next start removes it", extra=extra)
-            partition.log.close()
+            await self._close_drained(partition.log)
         else:
             self._in_background(self._remove_log(partition.log, doomed))
 
     async def _remove_log(self, log: PartitionLog, directory: str) -> None:
+        await self._close_drained(log)
+        await self._remove(directory)
+
+    async def _close_drained(self, log: PartitionLog) -> None:
         try:
             # A descriptor that were closed now could be another file's by the time it is synced.
             await self._syncer.wait_until_drained()
         finally:
             log.close()
-        await self._remove(directory)
 
     def remove_later(self, directory: str) -> None:
         """Removes a directory without an owner, in the background."""

@@ -12,6 +12,7 @@ from chronik.cluster.metadata.configs import AlterConfigs, topic_resource
 from chronik.cluster.metadata.topics import TopicDeleted
 from chronik.log.disk import Syncable
 from chronik.node.partition_directories import move_aside
+from chronik.sim.disk import CrashFile
 from chronik.sim.virtual_time import virtual, wait_until_idle
 from chronik.vocab.errors import ErrorCode
 from chronik.vocab.ids import Offset, TopicPartition
@@ -143,24 +144,28 @@ async def test_everyone_who_waits_for_a_deleted_topic_is_told() -> None:
     assert await producing == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)
 
 
+@pytest.mark.parametrize("is_name_stuck", [False, True])
 @virtual
-async def test_files_that_are_being_synced_are_not_closed_under_the_thread() -> None:
+async def test_files_that_are_being_synced_are_not_closed_under_the_thread(is_name_stuck: bool) -> None:
     room, disk = await held_room()
     await room.create("t")
     partition = room.partition("t")
     disk.hold_syncs()
     waiting = asyncio.ensure_future(room.produce("t", b"v"))
     await wait_until_idle()
+    if is_name_stuck:
+        disk.fail("rename", "-delete", BROKEN)
     apply_deletion(room, "t")
     await wait_until_idle()
     assert await waiting == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)
-    held = [file for file in disk.rounds[-1] if getattr(file, "path", "").endswith(LOG)]
+    held = [file for file in disk.rounds[-1] if isinstance(file, CrashFile) and file.path.endswith(LOG)]
     assert held
-    assert all(getattr(file, "is_open", True) for file in held)
+    assert all(file.is_open for file in held)
     disk.let_go()
     await wait_until_idle()
     assert not partition.is_open
-    assert directories(room, "t") == []
+    assert not any(file.is_open for file in held)
+    assert directories(room, "t") == (["t-0"] if is_name_stuck else [])
 
 
 @virtual
