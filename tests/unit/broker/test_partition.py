@@ -137,6 +137,19 @@ async def test_records_and_bytes_are_counted_once() -> None:
 
 
 @virtual
+async def test_bytes_are_counted_as_they_came() -> None:
+    # As Kafka does, whatever the broker makes of them.
+    room = await BrokerRoom().open()
+    await room.create("t", compression_type="gzip")
+    partition = room.partition("t")
+    batch = batch_of([b"compressible" * 100])
+    partition.append(batch)
+    assert partition.log.size < len(batch)
+    assert partition.traffic.bytes_in == len(batch)
+    await room.close()
+
+
+@virtual
 async def test_nobody_waits_for_removals_when_there_are_none() -> None:
     partition, disk, room = await stage()
     await partition.wait_until_idle()
