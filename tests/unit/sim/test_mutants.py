@@ -1,6 +1,6 @@
 """Faults that are planted in nodes."""
 
-from contextlib import AbstractContextManager
+from unittest.mock import patch
 
 import pytest
 
@@ -15,9 +15,7 @@ def test_each_can_be_planted(name: str) -> None:
 
 
 def test_one_that_cannot_be_planted_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def planted() -> AbstractContextManager[None]:
-        raise AttributeError("renamed")
-
-    monkeypatch.setitem(MUTANTS, "renamed", Mutant(what="", planted=planted))
-    with pytest.raises(AttributeError, match="renamed"):
+    renamed = Mutant(what="", planted=lambda: patch.object(Mutant, "was_renamed"))
+    monkeypatch.setitem(MUTANTS, "renamed", renamed)
+    with pytest.raises(AttributeError, match="was_renamed"):
         simulate(1, mutant="renamed")
