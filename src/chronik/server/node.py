@@ -371,7 +371,9 @@ async def serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
 def run(settings: Settings) -> None:
     """`serve` in an event loop of its own: uvloop where there is one. For a process of the node's own."""
     raise_limit()
+    gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
     try:
         import uvloop
     except ImportError:
